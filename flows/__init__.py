@@ -1,0 +1,1 @@
+"""Prefect: the flows, their artifacts and schedules, and the command line."""

@@ -1,0 +1,1 @@
+"""Everything about one pair or one chunk: network, metrics, image files, pairing, manifest."""

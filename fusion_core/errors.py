@@ -1,0 +1,76 @@
+"""The one error tree: every failure this software raises on purpose is a ``FuseArchiveError``.
+
+A message says what was found, what was expected, and what to do.
+"""
+
+
+class FuseArchiveError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class SettingsError(FuseArchiveError):
+    """A setting, template or index file that can't be used as given."""
+
+
+class StorageError(FuseArchiveError):
+    """The object store or file system failed, or lacks a property that is relied on."""
+
+
+class WeightsError(FuseArchiveError):
+    """A weights file that is damaged, of an unknown kind, or not the one expected."""
+
+
+class ManifestError(FuseArchiveError):
+    """A manifest part that can't be read or doesn't follow the schema."""
+
+
+class TooManyFailuresError(FuseArchiveError):
+    """More pairs failed than the run's settings allow."""
+
+
+class PairError(FuseArchiveError):
+    """One pair failed; ``stage`` names where, and becomes a column of the manifest."""
+
+    stage = "fuse"
+
+
+class ReadError(PairError):
+    """A source image could not be read from storage."""
+
+    stage = "read"
+
+
+class DecodeError(PairError):
+    """A source file is not an image that can be fused."""
+
+    stage = "decode"
+
+
+class SizeMismatchError(PairError):
+    """The infrared and the visible image differ in size and the settings forbid resizing."""
+
+    stage = "pair"
+
+
+class MetricError(PairError):
+    """A metric was asked of images for which it is not defined."""
+
+    stage = "score"
+
+
+class EncodeError(PairError):
+    """The fused image can't be held by the chosen file format."""
+
+    stage = "encode"
+
+
+class WriteError(PairError):
+    """The fused image could not be written to storage."""
+
+    stage = "write"
+
+
+class CrashError(PairError):
+    """The pair ended the process that worked on it."""
+
+    stage = "crash"

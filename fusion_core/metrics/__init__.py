@@ -1,0 +1,1 @@
+"""The seven published fusion metrics."""
