@@ -1,0 +1,56 @@
+"""Connecting to Ray without taking the process over."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+_OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Connect to a Ray cluster, and let go of it however the block ends.
+
+    Args:
+        address: ``auto``, ``host:port`` or ``ray://…``; None starts a local cluster that ends with
+            the block. Where this process is connected already, that connection is used and kept.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    with _signal_handlers_kept():
+        if address is None:
+            # An explicit "local": a plain init may join a stale cluster of somebody else.
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+                object_store_memory=_OBJECT_STORE_BYTES,
+            )
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """Put back the handlers that ``ray.init`` replaces, on which cancelling a flow depends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,51 @@
+"""Luminance out of an image, and a new luminance back into it.
+
+Luminance is the Y of full-range BT.601 YCbCr, as JPEG files use it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+"""uint8 or uint16; numpy's types can't say so without losing the arithmetic between them."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
+
+
+def luminance(pixels: Pixels) -> NDArray[np.float32]:
+    """Return the luminance of an image.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
+
+    Returns:
+        (H, W) in [0, 1]: 0.299 R + 0.587 G + 0.114 B over the type's largest value.
+    """
+    scale = np.float32(np.iinfo(pixels.dtype).max)
+    grey = pixels if pixels.ndim == 2 else pixels @ _LUMA
+    return np.asarray(grey, np.float32) / scale
+
+
+def replace_luminance(pixels: Pixels, fused: NDArray[np.floating[Any]]) -> Pixels:
+    """Give an image a new luminance and keep its Cb and Cr.
+
+    With Cb and Cr held, R = Y + 1.402 Cr, and likewise G and B, so that every channel changes by
+    just the change of Y. What leaves the type's range is clipped.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
+        fused: (H, W) in [0, 1], the new luminance.
+
+    Returns:
+        An array of the shape and type of ``pixels``, rounded to the nearest integer.
+    """
+    top = np.iinfo(pixels.dtype).max
+    wanted = np.asarray(fused, np.float32) * np.float32(top)
+    if pixels.ndim == 3:
+        change = wanted - luminance(pixels) * np.float32(top)
+        wanted = pixels.astype(np.float32) + change[..., None]
+    return np.asarray(np.clip(np.rint(wanted), 0, top), pixels.dtype)

@@ -1,0 +1,216 @@
+"""The manifest: a folder of Parquet parts, one row per attempt at a pair.
+
+A part is the commit of a chunk (decision 2 of the design): it is created exclusively and in one
+piece after the chunk's images, so a row exists only if its image does, and reading the folder
+never shows a half-written or doubled part.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+from fusion_core.errors import ManifestError
+from fusion_core.metrics import METRIC_NAMES
+from fusion_core.storage import Storage
+
+MANIFEST_FOLDER = "manifest"
+SCHEMA_VERSION = "1"
+STAGES = ("read", "decode", "fuse", "encode", "score", "write")
+"""Stages of a pair that are timed, in their order."""
+
+_UTC = pa.timestamp("us", tz="UTC")
+
+
+def _field(name: str, kind: pa.DataType, description: str, nullable: bool = True) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"description": description})
+
+
+def _source_fields(side: str, name: str) -> list[pa.Field]:
+    return [
+        _field(f"{side}_url", pa.string(), f"URL of the {name} image", False),
+        _field(f"{side}_version", pa.string(), "its ETag, or size and modification time", False),
+        _field(f"{side}_bytes", pa.int64(), "its size in bytes", False),
+    ]
+
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        _field("run_id", pa.string(), "the run that wrote the row", False),
+        _field("date", pa.date32(), "date of the run; the folder, not a column of the file", False),
+        _field("pair_id", pa.string(), "what both source images share in their names", False),
+        *_source_fields("ir", "infrared"),
+        *_source_fields("vi", "visible"),
+        _field("fused_url", pa.string(), "URL of the fused image; null where the pair failed"),
+        _field("fused_sha256", pa.string(), "sha256 of the fused file's bytes, in hex"),
+        _field("fused_bytes", pa.int64(), "size of the fused file in bytes"),
+        _field("fused_format", pa.string(), "png, jpeg, webp or tiff"),
+        _field("height", pa.int32(), "height of the fused image in pixels"),
+        _field("width", pa.int32(), "width of the fused image in pixels"),
+        _field("bit_depth", pa.int32(), "bits per channel of the fused image, 8 or 16"),
+        _field("status", pa.string(), "ok or failed", False),
+        _field("stage", pa.string(), "where a failed pair failed; null where it is ok"),
+        _field("error_type", pa.string(), "class of the error of a failed pair"),
+        _field("error_message", pa.string(), "what was found, what was expected, what to do"),
+        *(
+            _field(name, pa.float64(), f"{name.upper()} of the fused image; null where undefined")
+            for name in METRIC_NAMES
+        ),
+        _field("metric_version", pa.string(), "names the definitions of the metrics", False),
+        _field("model_hash", pa.string(), "sha256 of the weights file", False),
+        _field("settings_hash", pa.string(), "digest of the settings that decide pixels", False),
+        _field("software_version", pa.string(), "version of fuse-archive", False),
+        *(
+            _field(f"seconds_{stage}", pa.float64(), f"time of the stage {stage}, in seconds")
+            for stage in STAGES
+        ),
+        _field("host", pa.string(), "machine that worked on the pair"),
+        _field("device", pa.string(), "cpu or the name of the GPU"),
+        _field("started", _UTC, "when work on the pair began", False),
+        _field("ended", _UTC, "when work on the pair ended", False),
+    ],
+    metadata={"schema_version": SCHEMA_VERSION},
+)
+"""Every column of the manifest, with its description in the field's metadata."""
+
+PART_SCHEMA = MANIFEST_SCHEMA.remove(MANIFEST_SCHEMA.get_field_index("date"))
+"""What a part file holds: the date stands in its folder's name, as Hive, DuckDB and pandas read."""
+
+
+def part_path(date: dt.date, part_id: str) -> str:
+    """Return the path of a part below the output."""
+    return f"{MANIFEST_FOLDER}/date={date.isoformat()}/part-{part_id}.parquet"
+
+
+def commit_part(storage: Storage, path: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Write rows as one new part.
+
+    Args:
+        storage: The run's output.
+        path: Where, from :func:`part_path`.
+        rows: Values of :data:`PART_SCHEMA` by name; absent ones are null.
+
+    Returns:
+        True if this call's rows are the part now, False if another writer's part was there first.
+
+    Raises:
+        ManifestError: The rows don't follow the schema.
+        StorageError: The store failed.
+    """
+    try:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=PART_SCHEMA)
+        table.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ManifestError(
+            f"rows for {path} don't follow the manifest's schema: {error}"
+        ) from error
+    body = io.BytesIO()
+    pq.write_table(table, body, compression="zstd", write_page_checksum=True)
+    return storage.create(path, body.getvalue())
+
+
+def read_part(storage: Storage, path: str) -> pa.Table:
+    """Read one part (columns of :data:`PART_SCHEMA`).
+
+    Raises:
+        ManifestError: The object is no Parquet file.
+    """
+    try:
+        return pq.read_table(
+            io.BytesIO(storage.read(path)), page_checksum_verification=True, partitioning=None
+        )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ManifestError(
+            f"{storage.url(path)} can't be read as a manifest part: {error}. Expected Parquet; "
+            "move the file out of the manifest folder"
+        ) from error
+
+
+def read_manifest(
+    url: str,
+    latest: bool = True,
+    columns: Sequence[str] | None = None,
+    filters: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """Read a manifest, by default the newest row of every pair.
+
+    Args:
+        url: The manifest folder, ``OUTPUT/manifest``: any fsspec URL.
+        latest: True for one row per pair, the newest; False for every row ever written.
+        columns: Names of the columns wanted; None for all of :data:`MANIFEST_SCHEMA`.
+        filters: As in ``pyarrow.parquet.read_table``: ``[("status", "=", "failed")]`` or an
+            expression. With ``latest`` it is applied to the newest rows, so that a pair which
+            failed once and is fused now isn't shown as failed.
+        storage_options: fsspec options of the store.
+
+    Returns:
+        A table sorted by pair id; empty where nothing was written yet.
+
+    Raises:
+        ManifestError: A part can't be read or a column doesn't exist.
+        StorageError: The store failed.
+    """
+    wanted = list(columns) if columns is not None else MANIFEST_SCHEMA.names
+    unknown = [name for name in wanted if name not in MANIFEST_SCHEMA.names]
+    if unknown:
+        raise ManifestError(
+            f"the manifest has no columns {unknown}; expected some of {MANIFEST_SCHEMA.names}"
+        )
+    condition = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
+    dataset = _dataset(Storage(url, storage_options))
+    if dataset is None:
+        return MANIFEST_SCHEMA.empty_table().select(wanted)
+    order = ["pair_id", "ended", "run_id"]
+    # A filter may name columns that aren't wanted in the result.
+    needed = MANIFEST_SCHEMA.names if condition is not None else [*{*wanted, *order}]
+    try:
+        early = condition if not latest else None
+        table = dataset.to_table(columns=needed, filter=early)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise ManifestError(
+            f"the manifest {url} can't be read: {error}. Expected Parquet parts of schema "
+            f"version {SCHEMA_VERSION} and nothing else below the folder"
+        ) from error
+    if latest:
+        table = newest_rows(table)
+        table = table if condition is None else table.filter(condition)
+    else:
+        table = table.sort_by([(name, "ascending") for name in order])
+    return table.select(wanted)
+
+
+def newest_rows(table: pa.Table) -> pa.Table:
+    """Return the newest row (by ``ended``, then ``run_id``) of every ``pair_id``, sorted by it."""
+    ordered = table.sort_by(
+        [("pair_id", "ascending"), ("ended", "descending"), ("run_id", "descending")]
+    ).combine_chunks()
+    if len(ordered) < 2:
+        return ordered
+    ids = ordered["pair_id"]
+    differs = pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1)).combine_chunks()
+    return ordered.filter(pa.concat_arrays([pa.array([True]), differs]))
+
+
+def _dataset(storage: Storage) -> ds.Dataset | None:
+    parts = storage.list()["path"].to_pylist()
+    files = [storage.fs_path(part) for part in parts if part.endswith(".parquet")]
+    if not files:
+        return None
+    dates = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive")
+    return ds.dataset(
+        files,
+        schema=MANIFEST_SCHEMA,
+        format="parquet",
+        filesystem=PyFileSystem(FSSpecHandler(storage.fs)),
+        partitioning=dates,
+        partition_base_dir=storage.root,
+    )

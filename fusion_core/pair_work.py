@@ -1,0 +1,213 @@
+"""The stages of one pair: read, decode, (fuse,) encode, score, write.
+
+Fusing itself happens in batches and lives in :mod:`fusion_core.chunk_work`; everything here is a
+plain function of one pair, run in threads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusion_core.colour import luminance, replace_luminance
+from fusion_core.errors import PairError, ReadError, SizeMismatchError, StorageError, WriteError
+from fusion_core.images import decode, encode
+from fusion_core.metrics import score_batch, to_grey255
+from fusion_core.picture import Picture, resize
+from fusion_core.plan import PairRef
+from fusion_core.settings import ImageSettings
+from fusion_core.storage import Storage
+
+LOSSLESS = ("png", "tiff")
+
+
+@dataclass
+class PairInWork:
+    """One pair on its way through the stages.
+
+    Attributes:
+        ref: Which pair.
+        stage: The stage that it is in, for the row of a failure.
+        seconds: Time spent, by stage.
+        started: When its first stage began (UTC).
+        ir: Infrared image; set by :func:`load_pair`.
+        vi: Visible image; likewise.
+    """
+
+    ref: PairRef
+    stage: str = "read"
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    ir: Picture | None = None
+    vi: Picture | None = None
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Enter a stage and add up its time."""
+        self.stage = stage
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - begin
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+    @property
+    def pictures(self) -> tuple[Picture, Picture]:
+        """Infrared and visible image of a loaded pair."""
+        assert self.ir is not None
+        assert self.vi is not None
+        return self.ir, self.vi
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a loaded pair."""
+        height, width = self.pictures[1].pixels.shape[:2]
+        return int(height), int(width)
+
+    def luminances(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Infrared and visible luminance, (H, W) in [0, 1]."""
+        ir, vi = self.pictures
+        return luminance(ir.pixels), luminance(vi.pixels)
+
+
+def load_pair(
+    pair: PairInWork, source: Storage, settings: ImageSettings, max_megapixels: float
+) -> None:
+    """Read and decode both images of a pair and bring them to one size.
+
+    Raises:
+        PairError: What can't be read, decoded or paired.
+    """
+    ref = pair.ref
+    with pair.timed("read"):
+        bodies = [
+            _read(source, ref.ir_path, ref.ir_bytes),
+            _read(source, ref.vi_path, ref.vi_bytes),
+        ]
+    with pair.timed("decode"):
+        ir, vi = (
+            _decode(path, body, max_megapixels)
+            for path, body in zip((ref.ir_path, ref.vi_path), bodies, strict=True)
+        )
+    if ir.pixels.shape[:2] != vi.pixels.shape[:2]:
+        pair.stage = "pair"
+        height, width = vi.pixels.shape[:2]
+        if settings.size_mismatch == "error":
+            raise SizeMismatchError(
+                f"infrared is {ir.pixels.shape[1]}x{ir.pixels.shape[0]} and visible "
+                f"{width}x{height}; expected equal sizes. Set size_mismatch to resize_ir if both "
+                "show the same field of view"
+            )
+        ir = resize(ir, height, width)
+    pair.ir, pair.vi = ir, vi
+
+
+def finish_pair(
+    pair: PairInWork,
+    fused: NDArray[np.float32],
+    output: Storage,
+    path: str,
+    settings: ImageSettings,
+    device: str,
+) -> dict[str, Any]:
+    """Put the colour back, encode, score and write a fused image.
+
+    The image is created exclusively. Where one lies there already (a run that was stopped between
+    image and commit, or a second run at the same moment), that one stays and is what the row
+    describes, so that no row ever names bytes that change.
+
+    Args:
+        pair: A loaded pair.
+        fused: Fused luminance, (H, W) in [0, 1].
+        output: Where to write.
+        path: The image's path below the output.
+        settings: Format and quality.
+        device: Where to compute the metrics.
+
+    Returns:
+        The columns of the manifest that describe the image and its scores.
+
+    Raises:
+        PairError: What can't be encoded, scored or written.
+    """
+    ir, vi = pair.pictures
+    with pair.timed("encode"):
+        picture = Picture(replace_luminance(vi.pixels, fused), vi.alpha)
+        body = encode(picture, settings)
+    with pair.timed("write"):
+        try:
+            if not output.create(path, body):
+                body = _keep_stored(output, path, body)
+        except (StorageError, FileNotFoundError) as error:
+            raise WriteError(f"{error}") from error
+    with pair.timed("score"):
+        # The scores are those of the stored file, which a lossy format or an earlier run's image
+        # makes another one than the array at hand.
+        stored = decode(body).pixels
+        scores = _scores(ir.pixels, vi.pixels, stored, device)
+    return {
+        "fused_url": output.url(path),
+        "fused_sha256": hashlib.sha256(body).hexdigest(),
+        "fused_bytes": len(body),
+        "fused_format": settings.format,
+        "height": stored.shape[0],
+        "width": stored.shape[1],
+        "bit_depth": picture.bit_depth,
+        **scores,
+    }
+
+
+def _read(source: Storage, path: str, size: int) -> bytes:
+    try:
+        body = source.read(path)
+    except FileNotFoundError as error:
+        raise ReadError(
+            f"{path} is gone; it was there when the archive was listed. The next run looks again"
+        ) from error
+    except StorageError as error:
+        raise ReadError(f"{error}") from error
+    if len(body) != size:
+        raise ReadError(
+            f"{path} has {len(body)} bytes and had {size} when the archive was listed, so it "
+            "changed in between. The next run looks again"
+        )
+    return body
+
+
+def _decode(path: str, body: bytes, max_megapixels: float) -> Picture:
+    try:
+        return decode(body, max_megapixels)
+    except PairError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _keep_stored(output: Storage, path: str, body: bytes) -> bytes:
+    """Return the bytes that lie at ``path``, unless they are no image, then replace them."""
+    stored = output.read(path)
+    try:
+        decode(stored)
+    except PairError:
+        output.write(path, body)
+        return body
+    return stored
+
+
+def _scores(
+    ir: NDArray[Any], vi: NDArray[Any], fused: NDArray[Any], device: str
+) -> dict[str, float | None]:
+    greys = [
+        torch.from_numpy(to_grey255(image).astype(np.float64))[None, None].to(device)
+        for image in (ir, vi, fused)
+    ]
+    values = {name: float(value) for name, value in score_batch(*greys).items()}
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}

@@ -1,0 +1,60 @@
+"""A decoded image in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fusion_core.colour import Pixels
+from fusion_core.errors import DecodeError
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
+        alpha: (H, W) of the same type, or None.
+    """
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+
+    @property
+    def bit_depth(self) -> int:
+        """Bits per channel: 8 or 16."""
+        return 8 * self.pixels.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays take."""
+        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+
+def resize(picture: Picture, height: int, width: int) -> Picture:
+    """Return the image scaled (bicubic) to another size; alpha is dropped."""
+
+    def scaled(band: NDArray[Any]) -> NDArray[Any]:
+        real = Image.fromarray(band.astype(np.float32))
+        return np.asarray(real.resize((width, height), Image.Resampling.BICUBIC))
+
+    pixels = picture.pixels
+    bands = [pixels] if pixels.ndim == 2 else [pixels[..., k] for k in range(3)]
+    top = np.iinfo(pixels.dtype).max
+    new = np.stack([np.clip(np.rint(scaled(band)), 0, top) for band in bands], -1)
+    return Picture((new[..., 0] if pixels.ndim == 2 else new).astype(pixels.dtype))
+
+
+def check_size(width: int, height: int, max_megapixels: float) -> None:
+    """Raise DecodeError where an image has more than ``max_megapixels``."""
+    megapixels = width * height / 1e6
+    if megapixels > max_megapixels:
+        raise DecodeError(
+            f"the image has {width}x{height} = {megapixels:.1f} megapixels; at most "
+            f"{max_megapixels:g} are decoded. Raise max_megapixels or cut the image into tiles"
+        )

@@ -1,0 +1,166 @@
+"""Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
+
+Loading runs in one pool of threads, finishing in another, and the network in the calling thread
+(decision 1 of the design). What is held in memory is counted by the calling thread alone, so there
+is no lock to forget.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion_core.pair_work import PairInWork
+
+BYTES_PER_PIXEL = 48
+"""Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back."""
+
+_LOADED_PER_FILE_BYTE = 24  # a guess at the same before the size is known: a JPEG of 2 bits a pixel
+
+Outcome = tuple[PairInWork, dict[str, Any] | Exception]
+log = logging.getLogger(__name__)
+
+
+def run_pipeline(
+    pairs: Sequence[PairInWork],
+    load: Callable[[PairInWork], None],
+    fuse: Callable[[Sequence[PairInWork]], NDArray[np.float32]],
+    finish: Callable[[PairInWork, NDArray[np.float32]], dict[str, Any]],
+    batch_size: int,
+    threads: int,
+    memory: int,
+) -> list[Outcome]:
+    """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
+
+    Args:
+        pairs: What to work on.
+        load: Reads and decodes a pair, in place.
+        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (B, H, W).
+        finish: Encodes, writes and scores one fused image; returns the row's columns.
+        batch_size: At most so many pairs in one call of ``fuse``.
+        threads: Threads for loading, and as many for finishing.
+        memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
+            itself is worked on alone.
+
+    Returns:
+        Each pair with the columns that ``finish`` returned, or the error that stopped it.
+    """
+    with (
+        ThreadPoolExecutor(threads, "load") as loaders,
+        ThreadPoolExecutor(threads, "finish") as finishers,
+    ):
+        pipeline = _Pipeline(load, fuse, finish, batch_size, memory, loaders, finishers)
+        try:
+            return pipeline.run(pairs)
+        except BaseException:
+            # Cancelled: what waits is not begun any more, what runs is let finish.
+            loaders.shutdown(wait=False, cancel_futures=True)
+            finishers.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        load: Callable[[PairInWork], None],
+        fuse: Callable[[Sequence[PairInWork]], NDArray[np.float32]],
+        finish: Callable[[PairInWork, NDArray[np.float32]], dict[str, Any]],
+        batch_size: int,
+        memory: int,
+        loaders: ThreadPoolExecutor,
+        finishers: ThreadPoolExecutor,
+    ):
+        self.load, self.fuse, self.finish = load, fuse, finish
+        self.batch_size, self.memory = batch_size, memory
+        self.loaders, self.finishers = loaders, finishers
+        self.held = 0
+        self.outcomes: list[Outcome] = []
+        self.ready: dict[tuple[int, int], list[PairInWork]] = defaultdict(list)
+        self.loading: dict[Future[Any], tuple[PairInWork, int]] = {}
+        self.finishing: dict[Future[Any], tuple[PairInWork, int]] = {}
+
+    def run(self, pairs: Sequence[PairInWork]) -> list[Outcome]:
+        queue = deque(pairs)
+        while queue or self.loading or self.ready or self.finishing:
+            self._start_loading(queue)
+            batch = self._next_batch()
+            self._collect(block=not batch)
+            if batch:
+                self._fuse(batch)
+        return self.outcomes
+
+    def _start_loading(self, queue: deque[PairInWork]) -> None:
+        while queue and len(self.loading) < 2 * self.loaders._max_workers:
+            guess = _LOADED_PER_FILE_BYTE * (queue[0].ref.ir_bytes + queue[0].ref.vi_bytes)
+            if self.held and self.held + guess > self.memory:
+                return
+            pair = queue.popleft()
+            self.loading[self.loaders.submit(self.load, pair)] = pair, guess
+            self.held += guess
+
+    def _next_batch(self) -> list[PairInWork]:
+        """Take a full batch, or one as full as it gets once waiting longer would idle."""
+        if not self.ready:
+            return []
+        shape, bucket = max(self.ready.items(), key=lambda item: len(item[1]))
+        waiting = sum(len(pairs) for pairs in self.ready.values())
+        # Pairs that all differ in shape never fill a batch; two batches' worth of them is enough.
+        if len(bucket) < self.batch_size and self.loading and waiting < 2 * self.batch_size:
+            return []
+        batch, rest = bucket[: self.batch_size], bucket[self.batch_size :]
+        if rest:
+            self.ready[shape] = rest
+        else:
+            del self.ready[shape]
+        return batch
+
+    def _collect(self, block: bool) -> None:
+        """Take in what the threads have finished; wait for some of it if told to."""
+        done, _ = wait([*self.loading, *self.finishing], None if block else 0.0, FIRST_COMPLETED)
+        for task in done:
+            origin = self.loading if task in self.loading else self.finishing
+            pair, size = origin.pop(task)
+            self.held -= size
+            error = task.exception()
+            if error is not None:
+                self._fail(pair, error)
+            elif origin is self.loading:
+                self.held += _loaded_bytes(pair)
+                self.ready[pair.shape].append(pair)
+            else:
+                self.outcomes.append((pair, task.result()))
+
+    def _fuse(self, batch: list[PairInWork]) -> None:
+        try:
+            with batch[0].timed("fuse"):
+                fused = self.fuse(batch)
+        except Exception as error:
+            if len(batch) > 1:  # so that one pair's failure doesn't become its neighbours'
+                for pair in batch:
+                    self._fuse([pair])
+                return
+            self.held -= _loaded_bytes(batch[0])
+            self._fail(batch[0], error)
+            return
+        share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
+        for pair, image in zip(batch, fused, strict=True):
+            pair.seconds["fuse"] = share
+            task = self.finishers.submit(self.finish, pair, image)
+            self.finishing[task] = pair, _loaded_bytes(pair)
+
+    def _fail(self, pair: PairInWork, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            raise error
+        log.warning("pair %s failed at %s: %s", pair.ref.pair_id, pair.stage, error)
+        self.outcomes.append((pair, error))
+
+
+def _loaded_bytes(pair: PairInWork) -> int:
+    height, width = pair.shape
+    return height * width * BYTES_PER_PIXEL

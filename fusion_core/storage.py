@@ -1,0 +1,254 @@
+"""One place for reading, listing and exclusively creating objects below any fsspec URL.
+
+Everything that touches storage goes through :class:`Storage`, so that retries, versions and the
+differences between stores in what an exclusive write answers are dealt with once.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import fsspec
+import fsspec.core
+import pyarrow as pa
+import tenacity
+from fsspec.implementations.local import LocalFileSystem
+
+from fusion_core.errors import StorageError
+
+LISTING_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("version", pa.string(), nullable=False),
+    ]
+)
+
+_PERMANENT = (
+    FileNotFoundError,
+    PermissionError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+_Result = TypeVar("_Result")
+
+
+class Storage:
+    """A folder or bucket behind an fsspec URL.
+
+    Args:
+        url: Root of all paths given to the methods, e.g. ``s3://archive/2026`` or a local path.
+        options: fsspec storage options. Left empty, S3 takes the usual AWS chain, whose
+            credentials refresh themselves.
+        attempts: How often a call that fails for a passing reason is made in all.
+
+    Raises:
+        StorageError: The URL names a protocol that isn't installed.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None, attempts: int = 5):
+        self._options = dict(options or {})
+        extra = {"use_listings_cache": False} if url.startswith(("s3://", "s3a://")) else {}
+        try:
+            self.fs, root = fsspec.core.url_to_fs(url, **extra, **self._options)
+        except (ImportError, ValueError) as error:
+            raise StorageError(
+                f"can't open {url}: {error}. Expected a local path or an fsspec URL whose "
+                "protocol is installed, such as s3://bucket/folder"
+            ) from error
+        self.root = root.rstrip("/")
+        self._attempts = attempts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments: open connections and event loops belong to one process."""
+        return Storage, (self.url(""), self._options, self._attempts)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether objects are files of this machine."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    def url(self, path: str) -> str:
+        """Return the full URL of ``path``, as pandas and fsspec open it."""
+        full = self.fs_path(path)
+        return full if self.is_local else str(self.fs.unstrip_protocol(full))
+
+    def fs_path(self, path: str) -> str:
+        """Return ``path`` as the underlying file system names it."""
+        return posixpath.join(self.root, path) if path else self.root
+
+    def list(self, prefix: str = "") -> pa.Table:
+        """List the objects whose path below the root starts with ``prefix``.
+
+        Returns:
+            Rows of :data:`LISTING_SCHEMA`, sorted by path; empty where there is nothing.
+        """
+        folder, _, start = prefix.rpartition("/")
+        top = self.fs_path(folder)
+        found = self._call(f"list {self.url(prefix)}", lambda: self._find(top))
+        names = {name[len(self.root) :].lstrip("/"): info for name, info in found.items()}
+        wanted = sorted(name for name in names if name.startswith(f"{folder}/{start}".lstrip("/")))
+        return pa.table(
+            {
+                "path": wanted,
+                "bytes": [int(names[name]["size"] or 0) for name in wanted],
+                "version": [object_version(names[name]) for name in wanted],
+            },
+            schema=LISTING_SCHEMA,
+        )
+
+    def _find(self, top: str) -> dict[str, dict[str, Any]]:
+        try:
+            return dict(self.fs.find(top, detail=True))
+        except FileNotFoundError:
+            if self.fs.protocol == "s3" or "s3" in self.fs.protocol:
+                raise  # an absent key prefix lists as empty: this is an absent bucket
+            return {}
+
+    def read(self, path: str) -> bytes:
+        """Return an object's bytes; raises FileNotFoundError or StorageError."""
+        full = self.fs_path(path)
+        return self._call(f"read {self.url(path)}", lambda: bytes(self.fs.cat_file(full)))
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is an object at ``path``."""
+        full = self.fs_path(path)
+        return self._call(f"look up {self.url(path)}", lambda: bool(self.fs.isfile(full)))
+
+    def write(self, path: str, body: bytes) -> None:
+        """Write or replace an object; readers see the old or the new bytes, never a part."""
+        full = self.fs_path(path)
+        if self.is_local:
+            self._call(f"write {self.url(path)}", lambda: _replace_file(full, body))
+        else:
+            self._call(f"write {self.url(path)}", lambda: self.fs.pipe_file(full, body))
+
+    def create(self, path: str, body: bytes) -> bool:
+        """Create an object exclusively and in one piece.
+
+        Returns:
+            True if the object now holds ``body`` by this call, False if another writer's object
+            was there first. An answer of "exists" to a repeated request may hide our own earlier
+            success, therefore the object is read back and compared before losing is admitted.
+
+        Raises:
+            StorageError: The store failed for good.
+        """
+        full = self.fs_path(path)
+        try:
+            self._call(f"create {self.url(path)}", lambda: self._create_once(full, body))
+        except FileExistsError:
+            return self.read(path) == body
+        return True
+
+    def _create_once(self, full: str, body: bytes) -> None:
+        if self.is_local:
+            _create_file(full, body)
+            return
+        try:
+            self.fs.pipe_file(full, body, mode="create")
+        except OSError as error:
+            if _s3_code(error) in {"PreconditionFailed", "412"}:
+                raise FileExistsError(full) from error
+            raise
+
+    def check_exclusive(self, folder: str) -> bool:
+        """Tell whether a second exclusive write of the same object is refused by this store.
+
+        Some S3 servers ignore the condition and overwrite. A probe object is written below
+        ``folder`` and removed.
+        """
+        full = self.fs_path(posixpath.join(folder, f".probe-{uuid.uuid4().hex}"))
+        try:
+            self._call(f"create {self.url(folder)}", lambda: self._create_once(full, b"first"))
+            try:
+                self._create_once(full, b"second")
+            except FileExistsError:
+                return True
+            return False
+        finally:
+            if self.fs.exists(full):
+                self.fs.rm_file(full)
+
+    def _call(self, what: str, action: Callable[[], _Result]) -> _Result:
+        """Run ``action``, again with growing random waits while it fails for a passing reason."""
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+            stop=tenacity.stop_after_attempt(self._attempts),
+            reraise=True,
+        )
+        try:
+            return retry(action)
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except PermissionError as error:
+            raise StorageError(
+                f"can't {what}: access denied ({error}). Check the credentials and what they allow"
+            ) from error
+        except Exception as error:
+            if isinstance(error, OSError) or _s3_code(error):
+                raise StorageError(
+                    f"can't {what} after {self._attempts} attempts: {type(error).__name__}: {error}"
+                ) from error
+            raise
+
+
+def object_version(info: Mapping[str, Any]) -> str:
+    """Return what changes whenever an object's content does: its ETag, else size and mtime."""
+    for key in ("ETag", "etag", "md5Hash", "generation"):
+        if info.get(key):
+            return str(info[key]).strip('"')
+    moment = info.get("mtime") or info.get("created") or info.get("LastModified") or 0
+    stamp = f"{moment:.6f}" if isinstance(moment, float) else str(moment)
+    return f"{info['size']}-{stamp}"
+
+
+def _s3_code(error: BaseException) -> str | None:
+    """Return the S3 error code behind an exception, looking through its causes."""
+    seen: BaseException | None = error
+    while seen is not None:
+        response = getattr(seen, "response", None)
+        if isinstance(response, dict):
+            return str(response.get("Error", {}).get("Code", "")) or None
+        seen = seen.__cause__
+    return None
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, _PERMANENT):
+        return False
+    if _s3_code(error) in {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "ExpiredToken"}:
+        return False
+    # botocore's connection and time-out errors are no OSErrors.
+    return isinstance(error, OSError) or type(error).__module__.startswith(("botocore", "aiohttp"))
+
+
+def _temporary_beside(full: str, body: bytes) -> str:
+    folder, name = os.path.split(full)
+    os.makedirs(folder, exist_ok=True)
+    # Readers of Parquet folders pass over names with a leading dot.
+    temporary = os.path.join(folder, f".{name[:100]}.{uuid.uuid4().hex}.tmp")
+    with open(temporary, "xb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _create_file(full: str, body: bytes) -> None:
+    temporary = _temporary_beside(full, body)
+    try:
+        # A hard link appears whole or not at all, and fails where the name is taken.
+        os.link(temporary, full)
+    finally:
+        os.unlink(temporary)
+
+
+def _replace_file(full: str, body: bytes) -> None:
+    os.replace(_temporary_beside(full, body), full)
