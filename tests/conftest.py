@@ -1,0 +1,55 @@
+"""Fixtures that more than one folder of tests needs."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+from s3_servers import S3Server, moto_server, radosgw_server
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[S3Server]:
+    choice = os.environ.get("FUSE_TEST_S3", "moto")
+    if choice == "moto":
+        yield request.getfixturevalue("moto")
+    elif choice == "radosgw":
+        with radosgw_server(tmp_path_factory.mktemp("radosgw")) as server:
+            yield server
+    else:
+        raise pytest.UsageError(f"FUSE_TEST_S3 is {choice!r}: moto or radosgw")
+
+
+@pytest.fixture
+def s3_bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a fresh bucket, with the environment set so that plain s3:// URLs reach it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3.env().items():
+        monkeypatch.setenv(name, value)
+    bucket = f"fuse-{uuid.uuid4().hex[:16]}"
+    s3.make_bucket(bucket)
+    # an instance made under other variables keeps their credentials and server
+    filesystem = fsspec.get_filesystem_class("s3")
+    filesystem.clear_instance_cache()
+    yield bucket
+    filesystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip("no sample pairs: ../shared/data is missing beside the repository")
+    return SHARED_DATA
