@@ -1,0 +1,77 @@
+"""Random, constant, tiny and 16-bit images score as in the independent implementation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from reference import reference_scores
+
+from fusion_core.metrics import METRIC_NAMES, score, to_grey255
+
+KINDS = ("noise", "smooth", "two levels", "one pixel", "constant", "16 bits")
+shapes = st.tuples(st.integers(1, 52), st.integers(1, 52))
+kinds = st.sampled_from(KINDS)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def make(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    if kind == "noise":
+        return rng.integers(0, 256, shape).astype(np.uint8)
+    if kind == "two levels":
+        return rng.choice(rng.integers(0, 256, 2), shape).astype(np.uint8)
+    image = np.full(shape, rng.integers(0, 256), np.uint8)
+    if kind == "one pixel":
+        image[tuple(rng.integers(0, shape))] = rng.integers(0, 256)
+    if kind in ("constant", "one pixel"):
+        return image
+    rows, columns = np.indices(shape) / 10 * rng.uniform(0.1, 3, 2)[:, None, None]
+    wave = (1 + np.sin(rows) * np.cos(columns + rng.uniform(0, 6))) / 2
+    return to_grey255(wave if kind == "smooth" else (wave * 65535).astype(np.uint16))
+
+
+def assert_same(ir: np.ndarray, vi: np.ndarray, fused: np.ndarray) -> None:
+    found = score(ir, vi, fused)
+    expected = reference_scores(ir, vi, fused)
+    assert tuple(found) == METRIC_NAMES
+    for name in METRIC_NAMES:
+        approximately = pytest.approx(expected[name], rel=1e-7, abs=1e-9, nan_ok=True)
+        assert found[name] == approximately, (name, ir.shape)
+
+
+@settings(max_examples=150, deadline=None)
+@given(shape=shapes, of=st.tuples(kinds, kinds, kinds), seed=seeds)
+def test_images_of_every_kind(shape, of, seed):
+    rng = np.random.default_rng(seed)
+    assert_same(*(make(kind, shape, rng) for kind in of))
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, kind=kinds, weight=st.floats(0, 1), seed=seeds)
+def test_fused_images_that_keep_something_of_both(shape, kind, weight, seed):
+    rng = np.random.default_rng(seed)
+    ir, vi = make(kind, shape, rng), make("noise", shape, rng)
+    fused = np.round(weight * ir + (1 - weight) * vi).astype(np.uint8)
+    assert_same(ir, vi, fused)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), shape=st.tuples(st.integers(1, 8), st.integers(1, 8)))
+def test_tiny_images_of_arbitrary_pixels(data, shape):
+    images = [data.draw(arrays(np.uint8, shape)) for _ in range(3)]
+    assert_same(*images)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), shape=st.tuples(st.integers(1, 6), st.integers(1, 6)))
+def test_tiny_images_whose_edges_are_often_upright_or_level(data, shape):
+    few_levels = st.sampled_from((0, 1, 200))
+    images = [data.draw(arrays(np.uint8, shape, elements=few_levels)) for _ in range(3)]
+    assert_same(*images)
+
+
+@pytest.mark.parametrize("side", [16, 17, 24, 25, 32, 33, 40, 41, 42])
+def test_sides_at_which_a_scale_of_vif_comes_or_goes(side):
+    rng = np.random.default_rng(side)
+    assert_same(*(make("noise", (side, 60), rng) for _ in range(3)))
+    assert_same(*(make("noise", (60, side), rng) for _ in range(3)))

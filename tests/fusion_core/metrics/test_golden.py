@@ -1,0 +1,63 @@
+"""The published TNO table: 16 of its fused images, two methods by eight scenes."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from reference import reference_scores
+
+from fusion_core.metrics import METRIC_NAMES, score
+
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+METHODS = ("densefuse", "u2fusion")
+SCENES = ("03", "08", "11", "15", "20", "26", "33", "40")
+COLUMNS = dict(zip(METRIC_NAMES, ("VIF", "AG", "SCD", "Qabf", "SF", "EN", "SSIM"), strict=True))
+TOLERANCE = {"sf": 1e-6, "en": 1e-6}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that compete for busy cores would take several times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[tuple[str, str], dict[str, str]]:
+    table = DATA / "metrics_golden.csv"
+    if not table.is_file() or not (DATA / "tno").is_dir():
+        pytest.skip("needs metrics_golden.csv and tno/ in ../shared/data, which aren't in the repo")
+    with table.open(newline="") as lines:
+        rows = {(row["method"], row["image"]): row for row in csv.DictReader(lines)}
+    assert set(rows) == {(method, f"{scene}.png") for method in METHODS for scene in SCENES}
+    return rows
+
+
+def load(folder: str, image: str) -> np.ndarray:
+    with Image.open(DATA / "tno" / folder / image) as opened:
+        return np.asarray(opened)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("method", METHODS)
+def test_published_images_score_as_in_the_table(golden, method, scene):
+    image = f"{scene}.png"
+    found = score(load("ir", image), load("vi", image), load(f"fused_{method}", image))
+    for name, value in found.items():
+        expected = float(golden[method, image][COLUMNS[name]])
+        assert value == pytest.approx(expected, rel=TOLERANCE.get(name, 1e-5), abs=0), name
+
+
+def test_the_reference_agrees_with_the_table_too(golden):
+    image = "08.png"
+    ir, vi = (load(folder, image)[:, :, 0] for folder in ("ir", "vi"))
+    found = reference_scores(ir, vi, load("fused_densefuse", image))
+    for name, value in found.items():
+        expected = float(golden["densefuse", image][COLUMNS[name]])
+        assert value == pytest.approx(expected, rel=TOLERANCE.get(name, 1e-5), abs=0), name
