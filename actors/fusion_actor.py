@@ -48,7 +48,11 @@ class FusionActor:
         self._options: Mapping[str, Any] | None = None
 
     def start(self) -> str:
-        """Load the network and return the device that it runs on.
+        """Load the network and return the device that it runs on; errors as of :meth:`network`."""
+        return self.network().device
+
+    def network(self) -> Fuser:
+        """Return the network, loading it the first time.
 
         Raises:
             SettingsError: A GPU was asked for and torch sees none.
@@ -62,9 +66,9 @@ class FusionActor:
                 )
             torch.set_num_threads(self._cpus)
             settings = self._job.settings
-            model, _ = load_weights(settings.weights, self._job.run.model_hash)
-            self._fuser = Fuser(model, self._device, settings.precision, self._job.run.model_hash)
-        return self._fuser.device
+            model, weights = load_weights(settings.weights, self._job.run.model_hash)
+            self._fuser = Fuser(model, self._device, settings.precision, weights.sha256)
+        return self._fuser
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
         """Fuse a chunk; see :meth:`fusion_core.chunk_work.ChunkWorker.run`."""
@@ -77,11 +81,9 @@ class FusionActor:
     def _worker_for(self, options: Mapping[str, Any]) -> ChunkWorker:
         """Return the worker, made anew where the credentials were refreshed."""
         if self._worker is None or options != self._options:
-            self.start()
-            assert self._fuser is not None
             settings = self._job.settings
             source, output = Storage(settings.source, options), Storage(settings.output, options)
-            self._worker = ChunkWorker(source, output, self._fuser, settings, self._job.run)
+            self._worker = ChunkWorker(source, output, self.network(), settings, self._job.run)
             self._options = options
         return self._worker
 

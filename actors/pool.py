@@ -140,6 +140,7 @@ class ActorPool:
         for slot in self._slots:
             while task := self._next_for(slot, source):
                 options = self._storage_options()
+                ref: Any
                 if task.hopeless:
                     reason = (
                         f"the process working on this pair alone was lost "
@@ -167,11 +168,11 @@ class ActorPool:
         return None
 
     def _collect(self) -> Iterator[ChunkResult]:
-        refs: list[ray.ObjectRef[Any]] = [*self._running, *self._probes]
+        refs: list[Any] = [*self._running, *self._probes]
         if not refs:
             time.sleep(_POLL_SECONDS)
             return
-        done: list[ray.ObjectRef[Any]] = ray.wait(refs, timeout=_POLL_SECONDS)[0]
+        done, _ = ray.wait(refs, timeout=_POLL_SECONDS)
         for ref in done:
             if ref in self._probes:
                 self._probed(self._probes.pop(ref), ref)

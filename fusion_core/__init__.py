@@ -1,1 +1,10 @@
-"""Everything about one pair or one chunk: network, metrics, image files, pairing, manifest."""
+"""Everything about one pair or one chunk: network, metrics, image files, pairing, manifest.
+
+As a library: :func:`fuse`, :func:`score` and :func:`read_manifest`.
+"""
+
+from fusion_core.library import fuse
+from fusion_core.manifest import read_manifest
+from fusion_core.metrics import score
+
+__all__ = ["fuse", "read_manifest", "score"]

@@ -189,14 +189,17 @@ class Storage:
             raise
         except PermissionError as error:
             raise StorageError(
-                f"can't {what}: access denied ({error}). Check the credentials and what they allow"
+                f"can't {what}: access denied ({_s3_code(error) or error}). Check the credentials "
+                "and what they allow"
             ) from error
         except Exception as error:
-            if isinstance(error, OSError) or _s3_code(error):
-                raise StorageError(
-                    f"can't {what} after {self._attempts} attempts: {type(error).__name__}: {error}"
-                ) from error
-            raise
+            if not (isinstance(error, OSError) or _from_client(error)):
+                raise
+            reason = _s3_code(error) or error
+            raise StorageError(
+                f"can't {what}: {type(error).__name__}: {reason}. Check that the store answers, "
+                "and the credentials"
+            ) from error
 
 
 def object_version(info: Mapping[str, Any]) -> str:
@@ -220,13 +223,17 @@ def _s3_code(error: BaseException) -> str | None:
     return None
 
 
+def _from_client(error: BaseException) -> bool:
+    """Tell errors of the S3 client, which are no OSErrors: endpoint away, no credentials."""
+    return type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp"))
+
+
 def _is_transient(error: BaseException) -> bool:
-    if isinstance(error, _PERMANENT):
+    if isinstance(error, _PERMANENT) or type(error).__name__ == "NoCredentialsError":
         return False
-    if _s3_code(error) in {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "ExpiredToken"}:
+    if _s3_code(error) in {"PreconditionFailed", "NoSuchBucket", "AccessDenied", "ExpiredToken"}:
         return False
-    # botocore's connection and time-out errors are no OSErrors.
-    return isinstance(error, OSError) or type(error).__module__.startswith(("botocore", "aiohttp"))
+    return isinstance(error, OSError) or _from_client(error)
 
 
 def _temporary_beside(full: str, body: bytes) -> str:

@@ -1,0 +1,96 @@
+"""Single pieces of work with pixels in them, done on the cluster while the driver waits."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+
+from actors.fusion_actor import FusionActor, Job
+from actors.resources import WorkerShare
+from fusion_core.chunk_work import ChunkWorker
+from fusion_core.plan import Chunk, PairRef
+from fusion_core.run_pictures import write_contact_sheet
+from fusion_core.storage import Storage
+
+_POLL_SECONDS = 0.5  # a signal is noticed between polls
+
+
+def draw_contact_sheet(
+    output: str,
+    path: str,
+    rows: Sequence[Mapping[str, Any]],
+    title: str,
+    storage_options: Mapping[str, Any],
+) -> str:
+    """Draw the contact sheet of manifest rows on a worker and return its URL.
+
+    Args:
+        output: URL of the run's output.
+        path: The sheet's path below it.
+        rows: Rows of the manifest.
+        title: The sheet's heading.
+        storage_options: fsspec options of the store.
+    """
+    url: str = _result(_sheet.remote(output, path, rows, title, storage_options))
+    return url
+
+
+def time_pairs(
+    job: Job, share: WorkerShare, pairs: Sequence[PairRef], storage_options: Mapping[str, Any]
+) -> tuple[float, int]:
+    """Fuse pairs on a worker without keeping anything.
+
+    Returns:
+        Seconds that all but the first pair took (the first warms the worker up, unless it is the
+        only one), and the bytes of their files.
+    """
+    remote: Any = _timed.options(num_cpus=share.cpus, num_gpus=share.gpus)
+    timing: tuple[float, int] = _result(
+        remote.remote(job, share.device, share.cpus, tuple(pairs), storage_options)
+    )
+    return timing
+
+
+@ray.remote(num_cpus=0)
+def _sheet(
+    output: str,
+    path: str,
+    rows: Sequence[Mapping[str, Any]],
+    title: str,
+    storage_options: Mapping[str, Any],
+) -> str:
+    return write_contact_sheet(Storage(output, storage_options), path, rows, title, storage_options)
+
+
+@ray.remote
+def _timed(
+    job: Job,
+    device: str,
+    cpus: float,
+    pairs: tuple[PairRef, ...],
+    storage_options: Mapping[str, Any],
+) -> tuple[float, int]:
+    worker = FusionActor(job, device, cpus)
+    scratch = Storage(f"memory://estimate-{uuid.uuid4().hex}")
+    chunks = ChunkWorker(
+        Storage(job.settings.source, storage_options),
+        scratch,
+        worker.network(),
+        job.settings,
+        job.run,
+    )
+    chunks.run(Chunk("warm-up", pairs[:1]))
+    timed = pairs[1:] or pairs
+    begin = time.perf_counter()
+    chunks.run(Chunk("timed", timed))
+    return time.perf_counter() - begin, sum(pair.ir_bytes + pair.vi_bytes for pair in timed)
+
+
+def _result(ref: Any) -> Any:
+    while not ray.wait([ref], timeout=_POLL_SECONDS)[0]:
+        pass
+    return ray.get(ref)

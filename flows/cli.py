@@ -1,0 +1,94 @@
+"""The command line ``fuse-archive``: its options are the settings, field by field."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSubCommand,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from rich.console import Console
+from rich.markdown import Markdown
+
+from fusion_core.errors import FuseArchiveError
+from fusion_core.settings import FuseArchiveSettings
+
+
+class RunCommand(FuseArchiveSettings):
+    """Fuse the new pairs of an archive, without a Prefect server of its own."""
+
+    def cli_cmd(self) -> None:
+        """Run the flow in this process."""
+        from flows.fuse_archive import fuse_archive
+
+        settings = FuseArchiveSettings(**self.model_dump())
+        _print(fuse_archive(settings).markdown())
+
+
+class DemoCommand(BaseModel):
+    """Generate a small archive and fuse it: the whole job in a minute or two."""
+
+    folder: str = Field("demo-archive", description="Where the archive and its output go.")
+    pairs: int = Field(24, ge=1, description="Number of pairs to generate.")
+    seed: int = Field(7, description="Seed of the scenes.")
+
+    def cli_cmd(self) -> None:
+        """Generate and fuse."""
+        from flows.demo import run_demo
+
+        _print(run_demo(self.folder, self.pairs, self.seed))
+
+
+class FuseArchive(
+    BaseSettings,
+):
+    """Fuses archives of infrared and visible image pairs, scores them, and keeps a manifest."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="fuse-archive", cli_kebab_case=True, cli_implicit_flags=True
+    )
+
+    run: CliSubCommand[RunCommand]
+    demo: CliSubCommand[DemoCommand]
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_: Any, **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing from the environment: a run is what its command line says."""
+        return (sources["init_settings"],)
+
+    def cli_cmd(self) -> None:
+        """Run the subcommand."""
+        CliApp.run_subcommand(self)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 1 where the run failed and 2 where it was called wrongly."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        CliApp.run(FuseArchive, cli_args=arguments)
+    except ValidationError as error:
+        for problem in error.errors():
+            option = "--" + "-".join(str(part) for part in problem["loc"][1:]).replace("_", "-")
+            print(f"fuse-archive: {option}: {problem['msg']}", file=sys.stderr)
+        sys.exit(2)
+    except FuseArchiveError as error:
+        print(f"fuse-archive: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _print(markdown: str) -> None:
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(markdown))
+    else:
+        print(markdown)

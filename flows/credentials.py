@@ -1,0 +1,62 @@
+"""Storage credentials out of a Prefect block, read anew before they can be stale."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from prefect.blocks.system import Secret
+
+from fusion_core.errors import SettingsError
+
+_FRESH_SECONDS = 60.0
+
+
+class StorageCredentials:
+    """Calls return the fsspec storage options to use now.
+
+    The values are in no setting and no representation of this object, so they can't reach a log,
+    the manifest or an artifact.
+
+    Args:
+        block: Name of a Secret block that holds a JSON object; None for the usual AWS chain, which
+            s3fs follows and refreshes by itself.
+    """
+
+    def __init__(self, block: str | None):
+        self._block = block
+        self._options: dict[str, Any] = {}
+        self._read_at: float | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the storage options; reads the block again once a minute.
+
+        Raises:
+            SettingsError: There is no such block, or it holds no JSON object.
+        """
+        now = time.monotonic()
+        if self._block and (self._read_at is None or now - self._read_at > _FRESH_SECONDS):
+            self._options = _read_block(self._block)
+            self._read_at = now
+        return self._options
+
+
+def _read_block(name: str) -> dict[str, Any]:
+    wanted = (
+        "expected a Secret block with a JSON object of fsspec storage options, such as "
+        '{"key": …, "secret": …, "endpoint_url": …}'
+    )
+    try:
+        value: Any = Secret.load(name).get()  # type: ignore[union-attr]
+    except ValueError as error:
+        raise SettingsError(f"there is no Prefect block secret/{name}; {wanted}") from error
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            # Without the cause: its text would quote the secret.
+            raise SettingsError(f"the block secret/{name} holds no JSON; {wanted}") from None
+    if not isinstance(value, dict):
+        raise SettingsError(f"the block secret/{name} holds a {type(value).__name__}; {wanted}")
+    return value

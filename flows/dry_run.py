@@ -1,0 +1,83 @@
+"""What a dry run tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from actors.fusion_actor import Job
+from actors.resources import WorkerShare
+from actors.tasks import time_pairs
+from fusion_core.plan import Plan, cut_chunks
+
+_SAMPLE = 5
+
+
+class DryRun(BaseModel):
+    """What a run would do.
+
+    Attributes:
+        found: Pairs found in the archive.
+        to_fuse: Pairs that would be fused.
+        bytes_to_read: Size of their files.
+        estimated_seconds: About how long the run would take, from timing the first few pairs on
+            one worker; None where there is nothing to do.
+        done_before: Pairs with a successful row.
+        known_failed: Pairs whose files failed before.
+        over_limit: Pairs left for later by ``limit``.
+        half: Files without a counterpart.
+        doubled: Files that claim the same pair and role as another.
+        stray: Files that belong to no pair.
+        first: Ids of the first pairs that would be fused.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    found: int
+    to_fuse: int
+    bytes_to_read: int
+    estimated_seconds: float | None
+    done_before: int
+    known_failed: int
+    over_limit: int
+    half: tuple[str, ...]
+    doubled: tuple[str, ...]
+    stray: tuple[str, ...]
+    first: tuple[str, ...]
+
+    def markdown(self) -> str:
+        """Return the plan as people read it."""
+        lines = [
+            "# Dry run: nothing was written",
+            "",
+            f"- {self.found} pairs found",
+            f"- {self.to_fuse} would be fused, reading {self.bytes_to_read / 1e6:.1f} MB",
+            f"- {self.done_before} have a successful row for the same files, weights and settings",
+            f"- {self.known_failed} are left alone, because the same files failed before",
+            f"- {self.over_limit} are left for later by the limit",
+            f"- {len(self.half)} half pairs, {len(self.doubled)} doubled files, "
+            f"{len(self.stray)} stray files",
+        ]
+        if self.estimated_seconds is not None:
+            lines.append(f"- about {_duration(self.estimated_seconds)} on this cluster")
+        if self.first:
+            lines += ["", "First pairs: " + ", ".join(self.first)]
+        return "\n".join(lines) + "\n"
+
+
+def estimate_seconds(
+    job: Job, share: WorkerShare, plan: Plan, storage_options: dict[str, Any]
+) -> float:
+    """Estimate the seconds that a plan takes, by timing its first pairs on one worker."""
+    sample = next(cut_chunks(plan.todo, "", _SAMPLE)).pairs
+    seconds, timed_bytes = time_pairs(job, share, sample, storage_options)
+    # Images of a kind cost about the same per byte, and sizes are all that a listing knows.
+    return seconds * plan.todo_bytes / max(timed_bytes, 1) / share.count
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,67 @@
+"""Shows how far a run is: a bar in a terminal, lines in a log, an artifact in Prefect's UI."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from fusion_core.chunk_work import ChunkResult
+
+PROGRESS_ARTIFACT = "fuse-archive-progress"
+_SECONDS_BETWEEN_UPDATES = 2.0
+_SECONDS_BETWEEN_LINES = 15.0
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+
+def shown(
+    results: Iterable[ChunkResult], total: int, logger: Logger, bar: bool | None = None
+) -> Iterator[ChunkResult]:
+    """Pass results on and show the progress they make.
+
+    Args:
+        results: Chunks as they are done.
+        total: Number of pairs in the plan.
+        logger: Takes a line now and then.
+        bar: Whether to draw a bar; default: where the error stream is a terminal.
+    """
+    draw = sys.stderr.isatty() if bar is None else bar
+    columns = (
+        TextColumn("fusing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+    )
+    artifact = create_progress_artifact(0.0, PROGRESS_ARTIFACT, f"{total} pairs to fuse")
+    assert isinstance(artifact, UUID)  # a coroutine only where an event loop runs
+    updated = logged = time.monotonic()
+    ok = failed = 0
+    with Progress(*columns, console=Console(stderr=True), disable=not draw) as progress:
+        task = progress.add_task("fuse", total=total, failed=0)
+        for result in results:
+            ok, failed = ok + result.ok, failed + result.failed
+            progress.update(task, completed=ok + failed, failed=failed)
+            now = time.monotonic()
+            if now - updated > _SECONDS_BETWEEN_UPDATES or ok + failed == total:
+                update_progress_artifact(artifact, 100.0 * (ok + failed) / total)
+                updated = now
+            if now - logged > _SECONDS_BETWEEN_LINES:
+                logger.info("%d of %d pairs done, %d failed", ok + failed, total, failed)
+                logged = now
+            yield result
