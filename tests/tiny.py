@@ -19,18 +19,20 @@ from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 from fusion_core.weights_file import save_weights
 
-TINY = NetworkConfig(levels=2, widths=(4, 4), decoder_width=4, token_grid=4)
+TINY = NetworkConfig(levels=2, widths=(8, 8), decoder_width=8, token_grid=4)
 TODAY = dt.date(2026, 7, 19)
 
 
-def tiny_model(seed: int = 5) -> RefineFuse:
-    """Return a network of a few hundred random weights; equal seeds give equal ones."""
-    with torch.random.fork_rng(devices=[]):
+def tiny_model(seed: int = 9) -> RefineFuse:
+    """Return a network of 4437 random weights; equal seeds give equal ones."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        return RefineFuse(TINY)
+        model = RefineFuse(TINY)
+        model.head.weight.mul_(60)  # an untrained network's images are nearly uniform
+    return model
 
 
-def tiny_fuser(seed: int = 5) -> Fuser:
+def tiny_fuser(seed: int = 9) -> Fuser:
     return Fuser(tiny_model(seed), "cpu", "fp32")
 
 
