@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from fusion_core.settings import ImageSettings
 
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
+
+# How large is too large is a setting here (check_size), not Pillow's.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GREY = {"1", "L", "LA", "La"}

@@ -47,14 +47,14 @@ def encode_deep(picture: Picture, settings: ImageSettings) -> bytes:
     bands = [pixels[..., k] for k in range(pixels.shape[2])]
     bands += [] if picture.alpha is None else [picture.alpha]
     options: dict[str, Any] = (
-        {"driver": "PNG", "ZLEVEL": settings.png_level}
+        {"driver": "PNG", "ZLEVEL": max(1, settings.png_level)}  # GDAL's PNG knows no level 0
         if settings.format == "png"
         else {"driver": "GTiff", "compress": "deflate", "photometric": "rgb"}
         if len(bands) >= 3
         else {"driver": "GTiff", "compress": "deflate"}
     )
     if settings.format == "tiff" and picture.alpha is not None:
-        options["alpha"] = "unspecified"
+        options["alpha"] = "non-premultiplied"
     height, width = pixels.shape[:2]
     try:
         with _no_side_cars(), MemoryFile() as memory:
