@@ -30,6 +30,7 @@ _POLL_SECONDS = 0.5  # a signal is noticed between polls
 _DEATHS_TO_HALVE = 2
 _DEATHS_TO_GIVE_UP = 3
 _ERRORS_TO_STOP = 3
+_STILLBORN_TO_STOP = 3
 
 
 class NoWorkerError(FuseArchiveError):
@@ -90,6 +91,8 @@ class ActorPool:
         self._running: dict[ray.ObjectRef[Any], tuple[_Slot, _Task]] = {}
         self._waiting: deque[_Task] = deque()
         self._alive_at = time.monotonic()
+        self._stillborn = 0
+        self._exhausted = False
         self.deaths = 0
         """How often an actor was lost with chunks on it."""
 
@@ -136,7 +139,6 @@ class ActorPool:
             )
 
     def _dispatch(self, source: Iterator[Chunk]) -> None:
-        self._exhausted = False
         for slot in self._slots:
             while task := self._next_for(slot, source):
                 options = self._storage_options()
@@ -190,9 +192,16 @@ class ActorPool:
         try:
             ray.get(ref)
             slot.ready = True
+            self._stillborn = 0
         except RayTaskError as error:
             raise _cause(error) from error
-        except ActorDiedError:
+        except ActorDiedError as error:
+            self._stillborn += 1
+            if self._stillborn >= _STILLBORN_TO_STOP:
+                raise NoWorkerError(
+                    f"{self._stillborn} workers died while they were created: {error}. Check that "
+                    "this version of fuse-archive is installed on every node of the cluster"
+                ) from error
             slot.actor = self._make_actor()
         except RayError:
             pass  # it is being restarted; asked again in a second

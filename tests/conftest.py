@@ -7,6 +7,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
+import ray
+from ray.cluster_utils import Cluster
 from s3_servers import S3Server, moto_server, radosgw_server
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -53,3 +55,17 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("no sample pairs: ../shared/data is missing beside the repository")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def ray_nodes() -> Iterator[Cluster]:
+    """A running Ray cluster of three nodes with one CPU each; this process is its driver."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()

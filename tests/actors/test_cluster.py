@@ -1,0 +1,90 @@
+"""Connecting to Ray and letting go of it, in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+SCRIPT = """
+import signal, sys, time
+import ray
+from actors.cluster import connected
+
+def on_term(*_):
+    raise SystemExit(7)
+
+signal.signal(signal.SIGTERM, on_term)
+with connected(None):
+    assert signal.getsignal(signal.SIGTERM) is on_term
+    with connected(None):
+        pass
+    assert ray.is_initialized()  # the inner block found a connection and must not end it
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    if sys.argv[1] == "wait":
+        time.sleep(60)
+assert not ray.is_initialized()
+"""
+
+
+def start(mode: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, mode], stdout=subprocess.PIPE, text=True)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes below a process, from the process table."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: set[int] = set()
+    queue = [pid]
+    while queue:
+        children = parents.get(queue.pop(), [])
+        found.update(children)
+        queue.extend(children)
+    return found
+
+
+def works(pid: int) -> bool:
+    """Tell workers and servers from Ray's two agents.
+
+    After a SIGKILL those look for 60 s for the head that died with the driver, and end then.
+    """
+    return "Agent" not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_a_local_cluster_ends_with_its_block_and_handlers_stay() -> None:
+    with start("through") as process:
+        assert process.wait(90) == 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_of_ray_outlives_a_process_that_is_ended(sent: signal.Signals) -> None:
+    with start("wait") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip()
+        children = {pid for pid in descendants(process.pid) if works(pid)}
+        assert children
+        os.kill(process.pid, sent)
+        assert process.wait(30) == (7 if sent == signal.SIGTERM else -signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while left := [pid for pid in children if alive(pid)]:
+            assert time.monotonic() < deadline, f"still there after 10 s: {left}"
+            time.sleep(0.2)

@@ -1,0 +1,172 @@
+"""The real actor on a real cluster: what it writes, and what it does not send."""
+
+import datetime as dt
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from tiny import settings_for, tiny_weights, write_pairs
+
+from actors.fusion_actor import FusionActor, Job, start_actor
+from actors.pool import ActorPool
+from actors.resources import WorkerShare
+from actors.tasks import draw_contact_sheet, time_pairs
+from fusion_core.archive import list_pairs
+from fusion_core.chunk_work import RunIdentity
+from fusion_core.errors import SettingsError, WeightsError
+from fusion_core.manifest import read_manifest
+from fusion_core.plan import PairRef, cut_chunks, make_plan
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+from fusion_core.weights_file import load_weights
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+ONE_CPU = WorkerShare(1.0, 0.0, 2)
+TODAY = dt.date(2026, 1, 2)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> FuseArchiveSettings:
+    write_pairs(tmp_path / "in", [f"p{k:02}" for k in range(10)])
+    return settings_for(
+        str(tmp_path / "in"), str(tmp_path / "out"), tiny_weights(tmp_path), chunk_pairs=2
+    )
+
+
+def job_of(settings: FuseArchiveSettings) -> Job:
+    weights = load_weights(settings.weights)[1].sha256
+    digest = settings.image_settings().settings_hash()
+    return Job(settings, RunIdentity("run", TODAY, weights, digest))
+
+
+def todo_of(settings: FuseArchiveSettings) -> pa.Table:
+    output = Storage(settings.output)
+    pairing = list_pairs(settings, Storage(settings.source), output, TODAY, {})
+    rows = read_manifest(output.url("manifest"), latest=False)
+    return make_plan(pairing, rows).todo
+
+
+def run(settings: FuseArchiveSettings, actor: Any = None) -> None:
+    job = job_of(settings)
+    make = actor or (lambda: start_actor(job, ONE_CPU))
+    chunks = cut_chunks(todo_of(settings), "key", settings.chunk_pairs)
+    list(ActorPool(make, ONE_CPU.count).run(chunks))
+
+
+def test_chunks_become_images_and_rows(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:
+    run(settings)
+    rows = read_manifest(f"{settings.output}/manifest", latest=False)
+    assert rows["status"].to_pylist() == ["ok"] * 10
+    assert all(Path(url).is_file() for url in rows["fused_url"].to_pylist())
+    assert len(todo_of(settings)) == 0
+
+
+class DyingActor(FusionActor):
+    """Dies after the images of the first chunk, before its commit: the worst moment."""
+
+    def run(self, chunk: Any, storage_options: Any) -> Any:
+        marker = Path(self._job.settings.output) / "died"
+        worker = self._worker_for(storage_options)
+        if not marker.exists():
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            worker._commit = lambda path, rows: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
+        return worker.run(chunk)
+
+
+def test_an_actor_killed_between_images_and_commit_leaves_every_pair_once(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
+) -> None:
+    job = job_of(settings)
+    remote: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(DyingActor)
+    run(settings, lambda: remote.remote(job, "cpu", 1.0))
+    rows = read_manifest(f"{settings.output}/manifest", latest=False)
+    assert rows["status"].to_pylist() == ["ok"] * 10
+    assert len(set(rows["pair_id"].to_pylist())) == 10
+    images = [path for path in (Path(settings.output) / "fused").rglob("*") if path.is_file()]
+    assert len(images) == 10
+
+
+def test_a_process_that_dies_at_one_pair_costs_that_pair_alone(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
+) -> None:
+    class Poisoned(FusionActor):
+        def run(self, chunk: Any, storage_options: Any) -> Any:
+            if any(pair.pair_id == "p03" for pair in chunk.pairs):
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return super().run(chunk, storage_options)
+
+    job = job_of(settings)
+    remote: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(Poisoned)
+    run(settings, lambda: remote.remote(job, "cpu", 1.0))
+    rows = read_manifest(f"{settings.output}/manifest", latest=False).to_pylist()
+    failed = [row for row in rows if row["status"] == "failed"]
+    assert [(row["pair_id"], row["stage"], row["error_type"]) for row in failed] == [
+        ("p03", "crash", "CrashError")
+    ]
+    assert len(rows) == 10
+
+
+def test_what_travels_is_too_small_for_the_object_store(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
+) -> None:
+    actor = start_actor(job_of(settings), ONE_CPU)
+    chunk = next(cut_chunks(todo_of(settings), "key", 10))
+    result = ray.get(actor.run.remote(chunk, {}))
+    # What travels back is pickled inline, below the size at which Ray takes its object store.
+    assert len(ray.cloudpickle.dumps(result)) < 1000
+    assert len(ray.cloudpickle.dumps(chunk)) < 10_000
+    ray.kill(actor)
+
+
+def test_weights_that_are_not_those_of_the_plan_stop_the_actor(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
+) -> None:
+    job = job_of(settings)
+    other = Job(settings, RunIdentity("run", TODAY, "0" * 64, job.run.settings_hash))
+    pool = ActorPool(lambda: start_actor(other, ONE_CPU), 1)
+    with pytest.raises(WeightsError, match="sha256"):
+        list(pool.run(cut_chunks(todo_of(settings), "key", 2)))
+
+
+def test_a_gpu_that_torch_does_not_see_is_named(settings: FuseArchiveSettings) -> None:
+    with pytest.raises(SettingsError, match="torch sees none"):
+        FusionActor(job_of(settings), "cuda", 1.0).start()
+
+
+def test_timing_pairs_keeps_nothing(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:
+    pairs = next(cut_chunks(todo_of(settings), "key", 3)).pairs
+    seconds, timed = time_pairs(job_of(settings), ONE_CPU, pairs, {})
+    assert seconds > 0
+    assert timed == sum(pair.ir_bytes + pair.vi_bytes for pair in pairs[1:])
+    assert not Path(settings.output).exists()
+
+
+def test_the_contact_sheet_is_drawn_on_a_worker(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
+) -> None:
+    run(settings)
+    rows = read_manifest(f"{settings.output}/manifest").to_pylist()[:3]
+    url = draw_contact_sheet(settings.output, "runs/r/sheet.png", rows, "title", {})
+    assert Path(url).read_bytes().startswith(b"\x89PNG")
+
+
+def test_credentials_that_change_are_used(ray_nodes: Cluster, tmp_path: Path) -> None:
+    settings = settings_for("memory://in", "memory://out", tiny_weights(tmp_path))
+    actor = FusionActor(job_of(settings), "cpu", 1.0)
+    first = actor._worker_for({})
+    assert actor._worker_for({}) is first
+    assert actor._worker_for({"skip_instance_cache": True}) is not first
+    assert isinstance(first.source, Storage)
+
+
+def test_a_chunk_reference_is_small_whatever_its_images() -> None:
+    pair = PairRef("p", "ir/p.png", 10**9, "v", "vi/p.png", 10**9, "v")
+    assert len(ray.cloudpickle.dumps(pair)) < 500

@@ -1,0 +1,183 @@
+"""The scheduler loop on a real cluster of three nodes, with actors that really die."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from actors.pool import ActorPool, NoWorkerError
+from fusion_core.chunk_work import ChunkResult
+from fusion_core.errors import StorageError, WeightsError
+from fusion_core.plan import Chunk, PairRef
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+# The cluster's nodes know the project and not this file.
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class ScriptedActor:
+    """Works chunks off by writing one file per pair, and does what a pair's name says."""
+
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+
+    def start(self) -> str:
+        if (self.folder / "no-start").exists():
+            raise WeightsError("found no weights")
+        return "cpu"
+
+    def run(self, chunk: Chunk, options: dict[str, Any]) -> ChunkResult:
+        for pair in chunk.pairs:
+            with (self.folder / "starts").open("a") as log:
+                log.write(f"{pair.pair_id} {options.get('token', '')}\n")
+            if "poison" in pair.pair_id:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "once" in pair.pair_id and not (self.folder / pair.pair_id).exists():
+                (self.folder / pair.pair_id).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "unwritable" in pair.pair_id:
+                raise StorageError("can't create the part")
+            time.sleep(0.02 if "slow" not in pair.pair_id else 0.5)
+        return self._commit(chunk, ok=len(chunk.pairs), failed=0)
+
+    def give_up(self, chunk: Chunk, options: dict[str, Any], reason: str) -> ChunkResult:
+        (self.folder / "reason").write_text(reason)
+        return self._commit(chunk, ok=0, failed=len(chunk.pairs))
+
+    def _commit(self, chunk: Chunk, ok: int, failed: int) -> ChunkResult:
+        with (self.folder / "commits").open("a") as log:
+            log.writelines(f"{pair.pair_id} {'ok' if ok else 'failed'}\n" for pair in chunk.pairs)
+        return ChunkResult(chunk.part_id, ok, failed, won=True)
+
+
+def chunks(names: list[str], size: int) -> list[Chunk]:
+    pairs = [PairRef(name, "ir", 1, "v", "vi", 1, "v") for name in names]
+    return [
+        Chunk(f"part-{start}", tuple(pairs[start : start + size]))
+        for start in range(0, len(pairs), size)
+    ]
+
+
+def pool_of(size: int, folder: Path, patience: float = 120.0, **options: Any) -> ActorPool:
+    remote: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(ScriptedActor)
+    return ActorPool(lambda: remote.remote(str(folder)), size, patience=patience, **options)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_every_pair_is_worked_on_once_where_nothing_breaks(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    names = [f"p{k}" for k in range(40)]
+    results = list(pool_of(3, tmp_path).run(chunks(names, 4)))
+    assert sum(result.ok for result in results) == 40
+    assert sorted(lines(tmp_path / "commits")) == sorted(f"{name} ok" for name in names)
+
+
+def test_chunks_of_a_dead_actor_are_given_to_another_and_none_is_lost(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    names = [f"p{k}" for k in range(15)] + ["once-a", "once-b"] + [f"q{k}" for k in range(15)]
+    pool = pool_of(2, tmp_path)
+    results = list(pool.run(chunks(names, 4)))
+    assert sum(result.ok for result in results) == len(names)
+    assert sum(result.failed for result in results) == 0
+    assert sorted(lines(tmp_path / "commits")) == sorted(f"{name} ok" for name in names)
+    assert pool.deaths >= 1
+
+
+def test_a_pair_that_kills_its_process_is_found_and_its_neighbours_are_fused(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    names = [f"p{k}" for k in range(5)] + ["poison"] + [f"q{k}" for k in range(10)]
+    results = list(pool_of(2, tmp_path).run(chunks(names, 8)))
+    expected = [f"{name} {'failed' if name == 'poison' else 'ok'}" for name in names]
+    assert sorted(lines(tmp_path / "commits")) == sorted(expected)
+    assert sum(result.failed for result in results) == 1
+    assert "alone was lost 2 times" in (tmp_path / "reason").read_text()
+    tries = sum(line.startswith("poison") for line in lines(tmp_path / "starts"))
+    assert tries <= 7  # 8 pairs are halved three times, not tried one by one
+
+
+def test_the_loss_of_a_node_loses_no_pair(ray_nodes: Cluster, tmp_path: Path) -> None:
+    doomed = ray_nodes.add_node(num_cpus=2, object_store_memory=100 << 20)
+    names = [f"slow{k}" for k in range(16)]
+    results = []
+    pool = pool_of(5, tmp_path)  # one CPU each, so that two of them sit on the doomed node
+    for result in pool.run(chunks(names, 1)):
+        if not results:
+            ray_nodes.remove_node(doomed, allow_graceful=False)
+        results.append(result)
+    assert sum(result.ok for result in results) == 16
+    assert {line.split()[0] for line in lines(tmp_path / "commits")} == set(names)
+
+
+def test_a_chunk_killed_from_outside_once_is_not_blamed(ray_nodes: Cluster, tmp_path: Path) -> None:
+    results = list(pool_of(1, tmp_path).run(chunks(["once-single"], 1)))
+    assert [(result.ok, result.failed) for result in results] == [(1, 0)]
+
+
+def test_an_actor_that_cannot_start_stops_the_run_with_its_own_error(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "no-start").touch()
+    with pytest.raises(WeightsError, match="found no weights"):
+        list(pool_of(2, tmp_path).run(chunks(["a"], 1)))
+
+
+def test_an_output_that_cannot_be_written_stops_the_run_after_three_tries(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    with pytest.raises(StorageError, match="can't create the part"):
+        list(pool_of(1, tmp_path).run(chunks(["unwritable"], 1)))
+    assert len(lines(tmp_path / "starts")) == 3
+
+
+def test_a_cluster_without_room_ends_the_run_in_bounded_time(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    remote: Any = ray.remote(num_cpus=64)(ScriptedActor)
+    pool = ActorPool(lambda: remote.remote(str(tmp_path)), 1, patience=2.0)
+    began = time.monotonic()
+    with pytest.raises(NoWorkerError, match="no worker could be started"):
+        list(pool.run(chunks(["a"], 1)))
+    assert time.monotonic() - began < 20
+
+
+def test_actors_that_die_at_birth_end_the_run_with_the_reason(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    class Stillborn(ScriptedActor):
+        def __init__(self) -> None:
+            raise ImportError("no module of that name on this node")
+
+    remote: Any = ray.remote(num_cpus=1, max_restarts=-1)(Stillborn)
+    with pytest.raises(NoWorkerError, match=r"(?s)no module of that name.*installed on every node"):
+        list(ActorPool(remote.remote, 1).run(chunks(["a"], 1)))
+
+
+def test_credentials_are_asked_for_with_every_chunk(ray_nodes: Cluster, tmp_path: Path) -> None:
+    tokens = iter(range(100))
+    pool = pool_of(1, tmp_path, storage_options=lambda: {"token": next(tokens)})
+    list(pool.run(chunks([f"p{k}" for k in range(3)], 1)))
+    assert [line.split()[1] for line in lines(tmp_path / "starts")] == ["0", "1", "2"]
+
+
+def test_no_actor_outlives_an_abandoned_run(ray_nodes: Cluster, tmp_path: Path) -> None:
+    pool = pool_of(2, tmp_path)
+    running = pool.run(chunks([f"slow{k}" for k in range(20)], 1))
+    next(running)
+    running.close()
+    deadline = time.monotonic() + 20
+    while ray.available_resources().get("CPU", 0) < ray.cluster_resources()["CPU"]:
+        assert time.monotonic() < deadline, "actors still hold their CPUs"
+        time.sleep(0.2)

@@ -1,0 +1,41 @@
+import pytest
+
+from actors.resources import WorkerShare, worker_share
+from fusion_core.errors import SettingsError
+
+TWO_CPU_NODES = [{"CPU": 4.0}, {"CPU": 3.0}]
+GPU_NODES = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0}]
+
+
+@pytest.mark.parametrize(
+    ("worker", "nodes", "expected"),
+    [
+        ("auto", TWO_CPU_NODES, WorkerShare(2.0, 0.0, 3)),  # 2 on the first node, 1 on the second
+        ("auto", [{"CPU": 1.0}, {"CPU": 1.0}], WorkerShare(1.0, 0.0, 2)),
+        ("cpu", GPU_NODES, WorkerShare(2.0, 0.0, 16)),
+        ("cpu:4", TWO_CPU_NODES, WorkerShare(4.0, 0.0, 1)),
+        ("auto", GPU_NODES, WorkerShare(1.0, 1.0, 3)),
+        ("gpu", GPU_NODES, WorkerShare(1.0, 1.0, 3)),
+        ("gpu:0.5", GPU_NODES, WorkerShare(1.0, 0.5, 6)),
+        ("gpu:0.34", GPU_NODES, WorkerShare(1.0, 0.34, 7)),  # 5 of 0.34 on two GPUs, 2 on one
+        ("gpu", TWO_CPU_NODES, WorkerShare(1.0, 1.0, 1)),  # a cluster that scales from zero
+    ],
+)
+def test_workers_fit_whole_on_nodes(
+    worker: str, nodes: list[dict[str, float]], expected: WorkerShare
+) -> None:
+    assert worker_share(worker, nodes) == expected
+
+
+def test_the_setting_bounds_the_number_of_workers() -> None:
+    assert worker_share("auto", GPU_NODES, max_workers=2).count == 2
+
+
+def test_more_cpus_than_any_node_has_is_an_error_not_an_endless_wait() -> None:
+    with pytest.raises(SettingsError, match="asks for 5 CPUs and the largest node has 4"):
+        worker_share("cpu:5", TWO_CPU_NODES)
+
+
+def test_the_device_follows_the_share() -> None:
+    assert worker_share("gpu:0.5", GPU_NODES).device == "cuda"
+    assert worker_share("auto", TWO_CPU_NODES).device == "cpu"
