@@ -173,5 +173,5 @@ class ChunkWorker:
             "host": platform.node(),
             "device": self.device_name,
             "started": pair.started,
-            "ended": dt.datetime.now(dt.UTC),
+            "ended": pair.ended or dt.datetime.now(dt.UTC),
         }

@@ -39,7 +39,8 @@ class PairInWork:
         stage: The stage that it is in, for the row of a failure.
         seconds: Time spent, by stage.
         started: When its first stage began (UTC).
-        ir: Infrared image; set by :func:`load_pair`.
+        ended: When its last stage ended (UTC); set by :meth:`end`.
+        ir: Infrared image; set by :func:`load_pair`, dropped by :meth:`end`.
         vi: Visible image; likewise.
     """
 
@@ -47,8 +48,14 @@ class PairInWork:
     stage: str = "read"
     seconds: dict[str, float] = field(default_factory=dict)
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    ended: dt.datetime | None = None
     ir: Picture | None = None
     vi: Picture | None = None
+
+    def end(self) -> None:
+        """Note the time and let go of the pixels; the rest waits for the chunk's commit."""
+        self.ended = dt.datetime.now(dt.UTC)
+        self.ir = self.vi = None
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -147,22 +154,22 @@ def finish_pair(
     with pair.timed("write"):
         try:
             if not output.create(path, body):
-                body = _keep_stored(output, path, body)
+                body = _keep_stored(output, path, body, pair.shape)
         except (StorageError, FileNotFoundError) as error:
             raise WriteError(f"{error}") from error
     with pair.timed("score"):
         # The scores are those of the stored file, which a lossy format or an earlier run's image
         # makes another one than the array at hand.
-        stored = decode(body).pixels
-        scores = _scores(ir.pixels, vi.pixels, stored, device)
+        stored = decode(body)
+        scores = _scores(ir.pixels, vi.pixels, stored.pixels, device)
     return {
         "fused_url": output.url(path),
         "fused_sha256": hashlib.sha256(body).hexdigest(),
         "fused_bytes": len(body),
         "fused_format": settings.format,
-        "height": stored.shape[0],
-        "width": stored.shape[1],
-        "bit_depth": picture.bit_depth,
+        "height": stored.pixels.shape[0],
+        "width": stored.pixels.shape[1],
+        "bit_depth": stored.bit_depth,
         **scores,
     }
 
@@ -191,15 +198,16 @@ def _decode(path: str, body: bytes, max_megapixels: float) -> Picture:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _keep_stored(output: Storage, path: str, body: bytes) -> bytes:
-    """Return the bytes that lie at ``path``, unless they are no image, then replace them."""
+def _keep_stored(output: Storage, path: str, body: bytes, shape: tuple[int, int]) -> bytes:
+    """Return the bytes at ``path``; replace them first if they are no image of the pair's size."""
     stored = output.read(path)
     try:
-        decode(stored)
+        fits = decode(stored).pixels.shape[:2] == shape
     except PairError:
+        fits = False
+    if not fits:
         output.write(path, body)
-        return body
-    return stored
+    return stored if fits else body
 
 
 def _scores(

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion_core.errors import FuseArchiveError
 from fusion_core.pair_work import PairInWork
 
 BYTES_PER_PIXEL = 48
 """Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back."""
 
-_LOADED_PER_FILE_BYTE = 24  # a guess at the same before the size is known: a JPEG of 2 bits a pixel
+# Guesses at the same before a pair's size is known. The first pairs may be JPEG files of 2 bits a
+# pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits a pixel.
+_FIRST_PER_FILE_BYTE = 96
+_LOADED_PER_FILE_BYTE = 24
 
 Outcome = tuple[PairInWork, dict[str, Any] | Exception]
 log = logging.getLogger(__name__)
@@ -80,6 +84,7 @@ class _Pipeline:
         self.batch_size, self.memory = batch_size, memory
         self.loaders, self.finishers = loaders, finishers
         self.held = 0
+        self.largest = 0
         self.outcomes: list[Outcome] = []
         self.ready: dict[tuple[int, int], list[PairInWork]] = defaultdict(list)
         self.loading: dict[Future[Any], tuple[PairInWork, int]] = {}
@@ -97,12 +102,18 @@ class _Pipeline:
 
     def _start_loading(self, queue: deque[PairInWork]) -> None:
         while queue and len(self.loading) < 2 * self.loaders._max_workers:
-            guess = _LOADED_PER_FILE_BYTE * (queue[0].ref.ir_bytes + queue[0].ref.vi_bytes)
+            guess = self._guess(queue[0])
             if self.held and self.held + guess > self.memory:
                 return
             pair = queue.popleft()
             self.loading[self.loaders.submit(self.load, pair)] = pair, guess
             self.held += guess
+
+    def _guess(self, pair: PairInWork) -> int:
+        size = pair.ref.ir_bytes + pair.ref.vi_bytes
+        if not self.largest:
+            return _FIRST_PER_FILE_BYTE * size
+        return max(self.largest, _LOADED_PER_FILE_BYTE * size)
 
     def _next_batch(self) -> list[PairInWork]:
         """Take a full batch, or one as full as it gets once waiting longer would idle."""
@@ -132,8 +143,10 @@ class _Pipeline:
                 self._fail(pair, error)
             elif origin is self.loading:
                 self.held += _loaded_bytes(pair)
+                self.largest = max(self.largest, _loaded_bytes(pair))
                 self.ready[pair.shape].append(pair)
             else:
+                pair.end()
                 self.outcomes.append((pair, task.result()))
 
     def _fuse(self, batch: list[PairInWork]) -> None:
@@ -157,8 +170,22 @@ class _Pipeline:
     def _fail(self, pair: PairInWork, error: BaseException) -> None:
         if not isinstance(error, Exception):
             raise error
-        log.warning("pair %s failed at %s: %s", pair.ref.pair_id, pair.stage, error)
+        # An error that wasn't foreseen is a bug, to be found by its traceback.
+        unforeseen = None if isinstance(error, FuseArchiveError) else error
+        log.warning(
+            "pair %s failed at %s: %s", pair.ref.pair_id, pair.stage, error, exc_info=unforeseen
+        )
+        pair.end()
+        _drop_tracebacks(error)
         self.outcomes.append((pair, error))
+
+
+def _drop_tracebacks(error: BaseException) -> None:
+    """Let go of the frames that an error passed through: they hold the pair's files and pixels."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
 
 
 def _loaded_bytes(pair: PairInWork) -> int:
