@@ -32,8 +32,8 @@ class TrainingConfig:
     """How long and how fast to train; all lengths in steps, sizes in pixels."""
 
     steps: int = 1500
-    batch: int = 8
-    crop: int = 128
+    batch: int = 4
+    crop: int = 96
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: int = 50

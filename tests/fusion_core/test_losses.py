@@ -53,9 +53,19 @@ def test_masks_follow_the_rule_for_each_kind_of_pixel() -> None:
     ir, vi = torch.full((1, 1, 9, 60), 0.2), torch.full((1, 1, 9, 60), 0.5)
     ir[..., 20:24] = 0.9
     vi[..., 50:] = 0.9
-    masks = source_masks(ir, vi, LossConfig())
+    masks = source_masks(ir, vi, LossConfig(neighbourhood=11))
     assert masks.ir[0, 0, 4, [0, 21, 50]].tolist() == [0, 1, 0]
     assert masks.vi[0, 0, 4, [0, 21, 50]].tolist() == [1, 0, 1]
+
+
+def test_where_it_is_hot_the_visible_counts_only_with_the_higher_contrast() -> None:
+    ir, vi = torch.full((1, 1, 40, 40), 0.2), torch.full((1, 1, 40, 40), 0.2)
+    ir[..., 10:14, :] = 0.9
+    vi[..., 10:14, :20] = 1.0
+    vi[..., 10:14, 20:] = 0.6
+    masks = source_masks(ir, vi, LossConfig(neighbourhood=11))
+    assert masks.ir[0, 0, 11, [3, 36]].tolist() == [1, 1]
+    assert masks.vi[0, 0, 11, [3, 36]].tolist() == [1, 0]
 
 
 def test_a_label_takes_the_place_of_the_saliency_rule() -> None:
