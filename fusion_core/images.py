@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fusion_core.errors import DecodeError, EncodeError
 from fusion_core.images_deep import decode_deep, encode_deep
-from fusion_core.picture import Picture, check_size
+from fusion_core.picture import Picture, check_size, upright
 from fusion_core.settings import ImageSettings
 
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
@@ -46,7 +46,9 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
             if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
                 raise DecodeError("the image is animated; expected a single picture")
             if _is_deep_colour(image, body):
-                return decode_deep(body, max_megapixels)
+                # GDAL leaves a photograph lying as the camera was held.
+                tags = getattr(image, "tag_v2", {})
+                return upright(decode_deep(body, max_megapixels), tags.get(274, 1))
             image.load()
             return _from_pillow(ImageOps.exif_transpose(image))
     except DecodeError:

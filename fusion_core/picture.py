@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,26 @@ class Picture:
     def nbytes(self) -> int:
         """Bytes that the arrays take."""
         return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    2: np.fliplr,
+    3: lambda band: np.rot90(band, 2),
+    4: np.flipud,
+    5: lambda band: band.swapaxes(0, 1),
+    6: lambda band: np.rot90(band, -1),
+    7: lambda band: np.rot90(band, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+def upright(picture: Picture, orientation: int) -> Picture:
+    """Return the image turned as its EXIF or TIFF orientation, 1 to 8, asks for."""
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return picture
+    alpha = None if picture.alpha is None else np.ascontiguousarray(turn(picture.alpha))
+    return Picture(np.ascontiguousarray(turn(picture.pixels)), alpha)
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:

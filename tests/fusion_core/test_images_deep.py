@@ -8,6 +8,7 @@ from rasterio.io import MemoryFile
 from raw_images import raw_tiff
 
 from fusion_core.errors import DecodeError
+from fusion_core.images import decode
 from fusion_core.images_deep import decode_deep, encode_deep
 from fusion_core.picture import Picture
 from fusion_core.settings import ImageSettings
@@ -75,3 +76,16 @@ def test_other_numbers_of_bands_are_refused_with_what_was_found(shape: tuple[int
 def test_a_type_that_is_not_16_bits_is_refused_with_what_was_found() -> None:
     with pytest.raises(DecodeError, match="3 bands of type float32; expected one or three"):
         decode_deep(raw_tiff(np.ones((5, 6, 3), np.float32)), 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("bands", [3, 4])
+def test_16_bits_are_turned_upright_as_8_bits_are(orientation: int, bands: int) -> None:
+    pixels = noise(5, 9, bands) // 257 * 257
+    deep = decode(raw_tiff(pixels, orientation=orientation))
+    shallow = decode(raw_tiff((pixels // 257).astype(np.uint8), orientation=orientation))
+    np.testing.assert_array_equal(deep.pixels, shallow.pixels.astype(np.uint16) * 257)
+    assert (deep.alpha is None) == (shallow.alpha is None) == (bands == 3)
+    if deep.alpha is not None and shallow.alpha is not None:
+        np.testing.assert_array_equal(deep.alpha, shallow.alpha.astype(np.uint16) * 257)
+    assert deep.pixels.shape == ((5, 9, 3) if orientation < 5 else (9, 5, 3))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fusion_core.errors import DecodeError
-from fusion_core.picture import Picture, check_size, resize
+from fusion_core.picture import Picture, check_size, resize, upright
 
 
 def ramp(size: tuple[int, int], dtype: type) -> np.ndarray:
@@ -67,3 +67,19 @@ def test_the_size_limit_itself_is_allowed() -> None:
 def test_beyond_the_limit_the_message_names_size_limit_and_remedy() -> None:
     with pytest.raises(DecodeError, match=r"1001x2000 = 2\.0 megapixels; at most 2 .*tiles"):
         check_size(1001, 2000, 2.0)
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9, 65535])
+def test_an_image_that_lies_right_or_says_nonsense_is_left_as_it_is(orientation: int) -> None:
+    picture = Picture(ramp((3, 5), np.uint16))
+    assert upright(picture, orientation) is picture
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_turning_gives_contiguous_pixels_for_the_network(orientation: int) -> None:
+    band = ramp((3, 5), np.uint16)
+    turned = upright(Picture(np.dstack([band] * 3), band), orientation)
+    assert turned.alpha is not None
+    assert turned.pixels.flags.c_contiguous
+    assert turned.alpha.flags.c_contiguous
+    np.testing.assert_array_equal(turned.pixels[..., 1], turned.alpha)
