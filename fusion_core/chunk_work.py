@@ -156,6 +156,7 @@ class ChunkWorker:
 
     def _row(self, pair: PairInWork) -> dict[str, Any]:
         ref, run = pair.ref, self.run_identity
+        now = dt.datetime.now(dt.UTC)  # for a pair that is given up untouched
         return {
             "run_id": run.run_id,
             "pair_id": ref.pair_id,
@@ -172,6 +173,6 @@ class ChunkWorker:
             **{f"seconds_{stage}": pair.seconds.get(stage) for stage in STAGES},
             "host": platform.node(),
             "device": self.device_name,
-            "started": pair.started,
-            "ended": pair.ended or dt.datetime.now(dt.UTC),
+            "started": pair.started or now,
+            "ended": pair.ended or now,
         }

@@ -38,7 +38,7 @@ class PairInWork:
         ref: Which pair.
         stage: The stage that it is in, for the row of a failure.
         seconds: Time spent, by stage.
-        started: When its first stage began (UTC).
+        started: When its first stage began (UTC); None before.
         ended: When its last stage ended (UTC); set by :meth:`end`.
         ir: Infrared image; set by :func:`load_pair`, dropped by :meth:`end`.
         vi: Visible image; likewise.
@@ -47,7 +47,7 @@ class PairInWork:
     ref: PairRef
     stage: str = "read"
     seconds: dict[str, float] = field(default_factory=dict)
-    started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    started: dt.datetime | None = None
     ended: dt.datetime | None = None
     ir: Picture | None = None
     vi: Picture | None = None
@@ -61,6 +61,7 @@ class PairInWork:
     def timed(self, stage: str) -> Iterator[None]:
         """Enter a stage and add up its time."""
         self.stage = stage
+        self.started = self.started or dt.datetime.now(dt.UTC)
         begin = time.perf_counter()
         try:
             yield

@@ -1,4 +1,6 @@
 import datetime as dt
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from fusion_core.errors import ManifestError, StorageError
 from fusion_core.images import decode
 from fusion_core.keys import fused_path
 from fusion_core.manifest import PART_SCHEMA, STAGES, read_part
+from fusion_core.pair_work import PairInWork
 from fusion_core.plan import Chunk
 
 
@@ -52,6 +55,32 @@ def test_a_chunk_becomes_images_and_rows_of_the_schema(root: str) -> None:
         assert before <= row["started"] <= row["ended"] <= dt.datetime.now(dt.UTC)
         assert (row["run_id"], row["model_hash"]) == ("first", desk.fuser.model_hash)
         assert row["device"] == "cpu"
+
+
+def test_rows_say_when_their_own_pair_was_worked_on(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(root, io_threads=1)
+    worker = desk.worker()
+    load, finish = worker._load, worker._finish
+    first_is_done = threading.Event()
+
+    def slow_load(pair: PairInWork) -> None:
+        if pair.ref.pair_id == NAMES[-1]:
+            first_is_done.wait(10)
+            time.sleep(0.2)
+        load(pair)
+
+    def noted_finish(pair: PairInWork, fused: Any) -> dict[str, Any]:
+        row = finish(pair, fused)
+        first_is_done.set()
+        return row
+
+    monkeypatch.setattr(worker, "_load", slow_load)
+    monkeypatch.setattr(worker, "_finish", noted_finish)
+    worker.run(desk.chunk())
+    first, last = (desk.rows()[name] for name in (NAMES[0], NAMES[-1]))
+    assert first["ended"] + dt.timedelta(seconds=0.1) < last["started"]
 
 
 def test_the_fused_image_is_the_networks(root: str) -> None:
