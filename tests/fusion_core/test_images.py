@@ -71,6 +71,13 @@ def test_lossy_formats_give_back_nearly_the_pixels(kind: Any, channels: int) -> 
     assert np.abs(found.astype(int) - wanted).mean() < 2.5
 
 
+def test_jpeg_keeps_colour_at_full_resolution() -> None:
+    stripes = np.zeros((16, 16, 3), np.uint8)
+    stripes[:, ::2], stripes[:, 1::2] = (200, 60, 60), (60, 60, 200)
+    found = decode(encode(Picture(stripes), ImageSettings(format="jpeg"))).pixels
+    assert np.abs(found.astype(int) - stripes).max() < 40
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_webp_keeps_alpha_exactly(channels: int) -> None:
     picture = Picture(smooth(channels), noise(np.uint8, 1))
