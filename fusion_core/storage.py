@@ -6,8 +6,6 @@ differences between stores in what an exclusive write answers are dealt with onc
 
 from __future__ import annotations
 
-import os
-import posixpath
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -19,6 +17,7 @@ import tenacity
 from fsspec.implementations.local import LocalFileSystem
 
 from fusion_core.errors import StorageError
+from fusion_core.local_files import create_file, replace_file
 
 LISTING_SCHEMA = pa.schema(
     [
@@ -48,20 +47,23 @@ class Storage:
         attempts: How often a call that fails for a passing reason is made in all.
 
     Raises:
-        StorageError: The URL names a protocol that isn't installed.
+        StorageError: The URL names a protocol that isn't installed, or no bucket.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None, attempts: int = 5):
         self._options = dict(options or {})
         extra = {"use_listings_cache": False} if url.startswith(("s3://", "s3a://")) else {}
         try:
-            self.fs, root = fsspec.core.url_to_fs(url, **extra, **self._options)
+            self.fs, root = fsspec.core.url_to_fs(url, **(extra | self._options))
         except (ImportError, ValueError) as error:
             raise StorageError(
                 f"can't open {url}: {error}. Expected a local path or an fsspec URL whose "
                 "protocol is installed, such as s3://bucket/folder"
             ) from error
-        self.root = root.rstrip("/")
+        self.root = root.rstrip("/") or root
+        if not self.root and "s3" in self.fs.protocol:
+            raise StorageError(f"{url} names no bucket; expected a URL such as s3://bucket/folder")
+        self._below = f"{self.root.rstrip('/')}/"
         self._attempts = attempts
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,24 +82,26 @@ class Storage:
 
     def fs_path(self, path: str) -> str:
         """Return ``path`` as the underlying file system names it."""
-        return posixpath.join(self.root, path) if path else self.root
+        return f"{self._below}{path}" if path else self.root
 
     def list(self, prefix: str = "") -> pa.Table:
         """List the objects whose path below the root starts with ``prefix``.
 
         Returns:
-            Rows of :data:`LISTING_SCHEMA`, sorted by path; empty where there is nothing.
+            Rows of :data:`LISTING_SCHEMA`, sorted by path; empty where there is nothing. A local
+            name that is not UTF-8 comes with escapes, so that it can be told but not read.
         """
-        folder, _, start = prefix.rpartition("/")
-        top = self.fs_path(folder)
+        start = self._below + prefix.lstrip("/")
+        top = start.rpartition("/")[0] or self.root
         found = self._call(f"list {self.url(prefix)}", lambda: self._find(top))
-        names = {name[len(self.root) :].lstrip("/"): info for name, info in found.items()}
-        wanted = sorted(name for name in names if name.startswith(f"{folder}/{start}".lstrip("/")))
+        # S3 consoles make empty objects with a final slash to show a folder.
+        wanted = [name for name in found if name.startswith(start) and not name.endswith("/")]
+        rows = sorted((_utf8(name[len(self._below) :]), name) for name in wanted)
         return pa.table(
             {
-                "path": wanted,
-                "bytes": [int(names[name]["size"] or 0) for name in wanted],
-                "version": [object_version(names[name]) for name in wanted],
+                "path": [path for path, _ in rows],
+                "bytes": [int(found[name]["size"] or 0) for _, name in rows],
+                "version": [object_version(found[name]) for _, name in rows],
             },
             schema=LISTING_SCHEMA,
         )
@@ -105,9 +109,9 @@ class Storage:
     def _find(self, top: str) -> dict[str, dict[str, Any]]:
         try:
             return dict(self.fs.find(top, detail=True))
-        except FileNotFoundError:
-            if self.fs.protocol == "s3" or "s3" in self.fs.protocol:
-                raise  # an absent key prefix lists as empty: this is an absent bucket
+        except FileNotFoundError as error:
+            if _s3_code(error) == "NoSuchBucket":
+                raise
             return {}
 
     def read(self, path: str) -> bytes:
@@ -118,13 +122,17 @@ class Storage:
     def exists(self, path: str) -> bool:
         """Tell whether there is an object at ``path``."""
         full = self.fs_path(path)
-        return self._call(f"look up {self.url(path)}", lambda: bool(self.fs.isfile(full)))
+        try:  # not fs.isfile, which answers no where the store fails or refuses
+            info = self._call(f"look up {self.url(path)}", lambda: self.fs.info(full))
+        except FileNotFoundError:
+            return False
+        return bool(info["type"] != "directory")
 
     def write(self, path: str, body: bytes) -> None:
         """Write or replace an object; readers see the old or the new bytes, never a part."""
         full = self.fs_path(path)
         if self.is_local:
-            self._call(f"write {self.url(path)}", lambda: _replace_file(full, body))
+            self._call(f"write {self.url(path)}", lambda: replace_file(full, body))
         else:
             self._call(f"write {self.url(path)}", lambda: self.fs.pipe_file(full, body))
 
@@ -148,7 +156,7 @@ class Storage:
 
     def _create_once(self, full: str, body: bytes) -> None:
         if self.is_local:
-            _create_file(full, body)
+            create_file(full, body)
             return
         try:
             self.fs.pipe_file(full, body, mode="create")
@@ -163,17 +171,13 @@ class Storage:
         Some S3 servers ignore the condition and overwrite. A probe object is written below
         ``folder`` and removed.
         """
-        full = self.fs_path(posixpath.join(folder, f".probe-{uuid.uuid4().hex}"))
+        path = f"{folder}/.probe-{uuid.uuid4().hex}"
+        full = self.fs_path(path)
+        self.create(path, b"first")
         try:
-            self._call(f"create {self.url(folder)}", lambda: self._create_once(full, b"first"))
-            try:
-                self._create_once(full, b"second")
-            except FileExistsError:
-                return True
-            return False
+            return not self.create(path, b"second")
         finally:
-            if self.fs.exists(full):
-                self.fs.rm_file(full)
+            self._call(f"remove {self.url(path)}", lambda: self.fs.rm_file(full))
 
     def _call(self, what: str, action: Callable[[], _Result]) -> _Result:
         """Run ``action``, again with growing random waits while it fails for a passing reason."""
@@ -185,8 +189,14 @@ class Storage:
         )
         try:
             return retry(action)
-        except (FileNotFoundError, FileExistsError):
+        except FileExistsError:
             raise
+        except FileNotFoundError as error:
+            if _s3_code(error) != "NoSuchBucket":
+                raise
+            raise StorageError(
+                f"can't {what}: there is no such bucket. Check the URL, or make the bucket"
+            ) from error
         except PermissionError as error:
             raise StorageError(
                 f"can't {what}: access denied ({_s3_code(error) or error}). Check the credentials "
@@ -236,26 +246,5 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError) or _from_client(error)
 
 
-def _temporary_beside(full: str, body: bytes) -> str:
-    folder, name = os.path.split(full)
-    os.makedirs(folder, exist_ok=True)
-    # Readers of Parquet folders pass over names with a leading dot.
-    temporary = os.path.join(folder, f".{name[:100]}.{uuid.uuid4().hex}.tmp")
-    with open(temporary, "xb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary
-
-
-def _create_file(full: str, body: bytes) -> None:
-    temporary = _temporary_beside(full, body)
-    try:
-        # A hard link appears whole or not at all, and fails where the name is taken.
-        os.link(temporary, full)
-    finally:
-        os.unlink(temporary)
-
-
-def _replace_file(full: str, body: bytes) -> None:
-    os.replace(_temporary_beside(full, body), full)
+def _utf8(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
