@@ -43,31 +43,27 @@ def list_pairs(
     """
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
-    try:
-        listing = source.list(settings.expanded_prefix(date))
-    except FileNotFoundError as error:
-        raise StorageError(
-            f"there is no {source.url('')} ({error}); expected the archive there"
-        ) from error
-    listing = _without_results(listing, source.url(""), output.url(""))
+    listing = source.list(settings.expanded_prefix(date))
+    listing = _without_results(listing, source, output)
     if settings.index is None:
         return pair_by_templates(listing, settings.ir, settings.vi)
-    folder, _, name = settings.index.rpartition("/")
     try:
-        body = Storage(folder or ".", storage_options).read(name)
+        body = Storage(settings.index, storage_options).read("")
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no index {settings.index}; expected CSV or Parquet"
         ) from error
-    return pair_by_index(listing, read_index(name, body))
+    return pair_by_index(listing, read_index(settings.index, body))
 
 
-def _without_results(listing: pa.Table, source: str, output: str) -> pa.Table:
+def _without_results(listing: pa.Table, source: Storage, output: Storage) -> pa.Table:
     """Leave out what earlier runs wrote, where the output lies inside the source."""
-    if output == source:
+    # By the start of the URLs below them, which ends in one slash also at a root.
+    archive, results = source.url("x")[:-1], output.url("x")[:-1]
+    if results == archive:
         folders = [f"{name}/" for name in (FUSED_FOLDER, MANIFEST_FOLDER, RUNS_FOLDER)]
-    elif output.startswith(f"{source}/"):
-        folders = [f"{output[len(source) + 1 :]}/"]
+    elif results.startswith(archive):
+        folders = [results.removeprefix(archive)]
     else:
         folders = []
     for folder in folders:
