@@ -26,6 +26,8 @@ PAIRS_SCHEMA = pa.schema(
     ]
 )
 
+_INDEX_COLUMNS = ("pair_id", "ir", "vi")
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -80,15 +82,17 @@ def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
     Raises:
         SettingsError: A column is missing, or a value in it is empty.
     """
-    missing = [name for name in ("pair_id", "ir", "vi") if name not in index.column_names]
-    if missing:
+    if any(index.column_names.count(name) != 1 for name in _INDEX_COLUMNS):
         raise SettingsError(
-            f"the index has the columns {index.column_names} and lacks {missing}; expected "
-            "pair_id, ir and vi"
+            f"the index has the columns {index.column_names}; expected pair_id, ir and vi, each "
+            "of them once"
         )
-    index = pa.table({name: index[name].cast(pa.string()) for name in ("pair_id", "ir", "vi")})
+    try:
+        index = pa.table({name: index[name].cast(pa.string()) for name in _INDEX_COLUMNS})
+    except pa.ArrowException as error:
+        raise SettingsError(f"the index holds other than text: {error}; expected text") from error
     for name in index.column_names:
-        empty = pc.or_(pc.is_null(index[name]), pc.equal(index[name], ""))
+        empty = pc.fill_null(pc.equal(index[name], ""), True)
         if pc.any(empty).as_py():
             raise SettingsError(
                 f"the index column {name} has an empty value in row "
@@ -123,10 +127,10 @@ def read_index(name: str, body: bytes) -> pa.Table:
     try:
         if name.endswith((".parquet", ".pq")):
             return pyarrow.parquet.read_table(io.BytesIO(body))
-        header = body.split(b"\n", 1)[0].decode("utf-8-sig").strip().split(",")
-        texts = {column.strip().strip('"'): pa.string() for column in header}
-        options = pyarrow.csv.ConvertOptions(column_types=texts)  # ids such as 007 stay text
-        return pyarrow.csv.read_csv(io.BytesIO(body), convert_options=options)
+        texts = dict.fromkeys(_INDEX_COLUMNS, pa.string())  # ids such as 007 stay text
+        options = pyarrow.csv.ConvertOptions(column_types=texts)
+        index = pyarrow.csv.read_csv(io.BytesIO(body), convert_options=options)
+        return index.rename_columns(index.column_names)  # fails here if the header is not UTF-8
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise SettingsError(
             f"can't read the index {name}: {error}. Expected CSV with a header line, or Parquet"

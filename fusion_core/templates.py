@@ -41,7 +41,7 @@ class PathTemplate:
             SettingsError: It has no field, unbalanced braces, or starts with a slash.
         """
         counts: dict[str, int] = {}
-        pattern = "^"
+        pattern = "(?s)^"  # a file name may hold a line break
         end = 0
         for token in _TOKEN.finditer(text):
             pattern += _literal(text, end, token.start())
