@@ -28,8 +28,8 @@ def fused_path(pair: PairRef, settings_hash: str, model_hash: str, kind: ImageFo
 
 def _safe(part: str) -> str:
     name = quote(part, safe=" ()+,=@")
-    if name.strip(".") == "":
-        name = name.replace(".", "%2E") or "%"
     if len(name) > _LONGEST_NAME:
         name = name[:_LONGEST_NAME].rpartition("%")[0] or name[:_LONGEST_NAME]
+    if name.strip(".") == "":  # after shortening, which may leave no more than dots
+        name = f"%2E{name[1:]}" if name else "%"
     return name
