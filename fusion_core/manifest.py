@@ -108,12 +108,12 @@ def commit_part(storage: Storage, path: str, rows: Sequence[Mapping[str, Any]]) 
     try:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=PART_SCHEMA)
         table.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        body = io.BytesIO()
+        pq.write_table(table, body, compression="zstd", write_page_checksum=True)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise ManifestError(
             f"rows for {path} don't follow the manifest's schema: {error}"
         ) from error
-    body = io.BytesIO()
-    pq.write_table(table, body, compression="zstd", write_page_checksum=True)
     return storage.create(path, body.getvalue())
 
 
@@ -175,16 +175,16 @@ def read_manifest(
     try:
         early = condition if not latest else None
         table = dataset.to_table(columns=needed, filter=early)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        if latest:
+            table = newest_rows(table)
+            table = table if condition is None else table.filter(condition)
+        else:
+            table = table.sort_by([(name, "ascending") for name in order])
+    except (pa.ArrowException, OSError) as error:
         raise ManifestError(
             f"the manifest {url} can't be read: {error}. Expected Parquet parts of schema "
-            f"version {SCHEMA_VERSION} and nothing else below the folder"
+            f"version {SCHEMA_VERSION} and nothing else below the folder, and filters that fit it"
         ) from error
-    if latest:
-        table = newest_rows(table)
-        table = table if condition is None else table.filter(condition)
-    else:
-        table = table.sort_by([(name, "ascending") for name in order])
     return table.select(wanted)
 
 
