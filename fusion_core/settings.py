@@ -26,7 +26,8 @@ ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
 class ImageSettings(BaseModel):
     """What decides the pixels and bytes of a fused image, given its pair and the weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Without the input, an error about a URL with a password in it can't quote the password.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     format: ImageFormat = Field(
         "png", description="File format of the fused images. png and tiff are lossless."
@@ -158,7 +159,8 @@ class FuseArchiveSettings(ImageSettings):
     @field_validator("source", "output", "index", "weights")
     @classmethod
     def _no_secret_in_url(cls, url: str | None) -> str | None:
-        if url is not None and re.match(r"^[a-z0-9+]+://[^/@]*:[^/@]*@", url):
+        # An AWS secret may hold slashes, so the @ is looked for beyond them too.
+        if url is not None and re.search(r"://(?!arn:)[^/\[\]]*:(?!\d*(/|$)).*@", url):
             raise ValueError(
                 "the URL holds a user name and password; expected a plain URL. Give credentials "
                 "by the AWS chain (environment, profile, instance role) or by credentials_block"
@@ -177,7 +179,7 @@ class FuseArchiveSettings(ImageSettings):
     def _prefix_expands(cls, prefix: str) -> str:
         try:
             prefix.format(date=dt.date(2000, 1, 1))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{prefix!r} can't be expanded ({error!r}); the only field it may hold is the "
                 "date, such as {date:%Y/%m/%d}"
