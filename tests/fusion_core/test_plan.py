@@ -1,0 +1,203 @@
+import datetime as dt
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusion_core.pairing import PAIRS_SCHEMA, Pairing
+from fusion_core.plan import Chunk, PairRef, Plan, cut_chunks, make_plan
+
+ROWS_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("pair_id", "ir_version", "vi_version", "status", "stage")]
+    + [("ended", pa.timestamp("us", tz="UTC"))]
+)
+START = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+VERSIONS = st.sampled_from(["v1", "v2"])
+STAGES = st.sampled_from([None, "read", "decode", "pair", "crash", "write"])
+PAIRS = st.dictionaries(
+    st.sampled_from("abcdefgh"), st.tuples(VERSIONS, VERSIONS, st.integers(0, 50)), max_size=8
+)
+HISTORY = st.lists(st.tuples(st.sampled_from("abcdefgh"), VERSIONS, VERSIONS, STAGES), max_size=20)
+
+
+def make_pairing(pairs: dict[str, tuple[str, str, int]]) -> Pairing:
+    rows = [
+        {
+            "pair_id": pair_id,
+            "ir_path": f"ir/{pair_id}",
+            "ir_bytes": size,
+            "ir_version": ir,
+            "vi_path": f"vi/{pair_id}",
+            "vi_bytes": 2 * size,
+            "vi_version": vi,
+        }
+        for pair_id, (ir, vi, size) in sorted(pairs.items())
+    ]
+    return Pairing(pa.Table.from_pylist(rows, schema=PAIRS_SCHEMA), (), (), ())
+
+
+def make_rows(history: list[tuple[str, str, str, str | None]]) -> pa.Table:
+    """Rows in the order of time; a stage is where the pair failed, None a success."""
+    rows = [
+        {
+            "pair_id": pair_id,
+            "ir_version": ir,
+            "vi_version": vi,
+            "status": "failed" if stage else "ok",
+            "stage": stage,
+            "ended": START + dt.timedelta(seconds=k),
+        }
+        for k, (pair_id, ir, vi, stage) in enumerate(history)
+    ]
+    return pa.Table.from_pylist(rows[::-1], schema=ROWS_SCHEMA)
+
+
+def ids(plan: Plan) -> list[str]:
+    found: list[str] = plan.todo["pair_id"].to_pylist()
+    return found
+
+
+def ok_rows(plan: Plan) -> list[tuple[str, str, str, None]]:
+    names = ("pair_id", "ir_version", "vi_version")
+    return [(*(row[name] for name in names), None) for row in plan.todo.to_pylist()]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    pairs=PAIRS,
+    history=HISTORY,
+    reprocess=st.sampled_from(["none", "failed", "all"]),
+    limit=st.none() | st.integers(1, 9),
+)
+def test_the_plan_is_what_plain_python_plans(
+    pairs: dict[str, tuple[str, str, int]], history: Any, reprocess: str, limit: int | None
+) -> None:
+    todo, done, failed = [], 0, 0
+    for pair_id, (ir, vi, _) in sorted(pairs.items()):
+        stages = [row[3] for row in history if row[:3] == (pair_id, ir, vi)]
+        is_done = None in stages
+        hopeless = bool(stages) and not is_done and stages[-1] not in ("read", "write")
+        if is_done and reprocess != "all":
+            done += 1
+        elif hopeless and reprocess == "none":
+            failed += 1
+        else:
+            todo.append((pair_id, len(stages)))
+    plan = make_plan(make_pairing(pairs), make_rows(history), reprocess, limit)
+    found = list(zip(ids(plan), plan.todo["attempts"].to_pylist(), strict=True))
+    assert found == todo[:limit]
+    assert (plan.done, plan.known_failed) == (done, failed)
+    assert len(plan.todo) + plan.done + plan.known_failed + plan.over_limit == len(pairs)
+    assert plan.todo_bytes == sum(3 * pairs[pair_id][2] for pair_id in ids(plan))
+
+
+@settings(deadline=None, max_examples=60)
+@given(pairs=PAIRS, history=HISTORY)
+def test_after_success_there_is_nothing_to_do_until_a_version_changes(
+    pairs: dict[str, tuple[str, str, int]], history: Any
+) -> None:
+    plan = make_plan(make_pairing(pairs), make_rows(history), "failed")
+    history = history + ok_rows(plan)
+    again = make_plan(make_pairing(pairs), make_rows(history))
+    assert len(again.todo) == 0
+    assert again.done == len(pairs)
+    for pair_id, (ir, vi, size) in pairs.items():
+        for changed in (("v3", vi, size), (ir, "v3", size)):
+            new = make_pairing({**pairs, pair_id: changed})
+            assert ids(make_plan(new, make_rows(history))) == [pair_id]
+
+
+def test_limits_work_an_archive_off_in_steps() -> None:
+    pairing = make_pairing(dict.fromkeys("abcde", ("v", "v", 1)))
+    history: Any = []
+    steps = []
+    while len((plan := make_plan(pairing, make_rows(history), limit=2)).todo):
+        steps.append((ids(plan), plan.over_limit))
+        history += ok_rows(plan)
+    assert steps == [(["a", "b"], 3), (["c", "d"], 1), (["e"], 0)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    pairs=PAIRS,
+    chunk_pairs=st.integers(1, 9),
+    chunk_bytes=st.integers(1, 400),
+    attempts=st.lists(st.integers(0, 3), min_size=8, max_size=8),
+)
+def test_chunks_partition_the_todo_in_order_within_their_bounds(
+    pairs: dict[str, tuple[str, str, int]],
+    chunk_pairs: int,
+    chunk_bytes: int,
+    attempts: list[int],
+) -> None:
+    table = make_pairing(pairs).pairs
+    tried = pa.array(attempts[: len(table)], pa.int64())
+    todo = table.append_column("attempts", tried)
+    chunks = list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes))
+    flat = [pair for chunk in chunks for pair in chunk.pairs]
+    assert flat == [PairRef(**row) for row in table.to_pylist()]
+    sizes = [[pair.ir_bytes + pair.vi_bytes for pair in chunk.pairs] for chunk in chunks]
+    for size in sizes:
+        assert 1 <= len(size) <= chunk_pairs
+        assert len(size) == 1 or sum(size) <= chunk_bytes
+    for size, following in pairwise(sizes):  # none ends sooner than it must
+        assert len(size) == chunk_pairs or sum(size) + following[0] > chunk_bytes
+    names = [chunk.part_id for chunk in chunks]
+    assert len(set(names)) == len(names)
+    assert list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes)) == chunks
+    if chunks:
+        others = [
+            cut_chunks(todo, "model-2-settings", chunk_pairs, chunk_bytes),
+            cut_chunks(with_column(todo, "attempts", more(tried)), "model-settings", chunk_pairs),
+            cut_chunks(with_column(todo, "ir_version", ["v9"] * len(todo)), "model-settings", 9),
+            cut_chunks(with_column(todo, "vi_version", ["v9"] * len(todo)), "model-settings", 9),
+        ]
+        for other in others:
+            assert not {*names} & {chunk.part_id for chunk in other}
+
+
+def more(attempts: pa.Array) -> list[int]:
+    return [number + 1 for number in attempts.to_pylist()]
+
+
+def with_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    place = table.column_names.index(name)
+    return table.set_column(place, name, pa.array(values))
+
+
+def test_many_pairs_are_cut_without_a_seam() -> None:
+    pairs = {f"{k:05}": ("v", "v", 1) for k in range(10_000)}
+    plan = make_plan(make_pairing(pairs), ROWS_SCHEMA.empty_table())
+    chunks = list(cut_chunks(plan.todo, "key", 32))
+    assert [len(chunk.pairs) for chunk in chunks] == [32] * 312 + [16]
+    assert [pair.pair_id for chunk in chunks for pair in chunk.pairs] == [*pairs]
+
+
+@settings(deadline=None, max_examples=60)
+@given(count=st.integers(2, 9))
+def test_halving_comes_down_to_single_pairs_with_names_of_their_own(count: int) -> None:
+    pairs = dict.fromkeys("abcdefghi"[:count], ("v", "v", 1))
+    plan = make_plan(make_pairing(pairs), ROWS_SCHEMA.empty_table())
+    (whole,) = cut_chunks(plan.todo, "key", 99)
+    chunks, names, singles = [whole], set(), []
+    while chunks:
+        chunk = chunks.pop()
+        assert chunk.part_id not in names
+        names.add(chunk.part_id)
+        if len(chunk.pairs) == 1:
+            singles += [*chunk.pairs]
+            continue
+        halves = chunk.halves()
+        assert halves == chunk.halves()
+        assert abs(len(halves[0].pairs) - len(halves[1].pairs)) <= 1
+        assert halves[0].pairs + halves[1].pairs == chunk.pairs
+        chunks += reversed(halves)
+    assert tuple(singles) == whole.pairs
+
+
+def test_a_chunk_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Chunk("id", ()).part_id = "other"  # type: ignore[misc]
