@@ -49,13 +49,13 @@ class Stages:
     def load(self, pair: PairInWork) -> None:
         with pair.timed("decode"):
             time.sleep(self.seconds[0])
+            pixels = np.zeros(self.shapes[pair.ref.pair_id], np.uint8)
+            size = pixels.size * BYTES_PER_PIXEL
+            self._count(size)
+            weakref.finalize(pixels, self._count, -size)
             if pair.ref.pair_id in self.failing.get("load", ()):
                 raise DecodeError("no image")
-        pixels = np.zeros(self.shapes[pair.ref.pair_id], np.uint8)
         pair.ir, pair.vi = Picture(pixels), Picture(pixels)
-        size = pixels.size * BYTES_PER_PIXEL
-        self._count(size)
-        weakref.finalize(pixels, self._count, -size)
 
     def _count(self, size: int) -> None:
         with self.lock:
@@ -205,10 +205,12 @@ def test_after_the_first_pairs_sizes_are_known_whatever_the_files_say() -> None:
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_while_fusing_ends_it_soon(kind: type[BaseException]) -> None:
-    stages = Stages(named(200), seconds=(0.05, 0, 0.05))
+    stages = Stages(named(200), seconds=(0, 0, 0.2))
 
     def interrupted(batch: Sequence[PairInWork]) -> NDArray[np.float32]:
-        raise kind
+        if len(stages.batches) == 30:  # which wait to be finished
+            raise kind
+        return stages.fuse(batch)
 
     begin = time.perf_counter()
     with pytest.raises(kind):
