@@ -110,6 +110,18 @@ def test_after_success_there_is_nothing_to_do_until_a_version_changes(
             assert ids(make_plan(new, make_rows(history))) == [pair_id]
 
 
+@pytest.mark.parametrize(
+    ("stages", "todo"), [(("decode", "read"), ["a"]), (("read", "decode"), []), (("read",), ["a"])]
+)
+def test_the_latest_failure_decides_whether_to_try_again(
+    stages: tuple[str, ...], todo: list[str]
+) -> None:
+    pairing = make_pairing({"a": ("v", "v", 1)})
+    rows = make_rows([("a", "v", "v", stage) for stage in stages])
+    assert ids(make_plan(pairing, rows)) == todo
+    assert ids(make_plan(pairing, rows.take([*range(len(rows))][::-1]))) == todo
+
+
 def test_limits_work_an_archive_off_in_steps() -> None:
     pairing = make_pairing(dict.fromkeys("abcde", ("v", "v", 1)))
     history: Any = []
