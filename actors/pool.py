@@ -19,6 +19,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from actors.resources import alive_nodes
+from actors.waiting import POLL_SECONDS, wait_any
 from fusion_core.chunk_work import ChunkResult
 from fusion_core.errors import FuseArchiveError
 from fusion_core.plan import Chunk
@@ -26,7 +27,6 @@ from fusion_core.plan import Chunk
 IN_FLIGHT = 2
 """Chunks per actor: one that runs and one that waits, so that no actor idles for the driver."""
 
-_POLL_SECONDS = 0.5  # a signal is noticed between polls
 _DEATHS_TO_HALVE = 2
 _DEATHS_TO_GIVE_UP = 3
 _ERRORS_TO_STOP = 3
@@ -172,10 +172,9 @@ class ActorPool:
     def _collect(self) -> Iterator[ChunkResult]:
         refs: list[Any] = [*self._running, *self._probes]
         if not refs:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
             return
-        done, _ = ray.wait(refs, timeout=_POLL_SECONDS)
-        for ref in done:
+        for ref in wait_any(refs):
             if ref in self._probes:
                 self._probed(self._probes.pop(ref), ref)
                 continue

@@ -11,12 +11,11 @@ import ray
 
 from actors.fusion_actor import FusionActor, Job
 from actors.resources import WorkerShare
+from actors.waiting import result_of
 from fusion_core.chunk_work import ChunkWorker
 from fusion_core.plan import Chunk, PairRef
 from fusion_core.run_pictures import write_contact_sheet
 from fusion_core.storage import Storage
-
-_POLL_SECONDS = 0.5  # a signal is noticed between polls
 
 
 def draw_contact_sheet(
@@ -35,7 +34,7 @@ def draw_contact_sheet(
         title: The sheet's heading.
         storage_options: fsspec options of the store.
     """
-    url: str = _result(_sheet.remote(output, path, rows, title, storage_options))
+    url: str = result_of(_sheet.remote(output, path, rows, title, storage_options))
     return url
 
 
@@ -49,7 +48,7 @@ def time_pairs(
         only one), and the bytes of their files.
     """
     remote: Any = _timed.options(num_cpus=share.cpus, num_gpus=share.gpus)
-    timing: tuple[float, int] = _result(
+    timing: tuple[float, int] = result_of(
         remote.remote(job, share.device, share.cpus, tuple(pairs), storage_options)
     )
     return timing
@@ -88,9 +87,3 @@ def _timed(
     begin = time.perf_counter()
     chunks.run(Chunk("timed", timed))
     return time.perf_counter() - begin, sum(pair.ir_bytes + pair.vi_bytes for pair in timed)
-
-
-def _result(ref: Any) -> Any:
-    while not ray.wait([ref], timeout=_POLL_SECONDS)[0]:
-        pass
-    return ray.get(ref)

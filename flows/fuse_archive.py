@@ -123,7 +123,7 @@ def plan_archive(run: Run) -> Plan:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    if not settings.dry_run and not output.check_exclusive(MANIFEST_FOLDER):
+    if not settings.dry_run and not output.check_exclusive(RUNS_FOLDER):
         logger.warning(
             "The store of %s ignores conditional writes (If-None-Match), so two runs at the same "
             "moment could both commit a pair. Run one at a time.",

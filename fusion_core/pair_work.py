@@ -27,8 +27,6 @@ from fusion_core.plan import PairRef
 from fusion_core.settings import ImageSettings
 from fusion_core.storage import Storage
 
-LOSSLESS = ("png", "tiff")
-
 
 @dataclass
 class PairInWork:

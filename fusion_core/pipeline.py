@@ -27,6 +27,9 @@ BYTES_PER_PIXEL = 48
 _FIRST_PER_FILE_BYTE = 96
 _LOADED_PER_FILE_BYTE = 24
 
+FINISHING_BYTES_PER_PIXEL = 340
+"""The same while it is finished: scoring holds up to 288 bytes a pixel in float64 (measured)."""
+
 Outcome = tuple[PairInWork, dict[str, Any] | Exception]
 log = logging.getLogger(__name__)
 
@@ -116,7 +119,10 @@ class _Pipeline:
         return max(self.largest, _LOADED_PER_FILE_BYTE * size)
 
     def _next_batch(self) -> list[PairInWork]:
-        """Take a full batch, or one as full as it gets once waiting longer would idle."""
+        """Take a full batch, or one as full as it gets once waiting longer would idle.
+
+        Nothing is taken while what is being finished leaves no memory to finish more.
+        """
         if not self.ready:
             return []
         shape, bucket = max(self.ready.items(), key=lambda item: len(item[1]))
@@ -125,6 +131,9 @@ class _Pipeline:
         if len(bucket) < self.batch_size and self.loading and waiting < 2 * self.batch_size:
             return []
         batch, rest = bucket[: self.batch_size], bucket[self.batch_size :]
+        more = sum(_finishing_bytes(pair) - _loaded_bytes(pair) for pair in batch)
+        if self.finishing and self.held + more > self.memory:
+            return []
         if rest:
             self.ready[shape] = rest
         else:
@@ -165,7 +174,8 @@ class _Pipeline:
         for pair, image in zip(batch, fused, strict=True):
             pair.seconds["fuse"] = share
             task = self.finishers.submit(self.finish, pair, image)
-            self.finishing[task] = pair, _loaded_bytes(pair)
+            self.finishing[task] = pair, _finishing_bytes(pair)
+            self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
 
     def _fail(self, pair: PairInWork, error: BaseException) -> None:
         if not isinstance(error, Exception):
@@ -191,3 +201,8 @@ def _drop_tracebacks(error: BaseException) -> None:
 def _loaded_bytes(pair: PairInWork) -> int:
     height, width = pair.shape
     return height * width * BYTES_PER_PIXEL
+
+
+def _finishing_bytes(pair: PairInWork) -> int:
+    height, width = pair.shape
+    return height * width * FINISHING_BYTES_PER_PIXEL

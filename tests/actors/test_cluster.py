@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from processes import alive, command, descendants
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -36,38 +36,12 @@ def start(mode: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", SCRIPT, mode], stdout=subprocess.PIPE, text=True)
 
 
-def descendants(pid: int) -> set[int]:
-    """Return the processes below a process, from the process table."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents.setdefault(int(fields[1]), []).append(int(entry.name))
-    found: set[int] = set()
-    queue = [pid]
-    while queue:
-        children = parents.get(queue.pop(), [])
-        found.update(children)
-        queue.extend(children)
-    return found
-
-
 def works(pid: int) -> bool:
     """Tell workers and servers from Ray's two agents.
 
     After a SIGKILL those look for 60 s for the head that died with the driver, and end then.
     """
-    return "Agent" not in Path(f"/proc/{pid}/cmdline").read_text()
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
+    return "Agent" not in command(pid)
 
 
 def test_a_local_cluster_ends_with_its_block_and_handlers_stay() -> None:

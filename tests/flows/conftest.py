@@ -1,0 +1,30 @@
+"""Fixtures of the flow tests: a Prefect API and a small archive."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+from tiny import settings_for, tiny_weights, write_pairs
+
+from fusion_core.settings import FuseArchiveSettings
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[None]:
+    """A real Prefect API with a database of its own."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> FuseArchiveSettings:
+    """Settings of a run over eight small pairs."""
+    write_pairs(tmp_path / "in", [f"p{k}" for k in range(8)])
+    return settings_for(
+        tmp_path / "in",
+        tmp_path / "out",
+        tiny_weights(tmp_path),
+        chunk_pairs=3,
+        contact_sheet=2,
+    )

@@ -1,0 +1,175 @@
+"""The whole flow: a real Prefect API, a real Ray cluster, local files."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect.artifacts import Artifact
+from tiny import write_pairs
+
+from flows.dry_run import DryRun
+from flows.fuse_archive import fuse_archive
+from flows.run_summary import RunSummary
+from fusion_core.errors import StorageError, TooManyFailuresError
+from fusion_core.settings import FuseArchiveSettings
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("prefect_api", "ray_nodes"),
+]
+
+
+def run(settings: FuseArchiveSettings, **changes: Any) -> RunSummary:
+    summary = fuse_archive(settings.model_copy(update=changes))
+    assert isinstance(summary, RunSummary)
+    return summary
+
+
+def manifest(settings: FuseArchiveSettings) -> pd.DataFrame:
+    return pd.read_parquet(f"{settings.output}/manifest")
+
+
+def test_a_run_fuses_every_pair_and_the_next_fuses_none_and_says_why(
+    archive: FuseArchiveSettings,
+) -> None:
+    first = run(archive)
+    rows = manifest(archive)
+    assert (first.found, first.fused, first.failed) == (8, 8, 0)
+    assert sorted(rows["pair_id"]) == [f"p{k}" for k in range(8)]
+    for row in rows.itertuples():
+        assert hashlib.sha256(Path(row.fused_url).read_bytes()).hexdigest() == row.fused_sha256
+    again = run(archive)
+    assert (again.fused, again.done_before) == (0, 8)
+    assert "8 left alone, because the manifest holds a successful row" in again.sentence()
+    assert len(manifest(archive)) == 8
+
+
+def test_only_new_and_changed_pairs_are_fused(archive: FuseArchiveSettings) -> None:
+    run(archive)
+    write_pairs(archive.source, ["new1", "new2"])
+    changed = Path(archive.source) / "vi/p3.png"
+    changed.write_bytes((Path(archive.source) / "vi/p4.png").read_bytes())
+    summary = run(archive)
+    assert (summary.fused, summary.done_before) == (3, 7)
+    latest = manifest(archive).sort_values("ended").drop_duplicates("pair_id", keep="last")
+    assert len(manifest(archive)) == 11
+    assert len(latest) == 10
+
+
+def test_bad_files_become_failed_rows_and_every_other_pair_is_fused(
+    archive: FuseArchiveSettings,
+) -> None:
+    source = Path(archive.source)
+    write_pairs(source, ["cut", "empty", "text", "half"])
+    write_pairs(source, ["small"], size=(10, 10))
+    cut = source / "vi/cut.png"
+    cut.write_bytes(cut.read_bytes()[:200])
+    (source / "ir/empty.png").write_bytes(b"")
+    (source / "vi/text.png").write_text("this is no image")
+    write_pairs(source.parent / "other", ["small"], size=(12, 10))
+    (source / "vi/small.png").write_bytes((source.parent / "other/vi/small.png").read_bytes())
+    (source / "ir/half.png").unlink()
+    (source / "readme.txt").write_text("stray")
+    summary = run(archive, max_failed=0.5)
+    assert (summary.fused, summary.failed) == (8, 4)
+    assert {row["pair_id"]: row["stage"] for row in summary.failures} == {
+        "cut": "decode",
+        "empty": "decode",
+        "text": "decode",
+        "small": "pair",
+    }
+    assert summary.half == ("vi/half.png",)
+    assert summary.stray == ("readme.txt",)
+    failed = manifest(archive).set_index("pair_id").loc["text"]
+    assert failed["status"] == "failed"
+    assert "vi/text.png: the file is no image" in failed["error_message"]
+    # The same broken files are left alone until told otherwise, and named as such.
+    again = run(archive, max_failed=0.5)
+    assert (again.fused, again.failed, again.known_failed) == (0, 0, 4)
+    mended = run(archive, reprocess="failed", size_mismatch="error", max_failed=1.0)
+    assert (mended.fused, mended.failed) == (0, 4)
+
+
+def test_too_many_failures_fail_the_run_after_everything_was_recorded(
+    archive: FuseArchiveSettings,
+) -> None:
+    for name in ("p0", "p1"):
+        (Path(archive.source) / f"ir/{name}.png").write_bytes(b"broken")
+    with pytest.raises(TooManyFailuresError, match=r"2 of 8 pairs failed \(25%; max_failed") as why:
+        run(archive, max_failed=0.2)
+    assert "2 at decode" in str(why.value)
+    assert "p0 (decode): ir/p0.png" in str(why.value)
+    assert manifest(archive)["status"].value_counts().to_dict() == {"ok": 6, "failed": 2}
+
+
+def test_other_weights_or_settings_are_other_work(
+    archive: FuseArchiveSettings, tmp_path: Path
+) -> None:
+    run(archive)
+    other = run(archive, format="tiff")
+    assert other.fused == 8
+    assert manifest(archive)["fused_url"].nunique() == 16
+
+
+def test_all_pairs_again_on_request_keeps_the_images_that_rows_name(
+    archive: FuseArchiveSettings,
+) -> None:
+    run(archive)
+    before = {url: Path(url).stat().st_mtime_ns for url in manifest(archive)["fused_url"]}
+    assert run(archive, reprocess="all").fused == 8
+    assert len(manifest(archive)) == 16
+    assert {url: Path(url).stat().st_mtime_ns for url in before} == before
+
+
+def test_a_limit_leaves_the_rest_for_the_next_run(archive: FuseArchiveSettings) -> None:
+    assert run(archive, limit=3).over_limit == 5
+    assert run(archive).fused == 5
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
+    archive: FuseArchiveSettings,
+) -> None:
+    told = fuse_archive(archive.model_copy(update={"dry_run": True}))
+    assert isinstance(told, DryRun)
+    assert (told.found, told.to_fuse) == (8, 8)
+    sizes = [path.stat().st_size for path in Path(archive.source).rglob("*.png")]
+    assert told.bytes_to_read == sum(sizes)
+    assert told.estimated_seconds is not None
+    assert told.estimated_seconds > 0
+    assert "8 would be fused" in told.markdown()
+    assert not Path(archive.output).exists()
+
+
+def test_the_output_may_lie_inside_the_source(archive: FuseArchiveSettings) -> None:
+    inside = archive.model_copy(update={"output": f"{archive.source}/results"})
+    assert run(inside).stray == ()
+    again = run(inside)
+    assert (again.fused, again.stray) == (0, ())
+
+
+def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSettings) -> None:
+    (Path(archive.source) / "ir/p0.png").write_bytes(b"broken")
+    summary = run(archive, max_failed=0.5)
+    folder = Path(archive.output) / "runs" / summary.run_id
+    assert json.loads((folder / "summary.json").read_text())["fused"] == 7
+    assert "| mean |" in (folder / "summary.md").read_text()
+    assert summary.contact_sheet == str(folder / "contact_sheet.png")
+    assert Path(summary.contact_sheet).read_bytes().startswith(b"\x89PNG")
+    text = Artifact.get("fuse-archive-summary")
+    assert text is not None
+    assert summary.run_id in str(text.data)
+    table = Artifact.get("fuse-archive-failures")
+    assert table is not None
+    assert "p0" in str(table.data)
+    progress = Artifact.get("fuse-archive-progress")
+    assert progress is not None
+    assert progress.data == 100.0
+
+
+def test_an_archive_that_is_not_there_is_an_error(archive: FuseArchiveSettings) -> None:
+    with pytest.raises(StorageError, match="there is no folder"):
+        run(archive, source=f"{archive.source}-gone")
