@@ -16,6 +16,14 @@ from fusion_core.weights_file import hash_model, load_weights
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
 
+MARGIN = 8
+"""Reflected pixels on every side, cropped afterwards.
+
+The convolutions pad with zeros, which shows as a frame: with the packaged weights the outermost
+pixels of three held-out RoadScene pairs were off by 2 to 5 grey levels on average, those past the
+eighth by at most 0.3. The margin costs 6 % more pixels at 640x480.
+"""
+
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -73,9 +81,10 @@ class Fuser:
                 "shapes (B, 1, H, W) with no empty side; pass grey images or luminance"
             )
         height, width = ir.shape[-2:]
-        padded_ir = pad_reflected(ir.to(self.device), self._multiple)
-        padded_vi = pad_reflected(vi.to(self.device), self._multiple)
-        fused = self._fuse(padded_ir, padded_vi)[..., :height, :width]
+        padded_ir = pad_reflected(ir.to(self.device), self._multiple, MARGIN)
+        padded_vi = pad_reflected(vi.to(self.device), self._multiple, MARGIN)
+        fused = self._fuse(padded_ir, padded_vi)
+        fused = fused[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return fused.to(ir.device).contiguous()
 
     def _fuse(self, ir: Tensor, vi: Tensor) -> Tensor:
@@ -112,26 +121,26 @@ def load_fuser(
     return Fuser(model, device, precision, model_hash=info.sha256)
 
 
-def pad_reflected(image: Tensor, multiple: int) -> Tensor:
-    """Pad (..., H, W) at the bottom and the right to multiples, by reflection.
+def pad_reflected(image: Tensor, multiple: int, margin: int) -> Tensor:
+    """Pad (..., H, W) by reflection: ``margin`` on all sides, then below and right to multiples.
 
     The edge pixel is not repeated. Where the pad exceeds the image the reflection is itself
     reflected, on and on; a side of 1 is repeated.
     """
     for dim in (-2, -1):
         size = image.shape[dim]
-        if size % multiple:
-            target = -(-size // multiple) * multiple
-            image = image.index_select(dim, reflected_indices(size, target).to(image.device))
+        stop = -(-(size + 2 * margin) // multiple) * multiple - margin
+        folded = reflected_indices(size, -margin, stop)
+        image = image.index_select(dim, folded.to(image.device))
     return image
 
 
-def reflected_indices(size: int, target: int) -> Tensor:
-    """Positions 0 .. target-1 folded back into a side of ``size`` pixels, (target,), int64."""
+def reflected_indices(size: int, start: int, stop: int) -> Tensor:
+    """Positions ``start`` .. ``stop - 1`` folded into a side of ``size`` pixels, int64."""
     if size == 1:
-        return torch.zeros(target, dtype=torch.int64)
+        return torch.zeros(stop - start, dtype=torch.int64)
     period = 2 * (size - 1)
-    positions = torch.arange(target) % period
+    positions = torch.arange(start, stop) % period
     return torch.minimum(positions, period - positions)
 
 
