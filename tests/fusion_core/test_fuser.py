@@ -1,19 +1,27 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.fuser import (
+    MARGIN,
     Fuser,
     load_fuser,
     pad_reflected,
     reflected_indices,
     resolve_precision,
 )
+from fusion_core.losses import gradient, saliency
 from fusion_core.network import NetworkConfig, RefineFuse
-from fusion_core.weights_file import save_weights
+from fusion_core.weights_file import load_weights, save_weights
+
+ROADSCENE = Path(__file__).resolve().parents[3] / "shared" / "data" / "roadscene"
+HELD_OUT = "FLIR_03952.jpg"  # four pedestrians at night
 
 SMALL = NetworkConfig(widths=(6, 6, 8, 8), decoder_width=6, token_grid=4)
 
@@ -38,11 +46,11 @@ def test_any_size_comes_back_as_it_went_in(size: tuple[int, int], precision: str
     assert 0 <= float(fused.min()) <= float(fused.max()) <= 1
 
 
-def test_a_size_that_fits_goes_through_unchanged() -> None:
+def test_the_network_sees_reflected_surroundings_and_they_are_cropped() -> None:
     ir, vi = random_pair(1, 1, 16, 24)
-    model = small_model()
-    expected = model(ir, vi).detach()
-    assert torch.equal(Fuser(model, "cpu", "fp32")(ir, vi), expected)
+    padded = [functional.pad(image, [MARGIN] * 4, mode="reflect") for image in (ir, vi)]
+    expected = small_model()(*padded)[..., MARGIN:-MARGIN, MARGIN:-MARGIN].detach()
+    assert torch.equal(Fuser(small_model(), "cpu", "fp32")(ir, vi), expected)
 
 
 def test_a_result_does_not_depend_on_its_batch() -> None:
@@ -69,15 +77,15 @@ def test_other_shapes_are_refused(ir: tuple[int, ...], vi: tuple[int, ...]) -> N
 
 
 def test_reflection_repeats_where_the_pad_exceeds_the_image() -> None:
-    assert reflected_indices(3, 8).tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
-    assert reflected_indices(2, 5).tolist() == [0, 1, 0, 1, 0]
-    assert reflected_indices(1, 4).tolist() == [0, 0, 0, 0]
+    assert reflected_indices(3, -2, 6).tolist() == [2, 1, 0, 1, 2, 1, 0, 1]
+    assert reflected_indices(2, -3, 2).tolist() == [1, 0, 1, 0, 1]
+    assert reflected_indices(1, -1, 3).tolist() == [0, 0, 0, 0]
 
 
 def test_padding_matches_torch_where_torch_can_reflect() -> None:
     image = random_pair(1, 1, 13, 10)[0]
-    expected = torch.nn.functional.pad(image, (0, 6, 0, 3), mode="reflect")
-    assert torch.equal(pad_reflected(image, 16), expected)
+    expected = functional.pad(image, (3, 8, 3, 5), mode="reflect")
+    assert torch.equal(pad_reflected(image, 7, margin=3), expected)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -143,3 +151,55 @@ def test_the_model_hash_is_that_of_the_file(tmp_path: Path) -> None:
     assert len(Fuser(small_model(), "cpu").model_hash) == 64
     with pytest.raises(WeightsError):
         load_fuser(str(tmp_path / "absent"))
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    return float(torch.corrcoef(torch.stack((first, second)))[0, 1])
+
+
+def brightness_over_surroundings(image: Tensor, region: Tensor) -> float:
+    around = functional.max_pool2d(region.float(), 31, stride=1, padding=15) > region
+    return float(image[region > 0].mean() - image[around].mean())
+
+
+@pytest.fixture(scope="module")
+def street() -> tuple[Tensor, Tensor, Tensor]:
+    """Infrared, visible luminance and what the packaged weights make of a pair they never saw."""
+    if not ROADSCENE.is_dir():
+        pytest.skip(f"needs the RoadScene pairs in {ROADSCENE}")
+    assert HELD_OUT in load_weights()[1].training["validation_names"]
+    ir, vi = (
+        torch.from_numpy(
+            np.array(Image.open(ROADSCENE / kind / HELD_OUT).convert("L")) / 255
+        ).float()[None, None]
+        for kind in ("ir", "vi")
+    )
+    return ir, vi, load_fuser(device="cpu")(ir, vi)
+
+
+def test_packaged_weights_keep_the_hot_pedestrians_bright(
+    street: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    ir, vi, fused = street
+    hot = saliency(ir, 1.2, 0.55)
+    seen, shown = (brightness_over_surroundings(image, hot) for image in (vi, fused))
+    assert shown > seen + 0.1
+
+
+def test_packaged_weights_keep_the_visible_texture(street: tuple[Tensor, Tensor, Tensor]) -> None:
+    ir, vi, fused = street
+    cool = saliency(ir, 1.2, 0.55) == 0
+    like_visible = correlation(gradient(fused)[cool], gradient(vi)[cool])
+    like_infrared = correlation(gradient(ir)[cool], gradient(vi)[cool])
+    assert like_visible > max(0.5, like_infrared + 0.2)
+
+
+def test_packaged_weights_draw_no_halo_at_the_border(
+    street: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    ir, vi, fused = street
+    larger = [functional.pad(image, (24, 24, 24, 24), mode="reflect") for image in (ir, vi)]
+    inside = load_fuser(device="cpu")(*larger)[..., 24:-24, 24:-24]
+    border = torch.ones_like(fused, dtype=torch.bool)
+    border[..., 3:-3, 3:-3] = False
+    assert (fused - inside).abs()[border].mean() < 0.5 / 255
