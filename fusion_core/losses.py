@@ -94,7 +94,8 @@ def saliency(ir: Tensor, deviations: float, floor: float) -> Tensor:
     """1 where the infrared is salient, else 0, (B, 1, H, W): for data without labels.
 
     Salient is brighter than ``floor`` and than the image's own mean plus ``deviations`` standard
-    deviations. It must see whole images: a crop's mean says nothing about the scene.
+    deviations. It must see whole images: a crop's mean says nothing about the scene. The paper
+    leaves this rule open; the default limits were taken over from earlier trials and not varied.
     """
     mean = ir.mean((2, 3), keepdim=True)
     deviation = ir.std((2, 3), keepdim=True, correction=0)

@@ -116,15 +116,12 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
         """Continue from what :meth:`state` gave after ``step`` steps."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimiser": {}}
-        for name, tensor in tensors.items():
-            part, key = name.split(".", 1)
-            parts[part][key] = tensor
-        self.model.load_state_dict(parts["model"])
-        self.average = {name: parts["average"][name] for name in self.average}
+        self.model.load_state_dict({k: tensors[f"model.{k}"] for k in self.average})
+        self.average = {k: tensors[f"average.{k}"] for k in self.average}
         optimiser = self.optimiser.state_dict()
-        for name, tensor in parts["optimiser"].items():
-            index, key = name.split(".")
+        for name in (name for name in tensors if name.startswith("optimiser.")):
+            _, index, key = name.split(".")
+            tensor = tensors[name]
             # The fused optimiser walks memory, so moments must lie as their weights do.
             layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
             laid_out = tensor.contiguous(memory_format=layout)
@@ -222,8 +219,8 @@ def train(
 def validate(trainer: Trainer, held_out: Batch) -> float:
     """Loss of the averaged weights on held-out crops."""
     fused = trainer.averaged()(held_out.ir, held_out.vi)
-    loss = trainer.config.loss
-    return float(fusion_loss(fused, held_out.ir, held_out.vi, held_out.masks, loss))
+    ir, vi, masks = held_out.ir, held_out.vi, held_out.masks
+    return float(fusion_loss(fused, ir, vi, masks, trainer.config.loss))
 
 
 def main(arguments: list[str] | None = None) -> None:
