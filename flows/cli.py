@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -46,9 +47,7 @@ class DemoCommand(BaseModel):
         _print(run_demo(self.folder, self.pairs, self.seed))
 
 
-class FuseArchive(
-    BaseSettings,
-):
+class FuseArchive(BaseSettings):
     """Fuses archives of infrared and visible image pairs, scores them, and keeps a manifest."""
 
     model_config = SettingsConfigDict(
@@ -73,6 +72,9 @@ class FuseArchive(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 1 where the run failed and 2 where it was called wrongly."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Prefect cancels the flow on SIGTERM and then sends the signal on; without a handler the
+    # process would die before it ends its temporary API server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         CliApp.run(FuseArchive, cli_args=arguments)

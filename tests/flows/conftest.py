@@ -26,5 +26,6 @@ def archive(tmp_path: Path) -> FuseArchiveSettings:
         tmp_path / "out",
         tiny_weights(tmp_path),
         chunk_pairs=3,
+        max_workers=1,
         contact_sheet=2,
     )

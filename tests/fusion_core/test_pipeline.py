@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from fusion_core.errors import DecodeError, WriteError
 from fusion_core.pair_work import PairInWork
 from fusion_core.picture import Picture
-from fusion_core.pipeline import BYTES_PER_PIXEL, Outcome, run_pipeline
+from fusion_core.pipeline import (
+    BYTES_PER_PIXEL,
+    FINISHING_BYTES_PER_PIXEL,
+    Outcome,
+    run_pipeline,
+)
 from fusion_core.plan import PairRef
 
 Shape = tuple[int, int]
@@ -244,3 +249,21 @@ def test_only_unforeseen_errors_are_logged_with_their_traceback(
     assert by_pair["p0"].exc_info is None
     assert "Traceback" in caplog.text
     assert by_pair["p0"].getMessage() == "pair p0 failed at decode: no image"
+
+
+def test_no_more_is_finished_at_once_than_scoring_has_memory_for() -> None:
+    shape = (50, 40)
+    stages = Stages({f"p{k}": shape for k in range(12)})
+    busy, most = set(), []
+
+    def finish(pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+        busy.add(pair.ref.pair_id)
+        most.append(len(busy))
+        time.sleep(0.02)
+        busy.discard(pair.ref.pair_id)
+        return {}
+
+    room = 2.5 * 50 * 40 * FINISHING_BYTES_PER_PIXEL
+    outcomes = run_pipeline(stages.pairs(), stages.load, stages.fuse, finish, 1, 8, int(room))
+    assert len(outcomes) == 12
+    assert max(most) == 2

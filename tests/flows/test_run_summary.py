@@ -1,0 +1,90 @@
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from flows.run_summary import RunSummary, evenly, metric_statistics, too_many_failed
+from fusion_core.metrics import METRIC_NAMES
+
+
+def summary(**changes: Any) -> RunSummary:
+    values: dict[str, Any] = {
+        "run_id": "run",
+        "output": "s3://out",
+        "manifest": "s3://out/manifest",
+        "contact_sheet": None,
+        "found": 10,
+        "done_before": 0,
+        "known_failed": 0,
+        "over_limit": 0,
+        "fused": 10,
+        "failed": 0,
+        "committed_elsewhere": 0,
+        "half": (),
+        "doubled": (),
+        "stray": (),
+        "metrics": {},
+        "failures": (),
+        "seconds": 12.0,
+    }
+    return RunSummary(**{**values, **changes})
+
+
+def failure(name: str, stage: str = "decode", message: str = "cut") -> dict[str, Any]:
+    return {"pair_id": name, "stage": stage, "error_type": "E", "error_message": message}
+
+
+def test_metrics_are_summed_up_without_the_undefined() -> None:
+    columns = {name: [1.0, 3.0, None] for name in METRIC_NAMES}
+    statistics = metric_statistics(pa.table(columns))
+    assert statistics["vif"] == {"mean": 2.0, "std": 1.0, "min": 1.0, "max": 3.0}
+    empty = metric_statistics(pa.table({name: pa.array([], pa.float64()) for name in METRIC_NAMES}))
+    assert empty["ssim"] == {"mean": None, "std": None, "min": None, "max": None}
+
+
+def test_the_table_shows_every_metric_and_blanks_for_what_is_not_there() -> None:
+    values: dict[str, float | None] = {"mean": 0.12345, "std": 0.0, "min": 0.1, "max": 0.2}
+    metrics = dict.fromkeys(METRIC_NAMES, values) | {"vif": dict.fromkeys(values)}
+    text = summary(metrics=metrics).markdown()
+    assert "| | VIF | AG | SCD | QABF | SF | EN | SSIM |" in text
+    assert "| mean |  | 0.1235 |" in text
+
+
+def test_the_sentence_says_why_pairs_were_left_alone() -> None:
+    told = summary(done_before=3, known_failed=2, over_limit=1, committed_elsewhere=4).sentence()
+    assert "3 left alone, because the manifest holds a successful row" in told
+    assert "2 left alone, because the same files failed before" in told
+    assert "1 left for later by the limit" in told
+    assert "4 of them committed by another run first" in told
+
+
+def test_long_lists_are_cut_and_counted() -> None:
+    text = summary(
+        half=tuple(f"ir/{k}.png" for k in range(25)),
+        failures=tuple(failure(f"p{k}") for k in range(30)),
+    ).markdown()
+    assert "## Half pairs (no counterpart): 25" in text
+    assert "… and 5 more" in text
+    assert "… and 10 more" in text
+    assert "p19" in text
+    assert "p20" not in text
+
+
+def test_a_message_cannot_break_the_table() -> None:
+    text = summary(failures=(failure("a|b", message="x | y\nz"),)).markdown()
+    assert r"| a\|b | decode | x \| y z |" in text
+
+
+def test_the_error_of_a_failed_run_counts_by_stage() -> None:
+    failures = (failure("a"), failure("b", "read"), failure("c"))
+    text = too_many_failed(summary(fused=1, failed=3, failures=failures), 0.1)
+    assert "3 of 4 pairs failed (75%; max_failed allows 10%): 2 at decode, 1 at read" in text
+
+
+@pytest.mark.parametrize(("count", "expected"), [(3, [0, 3, 6]), (10, list(range(10))), (20, None)])
+def test_rows_are_spread_evenly(count: int, expected: list[int] | None) -> None:
+    assert evenly(range(10), count) == (expected or list(range(10)))
+
+
+def test_nothing_done_is_no_failure() -> None:
+    assert summary(fused=0, failed=0).failed_fraction == 0
