@@ -72,6 +72,8 @@ class FuseArchive(BaseSettings):
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 1 where the run failed and 2 where it was called wrongly."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # The default of 20 s is too short for the first start on a busy machine.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     # Prefect cancels the flow on SIGTERM and then sends the signal on; without a handler the
     # process would die before it ends its temporary API server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
+from flows.run_summary import metric_statistics, metric_table
+from fusion_core.manifest import read_manifest
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.synthetic import write_archive
 
@@ -29,17 +31,24 @@ def run_demo(folder: str, pairs: int, seed: int) -> str:
     summary = fuse_archive(settings)
     assert not isinstance(summary, DryRun)
     sheets = sorted((top / "output" / "runs").glob("*/contact_sheet.png"))
-    places = [
+    rows = read_manifest(summary.manifest, filters=[("status", "=", "ok")])
+    lines = [
+        "# fuse-archive demo",
         "",
-        "## Look at it",
+        summary.sentence(),
         "",
+        f"- archive: `{settings.source}`",
         f"- fused images: `{top / 'output' / 'fused'}`",
         f"- contact sheet: `{sheets[-1] if sheets else 'none drawn'}`",
         f"- manifest: `{summary.manifest}`",
+        "",
+        *metric_table(metric_statistics(rows), len(rows)),
+        "",
+        "Go on with pandas:",
         "",
         "```python",
         "import pandas as pd",
         f'pd.read_parquet("{summary.manifest}")[["pair_id", "status", "vif", "qabf", "ssim"]]',
         "```",
     ]
-    return summary.markdown() + "\n".join(places) + "\n"
+    return "\n".join(lines) + "\n"

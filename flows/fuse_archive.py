@@ -209,7 +209,7 @@ def summarise(run: Run, plan: Plan, results: list[ChunkResult], began: float) ->
         fused=sum(result.ok for result in results),
         failed=sum(result.failed for result in results),
         committed_elsewhere=sum(r.ok + r.failed for r in results if not r.won),
-        metrics=metric_statistics(ok) if ok is not None else {},
+        metrics=metric_statistics(ok) if ok is not None and len(ok) else {},
         failures=_failures(rows),
         seconds=time.monotonic() - began,
         **plan_counts(plan),

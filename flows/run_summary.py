@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -77,7 +77,8 @@ class RunSummary(BaseModel):
         ]
         if self.contact_sheet:
             lines += [f"- contact sheet: `{self.contact_sheet}`"]
-        lines += ["", *self._metric_table()]
+        if self.metrics:
+            lines += ["", *metric_table(self.metrics, self.fused)]
         if self.failures:
             lines += ["", "## Failed pairs", "", "| pair | stage | reason |", "| --- | --- | --- |"]
             lines += [
@@ -118,21 +119,20 @@ class RunSummary(BaseModel):
             parts.append(f"{self.committed_elsewhere} of them committed by another run first")
         return "; ".join(parts) + "."
 
-    def _metric_table(self) -> list[str]:
-        if not self.fused:
-            return []
-        names = [name for name in METRIC_NAMES if name in self.metrics]
-        lines = [
-            f"Metrics ({self.metric_version}) over the {self.fused} fused pairs:",
-            "",
-            "| | " + " | ".join(name.upper() for name in names) + " |",
-            "| --- |" + " ---: |" * len(names),
-        ]
-        for statistic in ("mean", "std", "min", "max"):
-            values = (self.metrics[name][statistic] for name in names)
-            cells = ("" if value is None else f"{value:.4f}" for value in values)
-            lines.append(f"| {statistic} | " + " | ".join(cells) + " |")
-        return lines
+
+def metric_table(metrics: Mapping[str, Mapping[str, float | None]], pairs: int) -> list[str]:
+    """Return the lines of a markdown table of :func:`metric_statistics`."""
+    lines = [
+        f"Metrics ({METRIC_VERSION}) over {pairs} fused pairs:",
+        "",
+        "| | " + " | ".join(name.upper() for name in METRIC_NAMES) + " |",
+        "| --- |" + " ---: |" * len(METRIC_NAMES),
+    ]
+    for statistic in ("mean", "std", "min", "max"):
+        values = (metrics[name][statistic] for name in METRIC_NAMES)
+        cells = ("" if value is None else f"{value:.4f}" for value in values)
+        lines.append(f"| {statistic} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def metric_statistics(ok_rows: pa.Table) -> dict[str, dict[str, float | None]]:

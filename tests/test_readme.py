@@ -1,0 +1,77 @@
+"""The README's examples, run as they are written."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from s3_servers import S3Server
+from tiny import write_pairs
+
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.synthetic import write_archive
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.ray
+@pytest.mark.s3
+@pytest.mark.slow
+def test_the_examples_run_as_written(
+    s3: S3Server,
+    s3_bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for bucket in ("archive", "archive-fused"):
+        s3.make_bucket(bucket)
+    write_pairs("s3://archive", ["a", "b", "c"], size=(64, 64))
+    write_archive(str(tmp_path / "demo-archive/source"), pairs=2, height=96, width=128)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    scripts = str(Path(sys.executable).parent)
+    for command in blocks("sh"):
+        done = subprocess.run(
+            f'PATH="{scripts}:$PATH"; {command}', shell=True, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert "0 would be fused" in done.stdout  # the dry run comes after the run
+    names: dict[str, object] = {}
+    for example in blocks("python"):
+        exec(compile(example, "README.md", "exec"), names)
+    assert len(names["rows"]) == 3  # type: ignore[arg-type]
+    assert len(names["failed"]) == 0  # type: ignore[arg-type]
+    assert "'qabf': " in capsys.readouterr().out
+    assert (tmp_path / "fused.png").is_file()
+
+
+def test_every_option_that_is_named_exists() -> None:
+    options = {f"--{name.replace('_', '-')}" for name in FuseArchiveSettings.model_fields}
+    prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
+    pips = {"--constraint", "--index-url", "--help"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert named <= options | prefects | pips
+
+
+def test_every_make_target_and_file_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for line in re.findall(r"^make ([a-z0-9 -]+?)(?:  |$)", README, re.MULTILINE):
+        for target in line.split():
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_schedule_section_agrees_with_the_deployment() -> None:
+    yaml = (ROOT / "infra/prefect.yaml").read_text()
+    for command in ("prefect work-pool create fuse-archive", "deploy --prefect-file infra/prefect"):
+        assert command in README
+        assert command in yaml
