@@ -207,7 +207,7 @@ def test_kuberay_containers_are_bounded_and_authenticated(gpu: bool) -> None:
         assert "secretKeyRef" in environment["RAY_AUTH_TOKEN"]["valueFrom"]
         assert container["resources"]["limits"] == container["resources"]["requests"]
         volumes = {mount["name"] for mount in container.get("volumeMounts", [])}
-        assert volumes <= {"session"}
+        assert volumes <= {"ray-folder"}
 
 
 def test_kuberay_probes_ask_ports_that_are_fixed() -> None:
