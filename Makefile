@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
-export PREFECT_HOME := $(CURDIR)/.cache/prefect
+export PREFECT_HOME := $(CURDIR)/.prefect
 
 .PHONY: help install demo test test-s3 lint types lock clean
 help:
@@ -50,4 +50,4 @@ lock:
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > $(LOCK)
 
 clean:
-	rm -rf $(VENV) .cache demo-archive build *.egg-info
+	rm -rf $(VENV) .prefect demo-archive build *.egg-info

@@ -116,7 +116,7 @@ class FuseArchiveSettings(ImageSettings):
     )
     ray_address: str | None = Field(
         None,
-        description="Ray cluster to run on, such as 'auto' or ray://head:10001. Default: a local "
+        description="Ray cluster to run on, 'auto' or host:port of its head; this process must run on one of its nodes. Default: a local "
         "one for this run.",
     )
     chunk_pairs: int = Field(
