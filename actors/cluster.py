@@ -18,8 +18,9 @@ def connected(address: str | None) -> Iterator[None]:
     """Connect to a Ray cluster, and let go of it however the block ends.
 
     Args:
-        address: ``auto`` or ``host:port`` of a cluster that this machine is a node of; None starts a local cluster that ends with
-            the block. Where this process is connected already, that connection is used and kept.
+        address: ``auto`` or ``host:port`` of a cluster that this machine is a node of; None
+            starts a local cluster that ends with the block. Where this process is connected
+            already, that connection is used and kept.
     """
     if ray.is_initialized():
         yield

@@ -106,7 +106,7 @@ class ChunkWorker:
             else {**self._row(pair), **outcome, "status": "ok"}
             for pair, outcome in outcomes
         ]
-        return self._commit(path, rows)
+        return self._commit(path, sorted(rows, key=lambda row: str(row["pair_id"])))
 
     def give_up(self, chunk: Chunk, reason: str) -> ChunkResult:
         """Commit failed rows for pairs that end every process that works on them."""

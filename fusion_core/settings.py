@@ -116,8 +116,8 @@ class FuseArchiveSettings(ImageSettings):
     )
     ray_address: str | None = Field(
         None,
-        description="Ray cluster to run on, 'auto' or host:port of its head; this process must run on one of its nodes. Default: a local "
-        "one for this run.",
+        description="Ray cluster to run on, 'auto' or host:port of its head, if this machine is a "
+        "node of it. Default: a local one for this run.",
     )
     chunk_pairs: int = Field(
         32, ge=1, le=10_000, description="Pairs per chunk, the unit of work, retry and commit."
