@@ -19,22 +19,11 @@ from fusion_core.storage import Storage
 
 
 def draw_contact_sheet(
-    output: str,
-    path: str,
-    rows: Sequence[Mapping[str, Any]],
-    title: str,
-    storage_options: Mapping[str, Any],
+    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
-    """Draw the contact sheet of manifest rows on a worker and return its URL.
-
-    Args:
-        output: URL of the run's output.
-        path: The sheet's path below it.
-        rows: Rows of the manifest.
-        title: The sheet's heading.
-        storage_options: fsspec options of the store.
-    """
-    url: str = result_of(_sheet.remote(output, path, rows, title, storage_options))
+    """Call :func:`fusion_core.run_pictures.write_contact_sheet` on a worker; same arguments."""
+    draw: Any = ray.remote(num_cpus=0)(write_contact_sheet)
+    url: str = result_of(draw.remote(output, path, rows, title))
     return url
 
 
@@ -52,17 +41,6 @@ def time_pairs(
         remote.remote(job, share.device, share.cpus, tuple(pairs), storage_options)
     )
     return timing
-
-
-@ray.remote(num_cpus=0)
-def _sheet(
-    output: str,
-    path: str,
-    rows: Sequence[Mapping[str, Any]],
-    title: str,
-    storage_options: Mapping[str, Any],
-) -> str:
-    return write_contact_sheet(Storage(output, storage_options), path, rows, title, storage_options)
 
 
 @ray.remote

@@ -198,7 +198,7 @@ def summarise(run: Run, plan: Plan, results: list[ChunkResult], began: float) ->
         title = f"fuse-archive {identity.run_id}"
         path = f"{folder}/contact_sheet.png"
         try:
-            sheet = draw_contact_sheet(settings.output, path, chosen, title, run.credentials())
+            sheet = draw_contact_sheet(output, path, chosen, title)
         except Exception as error:  # the images are safe; a missing drawing must not say otherwise
             logger.warning("The contact sheet could not be drawn: %s", error)
     summary = RunSummary(

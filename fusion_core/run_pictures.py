@@ -16,20 +16,15 @@ from fusion_core.storage import Storage
 
 
 def write_contact_sheet(
-    output: Storage,
-    path: str,
-    rows: Sequence[Mapping[str, Any]],
-    title: str,
-    storage_options: Mapping[str, Any],
+    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
     """Draw successful rows of the manifest and write the sheet as PNG.
 
     Args:
-        output: The run's output.
+        output: The run's output, whose storage options also open the sources.
         path: Where below it.
         rows: Rows with ``pair_id``, ``ir_url``, ``vi_url``, ``fused_url`` and the metrics.
         title: The sheet's heading.
-        storage_options: fsspec options of the store that holds the images.
 
     Returns:
         URL of the sheet.
@@ -37,7 +32,7 @@ def write_contact_sheet(
     sheet_rows = []
     for row in rows:
         ir, vi, fused = (
-            _picture(row[f"{kind}_url"], storage_options) for kind in ("ir", "vi", "fused")
+            _picture(row[f"{kind}_url"], output.options) for kind in ("ir", "vi", "fused")
         )
         height, width = vi.pixels.shape[:2]
         if ir.pixels.shape[:2] != (height, width):

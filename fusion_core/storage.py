@@ -51,10 +51,10 @@ class Storage:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None, attempts: int = 5):
-        self._options = dict(options or {})
+        self.options = dict(options or {})
         extra = {"use_listings_cache": False} if url.startswith(("s3://", "s3a://")) else {}
         try:
-            self.fs, root = fsspec.core.url_to_fs(url, **(extra | self._options))
+            self.fs, root = fsspec.core.url_to_fs(url, **(extra | self.options))
         except (ImportError, ValueError) as error:
             raise StorageError(
                 f"can't open {url}: {error}. Expected a local path or an fsspec URL whose "
@@ -68,7 +68,7 @@ class Storage:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the arguments: open connections and event loops belong to one process."""
-        return Storage, (self.url(""), self._options, self._attempts)
+        return Storage, (self.url(""), self.options, self._attempts)
 
     @property
     def is_local(self) -> bool:

@@ -154,7 +154,7 @@ def test_the_contact_sheet_is_drawn_on_a_worker(
 ) -> None:
     run(settings)
     rows = read_manifest(f"{settings.output}/manifest").to_pylist()[:3]
-    url = draw_contact_sheet(settings.output, "runs/r/sheet.png", rows, "title", {})
+    url = draw_contact_sheet(Storage(settings.output), "runs/r/sheet.png", rows, "title")
     assert Path(url).read_bytes().startswith(b"\x89PNG")
 
 

@@ -67,7 +67,7 @@ def test_the_representation_shows_no_secret() -> None:
 @pytest.mark.s3
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_nodes")
-def test_a_run_with_a_block_reaches_the_store_and_leaks_nothing(
+def test_a_run_with_a_block_over_a_bucket_with_bad_files_leaks_nothing(
     s3: S3Server,
     s3_bucket: str,
     tmp_path: Path,
@@ -75,22 +75,34 @@ def test_a_run_with_a_block_reaches_the_store_and_leaks_nothing(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    write_pairs(f"s3://{s3_bucket}/in", ["a", "b", "broken"])
+    archive = f"s3://{s3_bucket}/in"
+    write_pairs(archive, ["a", "b", "cut", "empty", "text", "half"])
+    write_pairs(archive, ["size"], size=(10, 10))
     bucket = Bucket(s3, s3_bucket)
-    bucket.put("in/vi/broken.png", b"not an image")
+    bucket.put("in/vi/cut.png", bucket.read("in/vi/cut.png")[:200])
+    bucket.put("in/ir/empty.png", b"")
+    bucket.put("in/vi/text.png", b"this is no image")
+    bucket.put("in/vi/size.png", bucket.read("in/vi/a.png"))
+    bucket.client.delete_object(Bucket=s3_bucket, Key="in/ir/half.png")
     keep("archive", s3.storage_options())
     for name in s3.env():
         monkeypatch.delenv(name)
     settings = settings_for(
-        f"s3://{s3_bucket}/in",
+        archive,
         f"s3://{s3_bucket}/out",
         tiny_weights(tmp_path),
         credentials_block="archive",
-        max_failed=0.5,
+        max_failed=0.7,
     )
     summary = fuse_archive(settings)
     assert isinstance(summary, RunSummary)
-    assert (summary.fused, summary.failed) == (2, 1)
+    assert (summary.fused, summary.half) == (2, ("vi/half.png",))
+    assert {row["pair_id"]: row["stage"] for row in summary.failures} == {
+        "cut": "decode",
+        "empty": "decode",
+        "text": "decode",
+        "size": "pair",
+    }
     assert summary.contact_sheet is not None
     written = b"".join(bucket.read(key) for key in bucket.keys("out/"))
     everything = written.decode("latin-1") + caplog.text + "".join(capfd.readouterr())

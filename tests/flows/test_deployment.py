@@ -163,7 +163,9 @@ def test_171_pairs_survive_the_death_of_worker_and_actor_and_20_more_are_20_more
             for side in ("ir", "vi"):
                 body = (folder / side / f"{name}.{extension}").read_bytes()
                 bucket.put(f"in/{side}/new{k:02}.{extension}", body)
-        server.cli("deployment", "run", "fuse-archive/nightly", "--watch", timeout=300)
+        again = f"settings={settings.model_dump_json(exclude_none=True)}"
+        run = ("deployment", "run", "fuse-archive/nightly", "--watch", "-p", again)
+        server.cli(*run, timeout=300)
         audit(bucket, "out", [*names, *(f"new{k:02}" for k in range(20))])
     finally:
         stop(worker)

@@ -21,14 +21,6 @@ from fusion_core.pair_work import PairInWork
 from fusion_core.plan import Chunk
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(params=["local", "memory"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}"

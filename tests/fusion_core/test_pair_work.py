@@ -1,11 +1,9 @@
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from tiny import pair_refs, picture_pair, png, write_pairs
 
@@ -27,14 +25,6 @@ from fusion_core.storage import Storage
 
 PNG = ImageSettings()
 PATH = "fused/a.png"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

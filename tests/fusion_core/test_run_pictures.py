@@ -47,7 +47,7 @@ def sheet_of(output: Storage, url: str) -> np.ndarray:
 
 def test_the_sheet_is_drawn_from_the_stored_images(output: Storage) -> None:
     rows = [row(output, name) for name in ("a", "b/c", "d #%41 e")]
-    url = write_contact_sheet(output, "runs/1/sheet.png", rows, "a run", {})
+    url = write_contact_sheet(output, "runs/1/sheet.png", rows, "a run")
     assert url == output.url("runs/1/sheet.png")
     metrics = dict.fromkeys(METRIC_NAMES, 1.25) | {"vif": None}
     expected = draw_contact_sheet(
@@ -64,16 +64,16 @@ def test_infrared_of_another_size_is_shown_at_the_visible_size(output: Storage) 
     same = row(output, "a", ir=painted(COLOURS["ir"]))
     other = row(output, "a ", ir=painted(COLOURS["ir"], (15, 10)))
     sheets = [
-        sheet_of(output, write_contact_sheet(output, f"{k}.png", [each | {"pair_id": "x"}], "", {}))
+        sheet_of(output, write_contact_sheet(output, f"{k}.png", [each | {"pair_id": "x"}], ""))
         for k, each in enumerate((same, other))
     ]
     np.testing.assert_array_equal(*sheets)
 
 
 def test_an_older_sheet_is_replaced(output: Storage) -> None:
-    write_contact_sheet(output, "sheet.png", [], "first", {})
+    write_contact_sheet(output, "sheet.png", [], "first")
     first = output.read("sheet.png")
-    write_contact_sheet(output, "sheet.png", [row(output, "a")], "second", {})
+    write_contact_sheet(output, "sheet.png", [row(output, "a")], "second")
     with Image.open(io.BytesIO(output.read("sheet.png"))) as image:
         assert image.height > Image.open(io.BytesIO(first)).height
 
@@ -83,7 +83,7 @@ def test_an_image_that_is_gone_or_damaged_is_an_error_for_the_caller(output: Sto
     output.write("fused/a.png", b"nothing")
     output.fs.rm_file(output.fs_path("vi/b.png"))
     with pytest.raises(DecodeError, match="no image"):
-        write_contact_sheet(output, "sheet.png", [damaged], "", {})
+        write_contact_sheet(output, "sheet.png", [damaged], "")
     with pytest.raises(FileNotFoundError):
-        write_contact_sheet(output, "sheet.png", [gone], "", {})
+        write_contact_sheet(output, "sheet.png", [gone], "")
     assert not output.exists("sheet.png")

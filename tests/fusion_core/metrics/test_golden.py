@@ -1,12 +1,10 @@
 """The published TNO table: 16 of its fused images, two methods by eight scenes."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from reference import reference_scores
 
@@ -17,15 +15,6 @@ METHODS = ("densefuse", "u2fusion")
 SCENES = ("03", "08", "11", "15", "20", "26", "33", "40")
 COLUMNS = dict(zip(METRIC_NAMES, ("VIF", "AG", "SCD", "Qabf", "SF", "EN", "SSIM"), strict=True))
 TOLERANCE = {"sf": 1e-6, "en": 1e-6}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that compete for busy cores would take several times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,38 @@
+import logging
+
+import pytest
+from prefect import flow
+from prefect.artifacts import Artifact
+
+from flows.progress import shown
+from fusion_core.chunk_work import ChunkResult
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+RESULTS = [ChunkResult("a", 3, 1, True), ChunkResult("b", 4, 0, True)]
+
+
+def show(bar: bool) -> list[ChunkResult]:
+    @flow
+    def progress_test() -> list[ChunkResult]:
+        return list(shown(iter(RESULTS), 8, logging.getLogger("progress-test"), bar))
+
+    return progress_test()
+
+
+def test_results_pass_through_and_the_artifact_ends_at_a_hundred() -> None:
+    assert show(bar=False) == RESULTS
+    artifact = Artifact.get("fuse-archive-progress")
+    assert artifact is not None
+    assert artifact.data == 100.0
+
+
+def test_a_terminal_gets_a_bar_with_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    show(bar=True)
+    drawn = capsys.readouterr().err
+    assert "8/8" in drawn
+    assert "1 failed" in drawn
+
+
+def test_a_log_gets_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    show(bar=False)
+    assert "8/8" not in capsys.readouterr().err
