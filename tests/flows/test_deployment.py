@@ -144,6 +144,7 @@ def test_171_pairs_survive_the_death_of_worker_and_actor_and_20_more_are_20_more
     kill_tree(worker.pid)
     worker.wait()
     stop(first)
+    server.declare_crashed(server.newest_run())
     committed = {row["pair_id"] for row in bucket.rows("out")}
     assert 0 < len(committed) < ALL_PAIRS
     # The second goes on, although an actor is killed under it.
