@@ -54,8 +54,8 @@ class FuseArchive(BaseSettings):
         cli_prog_name="fuse-archive", cli_kebab_case=True, cli_implicit_flags=True
     )
 
-    run: CliSubCommand[RunCommand]
-    demo: CliSubCommand[DemoCommand]
+    run: CliSubCommand[RunCommand] = Field(description="Fuse the new pairs of an archive.")
+    demo: CliSubCommand[DemoCommand] = Field(description="Generate a small archive and fuse it.")
 
     @classmethod
     def settings_customise_sources(
