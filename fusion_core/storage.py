@@ -168,16 +168,13 @@ class Storage:
     def check_exclusive(self, folder: str) -> bool:
         """Tell whether a second exclusive write of the same object is refused by this store.
 
-        Some S3 servers ignore the condition and overwrite. A probe object is written below
-        ``folder`` and removed.
+        Some S3 servers ignore the condition and overwrite. A small probe object stays below
+        ``folder``, so that no right to delete is needed.
         """
-        path = f"{folder}/.probe-{uuid.uuid4().hex}"
-        full = self.fs_path(path)
-        self.create(path, b"first")
-        try:
-            return not self.create(path, b"second")
-        finally:
-            self._call(f"remove {self.url(path)}", lambda: self.fs.rm_file(full))
+        path = f"{folder}/.exclusive-probe"
+        bodies = [uuid.uuid4().hex.encode() for _ in range(2)]
+        # Where an earlier probe lies, the first write is the second.
+        return not all(self.create(path, body) for body in bodies)
 
     def _call(self, what: str, action: Callable[[], _Result]) -> _Result:
         """Run ``action``, again with growing random waits while it fails for a passing reason."""

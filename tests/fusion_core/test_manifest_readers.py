@@ -96,7 +96,7 @@ def test_pandas_reads_the_folder_with_its_date_and_types(tmp_path: Path) -> None
 @pytest.mark.s3
 def test_pandas_reads_a_manifest_on_s3(s3: S3Server, s3_bucket: str) -> None:
     storage = Storage(f"s3://{s3_bucket}/out")
-    assert storage.check_exclusive("manifest")
+    assert storage.check_exclusive("runs")
     with ThreadPoolExecutor(2) as pool:
         won = list(pool.map(lambda writer: commit_all(storage, writer), range(2)))
     assert sum(won) == PARTS

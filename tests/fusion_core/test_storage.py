@@ -96,9 +96,10 @@ def test_a_second_create_loses_and_leaves_the_first(storage: Storage) -> None:
     assert storage.create("deep/er/part", b"first")  # its own, if an answer was lost
 
 
-def test_local_and_memory_stores_are_found_exclusive_without_a_trace(storage: Storage) -> None:
-    assert storage.check_exclusive("manifest")
-    assert storage.list().num_rows == 0
+def test_local_and_memory_stores_are_found_exclusive_again_and_again(storage: Storage) -> None:
+    assert storage.check_exclusive("runs")
+    assert storage.check_exclusive("runs")
+    assert storage.list()["path"].to_pylist() == ["runs/.exclusive-probe"]
 
 
 def test_a_store_that_overwrites_is_noticed(
@@ -109,8 +110,8 @@ def test_a_store_that_overwrites_is_noticed(
         storage.fs.pipe_file(full, body)
 
     monkeypatch.setattr(storage, "_create_once", overwrite)
-    assert not storage.check_exclusive("manifest")
-    assert storage.list().num_rows == 0
+    assert not storage.check_exclusive("runs")
+    assert not storage.check_exclusive("runs")
 
 
 def test_a_race_of_local_creates_has_one_winner_and_no_leftovers(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ OPERATIONS: list[Callable[[Storage], Any]] = [
     lambda storage: storage.exists("object"),
     lambda storage: storage.write("object", b"body"),
     lambda storage: storage.create("object", b"body"),
-    lambda storage: storage.check_exclusive("manifest"),
+    lambda storage: storage.check_exclusive("runs"),
 ]
 
 
@@ -138,13 +138,13 @@ def test_an_own_success_whose_answer_was_lost_counts_as_won(
     assert not storage.create("part", b"other")
 
 
-def test_the_probe_survives_a_lost_answer_and_leaves_no_trace(
+def test_the_probe_survives_a_lost_answer_and_leaves_one_object(
     s3: S3Server, storage: Storage
 ) -> None:
-    assert storage.check_exclusive("manifest")
     with losing_answers(s3.url, losses=2) as url:
-        assert Storage(storage.url(""), {"endpoint_url": url}).check_exclusive("manifest")
-    assert storage.list().num_rows == 0
+        assert Storage(storage.url(""), {"endpoint_url": url}).check_exclusive("runs")
+    assert storage.check_exclusive("runs")
+    assert storage.list()["path"].to_pylist() == ["runs/.exclusive-probe"]
 
 
 def test_a_missing_bucket_is_named(s3_bucket: str) -> None:
