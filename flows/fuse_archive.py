@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,7 @@ SUMMARY_ARTIFACT = "fuse-archive-summary"
 FAILURES_ARTIFACT = "fuse-archive-failures"
 OUTPUT_ARTIFACT = "fuse-archive-output"
 _ROWS_IN_UI = 1000
+_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ def summarise(run: Run, plan: Plan, results: list[ChunkResult], began: float) ->
     """Read the run's rows back, draw the contact sheet, and write summary and artifacts."""
     logger = get_run_logger()
     settings, identity, output = run.settings, run.identity, run.output()
-    parts = [read_part(output, result.part) for result in results]
+    with ThreadPoolExecutor(_READERS) as readers:
+        parts = list(readers.map(lambda result: read_part(output, result.part), results))
     rows = pa.concat_tables(parts) if parts else None
     ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
     folder = f"{RUNS_FOLDER}/{identity.run_id}"

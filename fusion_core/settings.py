@@ -99,7 +99,7 @@ class FuseArchiveSettings(ImageSettings):
     weights: str = Field(
         "default",
         description="Weights of the network: 'default' for the packaged ones, or the fsspec URL "
-        "of a safetensors file.",
+        "of a safetensors file (read by the usual AWS chain).",
     )
     weights_sha256: str | None = Field(
         None, description="Expected sha256 of the weights file; another one stops the run."
