@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from processes import alive, command, descendants
-from tiny import tiny_weights, write_pairs
+from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.cli import main
+from flows.fuse_archive import fuse_archive as flow
+from flows.run_summary import RunSummary
 from fusion_core.settings import FuseArchiveSettings
 
 
@@ -85,6 +87,19 @@ def test_the_environment_sets_nothing(
     assert "--source" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("prefect_api")
+def test_a_failed_run_says_why_in_a_line_and_exits_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(tmp_path / "in", ["a"])
+    places = ["--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    templates = ["--ir", "{kind}/{pair}.png", "--vi", "vi/{pair}.png"]
+    with pytest.raises(SystemExit, match="1"):
+        main(["run", *places, "--weights", tiny_weights(tmp_path), *templates])
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith("fuse-archive: SettingsError: the templates have different fields")
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_without_a_server_and_templates_with_braces(
@@ -93,13 +108,8 @@ def test_a_run_without_a_server_and_templates_with_braces(
     write_pairs(tmp_path / "in", ["a", "b"])
     (tmp_path / "in/ir").rename(tmp_path / "in/thermal")
     arguments = ["run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    arguments += ["--weights", tiny_weights(tmp_path), "--ir", "{kind}al/{pair}.png"]
+    arguments += ["--weights", tiny_weights(tmp_path), "--ir", "thermal/{pair}.png"]
     arguments += ["--vi", "vi/{pair}.png"]
-    with fuse_archive(*arguments, environment=environment) as process:
-        _, told = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "SettingsError: the templates have different fields" in told
-    arguments[arguments.index("{kind}al/{pair}.png")] = "thermal/{pair}.png"
     with fuse_archive(*arguments, environment=environment) as process:
         told, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
@@ -110,13 +120,15 @@ def test_a_run_without_a_server_and_templates_with_braces(
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "ray_nodes")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_actors_and_keeps_the_manifest_whole(
     sent: signal.Signals, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     names = write_pairs(tmp_path / "in", [f"p{k:02}" for k in range(24)], size=(480, 640))
     arguments = ["run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    arguments += ["--weights", tiny_weights(tmp_path), "--chunk-pairs", "2"]
+    weights = tiny_weights(tmp_path)
+    arguments += ["--weights", weights, "--chunk-pairs", "2"]
     with fuse_archive(*arguments, environment=environment) as process:
         deadline = time.monotonic() + 120
         while not len(rows(tmp_path / "out")):
@@ -135,10 +147,7 @@ def test_a_signal_ends_the_actors_and_keeps_the_manifest_whole(
     committed = rows(tmp_path / "out")
     assert 0 < len(committed) < 24
     assert all(Path(url).is_file() for url in committed["fused_url"])
-    if sent == signal.SIGINT:
-        return  # once is enough to show that the next run goes on
-    with fuse_archive(*arguments, environment=environment) as process:
-        told, errors = process.communicate(timeout=180)
-    assert process.returncode == 0, errors
-    assert f"{24 - len(committed)} fused" in told
+    again = flow(settings_for(tmp_path / "in", tmp_path / "out", weights, precision="auto"))
+    assert isinstance(again, RunSummary)
+    assert again.fused == 24 - len(committed)
     assert sorted(rows(tmp_path / "out")["pair_id"]) == names
