@@ -56,9 +56,10 @@ def test_the_examples_run_as_written(
 def test_every_option_that_is_named_exists() -> None:
     options = {f"--{name.replace('_', '-')}" for name in FuseArchiveSettings.model_fields}
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
+    others = {"--silent", "--fail"}
     pips = {"--constraint", "--index-url", "--help"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    assert named <= options | prefects | pips
+    assert named <= options | prefects | pips | others
 
 
 def test_every_make_target_and_file_that_is_named_exists() -> None:

@@ -15,6 +15,7 @@ from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
 from fusion_core.errors import StorageError, TooManyFailuresError
 from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
 
 pytestmark = [
     pytest.mark.ray,
@@ -173,3 +174,14 @@ def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSetting
 def test_an_archive_that_is_not_there_is_an_error(archive: FuseArchiveSettings) -> None:
     with pytest.raises(StorageError, match="there is no folder"):
         run(archive, source=f"{archive.source}-gone")
+
+
+def test_a_store_that_ignores_conditional_writes_is_named_at_the_start(
+    archive: FuseArchiveSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Storage, "check_exclusive", lambda *_: False)
+    assert run(archive, limit=1, contact_sheet=0).fused == 1
+    assert "ignores conditional writes (If-None-Match)" in caplog.text
+    assert "Run one at a time" in caplog.text

@@ -238,3 +238,9 @@ def test_a_part_that_cannot_be_read_or_written_is_an_error_of_the_chunk(
     elsewhere = Chunk("elsewhere", desk.chunk().pairs)
     with pytest.raises(StorageError, match="away"):
         desk.worker().run(elsewhere)
+
+
+def test_a_parts_rows_stand_in_the_order_of_their_pair_ids(root: str) -> None:
+    desk = Desk(root)
+    desk.worker().run(Chunk("part", tuple(reversed(desk.chunk().pairs))))
+    assert read_part(desk.output, desk.part)["pair_id"].to_pylist() == NAMES
