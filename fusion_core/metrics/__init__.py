@@ -5,6 +5,8 @@ from fusion_core.metrics.gradients import average_gradient, spatial_frequency
 from fusion_core.metrics.scores import (
     METRIC_NAMES,
     METRIC_VERSION,
+    METRIC_VERSIONS,
+    Convention,
     score,
     score_batch,
     to_grey255,
@@ -16,6 +18,8 @@ from fusion_core.metrics.vif import visual_information_fidelity
 __all__ = [
     "METRIC_NAMES",
     "METRIC_VERSION",
+    "METRIC_VERSIONS",
+    "Convention",
     "average_gradient",
     "edge_preservation",
     "entropy",

@@ -1,6 +1,6 @@
 """All seven metrics at once, on batches of tensors or on one pair of arrays."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,16 @@ from fusion_core.metrics.vif import visual_information_fidelity
 METRIC_NAMES = ("vif", "ag", "scd", "qabf", "sf", "en", "ssim")
 """The metrics, in the order of the published tables."""
 
-METRIC_VERSION = "published-1"
-"""Name of the set of conventions: windows, borders, ranges and sums over sources as each metric's
-documentation states them, which reproduce the published TNO table. It changes whenever one of
-them does, so that values that carry the same name can be compared."""
+Convention = Literal["published", "textbook"]
+"""Which definition to take where the field is split."""
+
+METRIC_VERSIONS: dict[Convention, str] = {"published": "published-1", "textbook": "textbook-1"}
+"""Name of each set of definitions: windows, borders, ranges and sums over sources as each metric's
+documentation states them. A name changes whenever one of its definitions does, so that values that
+carry the same name can be compared."""
+
+METRIC_VERSION = METRIC_VERSIONS["published"]
+"""The set that reproduces the published TNO table, and scores what fuse-archive makes."""
 
 _LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 _FROM_SOURCES = {
@@ -32,7 +38,12 @@ _FROM_SOURCES = {
 _FROM_FUSED = {"ag": average_gradient, "sf": spatial_frequency, "en": entropy}
 
 
-def score_batch(ir: torch.Tensor, vi: torch.Tensor, fused: torch.Tensor) -> dict[str, torch.Tensor]:
+def score_batch(
+    ir: torch.Tensor,
+    vi: torch.Tensor,
+    fused: torch.Tensor,
+    convention: Convention = "published",
+) -> dict[str, torch.Tensor]:
     """Score a batch of fused images with all seven metrics, in the ``published-1`` conventions.
 
     Args:

@@ -1,0 +1,52 @@
+"""Scores decoded images and says it in the manifest's columns."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusion_core.metrics import METRIC_VERSIONS, Convention, score_batch, to_grey255
+from fusion_core.metrics.undefined import why_undefined
+
+
+def score_columns(
+    ir: NDArray[Any],
+    vi: NDArray[Any],
+    fused: NDArray[Any],
+    device: str = "cpu",
+    convention: Convention = "published",
+) -> dict[str, Any]:
+    """Score one fused image for its row of the manifest.
+
+    Args:
+        ir: Infrared image, (H, W) or (H, W, 3), of a kind that
+            :func:`fusion_core.metrics.to_grey255` takes.
+        vi: Visible image, likewise.
+        fused: Fused image, likewise.
+        device: Where to compute.
+        convention: Which definitions to use where the field is split.
+
+    Returns:
+        The metrics by name, None where one is undefined; ``metrics_undefined``, the reasons as
+        "metric: reason; …" or None; and ``metric_version``.
+
+    Raises:
+        MetricError: The images differ in size or aren't images.
+    """
+    greys = [to_grey255(image) for image in (ir, vi, fused)]
+    tensors = (torch.from_numpy(grey.astype(np.float64))[None, None].to(device) for grey in greys)
+    values = {name: float(value) for name, value in score_batch(*tensors, convention).items()}
+    reasons = [
+        f"{name}: {why_undefined(name, *greys)}"
+        for name, value in values.items()
+        if not math.isfinite(value)
+    ]
+    return {
+        **{name: value if math.isfinite(value) else None for name, value in values.items()},
+        "metrics_undefined": "; ".join(reasons) or None,
+        "metric_version": METRIC_VERSIONS[convention],
+    }
