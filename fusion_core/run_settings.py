@@ -1,0 +1,157 @@
+"""The settings that every run over an archive has, whether it fuses pairs or scores images."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class PairSettings(BaseModel):
+    """What decides the pixels of a loaded pair."""
+
+    # Without the input, an error about a URL with a password in it can't quote the password.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    size_mismatch: Literal["error", "resize_ir"] = Field(
+        "error",
+        description="Infrared and visible image of different size: fail the pair, or resize the "
+        "infrared one (bicubic) to the visible one.",
+    )
+
+
+class RunSettings(PairSettings):
+    """Which pairs a run takes, where results go, and what it takes of the machines."""
+
+    source: str = Field(
+        description="Folder or bucket that holds the pairs: any fsspec URL, such as "
+        "s3://archive/2026 or a local path.",
+    )
+    output: str = Field(
+        description="Folder or bucket for the fused images and the manifest: any fsspec URL.",
+    )
+    ir: str = Field(
+        "ir/{pair}.png",
+        description="Template of the infrared images' paths below the source. {name} stands for "
+        "a part of a file or folder name, {name:path} may cross folders, * matches anything "
+        "within a name.",
+    )
+    vi: str = Field(
+        "vi/{pair}.png",
+        description="Template of the visible images' paths, with the same fields as the infrared "
+        "one.",
+    )
+    index: str | None = Field(
+        None,
+        description="CSV or Parquet file with the columns pair_id, ir and vi (paths below the "
+        "source), used instead of the templates: any fsspec URL.",
+    )
+    prefix: str = Field(
+        "",
+        description="Only paths below the source that start with this are looked at. It may hold "
+        "the run's date: {date:%Y/%m/%d}.",
+    )
+    date: dt.date | None = Field(
+        None, description="The run's date, for prefix and manifest. Default: today in UTC."
+    )
+    reprocess: Literal["none", "failed", "all"] = Field(
+        "none",
+        description="none: pairs without a successful row, except those that failed for a reason "
+        "in the files themselves; failed: those too; all: every pair again.",
+    )
+    limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
+    worker: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|gpu|cpu:[0-9]+|gpu:(0?\.[0-9]+|1|1\.0))$",
+        description="What one worker takes: 'auto' (a GPU where the cluster shows one, else 2 "
+        "CPUs), 'gpu', a share of one such as 'gpu:0.5', 'cpu', or a number of CPUs such as "
+        "'cpu:4'.",
+    )
+    max_workers: int | None = Field(
+        None, ge=1, description="At most so many workers. Default: as many as fit the cluster."
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Ray cluster to run on, 'auto' or host:port of its head, if this machine is a "
+        "node of it. Default: a local one for this run.",
+    )
+    chunk_pairs: int = Field(
+        32, ge=1, le=10_000, description="Pairs per chunk, the unit of work, retry and commit."
+    )
+    io_threads: int = Field(
+        8, ge=1, le=256, description="Threads per worker that read, decode, encode and write."
+    )
+    memory_mb: int = Field(
+        1024,
+        ge=16,
+        description="Bound on the pixels and files that one worker holds, in MiB; a pair larger "
+        "than that is worked on alone.",
+    )
+    max_megapixels: float = Field(
+        100.0, gt=0, le=178.0, description="Larger images are refused before they are decoded."
+    )
+    max_failed: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="The run fails when more than this fraction of its pairs failed.",
+    )
+    credentials_block: str | None = Field(
+        None,
+        description="Name of a Prefect Secret block whose value is a JSON object of fsspec "
+        "storage options (such as key, secret, token, endpoint_url). Default: the usual AWS chain.",
+    )
+
+    @field_validator("source", "output", "index")
+    @classmethod
+    def _no_secret_in_url(cls, url: str | None) -> str | None:
+        return url if url is None else refuse_secret(url)
+
+    @field_validator("source", "output")
+    @classmethod
+    def _not_empty(cls, url: str) -> str:
+        if not url.strip():
+            raise ValueError("found an empty URL; expected a folder or bucket such as s3://archive")
+        return url
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix_expands(cls, prefix: str) -> str:
+        try:
+            prefix.format(date=dt.date(2000, 1, 1))
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{prefix!r} can't be expanded ({error!r}); the only field it may hold is the "
+                "date, such as {date:%Y/%m/%d}"
+            ) from error
+        return prefix
+
+    def expanded_prefix(self, date: dt.date) -> str:
+        """Return ``prefix`` with the run's date filled in."""
+        return self.prefix.format(date=date)
+
+
+def refuse_secret(url: str) -> str:
+    """Return a URL as it is.
+
+    Raises:
+        ValueError: It holds a user name and a password.
+    """
+    # An AWS secret may hold slashes, so the @ is looked for beyond them too.
+    if re.search(r"://(?!arn:)[^/\[\]]*:(?!\d*(/|$)).*@", url):
+        raise ValueError(
+            "the URL holds a user name and password; expected a plain URL. Give credentials "
+            "by the AWS chain (environment, profile, instance role) or by credentials_block"
+        )
+    return url
+
+
+def settings_digest(values: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that change whenever one of the values does."""
+    # JSON with sorted keys, because the digest must not depend on the order of the fields.
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
