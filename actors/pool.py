@@ -20,8 +20,8 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from actors.resources import alive_nodes
 from actors.waiting import POLL_SECONDS, wait_any
-from fusion_core.chunk_work import ChunkResult
 from fusion_core.errors import FuseArchiveError
+from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import Chunk
 
 IN_FLIGHT = 2
@@ -70,7 +70,7 @@ class ActorPool:
 
     Args:
         make_actor: Asks Ray for one actor with the methods of
-            :class:`actors.fusion_actor.FusionActor`.
+            :class:`actors.chunk_actor.ChunkActor`.
         size: Number of actors.
         storage_options: Called for every chunk, so that credentials are always fresh.
         patience: Seconds without any living actor after which the run fails.

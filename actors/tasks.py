@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from actors.fusion_actor import FusionActor, Job
+from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.chunk_work import ChunkWorker
@@ -28,7 +28,7 @@ def draw_contact_sheet(
 
 
 def time_pairs(
-    job: Job, share: WorkerShare, pairs: Sequence[PairRef], storage_options: Mapping[str, Any]
+    job: FusionJob, share: WorkerShare, pairs: Sequence[PairRef], storage_options: Mapping[str, Any]
 ) -> tuple[float, int]:
     """Fuse pairs on a worker without keeping anything.
 
@@ -45,7 +45,7 @@ def time_pairs(
 
 @ray.remote
 def _timed(
-    job: Job,
+    job: FusionJob,
     device: str,
     cpus: float,
     pairs: tuple[PairRef, ...],

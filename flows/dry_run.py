@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from actors.fusion_actor import Job
+from actors.fusion_actor import FusionJob
 from actors.resources import WorkerShare
 from actors.tasks import time_pairs
 from fusion_core.plan import Plan, cut_chunks
@@ -67,7 +67,7 @@ class DryRun(BaseModel):
 
 
 def estimate_seconds(
-    job: Job, share: WorkerShare, plan: Plan, storage_options: dict[str, Any]
+    job: FusionJob, share: WorkerShare, plan: Plan, storage_options: dict[str, Any]
 ) -> float:
     """Estimate the seconds that a plan takes, by timing its first pairs on one worker."""
     sample = next(cut_chunks(plan.todo, "", _SAMPLE)).pairs

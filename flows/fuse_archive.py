@@ -2,74 +2,45 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
-import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_table_artifact,
-)
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
 
+from actors.chunk_actor import start_actor
 from actors.cluster import connected
-from actors.fusion_actor import Job, start_actor
-from actors.pool import ActorPool
+from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
 from actors.tasks import draw_contact_sheet
-from flows.credentials import StorageCredentials
 from flows.dry_run import DryRun, estimate_seconds
-from flows.progress import shown
-from flows.run_summary import (
-    RunSummary,
-    evenly,
-    metric_statistics,
-    plan_counts,
-    too_many_failed,
+from flows.run import (
+    Run,
+    check_store,
+    count_results,
+    fail_past_limit,
+    failures,
+    publish,
+    read_back,
+    work_off,
 )
-from fusion_core.archive import RUNS_FOLDER, list_pairs
-from fusion_core.chunk_work import ChunkResult, RunIdentity
-from fusion_core.errors import TooManyFailuresError
-from fusion_core.manifest import MANIFEST_FOLDER, read_manifest, read_part
-from fusion_core.plan import Plan, cut_chunks, make_plan
+from flows.run_summary import RunSummary, evenly, metric_statistics
+from flows.summary import plan_counts
+from fusion_core.archive import list_pairs
+from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
+from fusion_core.part_worker import ChunkResult
+from fusion_core.plan import PAIR_KEY, Plan, make_plan
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 from fusion_core.weights_file import load_weights
 
-SUMMARY_ARTIFACT = "fuse-archive-summary"
-FAILURES_ARTIFACT = "fuse-archive-failures"
-OUTPUT_ARTIFACT = "fuse-archive-output"
-_ROWS_IN_UI = 1000
-_READERS = 16
+FLOW = "fuse-archive"
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's settings, identity and way to the storage."""
-
-    settings: FuseArchiveSettings
-    identity: RunIdentity
-    credentials: StorageCredentials
-
-    def source(self) -> Storage:
-        """Return the archive's storage with fresh credentials."""
-        return Storage(self.settings.source, self.credentials())
-
-    def output(self) -> Storage:
-        """Return the output's storage with fresh credentials."""
-        return Storage(self.settings.output, self.credentials())
-
-
-@flow(name="fuse-archive", retries=0)
+@flow(name=FLOW, retries=0)
 def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun:
     """Fuse the new infrared and visible pairs of an archive, score them, and keep the manifest.
 
@@ -87,7 +58,8 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun:
         FuseArchiveError: The run as a whole can't go on: settings, weights or storage.
     """
     began = time.monotonic()
-    run = identify(settings)
+    _, weights = load_weights(settings.weights, settings.weights_sha256)
+    run = Run.begin(settings, weights.sha256, settings.image_settings().settings_hash())
     plan = plan_archive(run)
     if settings.dry_run:
         return estimate(run, plan)
@@ -95,47 +67,23 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun:
     with connected(settings.ray_address) if len(plan.todo) else nullcontext():
         results = fuse_chunks(run, plan)
         summary = summarise(run, plan, results, began)
-    if summary.failed_fraction > settings.max_failed:
-        raise TooManyFailuresError(too_many_failed(summary, settings.max_failed))
+    fail_past_limit(summary, settings.max_failed)
     return summary
 
 
-def identify(settings: FuseArchiveSettings) -> Run:
-    """Give the run its id and date, and find the weights' hash.
-
-    Raises:
-        WeightsError: The weights can't be used.
-    """
-    now = dt.datetime.now(dt.UTC)
-    context = FlowRunContext.get()
-    flow_run = context.flow_run.id if context and context.flow_run else uuid.uuid4()
-    _, weights = load_weights(settings.weights, settings.weights_sha256)
-    identity = RunIdentity(
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{str(flow_run)[:8]}",
-        date=settings.date or now.date(),
-        model_hash=weights.sha256,
-        settings_hash=settings.image_settings().settings_hash(),
-    )
-    return Run(settings, identity, StorageCredentials(settings.credentials_block))
-
-
 @task(name="plan", cache_policy=NO_CACHE)
-def plan_archive(run: Run) -> Plan:
+def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     """List the archive, pair it, and leave out what the manifest holds already."""
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    if not settings.dry_run and not output.check_exclusive(RUNS_FOLDER):
-        logger.warning(
-            "The store of %s ignores conditional writes (If-None-Match), so two runs at the same "
-            "moment could both commit a pair. Run one at a time.",
-            settings.output,
-        )
+    if not settings.dry_run:
+        check_store(output, logger)
     pairing = list_pairs(settings, source, output, identity.date, run.credentials())
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
         latest=False,
-        columns=["pair_id", "ir_version", "vi_version", "status", "stage", "ended"],
+        columns=[*PAIR_KEY, "status", "stage", "ended"],
         filters=(ds.field("model_hash") == identity.model_hash)
         & (ds.field("settings_hash") == identity.settings_hash),
         storage_options=run.credentials(),
@@ -158,86 +106,44 @@ def plan_archive(run: Run) -> Plan:
 
 
 @task(name="fuse", cache_policy=NO_CACHE)
-def fuse_chunks(run: Run, plan: Plan) -> list[ChunkResult]:
+def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan) -> list[ChunkResult]:
     """Work the plan's chunks off on Ray actors."""
-    logger = get_run_logger()
-    if not len(plan.todo):
-        logger.info("Nothing to fuse.")
-        return []
-    settings, identity = run.settings, run.identity
-    share = worker_share(settings.worker, alive_nodes(), settings.max_workers)
-    chunk_count = -(-len(plan.todo) // settings.chunk_pairs)
-    size = min(share.count, chunk_count)
-    logger.info(
-        "%d workers with %g CPUs and %g GPUs each for %d chunks",
-        size,
-        share.cpus,
-        share.gpus,
-        chunk_count,
-    )
-    job = Job(settings, identity)
-    pool = ActorPool(lambda: start_actor(job, share), size, run.credentials)
-    run_key = f"{identity.model_hash}-{identity.settings_hash}"
-    chunks = cut_chunks(plan.todo, run_key, settings.chunk_pairs)
-    results = list(shown(pool.run(chunks), len(plan.todo), logger))
-    if pool.deaths:
-        logger.warning("%d times a worker was lost and its work given to another", pool.deaths)
-    return results
+    job = FusionJob(run.settings, run.identity)
+    return work_off(run, plan, lambda share: start_actor(FusionActor, job, share), "fuse")
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
-def summarise(run: Run, plan: Plan, results: list[ChunkResult], began: float) -> RunSummary:
+def summarise(
+    run: Run[FuseArchiveSettings], plan: Plan, results: list[ChunkResult], began: float
+) -> RunSummary:
     """Read the run's rows back, draw the contact sheet, and write summary and artifacts."""
-    logger = get_run_logger()
-    settings, identity, output = run.settings, run.identity, run.output()
-    with ThreadPoolExecutor(_READERS) as readers:
-        parts = list(readers.map(lambda result: read_part(output, result.part), results))
-    rows = pa.concat_tables(parts) if parts else None
+    output = run.output()
+    rows = read_back(output, results)
     ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
-    folder = f"{RUNS_FOLDER}/{identity.run_id}"
-    sheet = None
-    if ok is not None and len(ok) and settings.contact_sheet:
-        chosen = evenly(ok.to_pylist(), settings.contact_sheet)
-        title = f"fuse-archive {identity.run_id}"
-        path = f"{folder}/contact_sheet.png"
-        try:
-            sheet = draw_contact_sheet(output, path, chosen, title)
-        except Exception as error:  # the images are safe; a missing drawing must not say otherwise
-            logger.warning("The contact sheet could not be drawn: %s", error)
+    some = ok is not None and len(ok) > 0
     summary = RunSummary(
-        run_id=identity.run_id,
+        run_id=run.identity.run_id,
         output=output.url(""),
         manifest=output.url(MANIFEST_FOLDER),
-        contact_sheet=sheet,
+        contact_sheet=_draw_sheet(run, output, ok) if some else None,
         fused=sum(result.ok for result in results),
-        failed=sum(result.failed for result in results),
-        committed_elsewhere=sum(r.ok + r.failed for r in results if not r.won),
-        metrics=metric_statistics(ok) if ok is not None and len(ok) else {},
-        failures=_failures(rows),
+        metrics=metric_statistics(ok) if some else {},
+        failures=failures(rows, "pair_id"),
         seconds=time.monotonic() - began,
+        **count_results(results),
         **plan_counts(plan),
     )
-    output.write(f"{folder}/summary.md", summary.markdown().encode())
-    output.write(f"{folder}/summary.json", summary.model_dump_json(indent=2).encode())
-    create_markdown_artifact(summary.markdown(), SUMMARY_ARTIFACT, summary.sentence())
-    if summary.failures:
-        create_table_artifact(
-            [dict(row) for row in summary.failures[:_ROWS_IN_UI]],
-            FAILURES_ARTIFACT,
-            f"Failed pairs of {identity.run_id}",
-        )
-    create_link_artifact(summary.output, summary.output, OUTPUT_ARTIFACT, "Where the images are")
-    logger.info(summary.sentence())
+    publish(run, output, summary, FLOW)
     return summary
 
 
-def estimate(run: Run, plan: Plan) -> DryRun:
+def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
     """Say what a run would do, how many bytes it would read, and about how long it would take."""
     seconds = None
     if len(plan.todo):
         with connected(run.settings.ray_address):
             share = worker_share(run.settings.worker, alive_nodes(), run.settings.max_workers)
-            job = Job(run.settings, run.identity)
+            job = FusionJob(run.settings, run.identity)
             seconds = estimate_seconds(job, share, plan, run.credentials())
     dry_run = DryRun(
         to_fuse=len(plan.todo),
@@ -246,14 +152,19 @@ def estimate(run: Run, plan: Plan) -> DryRun:
         first=tuple(plan.todo["pair_id"].slice(0, 20).to_pylist()),
         **plan_counts(plan),
     )
-    create_markdown_artifact(dry_run.markdown(), SUMMARY_ARTIFACT, "Dry run")
+    create_markdown_artifact(dry_run.markdown(), f"{FLOW}-summary", "Dry run")
     get_run_logger().info(dry_run.markdown())
     return dry_run
 
 
-def _failures(rows: pa.Table | None) -> tuple[dict[str, Any], ...]:
-    if rows is None:
-        return ()
-    failed = rows.filter(ds.field("status") == "failed").sort_by("pair_id")
-    columns = ["pair_id", "stage", "error_type", "error_message"]
-    return tuple(failed.select(columns).to_pylist())
+def _draw_sheet(run: Run[FuseArchiveSettings], output: Storage, ok: pa.Table) -> str | None:
+    count = run.settings.contact_sheet
+    if not count:
+        return None
+    title = f"{FLOW} {run.identity.run_id}"
+    path = f"{run.folder}/contact_sheet.png"
+    try:
+        return draw_contact_sheet(output, path, evenly(ok.to_pylist(), count), title)
+    except Exception as error:  # the images are safe; a missing drawing must not say otherwise
+        get_run_logger().warning("The contact sheet could not be drawn: %s", error)
+        return None

@@ -19,9 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from fusion_core.chunk_work import ChunkResult
+from fusion_core.part_worker import ChunkResult
 
-PROGRESS_ARTIFACT = "fuse-archive-progress"
 _SECONDS_BETWEEN_UPDATES = 2.0
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -29,31 +28,36 @@ Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 def shown(
-    results: Iterable[ChunkResult], total: int, logger: Logger, bar: bool | None = None
+    results: Iterable[ChunkResult],
+    total: int,
+    logger: Logger,
+    verb: str,
+    bar: bool | None = None,
 ) -> Iterator[ChunkResult]:
     """Pass results on and show the progress they make.
 
     Args:
         results: Chunks as they are done.
-        total: Number of pairs in the plan.
+        total: Number of pairs, or of images to score, in the plan.
         logger: Takes a line now and then.
+        verb: What is done to them: "fuse" or "score".
         bar: Whether to draw a bar; default: where the error stream is a terminal.
     """
     draw = sys.stderr.isatty() if bar is None else bar
     columns = (
-        TextColumn("fusing"),
+        TextColumn(verb),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[failed]} failed"),
     )
-    artifact = create_progress_artifact(0.0, PROGRESS_ARTIFACT, f"{total} pairs to fuse")
+    artifact = create_progress_artifact(0.0, f"{verb}-archive-progress", f"{total} to {verb}")
     assert isinstance(artifact, UUID)  # a coroutine only where an event loop runs
     updated = logged = time.monotonic()
     ok = failed = 0
     with Progress(*columns, console=Console(stderr=True), disable=not draw) as progress:
-        task = progress.add_task("fuse", total=total, failed=0)
+        task = progress.add_task(verb, total=total, failed=0)
         for result in results:
             ok, failed = ok + result.ok, failed + result.failed
             progress.update(task, completed=ok + failed, failed=failed)
@@ -62,6 +66,6 @@ def shown(
                 update_progress_artifact(artifact, 100.0 * (ok + failed) / total)
                 updated = now
             if now - logged > _SECONDS_BETWEEN_LINES:
-                logger.info("%d of %d pairs done, %d failed", ok + failed, total, failed)
+                logger.info("%d of %d done, %d failed", ok + failed, total, failed)
                 logged = now
             yield result

@@ -35,19 +35,19 @@ class PairError(FuseArchiveError):
 
 
 class ReadError(PairError):
-    """A source image could not be read from storage."""
+    """An image could not be read from storage."""
 
     stage = "read"
 
 
 class DecodeError(PairError):
-    """A source file is not an image that can be fused."""
+    """A file is not an image that can be fused or scored."""
 
     stage = "decode"
 
 
 class SizeMismatchError(PairError):
-    """The infrared and the visible image differ in size and the settings forbid resizing."""
+    """Images that belong together differ in size, and nothing allows to resize one of them."""
 
     stage = "pair"
 

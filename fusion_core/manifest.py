@@ -1,4 +1,4 @@
-"""The manifest: a folder of Parquet parts, one row per attempt at a pair.
+"""The manifest: a folder of Parquet parts, one row per attempt at a pair or at a fused image.
 
 A part is the commit of a chunk (decision 2 of the design): it is created exclusively and in one
 piece after the chunk's images, so a row exists only if its image does, and reading the folder
@@ -23,7 +23,14 @@ from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage import Storage
 
 MANIFEST_FOLDER = "manifest"
-SCHEMA_VERSION = "1"
+SCORES_FOLDER = "scores"
+"""Rows about fused images of any method lie apart, so that the newest row of a pair in the manifest
+is the one of its fusing."""
+
+OWN_METHOD = "refinefuse"
+"""The method of the rows that fuse-archive writes."""
+
+SCHEMA_VERSION = "2"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 """Stages of a pair that are timed, in their order."""
 
@@ -46,10 +53,12 @@ MANIFEST_SCHEMA = pa.schema(
     [
         _field("run_id", pa.string(), "the run that wrote the row", False),
         _field("date", pa.date32(), "date of the run; the folder, not a column of the file", False),
+        _field("method", pa.string(), "what made the fused image", False),
         _field("pair_id", pa.string(), "what both source images share in their names", False),
         *_source_fields("ir", "infrared"),
         *_source_fields("vi", "visible"),
-        _field("fused_url", pa.string(), "URL of the fused image; null where the pair failed"),
+        _field("fused_url", pa.string(), "URL of the fused image; null where fusing failed"),
+        _field("fused_version", pa.string(), "version of an image that was only scored"),
         _field("fused_sha256", pa.string(), "sha256 of the fused file's bytes, in hex"),
         _field("fused_bytes", pa.int64(), "size of the fused file in bytes"),
         _field("fused_format", pa.string(), "png, jpeg, webp or tiff"),
@@ -64,9 +73,10 @@ MANIFEST_SCHEMA = pa.schema(
             _field(name, pa.float64(), f"{name.upper()} of the fused image; null where undefined")
             for name in METRIC_NAMES
         ),
+        _field("metrics_undefined", pa.string(), "why metrics of an ok row are null, if any are"),
         _field("metric_version", pa.string(), "names the definitions of the metrics", False),
-        _field("model_hash", pa.string(), "sha256 of the weights file", False),
-        _field("settings_hash", pa.string(), "digest of the settings that decide pixels", False),
+        _field("model_hash", pa.string(), "sha256 of the weights file; null for other methods"),
+        _field("settings_hash", pa.string(), "digest of what decides pixels or scores", False),
         _field("software_version", pa.string(), "version of fuse-archive", False),
         *(
             _field(f"seconds_{stage}", pa.float64(), f"time of the stage {stage}, in seconds")
@@ -85,9 +95,9 @@ PART_SCHEMA = MANIFEST_SCHEMA.remove(MANIFEST_SCHEMA.get_field_index("date"))
 """What a part file holds: the date stands in its folder's name, as Hive, DuckDB and pandas read."""
 
 
-def part_path(date: dt.date, part_id: str) -> str:
+def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:
     """Return the path of a part below the output."""
-    return f"{MANIFEST_FOLDER}/date={date.isoformat()}/part-{part_id}.parquet"
+    return f"{folder}/date={date.isoformat()}/part-{part_id}.parquet"
 
 
 def commit_part(storage: Storage, path: str, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -118,15 +128,17 @@ def commit_part(storage: Storage, path: str, rows: Sequence[Mapping[str, Any]]) 
 
 
 def read_part(storage: Storage, path: str) -> pa.Table:
-    """Read one part (columns of :data:`PART_SCHEMA`).
+    """Read one part of any schema version (columns of :data:`PART_SCHEMA`).
 
     Raises:
         ManifestError: The object is no Parquet file.
     """
     try:
-        return pq.read_table(
-            io.BytesIO(storage.read(path)), page_checksum_verification=True, partitioning=None
+        body = io.BytesIO(storage.read(path))
+        table = pq.read_table(
+            body, schema=PART_SCHEMA, page_checksum_verification=True, partitioning=None
         )
+        return _as_current(table)
     except (pa.ArrowInvalid, OSError) as error:
         raise ManifestError(
             f"{storage.url(path)} can't be read as a manifest part: {error}. Expected Parquet; "
@@ -141,11 +153,11 @@ def read_manifest(
     filters: Any = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> pa.Table:
-    """Read a manifest, by default the newest row of every pair.
+    """Read a manifest, by default the newest row of every pair and method.
 
     Args:
-        url: The manifest folder, ``OUTPUT/manifest``: any fsspec URL.
-        latest: True for one row per pair, the newest; False for every row ever written.
+        url: The manifest folder, ``OUTPUT/manifest`` or ``OUTPUT/scores``: any fsspec URL.
+        latest: True for one row per pair and method, the newest; False for every row ever written.
         columns: Names of the columns wanted; None for all of :data:`MANIFEST_SCHEMA`.
         filters: As in ``pyarrow.parquet.read_table``: ``[("status", "=", "failed")]`` or an
             expression. With ``latest`` it is applied to the newest rows, so that a pair which
@@ -153,7 +165,8 @@ def read_manifest(
         storage_options: fsspec options of the store.
 
     Returns:
-        A table sorted by pair id; empty where nothing was written yet.
+        A table sorted by pair id and method; empty where nothing was written yet. In rows of
+        schema version 1 the columns that it lacked are null, but for ``method``.
 
     Raises:
         ManifestError: A part can't be read or a column doesn't exist.
@@ -169,17 +182,20 @@ def read_manifest(
     dataset = _dataset(Storage(url, storage_options))
     if dataset is None:
         return MANIFEST_SCHEMA.empty_table().select(wanted)
-    order = ["pair_id", "ended", "run_id"]
-    # A filter may name columns that aren't wanted in the result.
-    needed = MANIFEST_SCHEMA.names if condition is not None else [*{*wanted, *order}]
+    order = ["pair_id", "method", "ended", "run_id"]
+    # The files of version 1 hold no method, so a question about it can't be asked of them.
+    early = None if latest or "method" in str(condition) else condition
+    # A filter that comes later may name columns that aren't wanted in the result.
+    late = condition is not None and early is None
+    needed = MANIFEST_SCHEMA.names if late else [*{*wanted, *order}]
     try:
-        early = condition if not latest else None
-        table = dataset.to_table(columns=needed, filter=early)
+        table = _as_current(dataset.to_table(columns=needed, filter=early))
         if latest:
             table = newest_rows(table)
-            table = table if condition is None else table.filter(condition)
         else:
             table = table.sort_by([(name, "ascending") for name in order])
+        if late:
+            table = table.filter(condition)
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
             f"the manifest {url} can't be read: {error}. Expected Parquet parts of schema "
@@ -189,15 +205,33 @@ def read_manifest(
 
 
 def newest_rows(table: pa.Table) -> pa.Table:
-    """Return the newest row (by ``ended``, then ``run_id``) of every ``pair_id``, sorted by it."""
+    """Return the newest row (by ``ended``, then ``run_id``) of every pair id and method, sorted."""
     ordered = table.sort_by(
-        [("pair_id", "ascending"), ("ended", "descending"), ("run_id", "descending")]
+        [
+            ("pair_id", "ascending"),
+            ("method", "ascending"),
+            ("ended", "descending"),
+            ("run_id", "descending"),
+        ]
     ).combine_chunks()
     if len(ordered) < 2:
         return ordered
-    ids = ordered["pair_id"]
-    differs = pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1)).combine_chunks()
+    differs = pc.or_(_differs(ordered["pair_id"]), _differs(ordered["method"])).combine_chunks()
     return ordered.filter(pa.concat_arrays([pa.array([True]), differs]))
+
+
+def _differs(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell of each value but the first whether it differs from the one before."""
+    return pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
+
+
+def _as_current(table: pa.Table) -> pa.Table:
+    """Fill the method in, which rows of schema version 1 don't hold."""
+    place = table.schema.get_field_index("method")
+    if place < 0:
+        return table
+    filled = pc.fill_null(table["method"], OWN_METHOD)
+    return table.set_column(place, table.schema.field(place), filled)
 
 
 def _dataset(storage: Storage) -> ds.Dataset | None:

@@ -1,7 +1,7 @@
 """The stages of one pair: read, decode, (fuse,) encode, score, write.
 
 Fusing itself happens in batches and lives in :mod:`fusion_core.chunk_work`; everything here is a
-plain function of one pair, run in threads.
+plain function of one pair, run in threads. Scoring alone is in :mod:`fusion_core.score_work`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fusion_core.colour import luminance, replace_luminance
 from fusion_core.errors import PairError, ReadError, SizeMismatchError, StorageError, WriteError
 from fusion_core.images import decode, encode
-from fusion_core.metrics import score_batch, to_grey255
 from fusion_core.picture import Picture, resize
 from fusion_core.plan import PairRef
+from fusion_core.run_settings import PairSettings
+from fusion_core.scoring import score_columns
 from fusion_core.settings import ImageSettings
 from fusion_core.storage import Storage
 
@@ -87,7 +87,7 @@ class PairInWork:
 
 
 def load_pair(
-    pair: PairInWork, source: Storage, settings: ImageSettings, max_megapixels: float
+    pair: PairInWork, source: Storage, settings: PairSettings, max_megapixels: float
 ) -> None:
     """Read and decode both images of a pair and bring them to one size.
 
@@ -97,12 +97,12 @@ def load_pair(
     ref = pair.ref
     with pair.timed("read"):
         bodies = [
-            _read(source, ref.ir_path, ref.ir_bytes),
-            _read(source, ref.vi_path, ref.vi_bytes),
+            read_listed(source, ref.ir_path, ref.ir_bytes),
+            read_listed(source, ref.vi_path, ref.vi_bytes),
         ]
     with pair.timed("decode"):
         ir, vi = (
-            _decode(path, body, max_megapixels)
+            decode_listed(path, body, max_megapixels)
             for path, body in zip((ref.ir_path, ref.vi_path), bodies, strict=True)
         )
     if ir.pixels.shape[:2] != vi.pixels.shape[:2]:
@@ -160,7 +160,7 @@ def finish_pair(
         # The scores are those of the stored file, which a lossy format or an earlier run's image
         # makes another one than the array at hand.
         stored = decode(body)
-        scores = _scores(ir.pixels, vi.pixels, stored.pixels, device)
+        scores = score_columns(ir.pixels, vi.pixels, stored.pixels, device)
     return {
         "fused_url": output.url(path),
         "fused_sha256": hashlib.sha256(body).hexdigest(),
@@ -173,7 +173,12 @@ def finish_pair(
     }
 
 
-def _read(source: Storage, path: str, size: int) -> bytes:
+def read_listed(source: Storage, path: str, size: int) -> bytes:
+    """Read a file and check that it still has the size that it was listed with.
+
+    Raises:
+        ReadError: It is gone, has changed, or the store failed.
+    """
     try:
         body = source.read(path)
     except FileNotFoundError as error:
@@ -190,7 +195,8 @@ def _read(source: Storage, path: str, size: int) -> bytes:
     return body
 
 
-def _decode(path: str, body: bytes, max_megapixels: float) -> Picture:
+def decode_listed(path: str, body: bytes, max_megapixels: float) -> Picture:
+    """Decode an image file as :func:`fusion_core.images.decode` does, with its path in errors."""
     try:
         return decode(body, max_megapixels)
     except PairError as error:
@@ -207,14 +213,3 @@ def _keep_stored(output: Storage, path: str, body: bytes, shape: tuple[int, int]
     if not fits:
         output.write(path, body)
     return stored if fits else body
-
-
-def _scores(
-    ir: NDArray[Any], vi: NDArray[Any], fused: NDArray[Any], device: str
-) -> dict[str, float | None]:
-    greys = [
-        torch.from_numpy(to_grey255(image).astype(np.float64))[None, None].to(device)
-        for image in (ir, vi, fused)
-    ]
-    values = {name: float(value) for name, value in score_batch(*greys).items()}
-    return {name: value if np.isfinite(value) else None for name, value in values.items()}

@@ -137,15 +137,27 @@ def read_index(name: str, body: bytes) -> pa.Table:
         ) from error
 
 
+def split_doubled(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+    """Tell the files that alone claim their pair id from those that share it.
+
+    Args:
+        claims: Columns ``pair_id`` and ``path``, and any others.
+
+    Returns:
+        The rows of the former, and the paths of the latter: choosing one would be a guess.
+    """
+    counts = claims.group_by("pair_id").aggregate([("path", "count")])
+    twice = counts.filter(pc.greater(counts["path_count"], 1))["pair_id"]
+    clash = pc.is_in(claims["pair_id"], value_set=twice)
+    return claims.filter(pc.invert(clash)), _strings(claims.filter(clash)["path"])
+
+
 def _join(ir: pa.Table, vi: pa.Table, doubled: tuple[str, ...], stray: tuple[str, ...]) -> Pairing:
     """Join the claims (listing columns plus pair_id and side) of both modalities on the pair id."""
     sides = {"ir": ir, "vi": vi}
     for side, claims in sides.items():
-        counts = claims.group_by("pair_id").aggregate([("path", "count")])
-        twice = counts.filter(pc.greater(counts["path_count"], 1))["pair_id"]
-        clash = pc.is_in(claims["pair_id"], value_set=twice)
-        doubled += _strings(claims.filter(clash)["path"])
-        sides[side] = claims.filter(pc.invert(clash))
+        sides[side], clashing = split_doubled(claims)
+        doubled += clashing
     named = {
         side: claims.select(["pair_id", "path", "bytes", "version"]).rename_columns(
             ["pair_id", f"{side}_path", f"{side}_bytes", f"{side}_version"]

@@ -1,8 +1,8 @@
 """Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
 
 Loading runs in one pool of threads, finishing in another, and the network in the calling thread
-(decision 1 of the design). What is held in memory is counted by the calling thread alone, so there
-is no lock to forget.
+(decision 1 of the design); where the fused images are there already, there is no network. What is
+held in memory is counted by the calling thread alone, so there is no lock to forget.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from fusion_core.errors import FuseArchiveError
 from fusion_core.pair_work import PairInWork
 
 BYTES_PER_PIXEL = 48
-"""Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back."""
+"""Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back.
+A pair with a fused picture that is to be scored takes less."""
 
 # Guesses at the same before a pair's size is known. The first pairs may be JPEG files of 2 bits a
 # pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits a pixel.
@@ -30,26 +31,29 @@ _LOADED_PER_FILE_BYTE = 24
 FINISHING_BYTES_PER_PIXEL = 340
 """The same while it is finished: scoring holds up to 288 bytes a pixel in float64 (measured)."""
 
-Outcome = tuple[PairInWork, dict[str, Any] | Exception]
+Work = TypeVar("Work", bound=PairInWork)
+Outcome = tuple[Work, dict[str, Any] | Exception]
 log = logging.getLogger(__name__)
 
 
 def run_pipeline(
-    pairs: Sequence[PairInWork],
-    load: Callable[[PairInWork], None],
-    fuse: Callable[[Sequence[PairInWork]], NDArray[np.float32]],
-    finish: Callable[[PairInWork, NDArray[np.float32]], dict[str, Any]],
+    pairs: Sequence[Work],
+    load: Callable[[Work], None],
+    fuse: Callable[[Sequence[Work]], NDArray[np.float32]] | None,
+    finish: Callable[..., dict[str, Any]],
     batch_size: int,
     threads: int,
     memory: int,
-) -> list[Outcome]:
+) -> list[Outcome[Work]]:
     """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
 
     Args:
         pairs: What to work on.
         load: Reads and decodes a pair, in place.
-        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (B, H, W).
-        finish: Encodes, writes and scores one fused image; returns the row's columns.
+        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (B, H, W); None
+            where there is nothing to fuse.
+        finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
+            encodes, writes and scores one fused image; returns the row's columns.
         batch_size: At most so many pairs in one call of ``fuse``.
         threads: Threads for loading, and as many for finishing.
         memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
@@ -72,12 +76,12 @@ def run_pipeline(
             raise
 
 
-class _Pipeline:
+class _Pipeline(Generic[Work]):
     def __init__(
         self,
-        load: Callable[[PairInWork], None],
-        fuse: Callable[[Sequence[PairInWork]], NDArray[np.float32]],
-        finish: Callable[[PairInWork, NDArray[np.float32]], dict[str, Any]],
+        load: Callable[[Work], None],
+        fuse: Callable[[Sequence[Work]], NDArray[np.float32]] | None,
+        finish: Callable[..., dict[str, Any]],
         batch_size: int,
         memory: int,
         loaders: ThreadPoolExecutor,
@@ -88,12 +92,12 @@ class _Pipeline:
         self.loaders, self.finishers = loaders, finishers
         self.held = 0
         self.largest = 0
-        self.outcomes: list[Outcome] = []
-        self.ready: dict[tuple[int, int], list[PairInWork]] = defaultdict(list)
-        self.loading: dict[Future[Any], tuple[PairInWork, int]] = {}
-        self.finishing: dict[Future[Any], tuple[PairInWork, int]] = {}
+        self.outcomes: list[Outcome[Work]] = []
+        self.ready: dict[tuple[int, int], list[Work]] = defaultdict(list)
+        self.loading: dict[Future[Any], tuple[Work, int]] = {}
+        self.finishing: dict[Future[Any], tuple[Work, int]] = {}
 
-    def run(self, pairs: Sequence[PairInWork]) -> list[Outcome]:
+    def run(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
         queue = deque(pairs)
         while queue or self.loading or self.ready or self.finishing:
             self._start_loading(queue)
@@ -103,7 +107,7 @@ class _Pipeline:
                 self._fuse(batch)
         return self.outcomes
 
-    def _start_loading(self, queue: deque[PairInWork]) -> None:
+    def _start_loading(self, queue: deque[Work]) -> None:
         while queue and len(self.loading) < 2 * self.loaders._max_workers:
             guess = self._guess(queue[0])
             if self.held and self.held + guess > self.memory:
@@ -112,13 +116,13 @@ class _Pipeline:
             self.loading[self.loaders.submit(self.load, pair)] = pair, guess
             self.held += guess
 
-    def _guess(self, pair: PairInWork) -> int:
-        size = pair.ref.ir_bytes + pair.ref.vi_bytes
+    def _guess(self, pair: Work) -> int:
+        size = pair.ref.file_bytes
         if not self.largest:
             return _FIRST_PER_FILE_BYTE * size
         return max(self.largest, _LOADED_PER_FILE_BYTE * size)
 
-    def _next_batch(self) -> list[PairInWork]:
+    def _next_batch(self) -> list[Work]:
         """Take a full batch, or one as full as it gets once waiting longer would idle.
 
         Nothing is taken while what is being finished leaves no memory to finish more.
@@ -158,7 +162,11 @@ class _Pipeline:
                 pair.end()
                 self.outcomes.append((pair, task.result()))
 
-    def _fuse(self, batch: list[PairInWork]) -> None:
+    def _fuse(self, batch: list[Work]) -> None:
+        if self.fuse is None:
+            for pair in batch:
+                self._start_finishing(pair)
+            return
         try:
             with batch[0].timed("fuse"):
                 fused = self.fuse(batch)
@@ -173,11 +181,14 @@ class _Pipeline:
         share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
         for pair, image in zip(batch, fused, strict=True):
             pair.seconds["fuse"] = share
-            task = self.finishers.submit(self.finish, pair, image)
-            self.finishing[task] = pair, _finishing_bytes(pair)
-            self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
+            self._start_finishing(pair, image)
 
-    def _fail(self, pair: PairInWork, error: BaseException) -> None:
+    def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
+        task = self.finishers.submit(self.finish, pair, *fused)
+        self.finishing[task] = pair, _finishing_bytes(pair)
+        self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
+
+    def _fail(self, pair: Work, error: BaseException) -> None:
         if not isinstance(error, Exception):
             raise error
         # An error that wasn't foreseen is a bug, to be found by its traceback.

@@ -1,4 +1,4 @@
-"""The plan of a run: which pairs to fuse, cut into chunks.
+"""The plan of a run: which pairs to fuse, or fused images to score, cut into chunks.
 
 Resuming is planning again (decision 3 of the design): the only state is the manifest. Pairs and
 rows are joined on columns; a pair becomes a Python object only inside its chunk.
@@ -18,7 +18,11 @@ from fusion_core.pairing import Pairing
 STORAGE_STAGES = ("read", "write")
 """Stages whose failures may pass by themselves, so that an unchanged pair is tried again."""
 
-_KEY = ["pair_id", "ir_version", "vi_version"]
+PAIR_KEY = ("pair_id", "ir_version", "vi_version")
+"""Columns that tell a fused pair from others; an ok row with the same ones stands for it."""
+
+SCORE_KEY = ("pair_id", "method", "ir_version", "vi_version", "fused_version")
+"""The same for a scored image."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,36 @@ class PairRef:
     vi_bytes: int
     vi_version: str
 
+    @property
+    def file_bytes(self) -> int:
+        """Size of its files together."""
+        return self.ir_bytes + self.vi_bytes
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its values of :data:`PAIR_KEY`."""
+        return self.pair_id, self.ir_version, self.vi_version
+
+
+@dataclass(frozen=True)
+class ScoreRef(PairRef):
+    """One fused image of a pair by reference; its storage is that of its method."""
+
+    fused_path: str
+    fused_bytes: int
+    fused_version: str
+    method: str
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the three files together."""
+        return self.ir_bytes + self.vi_bytes + self.fused_bytes
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its values of :data:`SCORE_KEY`."""
+        return self.pair_id, self.method, self.ir_version, self.vi_version, self.fused_version
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -42,7 +76,7 @@ class Chunk:
         part_id: Names the chunk's part. It is a digest of the pairs, the model, the settings and
             what the manifest held for them before, so two runs that plan the same work race for
             the same name, and a later attempt at the same pairs gets another one.
-        pairs: The pairs, in order.
+        pairs: The pairs, in order; for scoring, fused images with their pairs.
     """
 
     part_id: str
@@ -54,8 +88,7 @@ class Chunk:
         return self._part(self.pairs[:middle]), self._part(self.pairs[middle:])
 
     def _part(self, pairs: tuple[PairRef, ...]) -> Chunk:
-        ids = "\0".join(pair.pair_id for pair in pairs)
-        return Chunk(_digest(self.part_id, ids), pairs)
+        return Chunk(_digest(self.part_id, *("\0".join(pair.key) for pair in pairs)), pairs)
 
 
 @dataclass(frozen=True)
@@ -64,11 +97,12 @@ class Plan:
 
     Attributes:
         pairing: The pairs found, and the files that make none.
-        todo: The pairs to fuse: columns of :data:`fusion_core.pairing.PAIRS_SCHEMA` and
-            ``attempts``, the number of rows that the manifest holds for the pair already.
-        done: Number of pairs whose successful row stands in the manifest.
-        known_failed: Number of pairs left alone because the same files failed before.
-        over_limit: Number of pairs left for later by ``limit``.
+        todo: The pairs to fuse (columns of :data:`fusion_core.pairing.PAIRS_SCHEMA`) or images to
+            score (of :data:`fusion_core.fused_images.IMAGES_SCHEMA`), and ``attempts``, the number
+            of rows that the manifest holds for each already.
+        done: Number of them whose successful row stands in the manifest.
+        known_failed: Number of them left alone because the same files failed before.
+        over_limit: Number of them left for later by ``limit``.
     """
 
     pairing: Pairing
@@ -80,26 +114,33 @@ class Plan:
     @property
     def todo_bytes(self) -> int:
         """Bytes to be read."""
-        total = pc.sum(pc.add(self.todo["ir_bytes"], self.todo["vi_bytes"])).as_py()
-        return int(total or 0)
+        sizes = [name for name in self.todo.column_names if name.endswith("_bytes")]
+        return sum(int(pc.sum(self.todo[name]).as_py() or 0) for name in sizes)
 
 
 def make_plan(
-    pairing: Pairing, rows: pa.Table, reprocess: str = "none", limit: int | None = None
+    pairing: Pairing,
+    rows: pa.Table,
+    reprocess: str = "none",
+    limit: int | None = None,
+    images: pa.Table | None = None,
 ) -> Plan:
-    """Decide which pairs are to be fused.
+    """Decide which pairs are to be fused, or which images scored.
 
     Args:
         pairing: The archive's pairs.
-        rows: The manifest's rows of this model and these settings: ``pair_id``, ``ir_version``,
-            ``vi_version``, ``status``, ``stage`` and ``ended``.
+        rows: The manifest's rows of this model and these settings: :data:`PAIR_KEY` (or
+            :data:`SCORE_KEY`), ``status``, ``stage`` and ``ended``.
         reprocess: "none": pairs without a successful row, save those whose latest row failed for
             a reason in the files; "failed": those too; "all": every pair.
         limit: At most so many pairs; the first by pair id.
+        images: The fused images to score, of :data:`fusion_core.fused_images.IMAGES_SCHEMA`; None
+            where pairs are to be fused.
     """
-    pairs = pairing.pairs
-    state = _state_by_version(rows)
-    joined = pairs.join(state, _KEY, join_type="left outer").sort_by("pair_id")
+    items, key = (pairing.pairs, PAIR_KEY) if images is None else (images, SCORE_KEY)
+    state = _state_by_version(rows, key)
+    joined = items.join(state, list(key), join_type="left outer")
+    joined = joined.sort_by([(name, "ascending") for name in key])
     attempts = pc.fill_null(joined["attempts"], 0)
     done = pc.fill_null(joined["done"], False)
     passing = pc.is_in(joined["stage"], value_set=pa.array(STORAGE_STAGES))
@@ -110,7 +151,7 @@ def make_plan(
         skip = done
     else:
         skip = pc.or_(done, hopeless)
-    columns = joined.select(pairs.column_names).append_column("attempts", attempts)
+    columns = joined.select(items.column_names).append_column("attempts", attempts)
     todo = columns.filter(pc.invert(skip))
     wanted = len(todo) if limit is None else min(limit, len(todo))
     skipped_failures = pc.sum(pc.and_(skip, hopeless)).as_py() or 0
@@ -126,7 +167,7 @@ def make_plan(
 def cut_chunks(
     todo: pa.Table, run_key: str, chunk_pairs: int, chunk_bytes: int = 1 << 30
 ) -> Iterator[Chunk]:
-    """Cut the pairs to fuse into chunks of neighbours.
+    """Cut what is to be done into chunks of neighbours.
 
     Args:
         todo: :attr:`Plan.todo`.
@@ -135,34 +176,34 @@ def cut_chunks(
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.
     """
     columns = [name for name in todo.column_names if name != "attempts"]
+    kind = ScoreRef if "method" in columns else PairRef
     pending: list[PairRef] = []
     state: list[str] = []
     size = 0
     for batch in todo.to_batches(max_chunksize=8192):
         attempts = batch["attempts"].to_pylist()
         for row, tried in zip(batch.select(columns).to_pylist(), attempts, strict=True):
-            pair = PairRef(**row)
-            more = pair.ir_bytes + pair.vi_bytes
-            if pending and (len(pending) == chunk_pairs or size + more > chunk_bytes):
+            pair = kind(**row)
+            if pending and (len(pending) == chunk_pairs or size + pair.file_bytes > chunk_bytes):
                 yield Chunk(_digest(run_key, *state), tuple(pending))
                 pending, state, size = [], [], 0
             pending.append(pair)
-            state.append(f"{pair.pair_id}\0{pair.ir_version}\0{pair.vi_version}\0{tried}")
-            size += more
+            state.append("\0".join((*pair.key, str(tried))))
+            size += pair.file_bytes
     if pending:
         yield Chunk(_digest(run_key, *state), tuple(pending))
 
 
-def _state_by_version(rows: pa.Table) -> pa.Table:
-    """Fold rows to one per pair and versions: done, attempts, and the stage of the latest row."""
+def _state_by_version(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """Fold rows to one per key: done, attempts, and the stage of the latest row."""
     ordered = rows.sort_by([("ended", "ascending")])
     ok = pc.equal(ordered["status"], "ok")
     folded = (
         ordered.append_column("ok", ok)
-        .group_by(_KEY, use_threads=False)  # "last" needs the order
+        .group_by(list(key), use_threads=False)  # "last" needs the order
         .aggregate([("ok", "max"), ("ok", "count"), ("stage", "last")])
     )
-    return folded.rename_columns([*_KEY, "done", "attempts", "stage"])
+    return folded.rename_columns([*key, "done", "attempts", "stage"])
 
 
 def _digest(*texts: str) -> str:

@@ -13,14 +13,15 @@ import ray
 from ray.cluster_utils import Cluster
 from tiny import settings_for, tiny_weights, write_pairs
 
-from actors.fusion_actor import FusionActor, Job, start_actor
+from actors.chunk_actor import start_actor
+from actors.fusion_actor import FusionActor, FusionJob
 from actors.pool import ActorPool
 from actors.resources import WorkerShare
 from actors.tasks import draw_contact_sheet, time_pairs
 from fusion_core.archive import list_pairs
-from fusion_core.chunk_work import RunIdentity
 from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.manifest import read_manifest
+from fusion_core.part_worker import RunIdentity
 from fusion_core.plan import PairRef, cut_chunks, make_plan
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
@@ -40,10 +41,10 @@ def settings(tmp_path: Path) -> FuseArchiveSettings:
     )
 
 
-def job_of(settings: FuseArchiveSettings) -> Job:
+def job_of(settings: FuseArchiveSettings) -> FusionJob:
     weights = load_weights(settings.weights)[1].sha256
     digest = settings.image_settings().settings_hash()
-    return Job(settings, RunIdentity("run", TODAY, weights, digest))
+    return FusionJob(settings, RunIdentity("run", TODAY, weights, digest))
 
 
 def todo_of(settings: FuseArchiveSettings) -> pa.Table:
@@ -55,7 +56,7 @@ def todo_of(settings: FuseArchiveSettings) -> pa.Table:
 
 def run(settings: FuseArchiveSettings, actor: Any = None) -> None:
     job = job_of(settings)
-    make = actor or (lambda: start_actor(job, ONE_CPU))
+    make = actor or (lambda: start_actor(FusionActor, job, ONE_CPU))
     chunks = cut_chunks(todo_of(settings), "key", settings.chunk_pairs)
     list(ActorPool(make, ONE_CPU.count).run(chunks))
 
@@ -117,7 +118,7 @@ def test_a_process_that_dies_at_one_pair_costs_that_pair_alone(
 def test_what_travels_is_too_small_for_the_object_store(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
-    actor = start_actor(job_of(settings), ONE_CPU)
+    actor = start_actor(FusionActor, job_of(settings), ONE_CPU)
     chunk = next(cut_chunks(todo_of(settings), "key", 10))
     result = ray.get(actor.run.remote(chunk, {}))
     # What travels back is pickled inline, below the size at which Ray takes its object store.
@@ -130,8 +131,8 @@ def test_weights_that_are_not_those_of_the_plan_stop_the_actor(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
     job = job_of(settings)
-    other = Job(settings, RunIdentity("run", TODAY, "0" * 64, job.run.settings_hash))
-    pool = ActorPool(lambda: start_actor(other, ONE_CPU), 1)
+    other = FusionJob(settings, RunIdentity("run", TODAY, "0" * 64, job.run.settings_hash))
+    pool = ActorPool(lambda: start_actor(FusionActor, other, ONE_CPU), 1)
     with pytest.raises(WeightsError, match="sha256"):
         list(pool.run(cut_chunks(todo_of(settings), "key", 2)))
 

@@ -12,8 +12,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from actors.pool import ActorPool, NoWorkerError
-from fusion_core.chunk_work import ChunkResult
 from fusion_core.errors import StorageError, WeightsError
+from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import Chunk, PairRef
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -5,23 +5,24 @@ from prefect import flow
 from prefect.artifacts import Artifact
 
 from flows.progress import shown
-from fusion_core.chunk_work import ChunkResult
+from fusion_core.part_worker import ChunkResult
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 RESULTS = [ChunkResult("a", 3, 1, True), ChunkResult("b", 4, 0, True)]
 
 
-def show(bar: bool) -> list[ChunkResult]:
+def show(bar: bool, verb: str = "fuse") -> list[ChunkResult]:
     @flow
     def progress_test() -> list[ChunkResult]:
-        return list(shown(iter(RESULTS), 8, logging.getLogger("progress-test"), bar))
+        return list(shown(iter(RESULTS), 8, logging.getLogger("progress-test"), verb, bar))
 
     return progress_test()
 
 
-def test_results_pass_through_and_the_artifact_ends_at_a_hundred() -> None:
-    assert show(bar=False) == RESULTS
-    artifact = Artifact.get("fuse-archive-progress")
+@pytest.mark.parametrize("verb", ["fuse", "score"])
+def test_results_pass_through_and_the_flows_artifact_ends_at_a_hundred(verb: str) -> None:
+    assert show(bar=False, verb=verb) == RESULTS
+    artifact = Artifact.get(f"{verb}-archive-progress")
     assert artifact is not None
     assert artifact.data == 100.0
 

@@ -12,12 +12,13 @@ import torch
 from desk import NAMES, Desk
 from tiny import empty_memory_store, pair_refs, picture_pair, png, tiny_fuser
 
-from fusion_core.chunk_work import ChunkResult, ChunkWorker
+from fusion_core.chunk_work import ChunkWorker
 from fusion_core.errors import ManifestError, StorageError
 from fusion_core.images import decode
 from fusion_core.keys import fused_path
 from fusion_core.manifest import PART_SCHEMA, STAGES, read_part
 from fusion_core.pair_work import PairInWork
+from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import Chunk
 
 

@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from fusion_core.errors import ManifestError
 from fusion_core.manifest import (
     MANIFEST_SCHEMA,
     PART_SCHEMA,
+    SCORES_FOLDER,
     commit_part,
     part_path,
     read_manifest,
@@ -37,6 +39,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
 }
 OWN: dict[str, st.SearchStrategy[Any]] = {
     "pair_id": st.sampled_from(["a", "b", "c/é"]),
+    "method": st.sampled_from(["a", "refinefuse"]),
     "run_id": st.sampled_from(["r1", "r2"]),
     "status": st.sampled_from(["ok", "failed"]),
 }
@@ -77,7 +80,7 @@ def test_every_column_has_a_description_and_the_schema_a_version() -> None:
         text = field.metadata[b"description"].decode()
         assert len(text) > 5
         assert text.isprintable()
-    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"1"}
+    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"2"}
     assert {*METRIC_NAMES} == {"vif", "ag", "scd", "qabf", "sf", "en", "ssim"}
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 
@@ -106,18 +109,21 @@ def test_reading_agrees_with_plain_python(
     def order(one: dict[str, Any]) -> tuple[Any, ...]:
         return (one["ended"], one["run_id"])
 
-    newest: dict[str, tuple[Any, ...]] = {}
+    def what(one: dict[str, Any]) -> tuple[str, str]:
+        return (one["pair_id"], one["method"])
+
+    newest: dict[tuple[str, str], tuple[Any, ...]] = {}
     for one in rows:
-        newest[one["pair_id"]] = max(order(one), newest.get(one["pair_id"], order(one)))
+        newest[what(one)] = max(order(one), newest.get(what(one), order(one)))
     latest = read_manifest(url)
     assert latest.schema.names == MANIFEST_SCHEMA.names
     found = latest.to_pylist()
-    assert [one["pair_id"] for one in found] == sorted(newest)
-    assert all(one in rows and order(one) == newest[one["pair_id"]] for one in found)
+    assert [what(one) for one in found] == sorted(newest)
+    assert all(one in rows and order(one) == newest[what(one)] for one in found)
     every = read_manifest(url, latest=False).to_pylist()
     assert all(one in rows for one in every)
-    keys = [(one["pair_id"], *order(one)) for one in every]
-    assert keys == sorted((one["pair_id"], *order(one)) for one in rows)
+    keys = [(*what(one), *order(one)) for one in every]
+    assert keys == sorted((*what(one), *order(one)) for one in rows)
     for keep in (True, False):
         chosen = read_manifest(url, keep, columns)
         assert chosen.column_names == columns
@@ -140,6 +146,64 @@ def test_a_pair_that_failed_once_and_is_fused_now_is_not_shown_as_failed() -> No
 def test_rows_of_the_same_moment_are_told_apart_by_their_run() -> None:
     url = write((DAY, [row(run_id="r2", host="new")]), (DAY, [row(run_id="r1", host="old")]))
     assert read_manifest(url)["host"].to_pylist() == ["new"]
+
+
+def test_the_newest_row_is_that_of_its_pair_and_method() -> None:
+    rows = [row("1", second, method=method) for method in "ab" for second in (1, 2)]
+    found = read_manifest(write((DAY, rows)), columns=["pair_id", "method", "ended"]).to_pylist()
+    assert [(one["method"], one["ended"].second) for one in found] == [("a", 2), ("b", 2)]
+
+
+NEW_IN_2 = ["method", "fused_version", "metrics_undefined"]
+
+
+def write_version_1(storage: Storage, name: str, pair_id: str) -> str:
+    """Write a part as the first version of the schema had it, and return its path."""
+    schema = PART_SCHEMA.with_metadata({"schema_version": "1"})
+    for column in NEW_IN_2:
+        schema = schema.remove(schema.get_field_index(column))
+    place = schema.get_field_index("model_hash")
+    schema = schema.set(place, schema.field(place).with_nullable(False))
+    old = {column: value for column, value in row(pair_id).items() if column not in NEW_IN_2}
+    body = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([{**old, "model_hash": "m"}], schema=schema), body)
+    path = part_path(DAY, name)
+    storage.write(path, body.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("latest", [True, False])
+def test_parts_of_the_first_schema_version_are_read_beside_newer_ones(
+    tmp_path: Path, latest: bool
+) -> None:
+    storage = Storage(str(tmp_path))
+    write_version_1(storage, "0", "old")
+    commit_part(storage, part_path(DAY, "1"), [row("new", method="other", model_hash=None)])
+    url = storage.url("manifest")
+    found = {one["pair_id"]: one for one in read_manifest(url, latest).to_pylist()}
+    assert [found["old"][column] for column in NEW_IN_2] == ["refinefuse", None, None]
+    assert (found["old"]["model_hash"], found["new"]["method"]) == ("m", "other")
+    for method, pair_id in (("refinefuse", "old"), ("other", "new")):
+        chosen = read_manifest(url, latest, ["pair_id"], [("method", "=", method)])
+        assert chosen.to_pylist() == [{"pair_id": pair_id}]
+    assert len(pd.read_parquet(url)) == 2
+
+
+def test_a_part_of_the_first_schema_version_is_read_as_one_of_this(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    table = read_part(storage, write_version_1(storage, "0", "old"))
+    assert table.schema.equals(PART_SCHEMA)
+    assert table["method"].to_pylist() == ["refinefuse"]
+    pa.concat_tables([table, PART_SCHEMA.empty_table()])
+
+
+def test_scores_lie_in_a_folder_of_their_own() -> None:
+    storage = Storage(f"memory://{uuid.uuid4().hex}")
+    path = part_path(DAY, "1", SCORES_FOLDER)
+    assert path == "scores/date=2026-11-20/part-1.parquet"
+    commit_part(storage, path, [row()])
+    assert read_manifest(storage.url("manifest")).num_rows == 0
+    assert read_manifest(storage.url(SCORES_FOLDER)).num_rows == 1
 
 
 def test_many_rows_in_many_parts_keep_their_newest() -> None:

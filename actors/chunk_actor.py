@@ -1,0 +1,100 @@
+"""The Ray actor that works chunks off; what it hosts is up to its kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import ray
+import torch
+from ray.actor import ActorHandle
+
+from actors.resources import WorkerShare
+from fusion_core.errors import SettingsError
+from fusion_core.part_worker import ChunkResult, PartWorker, RunIdentity
+from fusion_core.plan import Chunk
+from fusion_core.run_settings import RunSettings
+from fusion_core.storage import Storage
+
+Settings = TypeVar("Settings", bound=RunSettings)
+
+
+@dataclass(frozen=True)
+class Job(Generic[Settings]):
+    """What an actor needs to know of the run."""
+
+    settings: Settings
+    run: RunIdentity
+
+
+class ChunkActor(ABC, Generic[Settings]):
+    """Works chunks off; every method but the constructor may be called again after a restart.
+
+    Args:
+        job: The run.
+        device: ``cuda`` or ``cpu``.
+        cpus: Threads for computing on a CPU.
+    """
+
+    def __init__(self, job: Job[Settings], device: str, cpus: float):
+        # Nothing that can fail happens here: an error in an actor's constructor reaches the driver
+        # as a death without its type.
+        self._job = job
+        self._device = device
+        self._cpus = max(1, int(cpus))
+        self._worker: PartWorker[Any] | None = None
+        self._options: Mapping[str, Any] | None = None
+
+    def start(self) -> str:
+        """Make ready for chunks and return the device that is used.
+
+        Raises:
+            SettingsError: A GPU was asked for and torch sees none.
+        """
+        if self._device == "cuda" and not torch.cuda.is_available():
+            raise SettingsError(
+                "the worker was given a GPU and torch sees none; expected a CUDA build of "
+                "torch on the cluster's nodes. Install one, or set worker to 'cpu'"
+            )
+        torch.set_num_threads(self._cpus)
+        return self._device
+
+    def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
+        """Work a chunk off; see :meth:`fusion_core.part_worker.PartWorker.run`."""
+        return self._worker_for(storage_options).run(chunk)
+
+    def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:
+        """Record what is in a chunk as failed without touching it."""
+        return self._worker_for(storage_options).give_up(chunk, reason)
+
+    @abstractmethod
+    def _make_worker(
+        self, source: Storage, output: Storage, options: Mapping[str, Any]
+    ) -> PartWorker[Any]:
+        """Return a worker that uses these storage options."""
+
+    def _worker_for(self, options: Mapping[str, Any]) -> PartWorker[Any]:
+        """Return the worker, made anew where the credentials were refreshed."""
+        if self._worker is None or options != self._options:
+            settings = self._job.settings
+            source, output = Storage(settings.source, options), Storage(settings.output, options)
+            self._worker = self._make_worker(source, output, options)
+            self._options = options
+        return self._worker
+
+
+def start_actor(
+    kind: type[ChunkActor[Settings]], job: Job[Settings], share: WorkerShare
+) -> ActorHandle[Any]:
+    """Ask Ray for one actor; it restarts by itself for ever and never repeats a call by itself.
+
+    A call repeated by Ray would not be known to the scheduler, which must count how often a chunk
+    has ended its process.
+    """
+    remote: Any = ray.remote(
+        num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=-1, max_task_retries=0
+    )(kind)
+    actor: ActorHandle[Any] = remote.remote(job, share.device, share.cpus)
+    return actor

@@ -1,0 +1,169 @@
+"""What every flow over an archive does around its own work: identity, workers, rows, artifacts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from prefect import get_run_logger
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+from prefect.context import FlowRunContext
+
+from actors.pool import ActorPool
+from actors.resources import WorkerShare, alive_nodes, worker_share
+from flows.credentials import StorageCredentials
+from flows.progress import Logger, shown
+from flows.summary import Summary, too_many_failed
+from fusion_core.archive import RUNS_FOLDER
+from fusion_core.errors import TooManyFailuresError
+from fusion_core.manifest import read_part
+from fusion_core.part_worker import ChunkResult, RunIdentity
+from fusion_core.plan import Plan, cut_chunks
+from fusion_core.run_settings import RunSettings
+from fusion_core.storage import Storage
+
+_ROWS_IN_UI = 1000
+_READERS = 16
+Settings = TypeVar("Settings", bound=RunSettings)
+
+
+@dataclass(frozen=True)
+class Run(Generic[Settings]):
+    """A run's settings, identity and way to the storage."""
+
+    settings: Settings
+    identity: RunIdentity
+    credentials: StorageCredentials
+
+    @classmethod
+    def begin(cls, settings: Settings, model_hash: str | None, settings_hash: str) -> Run[Settings]:
+        """Give a run its id and date."""
+        now = dt.datetime.now(dt.UTC)
+        context = FlowRunContext.get()
+        flow_run = context.flow_run.id if context and context.flow_run else uuid.uuid4()
+        identity = RunIdentity(
+            run_id=f"{now:%Y%m%dT%H%M%SZ}-{str(flow_run)[:8]}",
+            date=settings.date or now.date(),
+            model_hash=model_hash,
+            settings_hash=settings_hash,
+        )
+        return cls(settings, identity, StorageCredentials(settings.credentials_block))
+
+    @property
+    def folder(self) -> str:
+        """Path below the output of what the run tells about itself."""
+        return f"{RUNS_FOLDER}/{self.identity.run_id}"
+
+    def source(self) -> Storage:
+        """Return the archive's storage with fresh credentials."""
+        return Storage(self.settings.source, self.credentials())
+
+    def output(self) -> Storage:
+        """Return the output's storage with fresh credentials."""
+        return Storage(self.settings.output, self.credentials())
+
+
+def check_store(output: Storage, logger: Logger) -> None:
+    """Warn where the output's store can't keep two runs from committing the same."""
+    if not output.check_exclusive(RUNS_FOLDER):
+        logger.warning(
+            "The store of %s ignores conditional writes (If-None-Match), so two runs at the same "
+            "moment could both commit a pair. Run one at a time.",
+            output.url(""),
+        )
+
+
+def work_off(
+    run: Run[Any], plan: Plan, make_actor: Callable[[WorkerShare], Any], verb: str
+) -> list[ChunkResult]:
+    """Work the plan's chunks off on Ray actors.
+
+    Args:
+        run: The run.
+        plan: What is to be done.
+        make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster.
+        verb: What is done, for the progress that is shown.
+    """
+    logger = get_run_logger()
+    if not len(plan.todo):
+        logger.info("Nothing to %s.", verb)
+        return []
+    settings, identity = run.settings, run.identity
+    share = worker_share(settings.worker, alive_nodes(), settings.max_workers)
+    chunk_count = -(-len(plan.todo) // settings.chunk_pairs)
+    size = min(share.count, chunk_count)
+    logger.info(
+        "%d workers with %g CPUs and %g GPUs each for %d chunks",
+        size,
+        share.cpus,
+        share.gpus,
+        chunk_count,
+    )
+    pool = ActorPool(lambda: make_actor(share), size, run.credentials)
+    run_key = f"{identity.model_hash}-{identity.settings_hash}"
+    chunks = cut_chunks(plan.todo, run_key, settings.chunk_pairs)
+    results = list(shown(pool.run(chunks), len(plan.todo), logger, verb))
+    if pool.deaths:
+        logger.warning("%d times a worker was lost and its work given to another", pool.deaths)
+    return results
+
+
+def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
+    """Return the rows of the parts that stand for a run's chunks, None where there were none."""
+    with ThreadPoolExecutor(_READERS) as readers:
+        parts = list(readers.map(lambda result: read_part(output, result.part), results))
+    return pa.concat_tables(parts) if parts else None
+
+
+def count_results(results: list[ChunkResult]) -> dict[str, int]:
+    """Return the fields of a summary that the chunks' results tell."""
+    return {
+        "failed": sum(result.failed for result in results),
+        "committed_elsewhere": sum(r.ok + r.failed for r in results if not r.won),
+    }
+
+
+def failures(rows: pa.Table | None, *names: str) -> tuple[dict[str, Any], ...]:
+    """Return name, stage and reason of every failed row.
+
+    Args:
+        rows: A run's rows.
+        names: The columns that name what failed, in the order to sort by.
+    """
+    if rows is None:
+        return ()
+    failed = rows.filter(ds.field("status") == "failed")
+    failed = failed.sort_by([(name, "ascending") for name in names])
+    columns = [*names, "stage", "error_type", "error_message"]
+    return tuple(failed.select(columns).to_pylist())
+
+
+def publish(run: Run[Any], output: Storage, summary: Summary, flow: str) -> None:
+    """Write the summary beside the results, and show it in Prefect as the flow's artifacts."""
+    output.write(f"{run.folder}/summary.md", summary.markdown().encode())
+    output.write(f"{run.folder}/summary.json", summary.model_dump_json(indent=2).encode())
+    create_markdown_artifact(summary.markdown(), f"{flow}-summary", summary.sentence())
+    if summary.failures:
+        create_table_artifact(
+            [dict(row) for row in summary.failures[:_ROWS_IN_UI]],
+            f"{flow}-failures",
+            f"What failed in {summary.run_id}",
+        )
+    create_link_artifact(summary.output, summary.output, f"{flow}-output", "Where the results are")
+    get_run_logger().info(summary.sentence())
+
+
+def fail_past_limit(summary: Summary, max_failed: float) -> None:
+    """Raise TooManyFailuresError where more than the stated fraction failed."""
+    if summary.failed_fraction > max_failed:
+        raise TooManyFailuresError(too_many_failed(summary, max_failed))

@@ -1,0 +1,152 @@
+"""What every worker on chunks does: one committed part per chunk, whatever became of its pairs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import platform
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+
+from fusion_core.errors import CrashError, PairError
+from fusion_core.manifest import MANIFEST_FOLDER, STAGES, commit_part, part_path, read_part
+from fusion_core.pair_work import PairInWork
+from fusion_core.pipeline import Outcome
+from fusion_core.plan import Chunk, PairRef
+from fusion_core.storage import Storage
+
+Work = TypeVar("Work", bound=PairInWork)
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What all rows of a run share; ``model_hash`` is None where no network of ours is at work."""
+
+    run_id: str
+    date: dt.date
+    model_hash: str | None
+    settings_hash: str
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What became of a chunk; small enough to travel to the driver.
+
+    Attributes:
+        part: Path of the part that holds the chunk's rows.
+        ok: Number of pairs fused, or images scored.
+        failed: Number of those that failed.
+        won: False where another run had committed the same chunk first; the numbers are its.
+    """
+
+    part: str
+    ok: int
+    failed: int
+    won: bool
+
+
+class PartWorker(ABC, Generic[Work]):
+    """Turns chunks into parts; how pairs become rows is up to the subclass.
+
+    Args:
+        source: Where the pairs are.
+        output: Where parts go.
+        run: What the rows of the run share.
+        device: Where to compute, as torch names it.
+    """
+
+    folder: ClassVar[str] = MANIFEST_FOLDER
+    """Below the output, of the parts."""
+
+    def __init__(self, source: Storage, output: Storage, run: RunIdentity, device: str):
+        self.source = source
+        self.output = output
+        self.run_identity = run
+        self.device = device
+        self.on_gpu = not device.startswith("cpu")
+        self.device_name = torch.cuda.get_device_name(device) if self.on_gpu else "cpu"
+
+    def run(self, chunk: Chunk) -> ChunkResult:
+        """Work a chunk's pairs off, then commit their rows.
+
+        Raises:
+            StorageError: The part can't be written.
+            ManifestError: Another run's part of this chunk can't be read.
+        """
+        path = self._part_path(chunk)
+        if self.output.exists(path):
+            return self._committed_before(path)
+        rows = [
+            self._failed_row(pair, outcome)
+            if isinstance(outcome, Exception)
+            else {**self._row(pair), **outcome, "status": "ok"}
+            for pair, outcome in self._outcomes([self._begin(ref) for ref in chunk.pairs])
+        ]
+        return self._commit(path, sorted(rows, key=lambda row: (row["pair_id"], row["method"])))
+
+    def give_up(self, chunk: Chunk, reason: str) -> ChunkResult:
+        """Commit failed rows for pairs that end every process that works on them."""
+        error = CrashError(reason)
+        rows = [self._failed_row(self._begin(ref), error) for ref in chunk.pairs]
+        return self._commit(self._part_path(chunk), rows)
+
+    @abstractmethod
+    def _begin(self, ref: PairRef) -> Work:
+        """Return a pair that no stage has touched."""
+
+    @abstractmethod
+    def _outcomes(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
+        """Work the pairs off; return for each the columns of its ok row, or its error."""
+
+    def _row(self, pair: Work) -> dict[str, Any]:
+        """Return the columns that ok and failed rows have alike."""
+        ref, run = pair.ref, self.run_identity
+        now = dt.datetime.now(dt.UTC)  # for a pair that is given up untouched
+        return {
+            "run_id": run.run_id,
+            "pair_id": ref.pair_id,
+            "ir_url": self.source.url(ref.ir_path),
+            "ir_version": ref.ir_version,
+            "ir_bytes": ref.ir_bytes,
+            "vi_url": self.source.url(ref.vi_path),
+            "vi_version": ref.vi_version,
+            "vi_bytes": ref.vi_bytes,
+            "model_hash": run.model_hash,
+            "settings_hash": run.settings_hash,
+            "software_version": importlib.metadata.version("fuse-archive"),
+            **{f"seconds_{stage}": pair.seconds.get(stage) for stage in STAGES},
+            "host": platform.node(),
+            "device": self.device_name,
+            "started": pair.started or now,
+            "ended": pair.ended or now,
+        }
+
+    def _failed_row(self, pair: Work, error: Exception) -> dict[str, Any]:
+        """Return the row of a failed pair, with stage and reason."""
+        stage = error.stage if isinstance(error, PairError) else pair.stage
+        return {
+            **self._row(pair),
+            "status": "failed",
+            "stage": stage,
+            "error_type": type(error).__name__,
+            "error_message": str(error)[:2000],
+        }
+
+    def _part_path(self, chunk: Chunk) -> str:
+        return part_path(self.run_identity.date, chunk.part_id, self.folder)
+
+    def _commit(self, path: str, rows: Sequence[dict[str, Any]]) -> ChunkResult:
+        """Write the rows as the chunk's part, or report the part of who was first."""
+        if not commit_part(self.output, path, rows):
+            return self._committed_before(path)
+        ok = sum(row["status"] == "ok" for row in rows)
+        return ChunkResult(path, ok, len(rows) - ok, won=True)
+
+    def _committed_before(self, path: str) -> ChunkResult:
+        status = read_part(self.output, path)["status"].to_pylist()
+        ok = status.count("ok")
+        return ChunkResult(path, ok, len(status) - ok, won=False)
