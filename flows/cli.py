@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -15,10 +16,14 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import (
+    SettingsError as CliError,
+)
 from rich.console import Console
 from rich.markdown import Markdown
 
 from fusion_core.errors import FuseArchiveError
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 
 
@@ -31,6 +36,17 @@ class RunCommand(FuseArchiveSettings):
 
         settings = FuseArchiveSettings(**self.model_dump())
         _print(fuse_archive(settings).markdown())
+
+
+class ScoreCommand(ScoreArchiveSettings):
+    """Score fused images of any method against their sources, and compare the methods."""
+
+    def cli_cmd(self) -> None:
+        """Run the flow in this process."""
+        from flows.score_archive import score_archive
+
+        settings = ScoreArchiveSettings(**self.model_dump())
+        _print(score_archive(settings).markdown())
 
 
 class DemoCommand(BaseModel):
@@ -55,6 +71,9 @@ class FuseArchive(BaseSettings):
     )
 
     run: CliSubCommand[RunCommand] = Field(description="Fuse the new pairs of an archive.")
+    score: CliSubCommand[ScoreCommand] = Field(
+        description="Score fused images of any method, and compare the methods."
+    )
     demo: CliSubCommand[DemoCommand] = Field(description="Generate a small archive and fuse it.")
 
     @classmethod
@@ -79,15 +98,50 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        CliApp.run(FuseArchive, cli_args=arguments)
+        CliApp.run(FuseArchive, cli_args=methods_as_json(arguments))
     except ValidationError as error:
         for problem in error.errors():
             option = "--" + "-".join(str(part) for part in problem["loc"][1:]).replace("_", "-")
             print(f"fuse-archive: {option}: {problem['msg']}", file=sys.stderr)
         sys.exit(2)
+    except CliError as error:
+        print(f"fuse-archive: {error}", file=sys.stderr)
+        sys.exit(2)
     except FuseArchiveError as error:
         print(f"fuse-archive: {type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def methods_as_json(arguments: list[str]) -> list[str]:
+    """Turn the values of ``--fused``, NAME=TEMPLATE each, into one JSON object.
+
+    The parser of the command line takes NAME=TEMPLATE too, but splits it at commas, drops quotes,
+    and lets a method that is named twice replace the first one in silence.
+
+    Raises:
+        CliError: A value has no "=", or a name comes twice.
+    """
+    others: list[str] = []
+    methods: dict[str, str] = {}
+    words = iter(arguments)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option != "--fused":
+            others.append(word)
+            continue
+        value = value if equals else next(words, "")
+        name, equals, template = value.partition("=")
+        if not equals:
+            raise CliError(
+                f"--fused: found {value!r}; expected NAME=TEMPLATE, such as "
+                "densefuse='fused_densefuse/{pair}.png'"
+            )
+        if name in methods:
+            raise CliError(f"--fused: found the method {name!r} twice; expected each name once")
+        methods[name] = template
+    # JSON may write any character by its code, so that none is left that the parser would take.
+    body = json.dumps(methods).replace("\\\\", "\\u005c").replace('\\"', "\\u0022")
+    return [*others, "--fused", body] if methods else others
 
 
 def _print(markdown: str) -> None:

@@ -1,7 +1,8 @@
-"""Finds an archive's pairs: lists the source and pairs what it holds, as the settings say."""
+"""Finds what an archive holds: its pairs, and the fused images that others made of them."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 from collections.abc import Mapping
@@ -11,18 +12,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.errors import SettingsError, StorageError
+from fusion_core.fused_images import FusedImages, match_fused, without_matches
 from fusion_core.keys import FUSED_FOLDER
-from fusion_core.manifest import MANIFEST_FOLDER
+from fusion_core.manifest import MANIFEST_FOLDER, SCORES_FOLDER
 from fusion_core.pairing import Pairing, pair_by_index, pair_by_templates, read_index
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.run_settings import RunSettings
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.storage import Storage
 
 RUNS_FOLDER = "runs"
-"""Below the output: a folder per run with its summary and contact sheet."""
+"""Below the output: a folder per run with its summary and pictures or tables."""
+
+_RESULTS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
 
 
 def list_pairs(
-    settings: FuseArchiveSettings,
+    settings: RunSettings,
     source: Storage,
     output: Storage,
     date: dt.date,
@@ -41,14 +46,46 @@ def list_pairs(
         SettingsError: Templates or index can't be used.
         StorageError: There is no such archive, or it can't be listed.
     """
+    listing = _list_source(settings, source, date)
+    return _pair(settings, _without_results(listing, source, output), storage_options)
+
+
+def list_fused(
+    settings: ScoreArchiveSettings,
+    source: Storage,
+    output: Storage,
+    date: dt.date,
+    storage_options: Mapping[str, Any],
+) -> tuple[Pairing, FusedImages]:
+    """List the archive's pairs and the fused images of every method; arguments and errors alike.
+
+    The fused images may lie in any store that the storage options open.
+    """
+    listing = _list_source(settings, source, date)
+    pairing = _pair(settings, _without_results(listing, source, output), storage_options)
+    places = settings.places()
+    listings = {None: listing} | {
+        url: Storage(url, storage_options).list()
+        for url in {place.url for place in places.values() if place.url is not None}
+    }
+    found = {name: (listings[place.url], place.template) for name, place in places.items()}
+    images = match_fused(pairing.pairs, found, settings.pair_fields())
+    below = [place.template for place in places.values() if place.url is None]
+    stray = without_matches(pairing.stray, below)
+    return dataclasses.replace(pairing, stray=stray), images
+
+
+def _list_source(settings: RunSettings, source: Storage, date: dt.date) -> pa.Table:
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
-    listing = source.list(settings.expanded_prefix(date))
-    listing = _without_results(listing, source, output)
+    return source.list(settings.expanded_prefix(date))
+
+
+def _pair(settings: RunSettings, listing: pa.Table, options: Mapping[str, Any]) -> Pairing:
     if settings.index is None:
         return pair_by_templates(listing, settings.ir, settings.vi)
     try:
-        body = Storage(settings.index, storage_options).read("")
+        body = Storage(settings.index, options).read("")
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no index {settings.index}; expected CSV or Parquet"
@@ -61,7 +98,7 @@ def _without_results(listing: pa.Table, source: Storage, output: Storage) -> pa.
     # By the start of the URLs below them, which ends in one slash also at a root.
     archive, results = source.url("x")[:-1], output.url("x")[:-1]
     if results == archive:
-        folders = [f"{name}/" for name in (FUSED_FOLDER, MANIFEST_FOLDER, RUNS_FOLDER)]
+        folders = [f"{name}/" for name in _RESULTS]
     elif results.startswith(archive):
         folders = [results.removeprefix(archive)]
     else:

@@ -41,9 +41,9 @@ class PrefectServer:
         return done.stdout
 
     def deploy(self, settings: Mapping[str, Any], cron: str | None = None) -> None:
-        """Deploy infra/prefect.yaml as it is, but for the settings and the time of day."""
+        """Deploy infra/prefect.yaml as it is, but for the nightly settings and time of day."""
         document = yaml.safe_load((ROOT / "infra/prefect.yaml").read_text())
-        (deployment,) = document["deployments"]
+        deployment = next(one for one in document["deployments"] if one["name"] == "nightly")
         deployment["parameters"]["settings"] = dict(settings)
         if cron:
             deployment["schedules"][0]["cron"] = cron

@@ -16,6 +16,7 @@ from packaging.version import Version
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,18 +76,35 @@ def test_lock_names_no_build_of_torch() -> None:
     assert not any(version.local for version in lock().values())
 
 
-def test_nightly_deploys_the_flow() -> None:
-    (deployment,) = load("prefect.yaml")["deployments"]
-    module, _, name = deployment["entrypoint"].rpartition(".")
-    flow = getattr(importlib.import_module(module), name)
+def deployments() -> dict[str, Any]:
+    return {one["name"]: one for one in load("prefect.yaml")["deployments"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "flow_name", "settings"),
+    [
+        ("nightly", "fuse-archive", FuseArchiveSettings),
+        ("score", "score-archive", ScoreArchiveSettings),
+    ],
+)
+def test_deployments_deploy_their_flow(name: str, flow_name: str, settings: type) -> None:
+    deployment = deployments()[name]
+    module, _, function = deployment["entrypoint"].rpartition(".")
+    flow = getattr(importlib.import_module(module), function)
     assert isinstance(flow, Flow)
-    assert (flow.name, deployment["name"]) == ("fuse-archive", "nightly")
+    assert flow.name == flow_name
     validated = flow.validate_parameters(deployment["parameters"])
-    assert isinstance(validated["settings"], FuseArchiveSettings)
+    assert isinstance(validated["settings"], settings)
+
+
+def test_scoring_has_no_schedule_and_shares_the_pool() -> None:
+    score, nightly = deployments()["score"], deployments()["nightly"]
+    assert "schedules" not in score
+    assert score["work_pool"] == nightly["work_pool"]
 
 
 def test_nightly_fires_once_a_day_one_run_at_a_time() -> None:
-    (deployment,) = load("prefect.yaml")["deployments"]
+    deployment = deployments()["nightly"]
     (schedule,) = deployment["schedules"]
     assert schedule["timezone"] in zoneinfo.available_timezones()
     CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
@@ -99,11 +117,12 @@ def test_nightly_fires_once_a_day_one_run_at_a_time() -> None:
 
 def test_commands_in_prefect_yaml_name_its_pool_and_deployment() -> None:
     text = (INFRA / "prefect.yaml").read_text()
-    (deployment,) = load("prefect.yaml")["deployments"]
-    pool = deployment["work_pool"]["name"]
+    pool = deployments()["nightly"]["work_pool"]["name"]
     assert re.findall(r"work-pool create (\S+)", text) == [pool]
     assert re.findall(r"worker start --pool (\S+)", text) == [pool]
-    assert re.findall(r"deployment run (\S+)", text) == [f"fuse-archive/{deployment['name']}"]
+    named = re.findall(r"deployment run (\S+)", text)
+    assert named == ["fuse-archive/nightly", "score-archive/score"]
+    assert [name.split("/")[1] for name in named] == [*deployments()]
     assert re.findall(r"--prefect-file (\S+)", text) == ["infra/prefect.yaml"]
 
 
@@ -181,8 +200,7 @@ def test_compose_refers_to_what_exists() -> None:
 
 def test_compose_deploys_to_the_pool_that_its_worker_serves() -> None:
     services = load("compose.yaml")["services"]
-    (deployment,) = load("prefect.yaml")["deployments"]
-    pool = deployment["work_pool"]["name"]
+    pool = deployments()["nightly"]["work_pool"]["name"]
     worker = services["worker"]["entrypoint"]
     assert worker[worker.index("--pool") + 1] == pool
     (script,) = services["deploy"]["command"]

@@ -1,0 +1,151 @@
+"""The flow ``score-archive``: score fused images of any method on Ray, and compare the methods."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+
+import pyarrow.dataset as ds
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from actors.chunk_actor import Job, start_actor
+from actors.cluster import connected
+from actors.scoring_actor import ScoringActor
+from flows.run import (
+    Run,
+    check_store,
+    count_results,
+    fail_past_limit,
+    failures,
+    publish,
+    read_back,
+    work_off,
+)
+from flows.score_summary import ScoreSummary
+from flows.summary import plan_counts
+from fusion_core.archive import list_fused
+from fusion_core.comparison import Comparison, compare
+from fusion_core.comparison_table import csv_table, latex_table, markdown_table
+from fusion_core.fused_images import FusedImages
+from fusion_core.manifest import SCORES_FOLDER, newest_rows, read_manifest
+from fusion_core.metrics import METRIC_NAMES
+from fusion_core.part_worker import ChunkResult
+from fusion_core.plan import SCORE_KEY, Plan, make_plan
+from fusion_core.score_settings import ScoreArchiveSettings
+from fusion_core.storage import Storage
+
+FLOW = "score-archive"
+
+
+@flow(name=FLOW, retries=0)
+def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary:
+    """Score the fused images of several methods against their sources, and compare the methods.
+
+    Images that can't be scored become failed rows. A run that is stopped loses nothing but the
+    chunks in work; the next one goes on from the scores, and its table holds those of all runs.
+
+    Args:
+        settings: Which images to score, where to, and how.
+
+    Returns:
+        What became of the run, with the comparison table.
+
+    Raises:
+        TooManyFailuresError: More than the stated fraction of images failed.
+        FuseArchiveError: The run as a whole can't go on: settings or storage.
+    """
+    began = time.monotonic()
+    run = Run.begin(settings, None, settings.settings_hash())
+    plan, images = plan_scores(run)
+    with connected(settings.ray_address) if len(plan.todo) else nullcontext():
+        results = score_images(run, plan)
+    summary = summarise(run, plan, images, results, began)
+    fail_past_limit(summary, settings.max_failed)
+    return summary
+
+
+@task(name="plan", cache_policy=NO_CACHE)
+def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
+    """List pairs and fused images, match them, and leave out what was scored already."""
+    logger = get_run_logger()
+    settings, identity = run.settings, run.identity
+    source, output = run.source(), run.output()
+    check_store(output, logger)
+    pairing, images = list_fused(settings, source, output, identity.date, run.credentials())
+    rows = read_manifest(
+        output.url(SCORES_FOLDER),
+        latest=False,
+        columns=[*SCORE_KEY, "status", "stage", "ended"],
+        filters=ds.field("settings_hash") == identity.settings_hash,
+        storage_options=run.credentials(),
+    )
+    plan = make_plan(pairing, rows, settings.reprocess, settings.limit, images.images)
+    logger.info(
+        "%d pairs and %d fused images of them found: %d to score (%.1f MB), %d done before, %d "
+        "failed before",
+        len(pairing.pairs),
+        len(images.images),
+        len(plan.todo),
+        plan.todo_bytes / 1e6,
+        plan.done,
+        plan.known_failed,
+    )
+    return plan, images
+
+
+@task(name="score", cache_policy=NO_CACHE)
+def score_images(run: Run[ScoreArchiveSettings], plan: Plan) -> list[ChunkResult]:
+    """Work the plan's chunks off on Ray actors."""
+    job = Job(run.settings, run.identity)
+    return work_off(run, plan, lambda share: start_actor(ScoringActor, job, share), "score")
+
+
+@task(name="summarise", cache_policy=NO_CACHE)
+def summarise(
+    run: Run[ScoreArchiveSettings],
+    plan: Plan,
+    images: FusedImages,
+    results: list[ChunkResult],
+    began: float,
+) -> ScoreSummary:
+    """Compare the methods over all scores there are, and write table, summary and artifacts."""
+    output = run.output()
+    comparison = compare_scores(run, output)
+    table = markdown_table(comparison)
+    bodies = {"md": table, "csv": csv_table(comparison), "tex": latex_table(comparison)}
+    for extension, body in bodies.items():
+        output.write(f"{run.folder}/table.{extension}", body.encode())
+    summary = ScoreSummary(
+        run_id=run.identity.run_id,
+        output=output.url(""),
+        manifest=output.url(SCORES_FOLDER),
+        images=len(images.images),
+        scored=sum(result.ok for result in results),
+        unpaired=images.unpaired,
+        missing=images.missing,
+        doubled_images=images.doubled,
+        means=comparison.means,
+        table=table,
+        tables={kind: output.url(f"{run.folder}/table.{kind}") for kind in bodies},
+        metric_version=run.settings.metric_version,
+        failures=failures(read_back(output, results), "pair_id", "method"),
+        seconds=time.monotonic() - began,
+        **count_results(results),
+        **plan_counts(plan),
+    )
+    publish(run, output, summary, FLOW)
+    return summary
+
+
+def compare_scores(run: Run[ScoreArchiveSettings], output: Storage) -> Comparison:
+    """Compare the run's methods over the newest score of every image, also of earlier runs."""
+    rows = read_manifest(
+        output.url(SCORES_FOLDER),
+        latest=False,
+        columns=["pair_id", "method", "ended", "run_id", "status", *METRIC_NAMES],
+        filters=ds.field("settings_hash") == run.identity.settings_hash,
+        storage_options=run.credentials(),
+    )
+    methods = list(run.settings.fused)
+    return compare(newest_rows(rows), methods, run.settings.metric_version)
