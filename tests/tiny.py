@@ -15,6 +15,7 @@ from PIL import Image
 from fusion_core.fuser import Fuser
 from fusion_core.network import NetworkConfig, RefineFuse
 from fusion_core.plan import PairRef
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 from fusion_core.weights_file import save_weights
@@ -76,6 +77,16 @@ def write_pairs(
     return written
 
 
+def write_fused(
+    folder: Path | str, method: str, names: Iterable[str], size: tuple[int, int] = (24, 32)
+) -> None:
+    """Write ``fused_{method}/{name}.png``: noise of its own for each method and name."""
+    storage = Storage(str(folder))
+    for name in names:
+        pixels = picture_pair(int.from_bytes(f"{method}{name}".encode()[-8:]), size)[0]
+        storage.write(f"fused_{method}/{name}.png", png(pixels[::-1]))
+
+
 def pair_refs(folder: Path | str, names: Iterable[str]) -> tuple[PairRef, ...]:
     """Return references to the pairs of :func:`write_pairs`, with what a listing says of them."""
     storage = Storage(str(folder))
@@ -95,6 +106,16 @@ def settings_for(
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 2, "io_threads": 2}
     fields = {"source": str(source), "output": str(output), "weights": str(weights)}
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
+
+
+def score_settings_for(
+    source: Path | str, output: Path | str, *methods: str, **changes: Any
+) -> ScoreArchiveSettings:
+    """Return settings that score what :func:`write_fused` wrote; ``changes`` are more fields."""
+    gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 1, "io_threads": 2}
+    fused = {method: f"fused_{method}/{{pair}}.png" for method in methods}
+    fields = {"source": str(source), "output": str(output), "fused": fused}
+    return ScoreArchiveSettings(**{**gentle, **fields, **changes})
 
 
 def empty_memory_store() -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from fusion_core.archive import list_pairs
+from fusion_core.archive import list_fused, list_pairs
 from fusion_core.errors import SettingsError, StorageError
+from fusion_core.fused_images import FusedImages
 from fusion_core.pairing import Pairing
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -56,7 +58,7 @@ def test_an_output_inside_the_source_is_no_part_of_it(
 ) -> None:
     fill(root, *(f"{folder}/1.png" for folder in ("ir", *kept)))
     output = f"{root}/{inside}".rstrip("/")
-    fill(output, "fused/1.png", "manifest/1.png", "runs/1.png")
+    fill(output, "fused/1.png", "manifest/1.png", "scores/1.png", "runs/1.png")
     pairing = find(root, output, ir="ir/{pair}.png", vi=f"{kept[-1]}/{{pair}}.png")
     assert ids(pairing) == ["1"]
     assert not pairing.doubled
@@ -98,6 +100,41 @@ def test_an_index_at_the_root_of_the_file_system_is_not_looked_for_here(
 def test_a_missing_local_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=f"no folder {tmp_path}/none"):
         find(f"{tmp_path}/none")
+
+
+def find_fused(
+    source: str, output: str, fused: dict[str, str], **settings: object
+) -> tuple[Pairing, FusedImages]:
+    fields = {"source": source, "output": output, "fused": fused, **settings}
+    made = ScoreArchiveSettings.model_validate(fields)
+    return list_fused(made, Storage(source), Storage(output), DATE, {})
+
+
+def test_fused_images_are_found_below_the_source_and_in_stores_of_their_own(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "near/1.png", "near/2.png", "notes.txt")
+    other = f"memory://{uuid.uuid4().hex}"
+    fill(other, "far/x/1.png", "elsewhere/1.png")
+    fused = {"near": "near/{pair}.png", "far": f"{other}/far/{{hash}}/{{pair}}.png"}
+    pairing, images = find_fused(root, f"{root}/out", fused)
+    found = [(row["method"], row["fused_path"]) for row in images.images.to_pylist()]
+    assert found == [("far", "x/1.png"), ("near", "near/1.png")]
+    assert images.unpaired == {"near": ("near/2.png",), "far": ()}
+    assert pairing.stray == ("notes.txt",)
+
+
+def test_what_fuse_archive_wrote_into_the_archive_itself_can_be_scored(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "fused/h/1.d.png", "scores/x.parquet", "manifest/x.parquet")
+    fused = {"refinefuse": "fused/{hash}/{pair}.{digest}.png"}
+    pairing, images = find_fused(root, root, fused)
+    assert images.images["fused_path"].to_pylist() == ["fused/h/1.d.png"]
+    assert pairing.stray == ()
+
+
+def test_an_index_pairs_the_sources_of_fused_images_too(root: str) -> None:
+    fill(root, "x/a.png", "y/b.png", "f/007.png")
+    Storage(root).write("dex.csv", b"pair_id,ir,vi\n007,x/a.png,y/b.png\n")
+    _, images = find_fused(root, "memory://o", {"m": "f/{pair}.png"}, index=f"{root}/dex.csv")
+    assert images.images["pair_id"].to_pylist() == ["007"]
 
 
 @pytest.mark.s3

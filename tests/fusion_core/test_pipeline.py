@@ -251,19 +251,36 @@ def test_only_unforeseen_errors_are_logged_with_their_traceback(
     assert by_pair["p0"].getMessage() == "pair p0 failed at decode: no image"
 
 
-def test_no_more_is_finished_at_once_than_scoring_has_memory_for() -> None:
+@pytest.mark.parametrize("fusing", [True, False])
+def test_no_more_is_finished_at_once_than_scoring_has_memory_for(fusing: bool) -> None:
     shape = (50, 40)
     stages = Stages({f"p{k}": shape for k in range(12)})
     busy, most = set(), []
 
-    def finish(pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def finish(pair: PairInWork, *fused: NDArray[np.float32]) -> dict[str, Any]:
         busy.add(pair.ref.pair_id)
         most.append(len(busy))
         time.sleep(0.02)
         busy.discard(pair.ref.pair_id)
         return {}
 
+    fuse = stages.fuse if fusing else None
     room = 2.5 * 50 * 40 * FINISHING_BYTES_PER_PIXEL
-    outcomes = run_pipeline(stages.pairs(), stages.load, stages.fuse, finish, 1, 8, int(room))
+    outcomes = run_pipeline(stages.pairs(), stages.load, fuse, finish, 1, 8, int(room))
     assert len(outcomes) == 12
     assert max(most) == 2
+
+
+def test_pairs_that_need_no_fusing_go_straight_to_their_finish() -> None:
+    stages = Stages(named(9), failing={"load": ["p1"], "finish": ["p2"]})
+
+    def finish(pair: PairInWork) -> dict[str, Any]:
+        return stages.finish(pair, np.full(pair.shape, 5, np.float32))
+
+    outcomes = run_pipeline(stages.pairs(), stages.load, None, finish, 1, 2, 1 << 30)
+    found = {pair.ref.pair_id: outcome for pair, outcome in outcomes}
+    assert len(outcomes) == 9
+    assert type(found["p1"]) is DecodeError
+    assert type(found["p2"]) is WriteError
+    assert found["p3"] == {"value": 5.0}
+    assert not any("fuse" in pair.seconds for pair, _ in outcomes)
