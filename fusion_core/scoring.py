@@ -37,11 +37,14 @@ def score_columns(
     Raises:
         MetricError: The images differ in size or aren't images.
     """
-    greys = [to_grey255(image) for image in (ir, vi, fused)]
-    tensors = (torch.from_numpy(grey.astype(np.float64))[None, None].to(device) for grey in greys)
-    values = {name: float(value) for name, value in score_batch(*tensors, convention).items()}
+    # Copied, because an array may be read-only or run backwards.
+    grey_ir, grey_vi, grey_fused = (np.array(to_grey255(image)) for image in (ir, vi, fused))
+    a, b, f = (
+        torch.from_numpy(grey)[None, None].to(device) for grey in (grey_ir, grey_vi, grey_fused)
+    )
+    values = {name: float(value) for name, value in score_batch(a, b, f, convention).items()}
     reasons = [
-        f"{name}: {why_undefined(name, *greys)}"
+        f"{name}: {why_undefined(name, grey_ir, grey_vi, grey_fused, convention)}"
         for name, value in values.items()
         if not math.isfinite(value)
     ]

@@ -1,69 +1,107 @@
 """Qabf: how well the fused image keeps the sources' edges."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 
-from fusion_core.metrics.filters import correlate
-from fusion_core.metrics.inputs import grey_images
+from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.gradients import central_gradient_sum
+from fusion_core.metrics.tiles import Block, Tile, blocks, sum_pixels
+
+_STRENGTH_GAIN, _STRENGTH_SLOPE, _STRENGTH_CENTRE = 0.9994, 15.0, 0.5
+_ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
+
+# Larger than any gradient, so that gx + gy / _STEEP has the sign of gx unless that is 0.
+_STEEP = 4096.0
 
 
-class _Edges(NamedTuple):
-    """Strength (grey values) and angle (radians, -pi/2 exclusive to pi/2) of each pixel's edge."""
-
-    strength: torch.Tensor
-    angle: torch.Tensor
-
-
-def edge_preservation(ir: torch.Tensor, vi: torch.Tensor, fused: torch.Tensor) -> torch.Tensor:
-    """Measure how well the fused image keeps the sources' edges (Qabf).
-
-    Source: Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters
-    36(4), 2000. Convention: 3 x 3 Sobel with zeros outside the image, so that the border takes
-    part as a strong edge; angle atan(gy / gx) and +pi/2 wherever gx = 0; angles compared without
-    wrap-around; equal strengths keep the strength itself as their ratio, as in the code behind
-    published tables; every pixel weighted with the source's edge strength (L = 1), no threshold;
-    constants 0.9994, 15, 0.5 for strength and 0.9879, 22, 0.8 for angle.
-
-    Args:
-        ir: Infrared image (B, 1, H, W), integer grey values 0..255.
-        vi: Visible image, likewise.
-        fused: Fused image, likewise.
+def edge_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
+    """Add up a tile's edges and gradients, which are made of the same central differences.
 
     Returns:
-        (B,) float64, 0 to 0.9754 (equal images stay just below); NaN where neither source has an
-        edge (both black, or of one pixel).
-
-    Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
+        ``edges``: (2, B), edge strength kept and edge strength there was, over both sources, if
+        the tile holds sources; ``gradients``: (B,), see :func:`central_gradient_sum`. In fp64.
     """
-    images = torch.stack(grey_images("qabf", ir=ir, vi=vi, fused=fused))
-    edges = _sobel(images)
-    sources = _Edges(edges.strength[:2], edges.angle[:2])
-    kept = _preservation(sources, _Edges(edges.strength[2:], edges.angle[2:]))
-    weighted = (kept * sources.strength).sum(dim=(0, 2, 3, 4))
-    return weighted / sources.strength.sum(dim=(0, 2, 3, 4))
+    images = tile.padded
+    batch = images.shape[1]
+    edges = images.new_zeros(2, batch, dtype=torch.float64)
+    gradients = images.new_zeros(batch, dtype=torch.float64)
+    for block in blocks(*tile.size, batch, images.device):
+        part = block.cut(images, 2)
+        across = part[..., :-2] - part[..., 2:]
+        down = part[..., 2:, :] - part[..., :-2, :]
+        if len(images) == 3:
+            edges += _edges_kept(across, down, convention, tile, block)
+        gradients += central_gradient_sum(tile, block, part[-1], across[-1], down[-1])
+    sums = {"gradients": gradients}
+    return sums | {"edges": edges} if len(images) == 3 else sums
 
 
-def _sobel(images: torch.Tensor) -> _Edges:
-    """Return the edges of images (..., H, W); whole numbers, so that gx = 0 is exact."""
-    padded = F.pad(images, (1, 1, 1, 1))
-    # The relative sign of gx and gy matters, because gx = 0 always turns into +pi/2.
-    left_minus_right = correlate(correlate(padded, (1, 2, 1), -2), (1, 0, -1), -1)
-    below_minus_above = correlate(correlate(padded, (1, 2, 1), -1), (-1, 0, 1), -2)
-    strength = (left_minus_right.square() + below_minus_above.square()).sqrt_()
-    angle = (below_minus_above / left_minus_right).atan_()
-    return _Edges(strength, angle.masked_fill_(left_minus_right == 0, math.pi / 2))
+def edge_value(sums: torch.Tensor) -> torch.Tensor:
+    """Turn sums over an image's tiles into Qabf, (B,)."""
+    return sums[0] / sums[1]
 
 
-def _preservation(source: _Edges, fused: _Edges) -> torch.Tensor:
-    """Return how well each pixel's edge is kept, 0 to 0.9754, (2, B, 1, H, W)."""
-    low = torch.minimum(source.strength, fused.strength)
-    high = torch.maximum(source.strength, fused.strength)
-    ratio = torch.where(low == high, low, low / high)
-    alignment = 1 - (source.angle - fused.angle).abs_() / (math.pi / 2)
-    strength_kept = 0.9994 * torch.sigmoid(15 * (ratio - 0.5))
-    angle_kept = 0.9879 * torch.sigmoid(22 * (alignment - 0.8))
-    return strength_kept * angle_kept
+def _edges_kept(
+    across: torch.Tensor, down: torch.Tensor, convention: Convention, tile: Tile, block: Block
+) -> torch.Tensor:
+    """Return the edge strength kept and the edge strength there was, (2, B)."""
+    # Sobel filters; whole numbers, so that gx = 0 and equal strengths are exact.
+    gx = torch.add(across[..., :-2, :], across[..., 1:-1, :], alpha=2).add_(across[..., 2:, :])
+    gy = torch.add(down[..., :-2], down[..., 1:-1], alpha=2).add_(down[..., 2:])
+    squares = torch.addcmul(gx * gx, gy, gy)
+    strength = squares.sqrt()
+    alignment = _angles_kept(gx, gy, squares)
+    kept = _strengths_kept(squares, strength, convention).mul_(alignment).mul_(strength[:2])
+    there = strength[:2]
+    if convention == "textbook":
+        kept, there = (_inside(maps, tile, block) for maps in (kept, there))
+    gain = _STRENGTH_GAIN * _ANGLE_GAIN
+    return torch.stack([gain * sum_pixels(kept).sum(dim=0), sum_pixels(there).sum(dim=0)])
+
+
+def _strengths_kept(
+    squares: torch.Tensor, strength: torch.Tensor, convention: Convention
+) -> torch.Tensor:
+    """Return the share of each source's edge strength that is kept, (2, B, h, w), without gain."""
+    weaker = torch.minimum(strength[:2], strength[2])
+    stronger = torch.maximum(strength[:2], strength[2])
+    # 0 where the strengths are equal, 1 elsewhere: squares are whole numbers.
+    differ = (squares[:2] - squares[2]).abs_().clamp_(max=1)
+    if convention == "published":
+        # Where strengths are equal, the code behind the tables takes the strength itself.
+        divisor = stronger.sub_(1).mul_(differ).add_(1)
+    else:
+        weaker += 1 - differ
+        divisor = stronger.add_(1).sub_(differ)
+    return (weaker / divisor).sub_(_STRENGTH_CENTRE).mul_(_STRENGTH_SLOPE).sigmoid_()
+
+
+def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
+    """Return the share of each source's edge angle that is kept, (2, B, h, w), without gain.
+
+    The difference of two angles atan(gy / gx), +pi/2 where gx = 0, is the angle between the two
+    gradients once each is turned by 180 degrees if need be so that gx > 0, or gx = 0 and gy > 0.
+    """
+    half = torch.add(gx, gy, alpha=1 / _STEEP).sign_()
+    # A flat fused image has the angle pi/2 as well: a gradient (0, 1) in place of (0, 0).
+    flat = 1 - squares[2].clamp(max=1)
+    gy[2] += flat
+    half[2] += flat
+    dot = torch.addcmul(gx[:2] * gx[2], gy[:2], gy[2]).mul_(half[:2]).mul_(half[2])
+    cross = torch.addcmul(gy[:2] * gx[2], gx[:2], gy[2], value=-1).abs_()
+    difference = torch.atan2(cross, dot)
+    slope = -_ANGLE_SLOPE / (math.pi / 2)
+    return difference.mul_(slope).add_(_ANGLE_SLOPE * (1 - _ANGLE_CENTRE)).sigmoid_()
+
+
+def _inside(maps: torch.Tensor, tile: Tile, block: Block) -> torch.Tensor:
+    """Leave out the pixels at the image's border."""
+    (height, width), (rows, columns) = tile.size, block
+    top = int(tile.window.core[0] == 0 and rows.start == 0)
+    left = int(tile.window.core[1] == 0 and columns.start == 0)
+    bottom = int(tile.last_row and rows.stop == height)
+    right = int(tile.last_column and columns.stop == width)
+    return maps[..., top : maps.shape[-2] - bottom, left : maps.shape[-1] - right]

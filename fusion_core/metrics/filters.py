@@ -1,93 +1,122 @@
-"""Separable filters and windowed moments, kept to windows that lie inside the image."""
+"""Separable filters in fp32, kept to windows that lie inside the image."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
+
+_LANES = 16
+"""Neighbouring pixels of a row that a CPU filters at once, as the channels of a convolution."""
 
 
-class Moments(NamedTuple):
-    """Windowed sums, weighted with the window's taps.
-
-    Attributes:
-        source: Sums of the sources, (2, B, 1, h, w).
-        fused: Sums of the fused image, (1, B, 1, h, w).
-        source_square: Sums of the squared sources, (2, B, 1, h, w).
-        fused_square: Sums of the squared fused image, (1, B, 1, h, w).
-        product: Sums of source times fused image, (2, B, 1, h, w).
-    """
-
-    source: torch.Tensor
-    fused: torch.Tensor
-    source_square: torch.Tensor
-    fused_square: torch.Tensor
-    product: torch.Tensor
-
-
-def gaussian_taps(size: int, sigma: float) -> list[float]:
+@lru_cache
+def gaussian_taps(size: int, sigma: float) -> tuple[float, ...]:
     """Return the taps of a Gaussian window.
+
+    They are rounded to multiples of 2^-24 and sum to 1 exactly, in fp32 as well: a sum off by 1e-7
+    would show as a variance wherever an image is flat and far from zero.
 
     Args:
         size: Number of taps, odd; they lie at the offsets -(size - 1) / 2 to (size - 1) / 2.
         sigma: Standard deviation in pixels.
-
-    Returns:
-        ``size`` taps with sum 1.
     """
     centre = size // 2
     raw = [math.exp(-((i - centre) ** 2) / (2 * sigma**2)) for i in range(size)]
     total = math.fsum(raw)
-    return [tap / total for tap in raw]
+    taps = [round(tap / total * 2**24) / 2**24 for tap in raw]
+    taps[centre] += 1 - math.fsum(taps)
+    return tuple(taps)
 
 
-def correlate(images: torch.Tensor, taps: Sequence[float], dim: int, step: int = 1) -> torch.Tensor:
-    """Correlate along one dimension, only where the window is inside ("valid").
-
-    Sums of integers times integer taps are exact in float64, whatever their order.
-
-    Args:
-        images: Tensor of any shape, at least ``len(taps)`` long along ``dim``.
-        taps: Weights, first to last; they are not mirrored.
-        dim: Dimension to filter.
-        step: Distance between the windows kept; the first one always is.
-
-    Returns:
-        Tensor with ``ceil((n - len(taps) + 1) / step)`` entries along ``dim`` in place of n.
-    """
-    windows = images.unfold(dim, len(taps), step)
-    # Shifted sums: PyTorch's float64 convolution on CPUs takes some ten times as long.
-    total = windows[..., 0] * taps[0]
-    for position, tap in enumerate(taps[1:], start=1):
-        total.add_(windows[..., position], alpha=tap)
-    return total
-
-
-def smooth(images: torch.Tensor, taps: Sequence[float], step: int = 1) -> torch.Tensor:
-    """Filter rows and columns with the same taps, only where the window is inside ("valid").
+def smooth(
+    maps: torch.Tensor, taps: tuple[float, ...], step: int = 1, width: int | None = None
+) -> torch.Tensor:
+    """Filter columns and rows with the same taps, only where the window is inside ("valid").
 
     Args:
-        images: Tensor (..., H, W), both sides at least ``len(taps)``.
+        maps: fp32 tensor (..., H, W), both sides at least ``len(taps)``.
         taps: Weights of the separable window along either axis.
-        step: Distance between the windows kept, along both axes.
+        step: Distance between the windows kept along both axes; the first one always is.
+        width: Number of columns that count; those after it are padding of any finite value. A CPU
+            filters maps of :func:`padded_width` without copying them.
 
     Returns:
-        Tensor (..., h, w) with h and w as for ``correlate``.
+        Tensor (..., h, w) with h = ceil((H - len(taps) + 1) / step) and w likewise of ``width``.
     """
-    return correlate(correlate(images, taps, -2, step), taps, -1, step)
+    width = width or maps.shape[-1]
+    if maps.is_cpu:
+        missing = padded_width(width, len(taps), step) - maps.shape[-1]
+        padded = F.pad(maps, (0, missing)) if missing else maps
+        filtered = _smooth_blocks(padded.view(-1, *padded.shape[-2:]), taps, step)
+    else:
+        filtered = _smooth_gpu(maps[..., :width].reshape(-1, maps.shape[-2], width), taps, step)
+    kept = filtered[..., : _kept(width, len(taps), step)]
+    return kept.view(*maps.shape[:-2], *kept.shape[-2:])
 
 
-def moments(sources: torch.Tensor, fused: torch.Tensor, taps: Sequence[float]) -> Moments:
-    """Sum first and second moments over each window; the fused image's serve both sources.
+def padded_width(width: int, taps: int, step: int = 1) -> int:
+    """Return the width of maps that :func:`smooth` filters without a copy on a CPU."""
+    blocks = math.ceil(_kept(width, taps, step) / _LANES)
+    return (step * (blocks - 1) + _blocks_under(taps, step)) * _LANES
+
+
+def box_sums(maps: torch.Tensor) -> torch.Tensor:
+    """Sum integers over 7 x 7 windows that lie inside the image.
 
     Args:
-        sources: Tensor (2, B, 1, H, W), both sides at least ``len(taps)``.
-        fused: Tensor (1, B, 1, H, W).
-        taps: Weights of the separable window along either axis.
+        maps: Integer tensor (..., H, W), both sides at least 7; the sums must fit its type.
 
     Returns:
-        The weighted sums, each (1 or 2, B, 1, H - len(taps) + 1, W - len(taps) + 1).
+        Tensor (..., H - 6, W - 6).
     """
-    stacked = torch.cat([sources, fused, sources.square(), fused.square(), sources * fused])
-    sums = smooth(stacked, taps)
-    return Moments(sums[:2], sums[2:3], sums[3:5], sums[5:6], sums[6:])
+    pairs = maps[..., 1:, :] + maps[..., :-1, :]
+    fours = pairs[..., 2:, :] + pairs[..., :-2, :]
+    columns = fours[..., :-3, :].add_(pairs[..., 4:-1, :]).add_(maps[..., 6:, :])
+    pairs = columns[..., 1:] + columns[..., :-1]
+    fours = pairs[..., 2:] + pairs[..., :-2]
+    return fours[..., :-3].add_(pairs[..., 4:-1]).add_(columns[..., 6:])
+
+
+def _smooth_gpu(maps: torch.Tensor, taps: tuple[float, ...], step: int) -> torch.Tensor:
+    """Filter (N, H, W) by depthwise convolutions, which PyTorch's own kernel keeps in fp32."""
+    count, size = len(maps), len(taps)
+    weights = torch.tensor(taps, device=maps.device).expand(count, 1, 1, size)
+    columns = F.conv2d(maps[None], weights.mT, stride=(step, 1), groups=count)
+    return F.conv2d(columns, weights, stride=(1, step), groups=count)[0]
+
+
+def _smooth_blocks(maps: torch.Tensor, taps: tuple[float, ...], step: int) -> torch.Tensor:
+    """Filter (N, H, padded width) on a CPU, some ten times as fast as a plain convolution.
+
+    A row's 16 neighbours are the channels of a ``channels_last`` image, which is how they lie in
+    memory. Columns are then filtered channel by channel, and rows by a dense convolution of one
+    block and its right neighbours, so that both use the processor's whole vectors.
+    """
+    column_weights, row_weights = _block_weights(taps, step)
+    count, height, padded = maps.shape
+    blocks = maps.view(count, height, padded // _LANES, _LANES).permute(0, 3, 1, 2)
+    columns = F.conv2d(blocks, column_weights, stride=(step, 1), groups=_LANES)
+    both = F.conv2d(columns, row_weights, stride=(1, step)).permute(0, 2, 3, 1)
+    return both.flatten(2)
+
+
+@lru_cache
+def _block_weights(taps: tuple[float, ...], step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    size, blocks = len(taps), _blocks_under(len(taps), step)
+    columns = torch.tensor(taps).view(1, 1, size, 1).repeat(_LANES, 1, 1, 1)
+    rows = torch.zeros(_LANES, blocks * _LANES)
+    for lane in range(_LANES):
+        rows[lane, lane * step : lane * step + size] = torch.tensor(taps)
+    return columns, rows.view(_LANES, blocks, _LANES).mT[:, :, None].contiguous()
+
+
+def _blocks_under(taps: int, step: int) -> int:
+    """Return how many blocks the windows of one block of outputs reach over."""
+    return math.ceil((step * (_LANES - 1) + taps) / _LANES)
+
+
+def _kept(width: int, taps: int, step: int) -> int:
+    return (width - taps) // step + 1

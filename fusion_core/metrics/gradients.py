@@ -1,54 +1,79 @@
 """AG and SF: how strongly the fused image varies from pixel to pixel."""
 
+from __future__ import annotations
+
+import math
+
 import torch
 
-from fusion_core.metrics.inputs import grey_images, require_side
+from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.tiles import Block, Tile, sum_pixels
 
 
-def average_gradient(fused: torch.Tensor) -> torch.Tensor:
-    """Average the strength of the fused image's gradient (AG).
-
-    Source: Cui, Feng, Xu, Li and Chen, "Detail preserved fusion of visible and infrared images
-    using regional saliency extraction and multi-scale image decomposition", Optics Communications
-    341, 2015. Convention: central differences inside and one-sided ones at the border (as
-    ``numpy.gradient``), the sum over all H x W pixels of sqrt((dx^2 + dy^2) / 2) divided by
-    (H - 1)(W - 1), grey values 0..255.
+def central_gradient_sum(
+    tile: Tile, block: Block, part: torch.Tensor, across: torch.Tensor, down: torch.Tensor
+) -> torch.Tensor:
+    """Add up sqrt((dx^2 + dy^2) / 2) with differences as of ``numpy.gradient``, (B,) in fp64.
 
     Args:
-        fused: Fused image (B, 1, H, W), integer grey values 0..255.
+        tile: The tile.
+        block: The block in the tile's core.
+        part: The block of the fused image with a border of one pixel, (B, h + 2, w + 2).
+        across: Its horizontal central differences, doubled, (B, h + 2, w).
+        down: Its vertical central differences, doubled, (B, h, w + 2).
+    """
+    across, down = across[..., 1:-1, :].clone(), down[..., 1:-1].clone()
+    inner = part[..., 1:-1]
+    if tile.window.core[0] == 0 and block.rows.start == 0:
+        down[..., 0, :] = 2 * (inner[..., 2, :] - inner[..., 1, :])
+    if tile.last_row and block.rows.stop == tile.size[0]:
+        down[..., -1, :] = 2 * (inner[..., -2, :] - inner[..., -3, :])
+    inner = part[..., 1:-1, :]
+    if tile.window.core[1] == 0 and block.columns.start == 0:
+        across[..., 0] = 2 * (inner[..., 2] - inner[..., 1])
+    if tile.last_column and block.columns.stop == tile.size[1]:
+        across[..., -1] = 2 * (inner[..., -2] - inner[..., -3])
+    strength = across.square_().addcmul_(down, down).sqrt_()
+    return sum_pixels(strength) / math.sqrt(8)
+
+
+def difference_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
+    """Add up what a tile's first differences tell of the fused image, in fp64.
 
     Returns:
-        (B,) float64, grey values per pixel; 0 where the image is constant.
-
-    Raises:
-        MetricError: If a side is 1 px, or the image isn't a grey image (see ``grey_images``).
+        ``differences``: (2, B), the squared vertical and horizontal differences;
+        ``gradients``, for the textbook convention: (B,), sqrt((dx^2 + dy^2) / 2).
     """
-    (fused,) = grey_images("ag", fused=fused)
-    require_side("ag", fused, 2)
-    height, width = fused.shape[-2:]
-    dy, dx = torch.gradient(fused, dim=(-2, -1))
-    strength = ((dx.square() + dy.square()) / 2).sqrt_()
-    return strength.sum(dim=(-3, -2, -1)) / ((height - 1) * (width - 1))
+    height, width = tile.size
+    rows, columns = height - tile.last_row, width - tile.last_column
+    fused = tile.padded[-1]
+    core = fused[:, 1:-1, 1:-1]
+    vertical = fused[:, 2 : rows + 2, 1:-1] - core[:, :rows]
+    horizontal = fused[:, 1:-1, 2 : columns + 2] - core[..., :columns]
+    vertical.square_()
+    horizontal.square_()
+    sums = {"differences": torch.stack([sum_pixels(vertical), sum_pixels(horizontal)])}
+    if convention == "textbook":
+        both = vertical[..., :columns] + horizontal[:, :rows]
+        sums["gradients"] = sum_pixels(both.mul_(0.5).sqrt_())
+    return sums
 
 
-def spatial_frequency(fused: torch.Tensor) -> torch.Tensor:
-    """Measure the fused image's overall activity (SF).
+def gradient_value(sums: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Turn sums over an image's tiles into AG, (B,); NaN where a side is 1 px."""
+    if min(height, width) < 2:
+        return torch.full_like(sums, torch.nan)
+    return sums / ((height - 1) * (width - 1))
 
-    Source: Eskicioglu and Fisher, "Image quality measures and their performance", IEEE Trans.
-    Communications 43(12), 1995. Convention: the root of the sum of the mean squared vertical and
-    the mean squared horizontal first difference, each mean over its own number of differences,
-    (H - 1) W and H (W - 1); no padding, grey values 0..255.
 
-    Args:
-        fused: Fused image (B, 1, H, W), integer grey values 0..255.
-
-    Returns:
-        (B,) float64, grey values; 0 where the image is constant, NaN where a side is 1 px.
-
-    Raises:
-        MetricError: If the image isn't a grey image (see ``grey_images``).
-    """
-    (fused,) = grey_images("sf", fused=fused)
-    vertical = fused.diff(dim=-2).square_().mean(dim=(-3, -2, -1))
-    horizontal = fused.diff(dim=-1).square_().mean(dim=(-3, -2, -1))
-    return (vertical + horizontal).sqrt()
+def frequency_value(
+    sums: torch.Tensor, height: int, width: int, convention: Convention = "published"
+) -> torch.Tensor:
+    """Turn sums over an image's tiles into SF, (B,); NaN where a side is 1 px."""
+    if min(height, width) < 2:
+        return torch.full_like(sums[0], torch.nan)
+    if convention == "published":
+        vertical, horizontal = (height - 1) * width, height * (width - 1)
+    else:
+        vertical = horizontal = height * width
+    return (sums[0] / vertical + sums[1] / horizontal).sqrt()

@@ -1,12 +1,20 @@
 """What every metric asks of its images."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from fusion_core.errors import MetricError
 
+_LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
-def grey_images(metric: str, **images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Check that images are grey values on one grid and return them in float64.
+
+def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
+    """Check that images are grey values on one grid, and stack them.
 
     Only integers from 0 to 255 are taken: the published values belong to 8-bit images, and images
     scaled to 0..1 would give plausible numbers that compare with nothing.
@@ -16,7 +24,7 @@ def grey_images(metric: str, **images: torch.Tensor) -> tuple[torch.Tensor, ...]
         images: Tensors (B, 1, H, W) by name, all of one shape and on one device.
 
     Returns:
-        The images in float64, in the order given.
+        The images in the order given, (K, B, H, W) uint8.
 
     Raises:
         MetricError: If an image is empty, isn't (B, 1, H, W), differs from the first in shape or
@@ -40,21 +48,21 @@ def grey_images(metric: str, **images: torch.Tensor) -> tuple[torch.Tensor, ...]
                 f"metric {metric}: {name} is on {image.device}, expected the device of "
                 f"{first_name}, {first.device}; move the images to one device first"
             )
-    return tuple(_grey_values(metric, name, image) for name, image in images.items())
+    return torch.stack([_grey_values(metric, name, image) for name, image in images.items()])
 
 
-def require_side(metric: str, image: torch.Tensor, smallest: int) -> None:
-    """Raise if an image is too small for a metric to be defined.
+def require_side(metric: str, images: torch.Tensor, smallest: int) -> None:
+    """Raise if images are too small for a metric to be defined.
 
     Args:
         metric: Name of the metric, for the error message.
-        image: Tensor (B, 1, H, W).
+        images: Tensor (..., H, W).
         smallest: Smallest height and width in pixels.
 
     Raises:
         MetricError: If the height or the width is below ``smallest``.
     """
-    height, width = image.shape[-2:]
+    height, width = images.shape[-2:]
     if min(height, width) < smallest:
         raise MetricError(
             f"metric {metric}: the images are {height} px high and {width} px wide, expected at "
@@ -62,12 +70,48 @@ def require_side(metric: str, image: torch.Tensor, smallest: int) -> None:
         )
 
 
+def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Turn an image of any depth into the 8-bit grey values on which the metrics are defined.
+
+    Values are first scaled to 0..255: uint8 as it is, uint16 divided by 257, float (in 0..1) times
+    255. Red, green and blue then become ITU-R 601 luminance with the weights of MATLAB's
+    ``rgb2gray``. The result is rounded once, halves up. A uint16 copy of an 8-bit image (times
+    257) thus gives the same grey values.
+
+    Args:
+        array: Image (H, W) or (H, W, 3), uint8, uint16, or floating-point in 0..1.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        MetricError: If the array has another shape or type, or a float isn't in 0..1.
+    """
+    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
+        raise MetricError(
+            f"metric input: an array has shape {array.shape}, expected (H, W) or (H, W, 3); pass "
+            "one grey or RGB image"
+        )
+    if array.ndim == 2 and array.dtype == np.uint8:
+        return array
+    scaled = _scaled(array)
+    if scaled.ndim == 3:
+        # One term at a time: a matrix product may fuse or reorder them and move a rounding.
+        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_LUMA))
+        scaled = red + green + blue
+    grey: npt.NDArray[np.uint8] = np.floor(scaled + 0.5).astype(np.uint8)
+    return grey
+
+
 def _grey_values(metric: str, name: str, image: torch.Tensor) -> torch.Tensor:
-    """Return the image in float64, or raise saying which rule its values break."""
+    """Return the image as (B, H, W) uint8, or raise saying which rule its values break."""
+    image = image[:, 0]
+    if image.dtype == torch.uint8:
+        return image
     grey = image.to(torch.float64)
     # One comparison finds all three faults: NaN equals nothing, and infinity is clamped.
     if torch.equal(grey, grey.round().clamp(0, 255)):
-        return grey
+        return grey.to(torch.uint8)
     faulty = int((~grey.isfinite()).sum())
     if faulty:
         found = f"{faulty} values that are NaN or infinite"
@@ -79,3 +123,23 @@ def _grey_values(metric: str, name: str, image: torch.Tensor) -> torch.Tensor:
         f"metric {metric}: {name} holds {found}, expected integer grey values from 0 to 255; "
         "scale the image to 0..255 and round it first"
     )
+
+
+def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the values scaled to 0..255 in float64, not yet rounded."""
+    if array.dtype == np.uint8:
+        return array.astype(np.float64)
+    if array.dtype == np.uint16:
+        return array.astype(np.float64) / 257
+    if not np.issubdtype(array.dtype, np.floating):
+        raise MetricError(
+            f"metric input: an array holds {array.dtype}, expected uint8, uint16 or "
+            "floating-point; convert it first"
+        )
+    # Written so that NaN fails as well.
+    if not np.all((array >= 0) & (array <= 1)):
+        raise MetricError(
+            f"metric input: a {array.dtype} array holds values from {array.min()} to "
+            f"{array.max()}, expected 0..1; divide by the value that means white"
+        )
+    return array.astype(np.float64) * 255

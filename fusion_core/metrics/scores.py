@@ -1,41 +1,19 @@
-"""All seven metrics at once, on batches of tensors or on one pair of arrays."""
+"""All seven metrics at once: of batches, of one image, or of a scene given tile by tile."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from fusion_core.errors import MetricError
-from fusion_core.metrics.edges import edge_preservation
-from fusion_core.metrics.gradients import average_gradient, spatial_frequency
-from fusion_core.metrics.inputs import grey_images
-from fusion_core.metrics.ssim import structural_similarity
-from fusion_core.metrics.statistics import entropy, sum_of_correlations_of_differences
-from fusion_core.metrics.vif import visual_information_fidelity
-
-METRIC_NAMES = ("vif", "ag", "scd", "qabf", "sf", "en", "ssim")
-"""The metrics, in the order of the published tables."""
-
-Convention = Literal["published", "textbook"]
-"""Which definition to take where the field is split."""
-
-METRIC_VERSIONS: dict[Convention, str] = {"published": "published-1", "textbook": "textbook-1"}
-"""Name of each set of definitions: windows, borders, ranges and sums over sources as each metric's
-documentation states them. A name changes whenever one of its definitions does, so that values that
-carry the same name can be compared."""
-
-METRIC_VERSION = METRIC_VERSIONS["published"]
-"""The set that reproduces the published TNO table, and scores what fuse-archive makes."""
-
-_LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
-_FROM_SOURCES = {
-    "vif": visual_information_fidelity,
-    "scd": sum_of_correlations_of_differences,
-    "qabf": edge_preservation,
-    "ssim": structural_similarity,
-}
-_FROM_FUSED = {"ag": average_gradient, "sf": spatial_frequency, "en": entropy}
+from fusion_core.metrics.conventions import Convention, check_convention
+from fusion_core.metrics.inputs import grey_images, to_grey255
+from fusion_core.metrics.sums import Sums, add_sums, image_sums, tile_sums, values
+from fusion_core.metrics.tiles import Tile, Window, windows
 
 
 def score_batch(
@@ -44,12 +22,14 @@ def score_batch(
     fused: torch.Tensor,
     convention: Convention = "published",
 ) -> dict[str, torch.Tensor]:
-    """Score a batch of fused images with all seven metrics, in the ``published-1`` conventions.
+    """Score a batch of fused images with all seven metrics.
 
     Args:
-        ir: Infrared images (B, 1, H, W), integer grey values 0..255, on any device.
+        ir: Infrared images (B, 1, H, W), integer grey values 0..255, on any device. uint8 is
+            fastest.
         vi: Visible images, likewise.
         fused: Fused images, likewise.
+        convention: Which definitions to use where the field is split.
 
     Returns:
         For each of ``METRIC_NAMES``, in that order, a tensor (B,) in float64 on the same device.
@@ -57,88 +37,149 @@ def score_batch(
         than the metric's window.
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
+        MetricError: If the images aren't grey images of one shape (see ``grey_images``), or there
+            is no such convention.
     """
-    ir, vi, fused = grey_images("score", ir=ir, vi=vi, fused=fused)
-    return {name: _score_one(name, ir, vi, fused) for name in METRIC_NAMES}
+    check_convention(convention)
+    with torch.inference_mode():
+        images = grey_images("score", ir=ir, vi=vi, fused=fused)
+        # A CPU's cache holds the maps of one image; a GPU needs many to be busy.
+        size = 1 if images.is_cpu else images.shape[1]
+        groups = (images[:, k : k + size] for k in range(0, images.shape[1], size))
+        height, width = images.shape[-2:]
+        scored = [
+            values(image_sums(part, convention), height, width, convention) for part in groups
+        ]
+    return {name: torch.cat([scores[name] for scores in scored]) for name in scored[0]}
 
 
-def score(ir: npt.NDArray[Any], vi: npt.NDArray[Any], fused: npt.NDArray[Any]) -> dict[str, float]:
+def score(
+    ir: npt.NDArray[Any],
+    vi: npt.NDArray[Any],
+    fused: npt.NDArray[Any],
+    convention: Convention = "published",
+) -> dict[str, float]:
     """Score one fused image with all seven metrics.
 
     Args:
         ir: Infrared image, (H, W) or (H, W, 3), of a kind that ``to_grey255`` takes.
         vi: Visible image, likewise.
         fused: Fused image, likewise.
+        convention: Which definitions to use where the field is split.
 
     Returns:
         The value of each of ``METRIC_NAMES``, in that order; NaN where it isn't defined.
 
     Raises:
-        MetricError: If an array can't be turned into grey values, or the sizes differ.
+        MetricError: If an array can't be turned into grey values, the sizes differ, or there is
+            no such convention.
     """
-    images = [torch.from_numpy(to_grey255(image).astype(np.float64)) for image in (ir, vi, fused)]
-    scores = score_batch(*(image[None, None] for image in images))
-    return {name: float(value) for name, value in scores.items()}
+    a, b, f = (_grey_tensor(image) for image in (ir, vi, fused))
+    return {name: float(value) for name, value in score_batch(a, b, f, convention).items()}
 
 
-def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Turn an image of any depth into the 8-bit grey values on which the metrics are defined.
+class StreamedScores:
+    """Scores a fused image given tile by tile, in memory bounded by the tile.
 
-    Values are first scaled to 0..255: uint8 as it is, uint16 divided by 257, float (in 0..1) times
-    255. Red, green and blue then become ITU-R 601 luminance with the weights of MATLAB's
-    ``rgb2gray``. The result is rounded once, halves up. A uint16 copy of an 8-bit image (times
-    257) thus gives the same grey values.
+    The values are those of the whole image: every metric follows from sums over pixels or windows,
+    and a tile is read with a halo that completes the windows starting in it.
 
     Args:
-        array: Image (H, W) or (H, W, 3), uint8, uint16, or floating-point in 0..1.
+        height: Height of the image in pixels.
+        width: Its width.
+        convention: Which definitions to use where the field is split.
+        device: Where to compute.
 
-    Returns:
-        (H, W) uint8.
+    Example:
+        >>> stream = StreamedScores(height, width)
+        >>> for window in stream.windows():
+        ...     top, left, bottom, right = window.read
+        ...     stream.add(window, *(read(top, left, bottom, right) for read in readers))
+        >>> stream.scores()
 
     Raises:
-        MetricError: If the array has another shape or type, or a float isn't in 0..1.
+        MetricError: The image is empty, or there is no such convention.
     """
-    if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
-        raise MetricError(
-            f"metric input: an array has shape {array.shape}, expected (H, W) or (H, W, 3); pass "
-            "one grey or RGB image"
-        )
-    scaled = _scaled(array)
-    if scaled.ndim == 3:
-        # One term at a time: a matrix product may fuse or reorder them and move a rounding.
-        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_LUMA))
-        scaled = red + green + blue
-    grey: npt.NDArray[np.uint8] = np.floor(scaled + 0.5).astype(np.uint8)
-    return grey
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        convention: Convention = "published",
+        device: str = "cpu",
+    ):
+        check_convention(convention)
+        if min(height, width) < 1:
+            raise MetricError(
+                f"metric score: an image of {width}x{height} pixels is empty, expected at least "
+                "one pixel each way"
+            )
+        self.height, self.width = height, width
+        self.convention = convention
+        self.device = device
+        self._sums: Sums = {}
+        self._missing = {window.core for window in self.windows()}
+
+    def windows(self) -> Iterator[Window]:
+        """Yield the tiles to be added, in reading order; they may be added in any order."""
+        return windows(self.height, self.width)
+
+    def add(
+        self,
+        window: Window,
+        ir: npt.NDArray[Any],
+        vi: npt.NDArray[Any],
+        fused: npt.NDArray[Any],
+    ) -> None:
+        """Add one tile.
+
+        Args:
+            window: One of :meth:`windows`.
+            ir: Infrared pixels of ``window.read``, of a kind that ``to_grey255`` takes.
+            vi: Visible pixels, likewise.
+            fused: Fused pixels, likewise.
+
+        Raises:
+            MetricError: The tile was added before or is none of the image's, or an array hasn't
+                the window's shape or can't be turned into grey values.
+        """
+        if window.core not in self._missing:
+            raise MetricError(
+                f"metric score: the tile {window.core} was added before or is none of the image; "
+                "expected each of windows() once"
+            )
+        greys = {
+            name: _grey_tensor(array) for name, array in (("ir", ir), ("vi", vi), ("fused", fused))
+        }
+        for name, grey in greys.items():
+            if tuple(grey.shape[-2:]) != window.shape:
+                raise MetricError(
+                    f"metric score: {name} has shape {tuple(grey.shape[-2:])}, expected "
+                    f"{window.shape}, the tile's core and halo; read the rows and columns of "
+                    "window.read"
+                )
+        with torch.inference_mode():
+            images = grey_images("score", **greys).to(self.device)
+            tile = Tile.read(images, window, self.height, self.width)
+            sums = tile_sums(tile, self.convention)
+            self._sums = add_sums([self._sums, sums]) if self._sums else sums
+        self._missing.remove(window.core)
+
+    def scores(self) -> dict[str, float]:
+        """Return the value of each of ``METRIC_NAMES``, in that order; NaN where undefined.
+
+        Raises:
+            MetricError: Tiles are missing.
+        """
+        if self._missing:
+            raise MetricError(
+                f"metric score: {len(self._missing)} tiles were not added, such as "
+                f"{min(self._missing)}; expected all of windows()"
+            )
+        found = values(self._sums, self.height, self.width, self.convention)
+        return {name: float(value) for name, value in found.items()}
 
 
-def _score_one(name: str, ir: torch.Tensor, vi: torch.Tensor, fused: torch.Tensor) -> torch.Tensor:
-    """Return one metric (B,), NaN where the images are too small for it."""
-    try:
-        if name in _FROM_FUSED:
-            return _FROM_FUSED[name](fused)
-        return _FROM_SOURCES[name](ir, vi, fused)
-    except MetricError:
-        # The images have passed every other check, so they can only be too small.
-        return fused.new_full((fused.shape[0],), torch.nan)
-
-
-def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the values scaled to 0..255 in float64, not yet rounded."""
-    if array.dtype == np.uint8:
-        return array.astype(np.float64)
-    if array.dtype == np.uint16:
-        return array.astype(np.float64) / 257
-    if not np.issubdtype(array.dtype, np.floating):
-        raise MetricError(
-            f"metric input: an array holds {array.dtype}, expected uint8, uint16 or "
-            "floating-point; convert it first"
-        )
-    # Written so that NaN fails as well.
-    if not np.all((array >= 0) & (array <= 1)):
-        raise MetricError(
-            f"metric input: a {array.dtype} array holds values from {array.min()} to "
-            f"{array.max()}, expected 0..1; divide by the value that means white"
-        )
-    return array.astype(np.float64) * 255
+def _grey_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
+    """Return an image's grey values as (1, 1, H, W) uint8, copied: the array may be read-only."""
+    return torch.from_numpy(np.array(to_grey255(array)))[None, None]

@@ -1,54 +1,89 @@
 """SSIM: structural similarity."""
 
+from __future__ import annotations
+
 import torch
 
-from fusion_core.metrics.filters import moments
-from fusion_core.metrics.inputs import grey_images, require_side
+from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.filters import box_sums, gaussian_taps
+from fusion_core.metrics.moments import local_moments
+from fusion_core.metrics.tiles import Tile, blocks, sum_pixels
 
-WINDOW = 7
-"""Side of the uniform window in pixels."""
+WINDOW = {"published": 7, "textbook": 11}
+"""Side of the window in pixels."""
 
-DATA_RANGE = 2.0
-"""The range that the published values assume, although the grey values run from 0 to 255."""
+_RANGE = {"published": 2.0, "textbook": 255.0}
+_SIGMA = 1.5
 
 
-def structural_similarity(ir: torch.Tensor, vi: torch.Tensor, fused: torch.Tensor) -> torch.Tensor:
-    """Compare the fused image's local means, variances and structure with both sources', summed.
+def ssim_sums(tile: Tile, convention: Convention = "published") -> torch.Tensor:
+    """Add up the similarity over the windows of a tile, (2 sources, B) in fp64."""
+    size = WINDOW[convention]
+    images = tile.grey(after=size - 1)
+    sums = images.new_zeros(2, images.shape[1], dtype=torch.float64)
+    if min(images.shape[-2:]) < size:
+        return sums
+    height, width = (side - size + 1 for side in images.shape[-2:])
+    for block in blocks(height, width, images.shape[1], images.device):
+        part = block.cut(images, size - 1)
+        sums += _published(part) if convention == "published" else _textbook(part, tile.centre)
+    return sums
 
-    Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
-    structural similarity", IEEE TIP 13(4), 2004. Convention: scikit-image's default, that is a
-    7 x 7 uniform window, only windows inside the image, sample (n - 1) covariances, the mean over
-    windows, K1 = 0.01, K2 = 0.03; grey values 0..255 with a data range of 2, which older
-    scikit-image took for any float image and published fusion tables inherit. It is not the
-    textbook range of 255. The sum of the two sources' values.
 
-    Args:
-        ir: Infrared image (B, 1, H, W), integer grey values 0..255.
-        vi: Visible image, likewise.
-        fused: Fused image, likewise.
+def ssim_value(
+    sums: torch.Tensor, height: int, width: int, convention: Convention = "published"
+) -> torch.Tensor:
+    """Turn sums over the tiles of an image of ``height`` x ``width`` pixels into its value, (B,).
 
-    Returns:
-        (B,) float64, at most 2; 2 where all three images are equal, constant ones included.
-
-    Raises:
-        MetricError: If a side is below 7 px, or the images aren't grey images of one shape (see
-            ``grey_images``).
+    NaN where no window fits.
     """
-    ir, vi, fused = grey_images("ssim", ir=ir, vi=vi, fused=fused)
-    require_side("ssim", fused, WINDOW)
-    count = WINDOW**2
-    # Moments are kept as whole-number sums, which are exact: the constants are so small that
-    # rounding in the variances would show. Each factor below is scaled by n^2 or n (n - 1).
-    c1 = (0.01 * DATA_RANGE) ** 2 * count**2
-    c2 = (0.03 * DATA_RANGE) ** 2 * count * (count - 1)
-    m = moments(torch.stack([ir, vi]), fused[None], [1.0] * WINDOW)
-    source_mean_square = m.source.square()
-    fused_mean_square = m.fused.square()
-    mean_product = m.source * m.fused
-    source_variance = count * m.source_square - source_mean_square
-    fused_variance = count * m.fused_square - fused_mean_square
-    covariance = count * m.product - mean_product
-    similarity = (2 * mean_product + c1) * (2 * covariance + c2)
-    similarity /= source_mean_square + fused_mean_square + c1
-    similarity /= source_variance + fused_variance + c2
-    return similarity.mean(dim=(-3, -2, -1)).sum(dim=0)
+    size = WINDOW[convention]
+    count = max(height - size + 1, 0) * max(width - size + 1, 0)
+    means = sums / count if count else torch.full_like(sums, torch.nan)
+    return means.sum(dim=0) if convention == "published" else means.mean(dim=0)
+
+
+def _published(images: torch.Tensor) -> torch.Tensor:
+    """Add up the similarity in 7 x 7 uniform windows, (2, B).
+
+    Sums of whole numbers are exact, which the published range of 2 demands: its constants are so
+    small that rounding in the variances would show. Each factor is scaled by n^2 or n (n - 1) / 2.
+    """
+    count = WINDOW["published"] ** 2
+    c1 = (0.01 * _RANGE["published"]) ** 2 * count**2 / 2
+    c2 = (0.03 * _RANGE["published"]) ** 2 * count * (count - 1) / 2
+    sums = box_sums(images.to(torch.int16)).to(torch.int32)
+    grey = images.to(torch.int32)
+    fused, fused_sum = grey[2], sums[2]
+    fused_square, fused_sum_square = fused * fused, fused_sum * fused_sum
+    totals = []
+    for source, source_sum in zip(grey[:2], sums[:2], strict=True):
+        mean_product = source_sum * fused_sum
+        covariance = box_sums(source * fused).mul_(count).sub_(mean_product)
+        mean_squares = source_sum.mul_(source_sum).add_(fused_sum_square)
+        squares = source.mul_(source).add_(fused_square)
+        variances = box_sums(squares).mul_(count).sub_(mean_squares)
+        # Converted first: PyTorch adds integers to reals several times as slowly.
+        similarity = mean_product.to(torch.float32).add_(c1)
+        similarity *= covariance.to(torch.float32).add_(c2)
+        similarity /= mean_squares.to(torch.float32).add_(2 * c1)
+        similarity /= variances.to(torch.float32).add_(2 * c2)
+        totals.append(4 * sum_pixels(similarity))
+    return torch.stack(totals)
+
+
+def _textbook(images: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    """Add up the similarity in 11 x 11 Gaussian windows, (2, B)."""
+    c1, c2 = (0.01 * _RANGE["textbook"]) ** 2, (0.03 * _RANGE["textbook"]) ** 2
+    taps = gaussian_taps(WINDOW["textbook"], _SIGMA)
+    moments = local_moments(images.to(torch.float32) - centre, taps)
+    means = moments.means + centre
+    fused, fused_variance = means[2], moments.variances[2]
+    totals = []
+    for source in (0, 1):
+        similarity = 2 * means[source] * fused + c1
+        similarity *= 2 * moments.covariances[source] + c2
+        similarity /= means[source] ** 2 + fused**2 + c1
+        similarity /= moments.variances[source] + fused_variance + c2
+        totals.append(sum_pixels(similarity))
+    return torch.stack(totals)

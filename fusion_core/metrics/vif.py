@@ -1,9 +1,13 @@
 """VIF: visual information fidelity."""
 
+from __future__ import annotations
+
 import torch
 
-from fusion_core.metrics.filters import gaussian_taps, moments, smooth
-from fusion_core.metrics.inputs import grey_images
+from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
+from fusion_core.metrics.moments import LocalMoments, local_moments
+from fusion_core.metrics.tiles import Tile, blocks, sum_pixels
 
 WINDOWS = (17, 9, 5, 3)
 """Side of the Gaussian window at each scale, finest first, in pixels."""
@@ -11,67 +15,49 @@ WINDOWS = (17, 9, 5, 3)
 NOISE_VARIANCE = 2.0
 """Variance of the visual noise, in squared grey values."""
 
-TINY = 1e-10
-"""A variance below this counts as none."""
+_TINY = 1e-10
 
 
-def visual_information_fidelity(
-    ir: torch.Tensor, vi: torch.Tensor, fused: torch.Tensor
-) -> torch.Tensor:
-    """Measure how much of the sources' information the fused image keeps, summed over sources.
-
-    Source: Sheikh and Bovik, "Image information and visual quality", IEEE TIP 15(2), 2006, in the
-    pixel-domain multi-scale form of the authors' ``vifp_mscale``. Convention: grey values 0..255,
-    noise variance 2, four scales with N x N Gaussian windows of N = 17, 9, 5, 3 and sigma = N / 5,
-    no padding; before each scale but the first, filtering with that scale's window and keeping
-    every second row and column, the first included. Per source the ratio of the sums over all
-    scales; then the sum of the two ratios.
-
-    Args:
-        ir: Infrared image (B, 1, H, W), integer grey values 0..255.
-        vi: Visible image, likewise.
-        fused: Fused image, likewise.
-
-    Returns:
-        (B,) float64: 2 where all three images are equal, 0 where the fused image is constant; NaN
-        where a source is constant or a side is below 17 px. A side below 41 px leaves out the
-        coarser scales that don't fit.
-
-    Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
-    """
-    images = torch.stack(grey_images("vif", ir=ir, vi=vi, fused=fused))
-    # Only variances enter, and around the mean their rounding noise stays well below TINY.
-    images = images - images.mean(dim=(-2, -1), keepdim=True)
-    kept = images.new_zeros(2, images.shape[1])
-    available = torch.zeros_like(kept)
+def vif_sums(tile: Tile) -> torch.Tensor:
+    """Add up the information of a tile's windows, (2 sources, B, kept and available) in nats."""
+    images = tile.centred(max(tile.width, padded_width(tile.width, WINDOWS[1], 2)))
+    (rows, columns), columns_read = tile.size, tile.width
+    sums = images.new_zeros(2, images.shape[1], 2, dtype=torch.float64)
     for scale, size in enumerate(WINDOWS):
         taps = gaussian_taps(size, size / 5)
-        if scale > 0 and min(images.shape[-2:]) >= size:
-            images = smooth(images, taps, step=2)
-        if min(images.shape[-2:]) < size:
+        if scale > 0:
+            if min(images.shape[-2], columns_read) < size:
+                break
+            images = smooth(images, taps, 2, columns_read)
+            columns_read = images.shape[-1]
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        if min(images.shape[-2], columns_read) < size:
             break
-        kept_here, available_here = _information(images[:2], images[2:], taps)
-        kept += kept_here
-        available += available_here
-    return (kept / available).sum(dim=0)
+        # Windows that start beyond the core belong to the next tile.
+        height = min(rows, images.shape[-2] - size + 1)
+        width = min(columns, columns_read - size + 1)
+        for block in blocks(height, width, images.shape[1], images.device):
+            sums += _information(local_moments(block.cut(images, size - 1), taps))
+    return sums
 
 
-def _information(
-    sources: torch.Tensor, fused: torch.Tensor, taps: list[float]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the information kept and available at one scale, both (2, B), in nats."""
-    m = moments(sources, fused, taps)
-    source_variance = m.source_square - m.source.square()
-    source_variance.masked_fill_(source_variance < TINY, 0)
-    fused_variance = m.fused_square - m.fused.square()
+def vif_value(sums: torch.Tensor, convention: Convention = "published") -> torch.Tensor:
+    """Turn sums over an image's tiles into its value, (B,)."""
+    ratios = sums[..., 0] / sums[..., 1]
+    return ratios.sum(dim=0) if convention == "published" else ratios.mean(dim=0)
+
+
+def _information(moments: LocalMoments) -> torch.Tensor:
+    """Return the information kept and available at one scale, (2, B, 2), in nats."""
+    variances = torch.threshold_(moments.variances, _TINY, 0.0)
     # A negative gain counts as none: all that the fused image holds is then noise.
-    covariance = (m.product - m.source * m.fused).clamp_(min=0)
-    covariance.masked_fill_(fused_variance < TINY, 0)
-    gain = covariance / (source_variance + TINY)
-    noise = (fused_variance - gain * covariance).clamp_(min=TINY)
-    signal = gain.square_().mul_(source_variance)
-    # The logarithm's base cancels in the ratio.
-    kept = torch.log1p(signal / (noise + NOISE_VARIANCE))
-    available = torch.log1p(source_variance / NOISE_VARIANCE)
-    return kept.sum(dim=(-3, -2, -1)), available.sum(dim=(-3, -2, -1))
+    covariances = moments.covariances.clamp_(min=0)
+    sources, fused = variances[:2], variances[2]
+    # The part of the fused image's variance that the source explains. By Cauchy and Schwarz the
+    # minimum changes nothing but what rounding has made.
+    explained = torch.minimum(covariances.square_(), sources * fused)
+    explained /= sources + _TINY
+    noise = (fused - explained).add_(NOISE_VARIANCE)
+    kept = sum_pixels(explained.div_(noise).log1p_())
+    available = sum_pixels(sources.div_(NOISE_VARIANCE).log1p_())
+    return torch.stack([kept, available], dim=-1)

@@ -10,6 +10,9 @@ from reference import reference_scores
 from fusion_core.metrics import METRIC_NAMES, score, to_grey255
 
 KINDS = ("noise", "smooth", "two levels", "one pixel", "constant", "16 bits")
+# By metric, relative and absolute. VIF: fp32 leaves a variance of 1e-3 beside a bright pixel three
+# digits; SSIM: a sum of fp32 ratios of both signs.
+TOLERANCES = {"vif": (3e-4, 1e-5), "ssim": (1e-6, 1e-6), "qabf": (1e-6, 1e-7)}
 shapes = st.tuples(st.integers(1, 52), st.integers(1, 52))
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 2**32 - 1)
@@ -35,7 +38,8 @@ def assert_same(ir: np.ndarray, vi: np.ndarray, fused: np.ndarray) -> None:
     expected = reference_scores(ir, vi, fused)
     assert tuple(found) == METRIC_NAMES
     for name in METRIC_NAMES:
-        approximately = pytest.approx(expected[name], rel=1e-7, abs=1e-9, nan_ok=True)
+        rel, abs_ = TOLERANCES.get(name, (1e-6, 1e-9))
+        approximately = pytest.approx(expected[name], rel=rel, abs=abs_, nan_ok=True)
         assert found[name] == approximately, (name, ir.shape)
 
 

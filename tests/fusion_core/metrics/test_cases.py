@@ -42,7 +42,7 @@ A, B, F = noise(1), noise(2), noise(3)
 def test_vif_of_a_shifted_and_a_reversed_source_is_one_and_none():
     ir = noise(1, high=200)
     vif = visual_information_fidelity(ir, 255 - ir, ir + 50)
-    assert vif.item() == pytest.approx(1, abs=1e-8)
+    assert vif.item() == pytest.approx(1, abs=1e-6)
 
 
 def test_vif_of_one_window_and_half_the_contrast():
@@ -53,7 +53,7 @@ def test_vif_of_one_window_and_half_the_contrast():
     variance = 200**2 * centre * (1 - centre)
     expected = 2 * math.log10(1 + variance / 4 / 2) / math.log10(1 + variance / 2)
     vif = visual_information_fidelity(ir, ir, ir / 2)
-    assert vif.item() == pytest.approx(expected, rel=1e-7)
+    assert vif.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_vif_pools_information_over_scales_before_the_ratio():
@@ -69,7 +69,7 @@ def test_vif_pools_information_over_scales_before_the_ratio():
 
 
 def test_vif_of_equal_images_is_two():
-    assert visual_information_fidelity(A, A, A).item() == pytest.approx(2, abs=1e-8)
+    assert visual_information_fidelity(A, A, A).item() == pytest.approx(2, abs=1e-6)
 
 
 def test_vif_of_a_constant_fused_image_is_zero():
@@ -82,9 +82,11 @@ def test_vif_of_a_constant_source_is_undefined(value):
     assert visual_information_fidelity(A, flat(value), F).isnan().all()
 
 
-def test_vif_needs_17_pixels():
-    assert visual_information_fidelity(*(x[..., :16, :] for x in (A, B, F))).isnan().all()
-    assert visual_information_fidelity(*(x[..., :16] for x in (A, B, F))).isnan().all()
+@pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16)])
+def test_vif_refuses_sides_below_its_window(height, width):
+    small = [x[..., :height, :width] for x in (A, B, F)]
+    with pytest.raises(MetricError, match=rf"metric vif: .*{height} px high.* at least 17 px"):
+        visual_information_fidelity(*small)
     assert visual_information_fidelity(*(x[..., :17, :17] for x in (A, B, F))).isfinite().all()
 
 
@@ -195,7 +197,7 @@ def test_qabf_of_four_pixels_hangs_on_the_relative_sign_of_the_two_gradients():
             total += strength * kept(strength, angle, math.hypot(fx, fy), angle_fused)
             weight += strength
     found = edge_preservation(ir, vi, fused).item()
-    assert found == pytest.approx(total / weight, rel=1e-12)
+    assert found == pytest.approx(total / weight, rel=1e-7)
     # Upside down, every gy changes sign but +pi/2 doesn't.
     upside_down = [x.flip(-2) for x in (ir, vi, fused)]
     assert abs(edge_preservation(*upside_down).item() - found) > 0.01
@@ -204,7 +206,7 @@ def test_qabf_of_four_pixels_hangs_on_the_relative_sign_of_the_two_gradients():
 def test_qabf_keeps_the_strength_as_the_ratio_where_strengths_are_equal():
     ones = image([[1, 0]])
     # One pixel has no edge, the other gx = 2 in all three images, hence ratio 2 there.
-    assert edge_preservation(ones, ones, ones).item() == pytest.approx(kept(2, 0, 2, 0), rel=1e-12)
+    assert edge_preservation(ones, ones, ones).item() == pytest.approx(kept(2, 0, 2, 0), rel=1e-7)
     assert kept(2, 0, 2, 0) > kept(2, 0, 2 + 1e-12, 0) + 1e-4
 
 
@@ -224,7 +226,7 @@ def test_qabf_of_a_black_fused_image_counts_its_edges_as_upright():
     source = image([[9, 0]])
     expected = kept(18, 0, 0, math.pi / 2)
     assert edge_preservation(source, source, flat(0, 2)[..., :1, :]).item() == pytest.approx(
-        expected, rel=1e-9
+        expected, rel=1e-7
     )
 
 
@@ -258,18 +260,18 @@ def test_ssim_of_one_window_and_twice_the_contrast():
     # The other source is its mirror image: mean 1, variance 49, covariance -2 * 49 / 48.
     other = (2 * 2 + c1) * (-4 * 49 / 48 + c2) / ((1 + 4 + c1) * (49 + 196 + c2))
     found = structural_similarity(ir, ir.flip(-1), 2 * ir)
-    assert found.item() == pytest.approx(one + other, rel=1e-12)
+    assert found.item() == pytest.approx(one + other, rel=1e-6)
 
 
 def test_ssim_of_constant_images_is_that_of_their_means():
     expected = 2 * (2 * 100 * 75 + 4e-4) / (100**2 + 75**2 + 4e-4)
     found = structural_similarity(flat(100), flat(100), flat(75))
-    assert found.item() == pytest.approx(expected, rel=1e-13)
+    assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("same", [A, flat(0), flat(255)], ids=["noise", "black", "white"])
 def test_ssim_of_equal_images_is_two(same):
-    assert structural_similarity(same, same, same).item() == pytest.approx(2, rel=1e-14)
+    assert structural_similarity(same, same, same).item() == pytest.approx(2, rel=1e-6)
 
 
 @pytest.mark.parametrize(("height", "width"), [(6, 20), (20, 6)])
@@ -286,12 +288,12 @@ def test_ssim_refuses_sides_below_its_window(height, width):
 def test_swapping_the_sources_changes_nothing():
     found, swapped = score_batch(A, B, F), score_batch(B, A, F)
     for name in METRIC_NAMES:
-        assert swapped[name].item() == pytest.approx(found[name].item(), rel=1e-13), name
+        assert swapped[name].item() == pytest.approx(found[name].item(), rel=1e-6), name
 
 
 def test_transposing_the_images_changes_qabf_alone():
     found = score_batch(*(x[..., :40] for x in (A, B, F)))
     transposed = score_batch(*(x[..., :40].mT for x in (A, B, F)))
     for name in METRIC_NAMES:
-        same = transposed[name].item() == pytest.approx(found[name].item(), rel=1e-10)
+        same = transposed[name].item() == pytest.approx(found[name].item(), rel=1e-6, abs=1e-6)
         assert same == (name != "qabf"), name

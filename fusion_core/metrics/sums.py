@@ -1,0 +1,55 @@
+"""The sums of an image's tiles, from which all seven metrics follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from fusion_core.metrics.conventions import METRIC_NAMES, Convention
+from fusion_core.metrics.edges import edge_sums, edge_value
+from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
+from fusion_core.metrics.pixels import correlation_value, entropy_value, pixel_sums
+from fusion_core.metrics.ssim import ssim_sums, ssim_value
+from fusion_core.metrics.tiles import Tile, windows
+from fusion_core.metrics.vif import vif_sums, vif_value
+
+Sums = dict[str, torch.Tensor]
+"""By name, what the modules of the metrics add up over a tile."""
+
+
+def tile_sums(tile: Tile, convention: Convention) -> Sums:
+    """Add up one tile for all seven metrics."""
+    return {
+        "vif": vif_sums(tile),
+        "ssim": ssim_sums(tile, convention),
+        **edge_sums(tile, convention),
+        **difference_sums(tile, convention),
+        **pixel_sums(tile),
+    }
+
+
+def add_sums(parts: Iterable[Sums]) -> Sums:
+    """Add up the sums of tiles; there must be one at least."""
+    first, *rest = parts
+    return {name: sum((part[name] for part in rest), first[name]) for name in first}
+
+
+def image_sums(images: torch.Tensor, convention: Convention) -> Sums:
+    """Add up whole images (3, B, H, W) uint8."""
+    cut = windows(*images.shape[-2:])
+    return add_sums(tile_sums(Tile.cut(images, window), convention) for window in cut)
+
+
+def values(sums: Sums, height: int, width: int, convention: Convention) -> dict[str, torch.Tensor]:
+    """Turn the sums of images of ``height`` x ``width`` pixels into their scores, each (B,)."""
+    scores = {
+        "vif": vif_value(sums["vif"], convention),
+        "ag": gradient_value(sums["gradients"], height, width),
+        "scd": correlation_value(sums["sums"], sums["products"], height * width),
+        "qabf": edge_value(sums["edges"]),
+        "sf": frequency_value(sums["differences"], height, width, convention),
+        "en": entropy_value(sums["histogram"]),
+        "ssim": ssim_value(sums["ssim"], height, width, convention),
+    }
+    return {name: scores[name] for name in METRIC_NAMES}
