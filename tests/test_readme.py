@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from s3_servers import S3Server
-from tiny import write_pairs
+from tiny import write_fused, write_pairs
 
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.synthetic import write_archive
 
@@ -33,28 +34,36 @@ def test_the_examples_run_as_written(
     for bucket in ("archive", "archive-fused"):
         s3.make_bucket(bucket)
     write_pairs("s3://archive", ["a", "b", "c"], size=(64, 64))
+    write_fused("s3://archive", "densefuse", ["a", "b", "c"], size=(64, 64))
     write_archive(str(tmp_path / "demo-archive/source"), pairs=2, height=96, width=128)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     scripts = str(Path(sys.executable).parent)
+    told = []
     for command in blocks("sh"):
         done = subprocess.run(
             f'PATH="{scripts}:$PATH"; {command}', shell=True, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-    assert "0 would be fused" in done.stdout  # the dry run comes after the run
+        told.append(done.stdout)
+    assert "0 would be fused" in told[1]  # the dry run comes after the run
+    assert "Means over the 3 pairs" in told[2]
+    assert "| refinefuse | " in told[2]
     names: dict[str, object] = {}
     for example in blocks("python"):
         exec(compile(example, "README.md", "exec"), names)
     assert len(names["rows"]) == 3  # type: ignore[arg-type]
     assert len(names["failed"]) == 0  # type: ignore[arg-type]
+    assert len(names["scores"]) == 6  # type: ignore[arg-type]
+    assert {*names["by_method"].index} == {"refinefuse", "densefuse"}  # type: ignore[attr-defined]
     assert "'qabf': " in capsys.readouterr().out
     assert (tmp_path / "fused.png").is_file()
 
 
 def test_every_option_that_is_named_exists() -> None:
-    options = {f"--{name.replace('_', '-')}" for name in FuseArchiveSettings.model_fields}
+    fields = FuseArchiveSettings.model_fields | ScoreArchiveSettings.model_fields
+    options = {f"--{name.replace('_', '-')}" for name in fields}
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
     others = {"--silent", "--fail"}
     pips = {"--constraint", "--index-url", "--help"}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,6 +16,8 @@ from tiny import settings_for, tiny_weights, write_pairs
 from flows.cli import main
 from flows.fuse_archive import fuse_archive as flow
 from flows.run_summary import RunSummary
+from fusion_core.run_settings import RunSettings
+from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 
 
@@ -45,14 +48,20 @@ def rows(output: Path) -> pd.DataFrame:
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "settings"), [("run", FuseArchiveSettings), ("score", ScoreArchiveSettings)]
+)
 def test_every_setting_is_an_option_with_its_description(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    settings: type[RunSettings],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit, match="0"):
-        main(["run", "--help"])
+        main([command, "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for name, field in FuseArchiveSettings.model_fields.items():
+    for name, field in settings.model_fields.items():
         assert f"--{name.replace('_', '-')} " in text or f"--{name.replace('_', '-')}," in text
         assert field.description is not None
         assert " ".join(field.description.split()[:4]) in text
@@ -72,6 +81,63 @@ def test_a_wrong_value_is_named_with_its_option(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["run", "--source", "a", "--output", "b", *arguments])
+    told = capsys.readouterr().err
+    assert message in told
+    assert "secret" not in told
+
+
+def scored_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, str]:
+    """Return the methods that the flow is given for these arguments."""
+    given = []
+
+    def flow_that_notes(settings: ScoreArchiveSettings) -> SimpleNamespace:
+        given.append(settings)
+        return SimpleNamespace(markdown=lambda: "the table")
+
+    monkeypatch.setattr("flows.score_archive.score_archive", flow_that_notes)
+    main(["score", "--source", "a", "--output", "b", *arguments])
+    assert isinstance(given[0], ScoreArchiveSettings)
+    return given[0].fused
+
+
+def test_methods_come_through_the_command_line_as_they_are_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = {
+        "densefuse": "fused_densefuse/{pair}.png",
+        "with-equals": "f=1/{pair:path},v=2/*.png",
+        "other bucket": "s3://b/{settings}/{pair}.{digest}.png",
+        'a "b"': 'x "y" \\z/{pair}.png',
+        "{braces}": "{pair}",
+        "[1,2]": "[a]/{pair}.png",
+        "true": "null/{pair}.png",
+    }
+    options = [f"{name}={text}" for name, text in methods.items()]
+    joined = [f"--fused={option}" for option in options]
+    apart = [word for option in options for word in ("--fused", option)]
+    for arguments in (joined, apart, [*apart[:4], "--limit", "3", *joined[2:]]):
+        assert scored_with(monkeypatch, *arguments) == methods
+    assert capsys.readouterr().out == "the table\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--fused: Field required"),
+        (["--fused", "densefuse"], "--fused: found 'densefuse'; expected NAME=TEMPLATE"),
+        (["--fused"], "--fused: found ''; expected NAME=TEMPLATE"),
+        (["--fused", "=f/{pair}"], "--fused: Value error, found the method name ''"),
+        (["--fused", "a/b=f/{pair}"], "found the method name 'a/b'"),
+        (["--fused", "a=x/{pair}", "--fused", "a=y/{pair}"], "found the method 'a' twice"),
+        (["--fused", "a=x/{name}.png"], "lacks ['pair']; expected all that make up the pair id"),
+        (["--fused", "a=s3://key:secret@b/{pair}"], "holds a user name and password"),
+    ],
+)
+def test_methods_that_cannot_be_scored_are_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["score", "--source", "a", "--output", "b", *arguments])
     told = capsys.readouterr().err
     assert message in told
     assert "secret" not in told
