@@ -16,7 +16,8 @@ from fusion_core.metrics.functions import (
     visual_information_fidelity,
 )
 from fusion_core.metrics.inputs import to_grey255
-from fusion_core.metrics.scores import StreamedScores, score, score_batch
+from fusion_core.metrics.scores import score, score_batch
+from fusion_core.metrics.streaming import StreamedScores
 
 __all__ = [
     "METRIC_NAMES",

@@ -51,7 +51,7 @@ def _edges_kept(
     # Sobel filters; whole numbers, so that gx = 0 and equal strengths are exact.
     gx = torch.add(across[..., :-2, :], across[..., 1:-1, :], alpha=2).add_(across[..., 2:, :])
     gy = torch.add(down[..., :-2], down[..., 1:-1], alpha=2).add_(down[..., 2:])
-    squares = torch.addcmul(gx * gx, gy, gy)
+    squares = (gx * gx).addcmul_(gy, gy)
     strength = squares.sqrt()
     alignment = _angles_kept(gx, gy, squares)
     kept = _strengths_kept(squares, strength, convention).mul_(alignment).mul_(strength[:2])
@@ -76,7 +76,7 @@ def _strengths_kept(
     else:
         weaker += 1 - differ
         divisor = stronger.add_(1).sub_(differ)
-    return (weaker / divisor).sub_(_STRENGTH_CENTRE).mul_(_STRENGTH_SLOPE).sigmoid_()
+    return weaker.div_(divisor).sub_(_STRENGTH_CENTRE).mul_(_STRENGTH_SLOPE).sigmoid_()
 
 
 def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
@@ -90,11 +90,10 @@ def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> t
     flat = 1 - squares[2].clamp(max=1)
     gy[2] += flat
     half[2] += flat
-    dot = torch.addcmul(gx[:2] * gx[2], gy[:2], gy[2]).mul_(half[:2]).mul_(half[2])
-    cross = torch.addcmul(gy[:2] * gx[2], gx[:2], gy[2], value=-1).abs_()
-    difference = torch.atan2(cross, dot)
+    dot = (gx[:2] * gx[2]).addcmul_(gy[:2], gy[2]).mul_(half[:2]).mul_(half[2])
+    cross = (gy[:2] * gx[2]).addcmul_(gx[:2], gy[2], value=-1).abs_()
     slope = -_ANGLE_SLOPE / (math.pi / 2)
-    return difference.mul_(slope).add_(_ANGLE_SLOPE * (1 - _ANGLE_CENTRE)).sigmoid_()
+    return cross.atan2_(dot).mul_(slope).add_(_ANGLE_SLOPE * (1 - _ANGLE_CENTRE)).sigmoid_()
 
 
 def _inside(maps: torch.Tensor, tile: Tile, block: Block) -> torch.Tensor:

@@ -19,10 +19,10 @@ def central_gradient_sum(
         tile: The tile.
         block: The block in the tile's core.
         part: The block of the fused image with a border of one pixel, (B, h + 2, w + 2).
-        across: Its horizontal central differences, doubled, (B, h + 2, w).
-        down: Its vertical central differences, doubled, (B, h, w + 2).
+        across: Its horizontal central differences, doubled, (B, h + 2, w); overwritten.
+        down: Its vertical central differences, doubled, (B, h, w + 2); overwritten.
     """
-    across, down = across[..., 1:-1, :].clone(), down[..., 1:-1].clone()
+    across, down = across[..., 1:-1, :], down[..., 1:-1]
     inner = part[..., 1:-1]
     if tile.window.core[0] == 0 and block.rows.start == 0:
         down[..., 0, :] = 2 * (inner[..., 2, :] - inner[..., 1, :])

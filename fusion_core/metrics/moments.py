@@ -35,7 +35,7 @@ def local_moments(images: torch.Tensor, taps: tuple[float, ...]) -> LocalMoments
     stack = images.new_empty(8, *leading, height, padded_width(width, len(taps)))
     stack[..., width:] = 0
     stack[:3, ..., :width] = images
-    torch.square(images, out=stack[3:6, ..., :width])
+    torch.mul(images, images, out=stack[3:6, ..., :width])
     torch.mul(images[:2], images[2], out=stack[6:, ..., :width])
     sums = smooth(stack, taps, width=width)
     means = sums[:3]

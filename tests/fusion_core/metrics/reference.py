@@ -29,6 +29,20 @@ def reference_scores(ir: Image, vi: Image, fused: Image) -> dict[str, float]:
     }
 
 
+def textbook_scores(ir: Image, vi: Image, fused: Image) -> dict[str, float]:
+    """As :func:`reference_scores`, by the definitions of the papers that introduced the metrics."""
+    a, b, f = (np.asarray(image, dtype=np.float64) for image in (ir, vi, fused))
+    return {
+        "vif": (vifp(a, f) + vifp(b, f)) / 2,
+        "ag": textbook_ag(f),
+        "scd": pearson(f - b, a) + pearson(f - a, b),
+        "qabf": textbook_qabf(a, b, f),
+        "sf": textbook_sf(f),
+        "en": en(f),
+        "ssim": (textbook_ssim(a, f) + textbook_ssim(b, f)) / 2,
+    }
+
+
 def vifp(ref: Array, dist: Array) -> float:
     num = den = 0.0
     for scale, n in enumerate((17, 9, 5, 3)):
@@ -114,8 +128,10 @@ def sobel(image: Array) -> tuple[Array, Array]:
     return np.sqrt(gx**2 + gy**2), angle
 
 
-def edge_quality(gs: Array, ts: Array, gf: Array, tf: Array) -> Array:
-    ratio = gf.copy()
+def edge_quality(
+    gs: Array, ts: Array, gf: Array, tf: Array, at_equality: float | None = None
+) -> Array:
+    ratio = gf.copy() if at_equality is None else np.full(gf.shape, at_equality)
     weaker = gs > gf
     ratio[weaker] = gf[weaker] / gs[weaker]
     stronger = gs < gf
@@ -152,5 +168,51 @@ def ssim(x: Array, y: Array) -> float:
     vx = window_covariance(x, x, w) * 49 / 48
     vy = window_covariance(y, y, w) * 49 / 48
     vxy = window_covariance(x, y, w) * 49 / 48
+    top = (2 * mx * my + c1) * (2 * vxy + c2)
+    return float((top / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+
+
+def textbook_ag(f: Array) -> float:
+    if min(f.shape) < 2:
+        return NAN
+    strength = [
+        np.sqrt(((f[i + 1, j] - f[i, j]) ** 2 + (f[i, j + 1] - f[i, j]) ** 2) / 2)
+        for i in range(f.shape[0] - 1)
+        for j in range(f.shape[1] - 1)
+    ]
+    return float(np.mean(strength))
+
+
+def textbook_sf(f: Array) -> float:
+    if min(f.shape) < 2:
+        return NAN
+    rows = sum(((f[:, j + 1] - f[:, j]) ** 2).sum() for j in range(f.shape[1] - 1))
+    columns = sum(((f[i + 1] - f[i]) ** 2).sum() for i in range(f.shape[0] - 1))
+    return float(np.sqrt((rows + columns) / f.size))
+
+
+def textbook_qabf(a: Array, b: Array, f: Array) -> float:
+    if min(f.shape) < 3:
+        return NAN
+    (ga, ta), (gb, tb), (gf, tf) = (tuple(part[1:-1, 1:-1] for part in sobel(x)) for x in (a, b, f))
+    total = (ga + gb).sum()
+    kept = 0.0
+    for gs, ts in ((ga, ta), (gb, tb)):
+        equal = gs == gf
+        quality = edge_quality(gs, ts, gf, tf)
+        quality[equal] = edge_quality(gs, ts, gf, tf, at_equality=1.0)[equal]
+        kept += (quality * gs).sum()
+    return kept / total if total else NAN
+
+
+def textbook_ssim(x: Array, y: Array) -> float:
+    if min(x.shape) < 11:
+        return NAN
+    offsets = np.arange(11) - 5
+    w = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+    w = w / w.sum()
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mx, my = (np.einsum("ijkl,kl->ij", windows(z, 11), w) for z in (x, y))
+    vx, vy, vxy = (window_covariance(*pair, w) for pair in ((x, x), (y, y), (x, y)))
     top = (2 * mx * my + c1) * (2 * vxy + c2)
     return float((top / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())

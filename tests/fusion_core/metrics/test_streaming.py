@@ -1,0 +1,85 @@
+"""A scene given tile by tile scores as the whole image."""
+
+import numpy as np
+import pytest
+
+from fusion_core.errors import MetricError
+from fusion_core.metrics import StreamedScores, score, tiles
+
+
+def scene(height: int, width: int, seed: int = 0) -> list[np.ndarray]:
+    """Two sources with large and small structures, and their mean."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices((height, width))
+    sources = []
+    for scale in (37, 11):
+        waves = np.sin(rows / scale) * np.cos(columns / (2 * scale)) + np.sin(columns / 3) / 4
+        noisy = waves + rng.normal(0, 0.2, waves.shape)
+        sources.append(np.clip(128 + 80 * noisy, 0, 255).astype(np.uint8))
+    fused = sources[0] // 2 + sources[1] // 2
+    return [*sources, fused]
+
+
+def streamed(images: list[np.ndarray], convention: str = "published") -> dict[str, float]:
+    stream = StreamedScores(*images[0].shape, convention)
+    for window in reversed(list(stream.windows())):
+        top, left, bottom, right = window.read
+        stream.add(window, *(image[top:bottom, left:right] for image in images))
+    return stream.scores()
+
+
+@pytest.mark.parametrize("convention", ["published", "textbook"])
+def test_a_scene_of_six_tiles_scores_as_in_one_piece(monkeypatch, convention):
+    images = scene(2000, 3000)
+    found = streamed(images, convention)
+    assert len(list(tiles.windows(2000, 3000))) == 6
+    monkeypatch.setattr(tiles, "TILE", 4096)
+    whole = score(*images, convention)
+    for name, value in whole.items():
+        assert found[name] == pytest.approx(value, rel=1e-6, abs=0), name
+
+
+@pytest.mark.parametrize("convention", ["published", "textbook"])
+@pytest.mark.parametrize("size", [(64, 64), (65, 129), (70, 200), (128, 105), (191, 103), (1, 200)])
+def test_sides_at_which_windows_cross_or_leave_tiles(monkeypatch, size, convention):
+    images = scene(*size, seed=1)
+    whole = score(*images, convention)
+    monkeypatch.setattr(tiles, "TILE", 64)
+    found = streamed(images, convention)
+    for name, value in whole.items():
+        assert found[name] == pytest.approx(value, rel=1e-6, nan_ok=True), name
+
+
+def test_a_constant_source_is_undefined_also_over_tiles(monkeypatch):
+    ir, vi, fused = scene(100, 150)
+    monkeypatch.setattr(tiles, "TILE", 64)
+    found = streamed([np.full_like(ir, 77), vi, fused])
+    assert {name for name, value in found.items() if np.isnan(value)} == {"vif", "scd"}
+
+
+def test_tiles_may_have_any_depth():
+    images = scene(90, 120)
+    deep = [image.astype(np.uint16) * 257 for image in images]
+    assert streamed(deep) == streamed(images)
+
+
+def test_a_tile_added_twice_of_another_image_or_of_another_shape_is_refused():
+    images = scene(90, 120)
+    stream = StreamedScores(90, 120)
+    (window,) = stream.windows()
+    with pytest.raises(MetricError, match=r"vi has shape \(90, 119\), expected \(90, 120\)"):
+        stream.add(window, images[0], images[1][:, 1:], images[2])
+    stream.add(window, *images)
+    with pytest.raises(MetricError, match="was added before or is none of the image"):
+        stream.add(window, *images)
+    with pytest.raises(MetricError, match="was added before or is none of the image"):
+        stream.add(next(tiles.windows(91, 120)), *images)
+
+
+def test_missing_tiles_and_empty_images_are_refused():
+    with pytest.raises(MetricError, match=r"2 tiles were not added, such as \(0, 0, 90, 1024\)"):
+        StreamedScores(90, 1100).scores()
+    with pytest.raises(MetricError, match="0x90 pixels is empty"):
+        StreamedScores(90, 0)
+    with pytest.raises(MetricError, match="found the convention 'nonsense'; expected one of"):
+        StreamedScores(90, 90, "nonsense")
