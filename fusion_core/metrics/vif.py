@@ -55,9 +55,10 @@ def _information(moments: LocalMoments) -> torch.Tensor:
     sources, fused = variances[:2], variances[2]
     # The part of the fused image's variance that the source explains. By Cauchy and Schwarz the
     # minimum changes nothing but what rounding has made.
-    explained = torch.minimum(covariances.square_(), sources * fused)
-    explained /= sources + _TINY
+    inverse = (sources + _TINY).reciprocal_()
+    explained = torch.minimum(covariances.square_(), sources * fused).mul_(inverse)
     noise = (fused - explained).add_(NOISE_VARIANCE)
-    kept = sum_pixels(explained.div_(noise).log1p_())
+    signal = explained.mul_(inverse).mul_(sources)
+    kept = sum_pixels(signal.div_(noise).log1p_())
     available = sum_pixels(sources.div_(NOISE_VARIANCE).log1p_())
     return torch.stack([kept, available], dim=-1)
