@@ -139,8 +139,8 @@ def methods_as_json(arguments: list[str]) -> list[str]:
         if name in methods:
             raise CliError(f"--fused: found the method {name!r} twice; expected each name once")
         methods[name] = template
-    # JSON may write any character by its code, so that none is left that the parser would take.
-    body = json.dumps(methods).replace("\\\\", "\\u005c").replace('\\"', "\\u0022")
+    # The parser would take the quote after a backslash for one inside the text.
+    body = json.dumps(methods).replace("\\\\", "\\u005c")
     return [*others, "--fused", body] if methods else others
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from flows.summary import Summary, failure_lines, listing_lines
 
 
@@ -18,6 +20,8 @@ class ScoreSummary(Summary):
         table: The comparison table in markdown.
         tables: URLs of the table, by format.
     """
+
+    what: ClassVar[str] = "images"
 
     images: int
     scored: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,6 +38,8 @@ class Summary(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
+    what: ClassVar[str] = "pairs"
+    """What the run works on."""
 
     run_id: str
     output: str
@@ -145,7 +147,7 @@ def too_many_failed(summary: Summary, allowed: float) -> str:
         f"{_name(row)} ({row['stage']}): {row['error_message']}" for row in summary.failures[:5]
     )
     return (
-        f"{summary.failed} of {summary.succeeded + summary.failed} pairs failed "
+        f"{summary.failed} of {summary.succeeded + summary.failed} {summary.what} failed "
         f"({summary.failed_fraction:.0%}; max_failed allows {allowed:.0%}): {by_stage}. The first: "
         f"{first}. All are rows of {summary.manifest} with status 'failed'"
     )

@@ -108,6 +108,7 @@ def test_methods_come_through_the_command_line_as_they_are_written(
         "with-equals": "f=1/{pair:path},v=2/*.png",
         "other bucket": "s3://b/{settings}/{pair}.{digest}.png",
         'a "b"': 'x "y" \\z/{pair}.png',
+        "ends\\": "{pair}\\",
         "{braces}": "{pair}",
         "[1,2]": "[a]/{pair}.png",
         "true": "null/{pair}.png",
@@ -118,6 +119,8 @@ def test_methods_come_through_the_command_line_as_they_are_written(
     for arguments in (joined, apart, [*apart[:4], "--limit", "3", *joined[2:]]):
         assert scored_with(monkeypatch, *arguments) == methods
     assert capsys.readouterr().out == "the table\n" * 3
+    for name, text in methods.items():
+        assert scored_with(monkeypatch, "--fused", f"{name}={text}") == {name: text}
 
 
 @pytest.mark.parametrize(

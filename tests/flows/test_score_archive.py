@@ -88,7 +88,7 @@ def test_too_many_failures_fail_the_run_after_everything_was_recorded(
 ) -> None:
     for name in ("p0", "p1"):
         (Path(settings.source) / f"fused_m/{name}.png").write_bytes(b"broken")
-    with pytest.raises(TooManyFailuresError, match=r"2 of 7 pairs failed .*p0 of m \(decode\)"):
+    with pytest.raises(TooManyFailuresError, match=r"2 of 7 images failed .*p0 of m \(decode\)"):
         score_archive(settings)
     assert rows_of(settings)["status"].value_counts().to_dict() == {"ok": 5, "failed": 2}
 

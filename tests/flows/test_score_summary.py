@@ -53,5 +53,5 @@ def test_a_resumed_run_says_why_it_scored_nothing() -> None:
 def test_a_failed_image_is_named_with_its_method() -> None:
     failed = summary(scored=1, failed=1, failures=(failure("m"),))
     assert "| a of m | pair | too small |" in failed.markdown()
-    assert "1 of 2 pairs failed (50%" in too_many_failed(failed, 0.1)
+    assert "1 of 2 images failed (50%" in too_many_failed(failed, 0.1)
     assert "a of m (pair): too small" in too_many_failed(failed, 0.1)

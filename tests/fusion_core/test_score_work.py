@@ -90,7 +90,9 @@ def test_a_chunk_becomes_one_row_of_the_schema_for_every_image(root: str) -> Non
         assert before <= row["started"] <= row["ended"]
 
 
-def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(root: str) -> None:
+def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
+    root: str, caplog: pytest.LogCaptureFixture
+) -> None:
     desk = Desk(root)
     write_pairs(desk.settings.source, ["gone", "cut", "small", "text"])
     for method in ("m", "n"):
@@ -113,6 +115,7 @@ def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(root
     assert failed["small", "m"]["error_message"].startswith(
         "fused_m/small.png is 16x12 and its sources 32x24; expected equal sizes"
     )
+    assert "pair small failed at pair: fused_m/small.png is 16x12" in caplog.text
     assert "fused_n/gone.png is gone" in failed["gone", "n"]["error_message"]
     assert failed["cut", "m"]["fused_url"] == desk.source.url("fused_m/cut.png")
     assert failed["cut", "m"]["vif"] is None
