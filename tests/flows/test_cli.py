@@ -108,7 +108,7 @@ def test_methods_come_through_the_command_line_as_they_are_written(
         "with-equals": "f=1/{pair:path},v=2/*.png",
         "other bucket": "s3://b/{settings}/{pair}.{digest}.png",
         'a "b"': 'x "y" \\z/{pair}.png',
-        "ends\\": "{pair}\\",
+        "backslash": "{pair}\\",
         "{braces}": "{pair}",
         "[1,2]": "[a]/{pair}.png",
         "true": "null/{pair}.png",
