@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-s3 lint types lock clean
+.PHONY: help install demo test test-s3 benchmark lint types lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -36,6 +36,9 @@ test: $(INSTALLED)
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)
 	sh infra/test-s3.sh $(BIN)/python
+
+benchmark: $(INSTALLED)
+	$(BIN)/python tests/benchmarks/bench_metrics.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
