@@ -105,7 +105,7 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 def _grey_values(metric: str, name: str, image: torch.Tensor) -> torch.Tensor:
     """Return the image as (B, H, W) uint8, or raise saying which rule its values break."""
-    image = image[:, 0]
+    shape, image = tuple(image.shape), image[:, 0]
     if image.dtype == torch.uint8:
         return image
     grey = image.to(torch.float64)
@@ -120,8 +120,8 @@ def _grey_values(metric: str, name: str, image: torch.Tensor) -> torch.Tensor:
     else:
         found = f"{int((grey != grey.round()).sum())} values that are not integers"
     raise MetricError(
-        f"metric {metric}: {name} holds {found}, expected integer grey values from 0 to 255; "
-        "scale the image to 0..255 and round it first"
+        f"metric {metric}: {name} of shape {shape} holds {found}, expected integer grey values "
+        "from 0 to 255; scale the image to 0..255 and round it first"
     )
 
 
@@ -133,13 +133,13 @@ def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         return array.astype(np.float64) / 257
     if not np.issubdtype(array.dtype, np.floating):
         raise MetricError(
-            f"metric input: an array holds {array.dtype}, expected uint8, uint16 or "
-            "floating-point; convert it first"
+            f"metric input: an array of shape {array.shape} holds {array.dtype}, expected uint8, "
+            "uint16 or floating-point; convert it first"
         )
     # Written so that NaN fails as well.
     if not np.all((array >= 0) & (array <= 1)):
         raise MetricError(
-            f"metric input: a {array.dtype} array holds values from {array.min()} to "
-            f"{array.max()}, expected 0..1; divide by the value that means white"
+            f"metric input: a {array.dtype} array of shape {array.shape} holds values from "
+            f"{array.min()} to {array.max()}, expected 0..1; divide by the value that means white"
         )
     return array.astype(np.float64) * 255

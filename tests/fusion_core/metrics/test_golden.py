@@ -43,6 +43,18 @@ def test_published_images_score_as_in_the_table(golden, method, scene):
         assert value == pytest.approx(expected, rel=TOLERANCE.get(name, 1e-5), abs=0), name
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_means_over_the_set_are_those_of_the_table_to_four_decimals(golden, method):
+    scores = [
+        score(*(load(folder, f"{scene}.png") for folder in ("ir", "vi", f"fused_{method}")))
+        for scene in SCENES
+    ]
+    for name in METRIC_NAMES:
+        column = [float(golden[method, f"{scene}.png"][COLUMNS[name]]) for scene in SCENES]
+        mean = np.mean([found[name] for found in scores])
+        assert f"{mean:.4f}" == f"{np.mean(column):.4f}", name
+
+
 def test_the_reference_agrees_with_the_table_too(golden):
     image = "08.png"
     ir, vi = (load(folder, image)[:, :, 0] for folder in ("ir", "vi"))

@@ -119,11 +119,23 @@ def test_scoring_leaves_the_images_as_they_were():
         ),
         (batch(3)[:3], r"fused has shape \(3, 1, 44, 50\), expected that of ir"),
         (batch(3).to("meta"), "fused is on meta, expected the device of ir, cpu"),
-        (with_value(float("nan")), "fused holds 1 values that are NaN or infinite"),
-        (with_value(float("inf")), "fused holds 1 values that are NaN or infinite"),
-        (with_value(-1), "fused holds values from -1 to 255, expected integer grey values"),
-        (with_value(256), "fused holds values from 0 to 256, .*; scale the image to 0..255"),
-        (with_value(0.5), "fused holds 1 values that are not integers"),
+        (
+            with_value(float("nan")),
+            r"fused of shape \(4, 1, 44, 50\) holds 1 values .* NaN or infinite",
+        ),
+        (
+            with_value(float("inf")),
+            r"fused of shape \(4, 1, 44, 50\) holds 1 values .* NaN or infinite",
+        ),
+        (
+            with_value(-1),
+            "holds values from -1 to 255, expected integer grey values",
+        ),
+        (
+            with_value(256),
+            "holds values from 0 to 256, .*; scale the image to 0..255",
+        ),
+        (with_value(0.5), "holds 1 values that are not integers"),
     ],
 )
 def test_images_without_grey_values_are_refused(fused, message):
@@ -132,7 +144,9 @@ def test_images_without_grey_values_are_refused(fused, message):
 
 
 def test_an_image_on_0_to_1_is_refused():
-    with pytest.raises(MetricError, match=r"ir holds .* not integers, .* from 0 to 255"):
+    with pytest.raises(
+        MetricError, match=r"ir of shape .* holds .* not integers, .* from 0 to 255"
+    ):
         score_batch(batch(1) / 255, batch(2), batch(3))
 
 
