@@ -26,8 +26,9 @@ def pixel_sums(tile: Tile) -> dict[str, torch.Tensor]:
     if len(images) == 3:
         # On a GPU fp32 products may be rounded to fewer digits.
         pixels = images.flatten(2).to(torch.float32 if images.is_cpu else torch.float64)
-        padded = F.pad(pixels, (0, -pixels.shape[-1] % _EXACT))
-        blocks = padded.view(*padded.shape[:2], -1, _EXACT).permute(1, 2, 0, 3)
+        if missing := -pixels.shape[-1] % _EXACT:
+            pixels = F.pad(pixels, (0, missing))
+        blocks = pixels.view(*pixels.shape[:2], -1, _EXACT).permute(1, 2, 0, 3)
         products = (blocks @ blocks.mT).sum(1, dtype=torch.float64)
         totals = blocks.sum(-1).sum(1, dtype=torch.float64)
         sums |= {"sums": totals.to(torch.int64), "products": products.to(torch.int64)}

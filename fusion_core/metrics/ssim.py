@@ -54,22 +54,18 @@ def _published(images: torch.Tensor) -> torch.Tensor:
     c2 = (0.03 * _RANGE["published"]) ** 2 * count * (count - 1) / 2
     sums = box_sums(images.to(torch.int16)).to(torch.int32)
     grey = images.to(torch.int32)
-    fused, fused_sum = grey[2], sums[2]
-    fused_square, fused_sum_square = fused * fused, fused_sum * fused_sum
-    totals = []
-    for source, source_sum in zip(grey[:2], sums[:2], strict=True):
-        mean_product = source_sum * fused_sum
-        covariance = box_sums(source * fused).mul_(count).sub_(mean_product)
-        mean_squares = source_sum.mul_(source_sum).add_(fused_sum_square)
-        squares = source.mul_(source).add_(fused_square)
-        variances = box_sums(squares).mul_(count).sub_(mean_squares)
-        # Converted first: PyTorch adds integers to reals several times as slowly.
-        similarity = mean_product.to(torch.float32).add_(c1)
-        similarity *= covariance.to(torch.float32).add_(c2)
-        similarity /= mean_squares.to(torch.float32).add_(2 * c1)
-        similarity /= variances.to(torch.float32).add_(2 * c2)
-        totals.append(4 * sum_pixels(similarity))
-    return torch.stack(totals)
+    mean_products = sums[:2] * sums[2]
+    covariances = box_sums(grey[:2] * grey[2]).mul_(count).sub_(mean_products)
+    sums *= sums
+    grey *= grey
+    mean_squares = sums[:2].add_(sums[2])
+    variances = box_sums(grey[:2].add_(grey[2])).mul_(count).sub_(mean_squares)
+    # Converted first: PyTorch adds reals to integers several times as slowly.
+    similarity = mean_products.to(torch.float32).add_(c1)
+    similarity *= covariances.to(torch.float32).add_(c2)
+    similarity /= mean_squares.to(torch.float32).add_(2 * c1)
+    similarity /= variances.to(torch.float32).add_(2 * c2)
+    return 4 * sum_pixels(similarity)
 
 
 def _textbook(images: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
@@ -77,13 +73,9 @@ def _textbook(images: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     c1, c2 = (0.01 * _RANGE["textbook"]) ** 2, (0.03 * _RANGE["textbook"]) ** 2
     taps = gaussian_taps(WINDOW["textbook"], _SIGMA)
     moments = local_moments(images.to(torch.float32) - centre, taps)
-    means = moments.means + centre
-    fused, fused_variance = means[2], moments.variances[2]
-    totals = []
-    for source in (0, 1):
-        similarity = 2 * means[source] * fused + c1
-        similarity *= 2 * moments.covariances[source] + c2
-        similarity /= means[source] ** 2 + fused**2 + c1
-        similarity /= moments.variances[source] + fused_variance + c2
-        totals.append(sum_pixels(similarity))
-    return torch.stack(totals)
+    means, variances = moments.means + centre, moments.variances
+    similarity = 2 * means[:2] * means[2] + c1
+    similarity *= 2 * moments.covariances + c2
+    similarity /= means[:2] ** 2 + means[2] ** 2 + c1
+    similarity /= variances[:2] + variances[2] + c2
+    return sum_pixels(similarity)
