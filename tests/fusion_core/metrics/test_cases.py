@@ -69,7 +69,7 @@ def test_vif_pools_information_over_scales_before_the_ratio():
 
 
 def test_vif_of_equal_images_is_two():
-    assert visual_information_fidelity(A, A, A).item() == pytest.approx(2, abs=1e-6)
+    assert visual_information_fidelity(A, A, A).item() == pytest.approx(2, abs=1e-5)
 
 
 def test_vif_of_a_constant_fused_image_is_zero():
