@@ -20,6 +20,7 @@ Sums = dict[str, torch.Tensor]
 
 def tile_sums(tile: Tile, convention: Convention) -> Sums:
     """Add up one tile for all seven metrics."""
+    # The textbook's gradients are first differences and take the place of the central ones.
     return {
         "vif": vif_sums(tile),
         "ssim": ssim_sums(tile, convention),
