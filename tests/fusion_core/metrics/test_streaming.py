@@ -1,5 +1,7 @@
 """A scene given tile by tile scores as the whole image."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,24 @@ def test_a_constant_source_is_undefined_also_over_tiles(monkeypatch):
     monkeypatch.setattr(tiles, "TILE", 64)
     found = streamed([np.full_like(ir, 77), vi, fused])
     assert {name for name, value in found.items() if np.isnan(value)} == {"vif", "scd"}
+
+
+def test_a_stream_holds_the_same_few_sums_however_many_tiles_it_was_given(monkeypatch):
+    monkeypatch.setattr(tiles, "TILE", 64)
+    images = scene(200, 300)
+    stream = StreamedScores(200, 300)
+    held = []
+    for window in stream.windows():
+        top, left, bottom, right = window.read
+        parts = [image[top:bottom, left:right].copy() for image in images]
+        alive = [weakref.ref(part) for part in parts]
+        stream.add(window, *parts)
+        del parts
+        assert not any(part() is not None for part in alive)
+        held.append(sum(sums.nbytes for sums in stream._sums.values()))
+    assert len(held) == 20
+    assert set(held) == {held[0]}
+    assert held[0] < 4096
 
 
 def test_tiles_may_have_any_depth():
