@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from fusion_core.errors import MetricError
-from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION, score, score_batch, to_grey255
+from fusion_core.metrics import (
+    METRIC_NAMES,
+    METRIC_VERSION,
+    METRIC_VERSIONS,
+    score,
+    score_batch,
+    to_grey255,
+)
 
 
 def batch(seed: int, count: int = 4, height: int = 44, width: int = 50) -> torch.Tensor:
@@ -31,6 +38,7 @@ def assert_equal_scores(found: dict[str, float], expected: dict[str, float]) -> 
 def test_names_and_version_of_the_published_conventions():
     assert METRIC_NAMES == ("vif", "ag", "scd", "qabf", "sf", "en", "ssim")
     assert METRIC_VERSION == "published-1"
+    assert METRIC_VERSIONS == {"published": "published-1", "textbook": "textbook-1"}
 
 
 def test_a_batch_scores_like_its_images_one_by_one():
