@@ -111,7 +111,7 @@ def summarise(
 ) -> ScoreSummary:
     """Compare the methods over all scores there are, and write table, summary and artifacts."""
     output = run.output()
-    comparison = compare_scores(run, output)
+    comparison = compare_scores(run, output, images)
     table = markdown_table(comparison)
     bodies = {"md": table, "csv": csv_table(comparison), "tex": latex_table(comparison)}
     for extension, body in bodies.items():
@@ -138,14 +138,19 @@ def summarise(
     return summary
 
 
-def compare_scores(run: Run[ScoreArchiveSettings], output: Storage) -> Comparison:
-    """Compare the run's methods over the newest score of every image, also of earlier runs."""
+def compare_scores(
+    run: Run[ScoreArchiveSettings], output: Storage, images: FusedImages
+) -> Comparison:
+    """Compare the run's methods over the images that it found, whichever run scored them."""
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
-        columns=["pair_id", "method", "ended", "run_id", "status", *METRIC_NAMES],
+        columns=[*SCORE_KEY, "metric_version", "ended", "run_id", "status", *METRIC_NAMES],
         filters=ds.field("settings_hash") == run.identity.settings_hash,
         storage_options=run.credentials(),
     )
+    # Scores of images that have changed or gone, or of another archive, have no place in the table.
+    key = list(SCORE_KEY)
+    rows = rows.join(images.images.select(key), key, join_type="left semi")
     methods = list(run.settings.fused)
     return compare(newest_rows(rows), methods, run.settings.metric_version)

@@ -157,7 +157,8 @@ def read_manifest(
 
     Args:
         url: The manifest folder, ``OUTPUT/manifest`` or ``OUTPUT/scores``: any fsspec URL.
-        latest: True for one row per pair and method, the newest; False for every row ever written.
+        latest: True for one row per pair and method, the newest, see :func:`newest_rows`; False
+            for every row ever written.
         columns: Names of the columns wanted; None for all of :data:`MANIFEST_SCHEMA`.
         filters: As in ``pyarrow.parquet.read_table``: ``[("status", "=", "failed")]`` or an
             expression. With ``latest`` it is applied to the newest rows, so that a pair which
@@ -182,7 +183,7 @@ def read_manifest(
     dataset = _dataset(Storage(url, storage_options))
     if dataset is None:
         return MANIFEST_SCHEMA.empty_table().select(wanted)
-    order = ["pair_id", "method", "ended", "run_id"]
+    order = ["pair_id", "method", "ended", "run_id", "fused_version", "metric_version"]
     # The files of version 1 hold no method, so a question about it can't be asked of them.
     early = None if latest or "method" in str(condition) else condition
     # A filter that comes later may name columns that aren't wanted in the result.
@@ -193,7 +194,7 @@ def read_manifest(
         if latest:
             table = newest_rows(table)
         else:
-            table = table.sort_by([(name, "ascending") for name in order])
+            table = table.sort_by([(name, "ascending") for name in order[:4]])
         if late:
             table = table.filter(condition)
     except (pa.ArrowException, OSError) as error:
@@ -205,19 +206,31 @@ def read_manifest(
 
 
 def newest_rows(table: pa.Table) -> pa.Table:
-    """Return the newest row (by ``ended``, then ``run_id``) of every pair id and method, sorted."""
-    ordered = table.sort_by(
-        [
-            ("pair_id", "ascending"),
-            ("method", "ascending"),
-            ("ended", "descending"),
-            ("run_id", "descending"),
-        ]
-    ).combine_chunks()
+    """Return the newest row (by ``ended``, then ``run_id``) of every pair id and method, sorted.
+
+    Rows of score-archive, which hold a ``fused_version``, are told apart by ``metric_version`` too:
+    scores by other definitions are no newer version of the same.
+    """
+    scored = pc.is_valid(table["fused_version"])
+    definitions = pc.if_else(scored, table["metric_version"], "")
+    key = ["pair_id", "method", "definitions"]
+    ordered = (
+        table.append_column("definitions", definitions)
+        .sort_by(
+            [
+                *((name, "ascending") for name in key),
+                ("ended", "descending"),
+                ("run_id", "descending"),
+            ]
+        )
+        .combine_chunks()
+    )
+    rows = ordered.select(table.column_names)
     if len(ordered) < 2:
-        return ordered
-    differs = pc.or_(_differs(ordered["pair_id"]), _differs(ordered["method"])).combine_chunks()
-    return ordered.filter(pa.concat_arrays([pa.array([True]), differs]))
+        return rows
+    differs = [_differs(ordered[name]) for name in key]
+    first = pc.or_(pc.or_(differs[0], differs[1]), differs[2]).combine_chunks()
+    return rows.filter(pa.concat_arrays([pa.array([True]), first]))
 
 
 def _differs(column: pa.ChunkedArray) -> pa.ChunkedArray:

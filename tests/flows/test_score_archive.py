@@ -77,9 +77,20 @@ def test_methods_are_scored_once_and_compared_over_all_runs(settings: ScoreArchi
     assert artifact is not None
     assert third.run_id in str(artifact.data)
 
+    # What has gone or changed leaves the table, although its rows stay.
+    (Path(settings.source) / "fused_m/p0.png").unlink()
+    changed = Path(settings.source) / "fused_m/p1.png"
+    changed.write_bytes((Path(settings.source) / "fused_m/p2.png").read_bytes())
+    fourth = score_archive(settings)
+    assert (fourth.scored, fourth.done_before, fourth.missing["m"]) == (1, 6, ("p0",))
+    assert "Means over the 3 pairs" in fourth.table
+    of_m = rows_of(settings).query("method == 'm' and pair_id != 'p0'").sort_values("ended")
+    left = of_m.drop_duplicates("pair_id", keep="last")
+    assert fourth.means["m"]["vif"] == pytest.approx(left["vif"].mean())
+
     # Other definitions are other scores, which no run of before stands for.
-    other = score_archive(settings.model_copy(update={"size_mismatch": "resize_ir", "limit": 2}))
-    assert (other.scored, other.done_before, other.over_limit) == (2, 0, 6)
+    other = score_archive(settings.model_copy(update={"size_mismatch": "resize_ir", "limit": 3}))
+    assert (other.scored, other.done_before, other.over_limit) == (3, 0, 4)
     assert "Means over the 1 pairs" in other.table
 
 

@@ -112,14 +112,18 @@ def test_reading_agrees_with_plain_python(
     def what(one: dict[str, Any]) -> tuple[str, str]:
         return (one["pair_id"], one["method"])
 
-    newest: dict[tuple[str, str], tuple[Any, ...]] = {}
+    def which(one: dict[str, Any]) -> tuple[str, ...]:
+        scored = one["fused_version"] is not None
+        return (*what(one), one["metric_version"] if scored else "")
+
+    newest: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for one in rows:
-        newest[what(one)] = max(order(one), newest.get(what(one), order(one)))
+        newest[which(one)] = max(order(one), newest.get(which(one), order(one)))
     latest = read_manifest(url)
     assert latest.schema.names == MANIFEST_SCHEMA.names
     found = latest.to_pylist()
-    assert [what(one) for one in found] == sorted(newest)
-    assert all(one in rows and order(one) == newest[what(one)] for one in found)
+    assert [which(one) for one in found] == sorted(newest)
+    assert all(one in rows and order(one) == newest[which(one)] for one in found)
     every = read_manifest(url, latest=False).to_pylist()
     assert all(one in rows for one in every)
     keys = [(*what(one), *order(one)) for one in every]
@@ -152,6 +156,25 @@ def test_the_newest_row_is_that_of_its_pair_and_method() -> None:
     rows = [row("1", second, method=method) for method in "ab" for second in (1, 2)]
     found = read_manifest(write((DAY, rows)), columns=["pair_id", "method", "ended"]).to_pylist()
     assert [(one["method"], one["ended"].second) for one in found] == [("a", 2), ("b", 2)]
+
+
+def test_scores_by_other_definitions_are_no_newer_version_of_the_same() -> None:
+    versions = ("published-1", "textbook-1", "published-1")
+    rows = [
+        row("1", second, method="a", fused_version="v", metric_version=version)
+        for second, version in enumerate(versions)
+    ]
+    url = write((DAY, rows))
+    found = read_manifest(url).to_pylist()
+    assert [(one["metric_version"], one["ended"].second) for one in found] == [
+        ("published-1", 2),
+        ("textbook-1", 1),
+    ]
+    published = read_manifest(url, filters=[("metric_version", "=", "published-1")])
+    assert published["ended"].to_pylist() == [rows[2]["ended"]]
+    # A fused pair has one newest row, whatever its scores are called.
+    fused = [row("1", second, metric_version=f"v{second}") for second in (1, 2)]
+    assert read_manifest(write((DAY, fused)))["metric_version"].to_pylist() == ["v2"]
 
 
 NEW_IN_2 = ["method", "fused_version", "metrics_undefined"]
