@@ -28,6 +28,10 @@ class TooManyFailuresError(FuseArchiveError):
     """More pairs failed than the run's settings allow."""
 
 
+class TrainingError(FuseArchiveError):
+    """A training that diverged, or whose workers failed again and again."""
+
+
 class PairError(FuseArchiveError):
     """One pair failed; ``stage`` names where, and becomes a column of the manifest."""
 

@@ -8,7 +8,6 @@ is the model hash that ends up in the manifest. Nothing is unpickled.
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import fsspec
@@ -19,12 +18,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fusion_core.errors import StorageError, WeightsError
+from fusion_core.model_file import PACKAGED_NAME, ModelFile, read_model_file
 from fusion_core.network import NetworkConfig, RefineFuse
 
 FORMAT = "1"
 """Version of the header; raised when a reader of the old one would misread the new one."""
 
-PACKAGED = "refinefuse.safetensors"
 _LENGTH_BYTES = 8  # safetensors begins with the header's length, unsigned, little-endian
 
 
@@ -33,7 +32,7 @@ class LoadedInfo:
     """What a weights file says about itself.
 
     Attributes:
-        url: where it was read from, or ``default``.
+        url: where it was read from, or ``refinefuse``.
         sha256: of the file's bytes, in hex; the model hash.
         network: the configuration of its network.
         training: how it was trained, as the one who trained it wrote it down.
@@ -43,6 +42,20 @@ class LoadedInfo:
     sha256: str
     network: NetworkConfig
     training: dict[str, Any]
+
+
+def weights_body(
+    model: RefineFuse, training: dict[str, Any], dtype: torch.dtype = torch.float32
+) -> bytes:
+    """Return the bytes of a weights file; arguments as for :func:`save_weights`."""
+    return safetensors.torch.save(
+        {name: tensor.to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()},
+        metadata={
+            "format": FORMAT,
+            "network": model.config.model_dump_json(),
+            "training": json.dumps(training),
+        },
+    )
 
 
 def save_weights(
@@ -59,14 +72,7 @@ def save_weights(
     Raises:
         StorageError: if the file can't be written.
     """
-    body = safetensors.torch.save(
-        {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()},
-        metadata={
-            "format": FORMAT,
-            "network": model.config.model_dump_json(),
-            "training": json.dumps(training),
-        },
-    )
+    body = weights_body(model, training, dtype)
     try:
         fs, path = fsspec.core.url_to_fs(url)
         fs.makedirs(fs._parent(path), exist_ok=True)
@@ -78,11 +84,13 @@ def save_weights(
     return hashlib.sha256(body).hexdigest()
 
 
-def load_weights(url: str = "default", sha256: str | None = None) -> tuple[RefineFuse, LoadedInfo]:
+def load_weights(
+    url: str = PACKAGED_NAME, sha256: str | None = None
+) -> tuple[RefineFuse, LoadedInfo]:
     """Read a network from ``url``, as fp32 on the CPU.
 
     Args:
-        url: path or fsspec URL, or ``default`` for the weights that come with this package.
+        url: path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
         sha256: expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:
@@ -90,27 +98,24 @@ def load_weights(url: str = "default", sha256: str | None = None) -> tuple[Refin
             configuration.
         StorageError: if the storage fails.
     """
-    if url == "default":
-        folder = resources.files("fusion_core.weights")
-        body = (folder / PACKAGED).read_bytes()
-        recorded = (folder / PACKAGED.replace(".safetensors", ".sha256")).read_text()
-        sha256 = sha256 or recorded.split()[0]
-    else:
-        body = _read(url)
-    found = hashlib.sha256(body).hexdigest()
-    if sha256 is not None and found != sha256.lower():
-        raise WeightsError(
-            f"Weights {url} have sha256 {found}, expected {sha256}. The file is damaged or another "
-            "one; fetch it again or give the hash of the file that is meant."
-        )
-    config, training = _header(url, body)
+    return parse_weights(read_model_file(url, sha256))
+
+
+def parse_weights(file: ModelFile) -> tuple[RefineFuse, LoadedInfo]:
+    """Build the network that a weights file holds, as fp32 on the CPU.
+
+    Raises:
+        WeightsError: if the file is damaged or doesn't fit its own configuration.
+    """
+    config, training = _header(file.url, file.body)
     try:
-        tensors = safetensors.torch.load(body)
+        tensors = safetensors.torch.load(file.body)
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(
-            f"Weights {url} can't be read: {error}. The file is damaged; fetch it again."
+            f"Weights {file.url} can't be read: {error}. The file is damaged; fetch it again."
         ) from error
-    return _build(url, config, tensors), LoadedInfo(url, found, config, training)
+    info = LoadedInfo(file.url, file.sha256, config, training)
+    return _build(file.url, config, tensors), info
 
 
 def hash_model(model: RefineFuse) -> str:
@@ -120,22 +125,6 @@ def hash_model(model: RefineFuse) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _read(url: str) -> bytes:
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-        body: bytes = fs.cat_file(path)
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"No weights at {url}. Give the path or URL of a safetensors file, or 'default' for "
-            "the packaged weights."
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"Can't read weights from {url}: {error}. Check the address and the access rights."
-        ) from error
-    return body
 
 
 def _header(url: str, body: bytes) -> tuple[NetworkConfig, dict[str, Any]]:

@@ -1,205 +1,90 @@
+import hashlib
+import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import Tensor
-from torch.nn import functional
+from tiny import tiny_model, tiny_weights
 
+from fusion_core.baselines import BASELINES
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.fuser import (
-    MARGIN,
-    Fuser,
-    load_fuser,
-    pad_reflected,
-    reflected_indices,
-    resolve_precision,
-)
-from fusion_core.losses import gradient, saliency
-from fusion_core.network import NetworkConfig, RefineFuse
-from fusion_core.weights_file import load_weights, save_weights
-
-ROADSCENE = Path(__file__).resolve().parents[3] / "shared" / "data" / "roadscene"
-HELD_OUT = "FLIR_03952.jpg"  # four pedestrians at night
-
-SMALL = NetworkConfig(widths=(6, 6, 8, 8), decoder_width=6, token_grid=4)
+from fusion_core.fuser import load_fuser, read_model
+from fusion_core.model_file import PACKAGED_NAME, ModelFile
+from fusion_core.network_fuser import NetworkFuser
 
 
-def small_model() -> RefineFuse:
-    torch.manual_seed(2)
-    return RefineFuse(SMALL)
+def test_names_are_those_of_the_methods() -> None:
+    assert PACKAGED_NAME == "refinefuse"
+    for name in ("refinefuse", "mean", "maximum", "laplacian", "guided"):
+        model = read_model(name)
+        fuser = load_fuser(name, "cpu")
+        assert model.name == fuser.name == name
+        assert model.model_hash == fuser.model_hash
+        assert len(fuser.model_hash) == 64
+        assert fuser.device == "cpu"
+    assert load_fuser("mean", "cpu").precision == "fp32"
 
 
-def random_pair(*shape: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(4)
-    return torch.rand(shape, generator=generator), torch.rand(shape, generator=generator)
+def test_every_baseline_is_reached_and_fuses() -> None:
+    ir, vi = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
+    fused = [load_fuser(name, "cpu")(ir, vi) for name in sorted(BASELINES)]
+    assert len({tuple(one.flatten().tolist()) for one in fused}) == 4
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (7, 8), (16, 24), (33, 17)])
-def test_any_size_comes_back_as_it_went_in(size: tuple[int, int], precision: str) -> None:
-    ir, vi = random_pair(2, 1, *size)
-    fused = Fuser(small_model(), "cpu", precision)(ir, vi)  # type: ignore[arg-type]
-    assert fused.shape == ir.shape
-    assert fused.dtype == torch.float32
-    assert 0 <= float(fused.min()) <= float(fused.max()) <= 1
+def test_a_file_of_weights_is_known_by_its_content(tmp_path: Path) -> None:
+    odd = tmp_path / "weights.pt2"
+    odd.write_bytes(Path(tiny_weights(tmp_path)).read_bytes())
+    fuser = load_fuser(str(odd), "cpu", "fp32")
+    assert isinstance(fuser, NetworkFuser)
+    assert fuser.name == "refinefuse"
+    assert fuser.model_hash == hashlib.sha256(odd.read_bytes()).hexdigest()
+    image = torch.rand(1, 1, 8, 8)
+    assert torch.equal(fuser(image, image), NetworkFuser(tiny_model(), "cpu", "fp32")(image, image))
 
 
-def test_the_network_sees_reflected_surroundings_and_they_are_cropped() -> None:
-    ir, vi = random_pair(1, 1, 16, 24)
-    padded = [functional.pad(image, [MARGIN] * 4, mode="reflect") for image in (ir, vi)]
-    expected = small_model()(*padded)[..., MARGIN:-MARGIN, MARGIN:-MARGIN].detach()
-    assert torch.equal(Fuser(small_model(), "cpu", "fp32")(ir, vi), expected)
+@pytest.mark.parametrize("name", ["mean", "refinefuse"])
+def test_another_hash_is_refused(name: str) -> None:
+    found = read_model(name).model_hash
+    assert read_model(name, found.upper()).model_hash == found
+    with pytest.raises(WeightsError, match=rf"has sha256 {found}, expected 00"):
+        load_fuser(name, "cpu", sha256="00" * 32)
 
 
-def test_a_result_does_not_depend_on_its_batch() -> None:
-    ir, vi = random_pair(5, 1, 20, 12)
-    run = Fuser(small_model(), "cpu", "fp32")
-    alone = torch.cat([run(ir[i : i + 1], vi[i : i + 1]) for i in range(5)])
-    torch.testing.assert_close(run(ir, vi), alone, atol=1e-5, rtol=0)
+def test_a_pickle_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "network.pth"
+    path.write_bytes(pickle.dumps({"weights": 1}))
+    with pytest.raises(WeightsError, match=r"is a pickle, .*save_weights.*torch\.export\.save"):
+        load_fuser(str(path), "cpu")
+    torch.save({"weights": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match=r"is a pickle of torch\.save.*save_weights"):
+        load_fuser(str(path), "cpu")
 
 
-def test_bf16_stays_near_fp32() -> None:
-    ir, vi = random_pair(1, 1, 40, 40)
-    exact = Fuser(small_model(), "cpu", "fp32")(ir, vi)
-    assert (Fuser(small_model(), "cpu", "bf16")(ir, vi) - exact).abs().max() < 0.02
+def test_anything_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    path.write_bytes(b"\x08\x08\x12\x07pytorch")
+    with pytest.raises(WeightsError, match="not a safetensors file and no program"):
+        load_fuser(str(path), "cpu")
+    for place in (tmp_path / "absent", tmp_path):
+        with pytest.raises(WeightsError, match=r"No model at .*or a name: refinefuse, mean"):
+            read_model(str(place))
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(SettingsError, match="computes in fp32 only"):
+        load_fuser("laplacian", "cpu", "bf16")
+    with pytest.raises(SettingsError, match="device is 'abacus'"):
+        load_fuser("laplacian", "abacus")
 
 
 @pytest.mark.parametrize(
-    ("ir", "vi"),
-    [((1, 1, 8, 8), (1, 1, 8, 9)), ((1, 3, 8, 8), (1, 3, 8, 8)), ((1, 1, 0, 8), (1, 1, 0, 8)),
-     ((1, 8, 8), (1, 8, 8))],
-)  # fmt: skip
-def test_other_shapes_are_refused(ir: tuple[int, ...], vi: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="expected two equal shapes"):
-        Fuser(small_model(), "cpu", "fp32")(torch.zeros(ir), torch.zeros(vi))
-
-
-def test_reflection_repeats_where_the_pad_exceeds_the_image() -> None:
-    assert reflected_indices(3, -2, 6).tolist() == [2, 1, 0, 1, 2, 1, 0, 1]
-    assert reflected_indices(2, -3, 2).tolist() == [1, 0, 1, 0, 1]
-    assert reflected_indices(1, -1, 3).tolist() == [0, 0, 0, 0]
-
-
-def test_padding_matches_torch_where_torch_can_reflect() -> None:
-    image = random_pair(1, 1, 13, 10)[0]
-    expected = functional.pad(image, (3, 8, 3, 5), mode="reflect")
-    assert torch.equal(pad_reflected(image, 7, margin=3), expected)
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3])
-def test_a_batch_that_does_not_fit_is_halved(limit: int) -> None:
-    ir, vi = random_pair(5, 1, 16, 16)
-    model = small_model()
-    expected = Fuser(small_model(), "cpu", "fp32")(ir, vi)
-    sizes: list[int] = []
-
-    def refuse_large(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if len(inputs[0]) > limit:
-            raise torch.OutOfMemoryError("no room")
-        sizes.append(len(inputs[0]))
-
-    model.register_forward_pre_hook(refuse_large)
-    fused = Fuser(model, "cpu", "fp32")(ir, vi)
-    torch.testing.assert_close(fused, expected, atol=1e-5, rtol=0)
-    assert sum(sizes) == 5
-    assert max(sizes) <= limit
-
-
-def test_a_single_pair_that_does_not_fit_is_an_error() -> None:
-    model = small_model()
-
-    def refuse(*_: object) -> None:
-        raise torch.OutOfMemoryError("no room")
-
-    model.register_forward_pre_hook(refuse)
-    with pytest.raises(torch.OutOfMemoryError, match="no room"):
-        Fuser(model, "cpu", "fp32")(*random_pair(2, 1, 8, 8))
-
-
-def test_precision_is_chosen_by_what_the_cpu_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for native, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda n=native: n)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        assert resolve_precision("auto", "cpu") == expected
-    assert resolve_precision("fp16", "cuda:0") == "fp16"
-
-
-def test_precisions_that_can_not_be_used_are_refused() -> None:
-    with pytest.raises(SettingsError, match="fp16 on a CPU"):
-        Fuser(small_model(), "cpu", "fp16")
-    with pytest.raises(SettingsError, match="expected auto, fp32"):
-        resolve_precision("fp8", "cpu")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(device: str) -> None:
-    with pytest.raises(SettingsError, match=f"device is '{device}'"):
-        Fuser(small_model(), device)
-
-
-def test_auto_device_is_cpu_without_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert Fuser(small_model(), "auto").device == "cpu"
-
-
-def test_the_model_hash_is_that_of_the_file(tmp_path: Path) -> None:
-    path = str(tmp_path / "w.safetensors")
-    sha256 = save_weights(path, small_model(), {})
-    assert load_fuser(path, "cpu").model_hash == sha256
-    assert len(Fuser(small_model(), "cpu").model_hash) == 64
-    with pytest.raises(WeightsError):
-        load_fuser(str(tmp_path / "absent"))
-
-
-def correlation(first: Tensor, second: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack((first, second)))[0, 1])
-
-
-def brightness_over_surroundings(image: Tensor, region: Tensor) -> float:
-    around = functional.max_pool2d(region.float(), 31, stride=1, padding=15) > region
-    return float(image[region > 0].mean() - image[around].mean())
-
-
-@pytest.fixture(scope="module")
-def street() -> tuple[Tensor, Tensor, Tensor]:
-    """Infrared, visible luminance and what the packaged weights make of a pair they never saw."""
-    if not ROADSCENE.is_dir():
-        pytest.skip(f"needs the RoadScene pairs in {ROADSCENE}")
-    assert HELD_OUT in load_weights()[1].training["validation_names"]
-    ir, vi = (
-        torch.from_numpy(
-            np.array(Image.open(ROADSCENE / kind / HELD_OUT).convert("L")) / 255
-        ).float()[None, None]
-        for kind in ("ir", "vi")
-    )
-    return ir, vi, load_fuser(device="cpu")(ir, vi)
-
-
-def test_packaged_weights_keep_the_hot_pedestrians_bright(
-    street: tuple[Tensor, Tensor, Tensor],
-) -> None:
-    ir, vi, fused = street
-    hot = saliency(ir, 1.2, 0.55)
-    seen, shown = (brightness_over_surroundings(image, hot) for image in (vi, fused))
-    assert shown > seen + 0.1
-
-
-def test_packaged_weights_keep_the_visible_texture(street: tuple[Tensor, Tensor, Tensor]) -> None:
-    ir, vi, fused = street
-    cool = saliency(ir, 1.2, 0.55) == 0
-    like_visible = correlation(gradient(fused)[cool], gradient(vi)[cool])
-    like_infrared = correlation(gradient(ir)[cool], gradient(vi)[cool])
-    assert like_visible > max(0.5, like_infrared + 0.2)
-
-
-def test_packaged_weights_draw_no_halo_at_the_border(
-    street: tuple[Tensor, Tensor, Tensor],
-) -> None:
-    ir, vi, fused = street
-    larger = [functional.pad(image, (24, 24, 24, 24), mode="reflect") for image in (ir, vi)]
-    inside = load_fuser(device="cpu")(*larger)[..., 24:-24, 24:-24]
-    border = torch.ones_like(fused, dtype=torch.bool)
-    border[..., 3:-3, 3:-3] = False
-    assert (fused - inside).abs()[border].mean() < 0.5 / 255
+    ("url", "stem"),
+    [
+        ("s3://models/v2/DenseFuse.pt2", "DenseFuse"),
+        ("a/b.c.pt2", "b.c"),
+        ("plain", "plain"),
+        ("models/plain", "plain"),
+    ],
+)
+def test_the_stem_of_a_file(url: str, stem: str) -> None:
+    assert ModelFile(url, b"", "").stem == stem

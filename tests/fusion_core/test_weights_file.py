@@ -63,7 +63,7 @@ def test_fsspec_urls_work(model: RefineFuse) -> None:
 
 
 def test_another_hash_is_refused(file: Path) -> None:
-    with pytest.raises(WeightsError, match=r"have sha256 .*, expected 00"):
+    with pytest.raises(WeightsError, match=r"has sha256 .*, expected 00"):
         load_weights(str(file), "00" * 32)
 
 
@@ -82,7 +82,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"No weights at .*absent"):
+    with pytest.raises(WeightsError, match=r"No model at .*absent"):
         load_weights(str(tmp_path / "absent"))
 
 
@@ -140,7 +140,7 @@ def test_packaged_weights_match_their_recorded_hash() -> None:
     model, info = load_weights()
     assert model.config == info.network == NetworkConfig()
     with pytest.raises(WeightsError, match="expected 11"):
-        load_weights("default", "11" * 32)
+        load_weights("refinefuse", "11" * 32)
 
 
 def test_training_summary_is_json(file: Path) -> None:

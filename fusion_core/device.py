@@ -1,0 +1,64 @@
+"""Where and in which precision fusers compute: what was asked for against what there is."""
+
+from typing import Literal
+
+import torch
+
+from fusion_core.errors import SettingsError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
+
+DTYPES: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+def resolve_device(device: str) -> str:
+    """Turn ``auto`` into ``cuda`` where there is one, else ``cpu``, and check that it can be used.
+
+    Raises:
+        SettingsError: The device is unknown or absent.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SettingsError(
+            f"device is {device!r}, which can't be used here: {str(error).splitlines()[0]}. "
+            "Use auto, cpu, or a device that torch sees."
+        ) from error
+    return device
+
+
+def resolve_precision(precision: Precision, device: str) -> ResolvedPrecision:
+    """Turn ``auto`` into the precision to use on ``device`` and refuse what it can't do well.
+
+    Raises:
+        SettingsError: for fp16 on a CPU, and for an unknown precision.
+    """
+    if precision == "auto":
+        return "bf16" if _computes_bf16(device) else "fp32"
+    if precision not in DTYPES:
+        raise SettingsError(
+            f"precision is {precision!r}; expected auto, fp32, bf16 or fp16. Use auto."
+        )
+    if precision == "fp16" and device.startswith("cpu"):
+        raise SettingsError(
+            "precision is fp16 on a CPU, where it is several times slower than fp32. "
+            "Use auto, bf16 or fp32."
+        )
+    return precision
+
+
+def _computes_bf16(device: str) -> bool:
+    """Whether the device has instructions for bf16, as opposed to emulating it."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.startswith("cpu"):
+        # torch's own test for bf16 through oneDNN is content with AVX512 alone, which emulates.
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

@@ -1,0 +1,97 @@
+"""The one way an image goes through the network, whatever its size and wherever it comes from.
+
+Whole images, batches and tiles all call a :class:`NetworkFuser`: it pads by reflection to a size
+that the network accepts, chooses precision, halves a batch that does not fit into memory, and
+crops.
+"""
+
+import torch
+from torch import Tensor
+
+from fusion_core.device import DTYPES, Precision, resolve_device, resolve_precision
+from fusion_core.network import RefineFuse
+from fusion_core.padding import check_pair, pad_reflected
+from fusion_core.weights_file import hash_model
+
+MARGIN = 8
+"""Reflected pixels on every side, cropped afterwards.
+
+The convolutions pad with zeros, which shows as a frame. Against 40 reflected pixels around them,
+the outermost pixels of five held-out RoadScene pairs were off by 2.5 to 4.8 grey levels without a
+margin, the inner ones by 0.6 to 3.2, since the network pools over all it sees; with the margin by
+1.7 to 3.2 and 0.6 to 2.4: no frame is left to see. It costs 6 % more pixels at 640x480.
+"""
+
+
+class NetworkFuser:
+    """Fuses batches of aligned pairs of any size on one device.
+
+    Attributes:
+        name: ``refinefuse``, whatever its weights.
+        device: where the network runs, such as ``cpu`` or ``cuda:0``.
+        precision: of the network's body, ``fp32``, ``bf16`` or ``fp16``; its last convolution and
+            all that callers see is fp32.
+        model_hash: sha256 of the weights file, or of the weights where there is no file.
+    """
+
+    name = "refinefuse"
+
+    def __init__(
+        self,
+        model: RefineFuse,
+        device: str = "auto",
+        precision: Precision = "auto",
+        model_hash: str | None = None,
+    ) -> None:
+        """Move ``model`` to ``device`` and cast its body; the model is the fuser's from then on.
+
+        Args:
+            model: the network, in fp32.
+            device: a torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+            precision: ``auto`` is bf16 where the device computes it natively, else fp32.
+            model_hash: hash of the file that the weights came from, if any.
+
+        Raises:
+            SettingsError: if the device is unknown or absent, or can't run in that precision.
+        """
+        self.model_hash = model_hash or hash_model(model)
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+        self._model = model.to(self.device).body_to(DTYPES[self.precision]).eval()
+        self._multiple = model.config.multiple
+
+    @torch.inference_mode()
+    def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
+        """Fuse aligned pairs; no pair's result depends on the others in its batch.
+
+        Args:
+            ir: infrared, (B, 1, H, W), float32, in [0, 1]; any H and W from 1 up.
+            vi: visible luminance, same shape and range.
+
+        Returns:
+            Fused luminance, (B, 1, H, W), float32, in [0, 1], on the device of ``ir``.
+
+        Raises:
+            ValueError: if the shapes are not as above.
+        """
+        check_pair(ir, vi)
+        height, width = ir.shape[-2:]
+        padded_ir = pad_reflected(ir.to(self.device), self._multiple, MARGIN)
+        padded_vi = pad_reflected(vi.to(self.device), self._multiple, MARGIN)
+        fused = self._fuse(padded_ir, padded_vi)
+        fused = fused[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+        return fused.to(ir.device).contiguous()
+
+    def _fuse(self, ir: Tensor, vi: Tensor) -> Tensor:
+        """Run the network, in halves if the batch does not fit into memory."""
+        try:
+            fused: Tensor = self._model(ir, vi)
+            return fused
+        except torch.OutOfMemoryError:
+            if len(ir) == 1:
+                raise
+        # Outside the handler: the exception's traceback keeps the failed attempt's tensors alive.
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        half = len(ir) // 2
+        return torch.cat((self._fuse(ir[:half], vi[:half]), self._fuse(ir[half:], vi[half:])))
