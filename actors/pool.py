@@ -101,7 +101,7 @@ class ActorPool:
 
         Raises:
             NoWorkerError: No actor lives for ``patience`` seconds.
-            FuseArchiveError: An actor can't start for a stated reason (weights, settings), or the
+            FuseArchiveError: An actor can't start for a stated reason (model, settings), or the
                 output can't be written.
         """
         source = iter(chunks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -14,7 +14,7 @@ from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.chunk_work import ChunkWorker
 from fusion_core.plan import Chunk, PairRef
-from fusion_core.run_pictures import write_contact_sheet
+from fusion_core.run_pictures import write_comparison_sheet, write_contact_sheet
 from fusion_core.storage import Storage
 
 
@@ -22,8 +22,19 @@ def draw_contact_sheet(
     output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
     """Call :func:`fusion_core.run_pictures.write_contact_sheet` on a worker; same arguments."""
-    draw: Any = ray.remote(num_cpus=0)(write_contact_sheet)
-    url: str = result_of(draw.remote(output, path, rows, title))
+    return _drawn(write_contact_sheet, output, path, rows, title)
+
+
+def draw_comparison_sheet(
+    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
+) -> str:
+    """Call :func:`fusion_core.run_pictures.write_comparison_sheet` likewise."""
+    return _drawn(write_comparison_sheet, output, path, rows, title)
+
+
+def _drawn(write: Callable[..., str], *arguments: Any) -> str:
+    draw: Any = ray.remote(num_cpus=0)(write)
+    url: str = result_of(draw.remote(*arguments))
     return url
 
 
@@ -56,7 +67,7 @@ def _timed(
     chunks = ChunkWorker(
         Storage(job.settings.source, storage_options),
         scratch,
-        worker.network(),
+        worker.fuser(),
         job.settings,
         job.run,
     )

@@ -53,7 +53,7 @@ class DryRun(BaseModel):
             "",
             f"- {self.found} pairs found",
             f"- {self.to_fuse} would be fused, reading {self.bytes_to_read / 1e6:.1f} MB",
-            f"- {self.done_before} have a successful row for the same files, weights and settings",
+            f"- {self.done_before} have a successful row for the same files, model and settings",
             f"- {self.known_failed} are left alone, because the same files failed before",
             f"- {self.over_limit} are left for later by the limit",
             f"- {len(self.half)} half pairs, {len(self.doubled)} doubled files, "

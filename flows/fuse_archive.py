@@ -25,17 +25,18 @@ from flows.run import (
     failures,
     publish,
     read_back,
+    unless_it_fails,
     work_off,
 )
 from flows.run_summary import RunSummary, evenly, metric_statistics
 from flows.summary import plan_counts
 from fusion_core.archive import list_pairs
+from fusion_core.fuser import read_model
 from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import PAIR_KEY, Plan, make_plan
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
-from fusion_core.weights_file import load_weights
 
 FLOW = "fuse-archive"
 
@@ -55,11 +56,11 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun:
 
     Raises:
         TooManyFailuresError: More than the stated fraction of pairs failed.
-        FuseArchiveError: The run as a whole can't go on: settings, weights or storage.
+        FuseArchiveError: The run as a whole can't go on: settings, model or storage.
     """
     began = time.monotonic()
-    _, weights = load_weights(settings.weights, settings.weights_sha256)
-    run = Run.begin(settings, weights.sha256, settings.image_settings().settings_hash())
+    model = read_model(settings.model, settings.model_sha256)
+    run = Run.begin(settings, model.model_hash, settings.image_settings().settings_hash())
     plan = plan_archive(run)
     if settings.dry_run:
         return estimate(run, plan)
@@ -163,8 +164,5 @@ def _draw_sheet(run: Run[FuseArchiveSettings], output: Storage, ok: pa.Table) ->
         return None
     title = f"{FLOW} {run.identity.run_id}"
     path = f"{run.folder}/contact_sheet.png"
-    try:
-        return draw_contact_sheet(output, path, evenly(ok.to_pylist(), count), title)
-    except Exception as error:  # the images are safe; a missing drawing must not say otherwise
-        get_run_logger().warning("The contact sheet could not be drawn: %s", error)
-        return None
+    rows = evenly(ok.to_pylist(), count)
+    return unless_it_fails(lambda: draw_contact_sheet(output, path, rows, title))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -25,10 +25,13 @@ from flows.credentials import StorageCredentials
 from flows.progress import Logger, shown
 from flows.summary import Summary, too_many_failed
 from fusion_core.archive import RUNS_FOLDER
+from fusion_core.comparison import Comparison
+from fusion_core.comparison_table import csv_table, latex_table, markdown_table
 from fusion_core.errors import TooManyFailuresError
 from fusion_core.manifest import read_part
 from fusion_core.part_worker import ChunkResult, RunIdentity
 from fusion_core.plan import Plan, cut_chunks
+from fusion_core.published import PublishedRow
 from fusion_core.run_settings import RunSettings
 from fusion_core.storage import Storage
 
@@ -161,6 +164,32 @@ def publish(run: Run[Any], output: Storage, summary: Summary, flow: str) -> None
         )
     create_link_artifact(summary.output, summary.output, f"{flow}-output", "Where the results are")
     get_run_logger().info(summary.sentence())
+
+
+def write_tables(
+    run: Run[Any],
+    output: Storage,
+    comparison: Comparison,
+    published: Sequence[PublishedRow] = (),
+) -> tuple[str, dict[str, str]]:
+    """Write the comparison table in every format; return it in markdown, and the URLs by format."""
+    bodies = {
+        "md": markdown_table(comparison, published),
+        "csv": csv_table(comparison, published),
+        "tex": latex_table(comparison, published),
+    }
+    for extension, body in bodies.items():
+        output.write(f"{run.folder}/table.{extension}", body.encode())
+    return bodies["md"], {kind: output.url(f"{run.folder}/table.{kind}") for kind in bodies}
+
+
+def unless_it_fails(draw: Callable[[], str]) -> str | None:
+    """Return the URL of what is drawn, or None: the images are safe, whatever a drawing does."""
+    try:
+        return draw()
+    except Exception as error:
+        get_run_logger().warning("The contact sheet could not be drawn: %s", error)
+        return None
 
 
 def fail_past_limit(summary: Summary, max_failed: float) -> None:

@@ -51,7 +51,7 @@ class RunSummary(Summary):
             f"{self.found} pairs found: {self.fused} fused and {self.failed} failed in "
             f"{self.seconds:.0f} s"
         )
-        return "; ".join([done, *self._left_alone("files, weights and settings")]) + "."
+        return "; ".join([done, *self._left_alone("files, model and settings")]) + "."
 
 
 def metric_table(metrics: Mapping[str, Mapping[str, float | None]], pairs: int) -> list[str]:

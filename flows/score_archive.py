@@ -21,12 +21,12 @@ from flows.run import (
     publish,
     read_back,
     work_off,
+    write_tables,
 )
 from flows.score_summary import ScoreSummary
 from flows.summary import plan_counts
 from fusion_core.archive import list_fused
 from fusion_core.comparison import Comparison, compare
-from fusion_core.comparison_table import csv_table, latex_table, markdown_table
 from fusion_core.fused_images import FusedImages
 from fusion_core.manifest import SCORES_FOLDER, newest_rows, read_manifest
 from fusion_core.metrics import METRIC_NAMES
@@ -112,10 +112,7 @@ def summarise(
     """Compare the methods over all scores there are, and write table, summary and artifacts."""
     output = run.output()
     comparison = compare_scores(run, output, images)
-    table = markdown_table(comparison)
-    bodies = {"md": table, "csv": csv_table(comparison), "tex": latex_table(comparison)}
-    for extension, body in bodies.items():
-        output.write(f"{run.folder}/table.{extension}", body.encode())
+    table, tables = write_tables(run, output, comparison)
     summary = ScoreSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
@@ -127,7 +124,7 @@ def summarise(
         doubled_images=images.doubled,
         means=comparison.means,
         table=table,
-        tables={kind: output.url(f"{run.folder}/table.{kind}") for kind in bodies},
+        tables=tables,
         metric_version=run.settings.metric_version,
         failures=failures(read_back(output, results), "pair_id", "method"),
         seconds=time.monotonic() - began,

@@ -109,7 +109,7 @@ def failure_lines(title: str, failures: Sequence[Mapping[str, Any]]) -> list[str
         return []
     lines = ["", f"## {title}", "", "| pair | stage | reason |", "| --- | --- | --- |"]
     lines += [
-        f"| {_cell(_name(row))} | {row['stage']} | {_cell(row['error_message'])} |"
+        f"| {table_cell(_name(row))} | {row['stage']} | {table_cell(row['error_message'])} |"
         for row in failures[:_LISTED]
     ]
     return lines + _more(len(failures))
@@ -153,13 +153,14 @@ def too_many_failed(summary: Summary, allowed: float) -> str:
     )
 
 
+def table_cell(text: str) -> str:
+    """Return a text as it can stand in a cell of a markdown table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
 def _name(row: Mapping[str, Any]) -> str:
     """Name what failed: a pair, or the image that a method made of it."""
     return f"{row['pair_id']} of {row['method']}" if "method" in row else str(row["pair_id"])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _more(count: int) -> list[str]:

@@ -16,7 +16,7 @@ from fusion_core.fused_images import FusedImages, match_fused, without_matches
 from fusion_core.keys import FUSED_FOLDER
 from fusion_core.manifest import MANIFEST_FOLDER, SCORES_FOLDER
 from fusion_core.pairing import Pairing, pair_by_index, pair_by_templates, read_index
-from fusion_core.run_settings import RunSettings
+from fusion_core.run_settings import ArchiveSettings
 from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.storage import Storage
 
@@ -27,7 +27,7 @@ _RESULTS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
 
 
 def list_pairs(
-    settings: RunSettings,
+    settings: ArchiveSettings,
     source: Storage,
     output: Storage,
     date: dt.date,
@@ -75,13 +75,13 @@ def list_fused(
     return dataclasses.replace(pairing, stray=stray), images
 
 
-def _list_source(settings: RunSettings, source: Storage, date: dt.date) -> pa.Table:
+def _list_source(settings: ArchiveSettings, source: Storage, date: dt.date) -> pa.Table:
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
     return source.list(settings.expanded_prefix(date))
 
 
-def _pair(settings: RunSettings, listing: pa.Table, options: Mapping[str, Any]) -> Pairing:
+def _pair(settings: ArchiveSettings, listing: pa.Table, options: Mapping[str, Any]) -> Pairing:
     if settings.index is None:
         return pair_by_templates(listing, settings.ir, settings.vi)
     try:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fusion_core.fuser import Fuser
 from fusion_core.keys import fused_path
-from fusion_core.manifest import OWN_METHOD
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.pair_work import PairInWork, finish_pair, load_pair
 from fusion_core.part_worker import PartWorker, RunIdentity
@@ -22,12 +21,12 @@ from fusion_core.storage import Storage
 
 
 class ChunkWorker(PartWorker[PairInWork]):
-    """Turns chunks into fused images and parts; hosts one network.
+    """Turns chunks into fused images and parts; hosts one fuser.
 
     Args:
         source: Where the pairs are.
         output: Where images and parts go.
-        fuser: The network.
+        fuser: What fuses.
         settings: The run's settings.
         run: What the rows of the run share.
     """
@@ -75,4 +74,4 @@ class ChunkWorker(PartWorker[PairInWork]):
         return finish_pair(pair, fused, self.output, path, self.settings, self.device)
 
     def _row(self, pair: PairInWork) -> dict[str, Any]:
-        return {**super()._row(pair), "method": OWN_METHOD, "metric_version": METRIC_VERSION}
+        return {**super()._row(pair), "method": self.fuser.name, "metric_version": METRIC_VERSION}

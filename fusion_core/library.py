@@ -10,27 +10,30 @@ import torch
 from numpy.typing import NDArray
 
 from fusion_core.colour import luminance, replace_luminance
+from fusion_core.device import Precision
 from fusion_core.errors import DecodeError, SizeMismatchError
-from fusion_core.fuser import Fuser, Precision, load_fuser
+from fusion_core.fuser import Fuser, load_fuser
 
 
 def fuse(
     ir: NDArray[Any],
     vi: NDArray[Any],
-    weights: str = "default",
+    model: str = "refinefuse",
     device: str = "auto",
     precision: Precision = "auto",
 ) -> NDArray[Any]:
     """Fuse an aligned pair of images.
 
-    The network is loaded at the first call and kept.
+    The model is loaded at the first call and kept.
 
     Args:
         ir: Infrared image: (H, W) grey or (H, W, 3) RGB, uint8 or uint16, any size from 1x1 up.
         vi: Visible image: likewise, or (H, W, 4) RGB with alpha; same height and width.
-        weights: "default" for the packaged weights, or path or URL of a safetensors file.
+        model: What fuses: "refinefuse" for the packaged weights, "mean", "maximum", "laplacian",
+            "guided", or path or URL of a file; see :func:`fusion_core.fuser.read_model`.
         device: A torch device; "auto" takes a GPU where there is one.
-        precision: Arithmetic of the network's body; "auto" is bf16 where the device has it.
+        precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it. The
+            other methods take "auto".
 
     Returns:
         The fused image, of the shape and type of ``vi``: its colours (Cb, Cr) and its alpha, with
@@ -39,7 +42,8 @@ def fuse(
     Raises:
         DecodeError: An array is no image of the kinds above.
         SizeMismatchError: The images differ in height or width.
-        WeightsError: The weights can't be used.
+        WeightsError: The model can't be used.
+        StorageError: The model's file can't be reached.
         SettingsError: Device or precision can't be used.
     """
     _check("infrared", ir, (3,))
@@ -51,14 +55,14 @@ def fuse(
         )
     colours = vi[..., :3] if vi.ndim == 3 else vi
     sides = (torch.from_numpy(luminance(image))[None, None] for image in (ir, colours))
-    fused = _fuser(weights, device, precision)(*sides)[0, 0].numpy()
+    fused = _fuser(model, device, precision)(*sides)[0, 0].numpy()
     image = replace_luminance(colours, fused)
     return np.dstack([image, vi[..., 3]]) if vi.ndim == 3 and vi.shape[2] == 4 else image
 
 
 @lru_cache(maxsize=2)
-def _fuser(weights: str, device: str, precision: Precision) -> Fuser:
-    return load_fuser(weights, device, precision)
+def _fuser(model: str, device: str, precision: Precision) -> Fuser:
+    return load_fuser(model, device, precision)
 
 
 def _check(name: str, image: NDArray[Any], channels: tuple[int, ...]) -> None:

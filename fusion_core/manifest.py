@@ -28,7 +28,7 @@ SCORES_FOLDER = "scores"
 is the one of its fusing."""
 
 OWN_METHOD = "refinefuse"
-"""The method of the rows that fuse-archive writes."""
+"""The method of all rows of schema version 1."""
 
 SCHEMA_VERSION = "2"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
@@ -75,7 +75,11 @@ MANIFEST_SCHEMA = pa.schema(
         ),
         _field("metrics_undefined", pa.string(), "why metrics of an ok row are null, if any are"),
         _field("metric_version", pa.string(), "names the definitions of the metrics", False),
-        _field("model_hash", pa.string(), "sha256 of the weights file; null for other methods"),
+        _field(
+            "model_hash",
+            pa.string(),
+            "sha256 of the model that fused; null for other methods",
+        ),
         _field("settings_hash", pa.string(), "digest of what decides pixels or scores", False),
         _field("software_version", pa.string(), "version of fuse-archive", False),
         *(

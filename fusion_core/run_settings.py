@@ -1,4 +1,4 @@
-"""The settings that every run over an archive has, whether it fuses pairs or scores images."""
+"""The settings of runs over an archive: those that all share, and those of fusing and scoring."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class PairSettings(BaseModel):
     )
 
 
-class RunSettings(PairSettings):
-    """Which pairs a run takes, where results go, and what it takes of the machines."""
+class ArchiveSettings(PairSettings):
+    """Which pairs are taken, where results go, and what is taken of the machines."""
 
     source: str = Field(
         description="Folder or bucket that holds the pairs: any fsspec URL, such as "
@@ -59,12 +59,6 @@ class RunSettings(PairSettings):
     date: dt.date | None = Field(
         None, description="The run's date, for prefix and manifest. Default: today in UTC."
     )
-    reprocess: Literal["none", "failed", "all"] = Field(
-        "none",
-        description="none: pairs without a successful row, except those that failed for a reason "
-        "in the files themselves; failed: those too; all: every pair again.",
-    )
-    limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
     worker: str = Field(
         "auto",
         pattern=r"^(auto|cpu|gpu|cpu:[0-9]+|gpu:(0?\.[0-9]+|1|1\.0))$",
@@ -72,34 +66,16 @@ class RunSettings(PairSettings):
         "CPUs), 'gpu', a share of one such as 'gpu:0.5', 'cpu', or a number of CPUs such as "
         "'cpu:4'.",
     )
-    max_workers: int | None = Field(
-        None, ge=1, description="At most so many workers. Default: as many as fit the cluster."
-    )
     ray_address: str | None = Field(
         None,
         description="Ray cluster to run on, 'auto' or host:port of its head, if this machine is a "
         "node of it. Default: a local one for this run.",
     )
-    chunk_pairs: int = Field(
-        32, ge=1, le=10_000, description="Pairs per chunk, the unit of work, retry and commit."
-    )
     io_threads: int = Field(
         8, ge=1, le=256, description="Threads per worker that read, decode, encode and write."
     )
-    memory_mb: int = Field(
-        1024,
-        ge=16,
-        description="Bound on the pixels and files that one worker holds, in MiB; a pair larger "
-        "than that is worked on alone.",
-    )
     max_megapixels: float = Field(
         100.0, gt=0, le=178.0, description="Larger images are refused before they are decoded."
-    )
-    max_failed: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="The run fails when more than this fraction of its pairs failed.",
     )
     credentials_block: str | None = Field(
         None,
@@ -134,6 +110,35 @@ class RunSettings(PairSettings):
     def expanded_prefix(self, date: dt.date) -> str:
         """Return ``prefix`` with the run's date filled in."""
         return self.prefix.format(date=date)
+
+
+class RunSettings(ArchiveSettings):
+    """How a run that fuses or scores cuts its work and what it leaves alone."""
+
+    reprocess: Literal["none", "failed", "all"] = Field(
+        "none",
+        description="none: pairs without a successful row, except those that failed for a reason "
+        "in the files themselves; failed: those too; all: every pair again.",
+    )
+    limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
+    max_workers: int | None = Field(
+        None, ge=1, description="At most so many workers. Default: as many as fit the cluster."
+    )
+    chunk_pairs: int = Field(
+        32, ge=1, le=10_000, description="Pairs per chunk, the unit of work, retry and commit."
+    )
+    memory_mb: int = Field(
+        1024,
+        ge=16,
+        description="Bound on the pixels and files that one worker holds, in MiB; a pair larger "
+        "than that is worked on alone.",
+    )
+    max_failed: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="The run fails when more than this fraction of its pairs failed.",
+    )
 
 
 def refuse_secret(url: str) -> str:

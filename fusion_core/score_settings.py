@@ -63,11 +63,7 @@ class ScoreArchiveSettings(RunSettings):
                 "found no method; expected at least one, such as densefuse=fused/{pair}.png"
             )
         for name, template in fused.items():
-            if not name or name != name.strip() or "/" in name or not name.isprintable():
-                raise ValueError(
-                    f"found the method name {name!r}; expected one that isn't empty, has no slash "
-                    "or line break, and no blanks around it, such as densefuse"
-                )
+            check_method_name(name)
             refuse_secret(template)
         return fused
 
@@ -106,6 +102,15 @@ class ScoreArchiveSettings(RunSettings):
         """Return 16 hex digits that change whenever other scores may result."""
         return settings_digest(
             {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
+        )
+
+
+def check_method_name(name: str) -> None:
+    """Raise ValueError where a name of a method can't stand in tables and rows."""
+    if not name or name != name.strip() or "/" in name or not name.isprintable():
+        raise ValueError(
+            f"found the method name {name!r}; expected one that isn't empty, has no slash "
+            "or line break, and no blanks around it, such as densefuse"
         )
 
 

@@ -14,14 +14,14 @@ from fusion_core.metrics import METRIC_VERSION
 from fusion_core.run_settings import PairSettings, RunSettings, refuse_secret, settings_digest
 
 IMAGE_VERSION = 1
-"""Raised whenever the same settings and weights would give other pixels, so that resuming never
+"""Raised whenever the same settings and model would give other pixels, so that resuming never
 mixes two generations of images."""
 
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
 
 
 class ImageSettings(PairSettings):
-    """What decides the pixels and bytes of a fused image, given its pair and the weights."""
+    """What decides the pixels and bytes of a fused image, given its pair and the model."""
 
     format: ImageFormat = Field(
         "png", description="File format of the fused images. png and tiff are lossless."
@@ -32,7 +32,8 @@ class ImageSettings(PairSettings):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="Arithmetic of the network's body. auto takes bf16 where the device has it.",
+        description="Arithmetic of RefineFuse's body. auto takes bf16 where the device has it. "
+        "mean, maximum, laplacian and guided are fp32, a program has its own.",
     )
 
     def settings_hash(self) -> str:
@@ -48,13 +49,14 @@ class FuseArchiveSettings(RunSettings, ImageSettings):
     dry_run: bool = Field(
         False, description="Only print what would be done, how many bytes, and about how long."
     )
-    weights: str = Field(
-        "default",
-        description="Weights of the network: 'default' for the packaged ones, or the fsspec URL "
-        "of a safetensors file (read by the usual AWS chain).",
+    model: str = Field(
+        "refinefuse",
+        description="What fuses: refinefuse (the packaged weights), mean, maximum, laplacian, "
+        "guided, or the fsspec URL of a file: weights of ours as safetensors, or a program of "
+        "torch.export (read by the usual AWS chain).",
     )
-    weights_sha256: str | None = Field(
-        None, description="Expected sha256 of the weights file; another one stops the run."
+    model_sha256: str | None = Field(
+        None, description="Expected sha256 of the model's file; another one stops the run."
     )
     batch_size: int | None = Field(
         None,
@@ -67,9 +69,9 @@ class FuseArchiveSettings(RunSettings, ImageSettings):
         8, ge=0, le=64, description="Pairs drawn on the run's contact sheet; 0 draws none."
     )
 
-    @field_validator("weights")
+    @field_validator("model")
     @classmethod
-    def _no_secret_in_weights(cls, url: str) -> str:
+    def _no_secret_in_model(cls, url: str) -> str:
         return refuse_secret(url)
 
     def image_settings(self) -> ImageSettings:

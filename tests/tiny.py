@@ -2,7 +2,7 @@
 
 import datetime as dt
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
 
-from fusion_core.fuser import Fuser
 from fusion_core.network import NetworkConfig, RefineFuse
+from fusion_core.network_fuser import NetworkFuser
 from fusion_core.plan import PairRef
 from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
+from fusion_core.train_settings import TrainSettings
 from fusion_core.weights_file import save_weights
 
 TINY = NetworkConfig(levels=2, widths=(8, 8), decoder_width=8, token_grid=4)
@@ -33,8 +36,8 @@ def tiny_model(seed: int = 9) -> RefineFuse:
     return model
 
 
-def tiny_fuser(seed: int = 9) -> Fuser:
-    return Fuser(tiny_model(seed), "cpu", "fp32")
+def tiny_fuser(seed: int = 9) -> NetworkFuser:
+    return NetworkFuser(tiny_model(seed), "cpu", "fp32")
 
 
 def tiny_weights(folder: Path | str) -> str:
@@ -42,6 +45,59 @@ def tiny_weights(folder: Path | str) -> str:
     path = f"{str(folder).rstrip('/')}/tiny.safetensors"
     save_weights(path, tiny_model(), {"note": "random weights for tests"})
     return path
+
+
+class PlainFusion(nn.Module):
+    """A tiny fusing network as others write them: batch norm, halving, attention, a Python sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(2, 4, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.project = nn.Linear(4, 12)
+        self.drop = nn.Dropout(0.5)
+        self.out = nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
+        features = functional.relu(self.norm(self.down(torch.cat((ir, vi), 1))), inplace=True)
+        batch, channels, height, width = features.shape
+        tokens = functional.adaptive_avg_pool2d(features, 2).flatten(2).mT
+        query, key, value = self.project(tokens).chunk(3, -1)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        attended = self.drop(attended).mT.reshape(batch, channels, 2, 2)
+        features = features + functional.interpolate(attended, (height, width), mode="bilinear")
+        features = functional.interpolate(features, scale_factor=2)
+        strongest, _ = torch.stack((ir, vi)).max(0)
+        ramp = torch.arange(2 * width, device=ir.device) / (2 * width)
+        return strongest * 0.8 + torch.sigmoid(self.out(features)) * 0.2 + 0.1 * ramp
+
+
+def plain_network(seed: int = 5) -> PlainFusion:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PlainFusion().eval()
+
+
+def tiny_program(
+    folder: Path | str,
+    network: nn.Module | None = None,
+    sizes: Any = None,
+    example: tuple[int, ...] = (1, 1, 16, 24),
+) -> str:
+    """Export a network below a local folder and return the file's path.
+
+    Args:
+        folder: where ``plain.pt2`` goes.
+        network: what is exported, else :func:`plain_network`.
+        sizes: of each image, as dynamic_shapes of torch.export has it; none: of ``example`` alone.
+        example: shape of the images that it is traced with.
+    """
+    images = torch.rand(example), torch.rand(example)
+    shapes = None if sizes is None else (sizes, sizes)
+    program = torch.export.export(network or plain_network(), images, dynamic_shapes=shapes)
+    path = Path(folder) / "plain.pt2"
+    torch.export.save(program, path)
+    return str(path)
 
 
 def picture_pair(
@@ -100,11 +156,11 @@ def pair_refs(folder: Path | str, names: Iterable[str]) -> tuple[PairRef, ...]:
 
 
 def settings_for(
-    source: Path | str, output: Path | str, weights: Path | str, **changes: Any
+    source: Path | str, output: Path | str, model: Path | str, **changes: Any
 ) -> FuseArchiveSettings:
     """Return settings of a run that is gentle to the machine; ``changes`` are further fields."""
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 2, "io_threads": 2}
-    fields = {"source": str(source), "output": str(output), "weights": str(weights)}
+    fields = {"source": str(source), "output": str(output), "model": str(model)}
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
 
 
@@ -123,3 +179,18 @@ def empty_memory_store() -> None:
     memory = fsspec.filesystem("memory")
     memory.store.clear()
     memory.pseudo_dirs[:] = [""]
+
+
+def train_settings_for(source: Path | str, output: Path | str, **changes: Any) -> TrainSettings:
+    """Return settings of a training of :data:`TINY` for 8 steps; ``changes`` are more fields."""
+    fields: dict[str, Any] = {"source": str(source), "output": str(output), "network": TINY}
+    short = {"batch": 2, "crop": 24, "warmup": 2, "checkpoint_every": 2, "validate_every": 4}
+    gentle = {"precision": "fp32", "worker": "cpu:1", "io_threads": 2}
+    length = {} if "epochs" in changes else {"steps": 8}
+    return TrainSettings(**{**length, **short, **gentle, **fields, **changes})
+
+
+def timeless(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a training's records without what the clock put into them."""
+    clock = {"seconds", "steps_per_second"}
+    return [{k: v for k, v in record.items() if k not in clock} for record in records]

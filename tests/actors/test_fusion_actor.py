@@ -20,12 +20,12 @@ from actors.resources import WorkerShare
 from actors.tasks import draw_contact_sheet, time_pairs
 from fusion_core.archive import list_pairs
 from fusion_core.errors import SettingsError, WeightsError
+from fusion_core.fuser import read_model
 from fusion_core.manifest import read_manifest
 from fusion_core.part_worker import RunIdentity
 from fusion_core.plan import PairRef, cut_chunks, make_plan
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
-from fusion_core.weights_file import load_weights
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -42,9 +42,9 @@ def settings(tmp_path: Path) -> FuseArchiveSettings:
 
 
 def job_of(settings: FuseArchiveSettings) -> FusionJob:
-    weights = load_weights(settings.weights)[1].sha256
+    model_hash = read_model(settings.model).model_hash
     digest = settings.image_settings().settings_hash()
-    return FusionJob(settings, RunIdentity("run", TODAY, weights, digest))
+    return FusionJob(settings, RunIdentity("run", TODAY, model_hash, digest))
 
 
 def todo_of(settings: FuseArchiveSettings) -> pa.Table:
@@ -127,7 +127,7 @@ def test_what_travels_is_too_small_for_the_object_store(
     ray.kill(actor)
 
 
-def test_weights_that_are_not_those_of_the_plan_stop_the_actor(
+def test_a_model_that_is_not_that_of_the_plan_stops_the_actor(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
     job = job_of(settings)

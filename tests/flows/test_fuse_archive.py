@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from prefect.artifacts import Artifact
-from tiny import write_pairs
+from tiny import tiny_program, write_pairs
+from torch.export import Dim
 
 from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
-from fusion_core.errors import StorageError, TooManyFailuresError
+from fusion_core.errors import StorageError, TooManyFailuresError, WeightsError
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -107,13 +108,30 @@ def test_too_many_failures_fail_the_run_after_everything_was_recorded(
     assert manifest(archive)["status"].value_counts().to_dict() == {"ok": 6, "failed": 2}
 
 
-def test_other_weights_or_settings_are_other_work(
+def test_another_model_or_settings_are_other_work(
     archive: FuseArchiveSettings, tmp_path: Path
 ) -> None:
     run(archive)
     other = run(archive, format="tiff")
     assert other.fused == 8
     assert manifest(archive)["fused_url"].nunique() == 16
+
+
+def test_any_method_fuses_the_archive_and_is_work_of_its_own(
+    archive: FuseArchiveSettings, tmp_path: Path
+) -> None:
+    program = tiny_program(tmp_path, sizes={2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
+    for model, done in (("laplacian", 0), (program, 0), ("laplacian", 2)):
+        summary = run(archive, model=model, limit=2, contact_sheet=0)
+        assert (summary.fused, summary.done_before) == (2, done)
+    rows = manifest(archive)
+    assert rows["status"].eq("ok").all()
+    assert rows.groupby("method").size().to_dict() == {"laplacian": 4, "plain": 2}
+    hashes = rows.groupby("method")["model_hash"].unique().str[0].to_dict()
+    assert hashes["plain"] == hashlib.sha256(Path(program).read_bytes()).hexdigest()
+    assert rows["fused_url"].nunique() == rows["fused_sha256"].nunique() == 6
+    with pytest.raises(WeightsError, match="expected 00"):
+        run(archive, model="laplacian", model_sha256="00" * 32)
 
 
 def test_all_pairs_again_on_request_keeps_the_images_that_rows_name(

@@ -154,7 +154,7 @@ def test_different_sizes_are_refused_with_both(weights: str) -> None:
 
 def test_unusable_weights_and_devices_are_refused(weights: str, tmp_path: Path) -> None:
     ir, vi = picture_pair(9)
-    with pytest.raises(WeightsError, match="No weights at"):
+    with pytest.raises(WeightsError, match="No model at"):
         fuse(ir, vi, str(tmp_path / "none.safetensors"))
     with pytest.raises(SettingsError, match="device"):
         fuse(ir, vi, weights, "abacus")

@@ -42,7 +42,7 @@ URLS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["source", "output", "index", "weights"])
+@pytest.mark.parametrize("name", ["source", "output", "index", "model"])
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_url_with_a_password_is_refused_without_repeating_it(
