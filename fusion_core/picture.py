@@ -71,6 +71,25 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
     return Picture((new[..., 0] if pixels.ndim == 2 else new).astype(pixels.dtype))
 
 
+def reduced(picture: Picture, height: int, width: int) -> Picture:
+    """Return a large image as means of square blocks; alpha is dropped.
+
+    The blocks are the largest that leave one of the two sides at least this long, so that the
+    result can be scaled to fit into ``height`` and ``width`` without a loss. What makes no whole
+    block at the right and lower edge is cut off.
+    """
+    pixels = picture.pixels
+    high, wide = pixels.shape[:2]
+    block = int(max(high / height, wide / width))
+    if block < 2:
+        return Picture(pixels)
+    down, across = min(block, high), min(block, wide)
+    rows, columns = high // down, wide // across
+    whole = pixels[: rows * down, : columns * across]
+    means = whole.reshape(rows, down, columns, across, -1).mean(axis=(1, 3), dtype=np.float32)
+    return Picture(np.rint(means).astype(pixels.dtype).reshape(rows, columns, *pixels.shape[2:]))
+
+
 def check_size(width: int, height: int, max_megapixels: float) -> None:
     """Raise DecodeError where an image has more than ``max_megapixels``."""
     megapixels = width * height / 1e6

@@ -4,8 +4,9 @@ import io
 import pytest
 
 from fusion_core.comparison import Comparison
-from fusion_core.comparison_table import csv_table, latex_table, markdown_table
+from fusion_core.comparison_table import caption, csv_table, latex_table, markdown_table
 from fusion_core.metrics import METRIC_NAMES
+from fusion_core.published import PublishedRow
 
 ODD = r"a_b|*50% & #1\{x}~^$"
 
@@ -35,6 +36,63 @@ Means over the 8 pairs that all compared methods have a scored image of (where d
 - odd: 9 images scored, 8 of them compared
 """
     )
+
+
+PRINTED = {"vif": 0.9, "ag": 9.0, "scd": 1.9, "qabf": 0.8, "sf": 19.0, "en": 7.5, "ssim": 1.2}
+PUBLISHED = (PublishedRow("Dense_Fuse", 42, PRINTED, "A paper, 2025"),)
+
+
+def test_published_rows_stand_below_with_their_images_and_take_no_rank() -> None:
+    assert (
+        markdown_table(comparison(), PUBLISHED)
+        == """\
+Means over the 8 pairs that all compared methods have a scored image of (where defined: VIF over \
+0); metrics published-1. Higher is better for all seven; ranks in brackets, best in bold. \
+Published rows are as printed in A paper, 2025: means over 42 images, not scored here. They have \
+no rank, since other images alone make other means.
+
+| method | images | VIF ↑ | AG ↑ | SCD ↑ | Qabf ↑ | SF ↑ | EN ↑ | SSIM ↑ | mean rank ↓ |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| plain | 8 | **0.2500** (1) | **3.0000** (1) | **0.2500** (1) | **0.2500** (1) | **0.2500** (1) \
+| 0.2500 (2) | **0.2500** (1) | 1.14 |
+| odd | 8 |  | **3.0000** (1) | **0.2500** (1) | **0.2500** (1) | **0.2500** (1) | \
+**0.3333** (1) | **0.2500** (1) | **1.00** |
+| Dense\\_Fuse (published) | 42 | 0.9000 | 9.0000 | 1.9000 | 0.8000 | 19.0000 | 7.5000 | 1.2000 |  |
+
+- odd: 9 images scored, 8 of them compared
+"""
+    )
+
+
+def test_published_rows_in_latex_stand_below_a_rule() -> None:
+    lines = latex_table(comparison(), PUBLISHED).splitlines()
+    assert r"\begin{tabular}{lrrrrrrrrr}" in lines
+    first, second = (k for k, line in enumerate(lines) if line == r"\midrule")
+    assert lines[first - 1].startswith(r"Method & Images & VIF $\uparrow$ & AG")
+    assert lines[first + 1].startswith(r"plain & 8 & \textbf{0.2500} (1) & ")
+    assert lines[second + 1 : second + 3] == [
+        r"Dense\_Fuse (published) & 42 & 0.9000 & 9.0000 & 1.9000 & 0.8000 & 19.0000 & 7.5000 & "
+        r"1.2000 &  \\",
+        r"\bottomrule",
+    ]
+    assert "A paper, 2025" in lines[3]
+
+
+def test_published_rows_in_csv_name_their_source_and_rank_nowhere() -> None:
+    ours, _, published = csv.DictReader(io.StringIO(csv_table(comparison(), PUBLISHED)))
+    assert (ours["source"], published["source"]) == ("", "A paper, 2025")
+    assert [published[name] for name in ("method", "images", "pairs")] == ["Dense_Fuse", "42", "42"]
+    assert {metric: float(published[metric]) for metric in METRIC_NAMES} == PRINTED
+    unranked = ["mean_rank", "metric_version", *(f"rank_{metric}" for metric in METRIC_NAMES)]
+    assert {published[name] for name in unranked} == {""}
+    alone, _ = csv.DictReader(io.StringIO(csv_table(comparison())))
+    assert alone == ours
+
+
+def test_rows_of_several_tables_are_told_with_their_numbers_of_images_and_sources() -> None:
+    other = PublishedRow("M", 361, PRINTED, "Another, 2024")
+    told = caption(comparison(), (*PUBLISHED, other, *PUBLISHED))
+    assert "as printed in A paper, 2025; Another, 2024: means over 42 or 361 images" in told
 
 
 def test_the_latex_table_has_rules_and_bold_and_no_character_that_latex_takes_for_its_own() -> None:
@@ -74,4 +132,4 @@ def test_where_there_is_nothing_to_compare_the_tables_are_blank() -> None:
     assert "| m |  |  |  |  |  |  |  |  |" in markdown_table(empty)
     assert "- m: 0 images scored" in markdown_table(empty)
     assert r"m &  &  &  &  &  &  &  &  \\" in latex_table(empty)
-    assert csv_table(empty).splitlines()[1] == "m,0,0,,,,,,,,,,,,,,,,v"
+    assert csv_table(empty).splitlines()[1] == "m,0,0,,,,,,,,,,,,,,,,v,"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fusion_core.errors import DecodeError
-from fusion_core.picture import Picture, check_size, resize, upright
+from fusion_core.picture import Picture, check_size, reduced, resize, upright
 
 
 def ramp(size: tuple[int, int], dtype: type) -> np.ndarray:
@@ -83,3 +83,27 @@ def test_turning_gives_contiguous_pixels_for_the_network(orientation: int) -> No
     assert turned.pixels.flags.c_contiguous
     assert turned.alpha.flags.c_contiguous
     np.testing.assert_array_equal(turned.pixels[..., 1], turned.alpha)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_large_picture_is_reduced_to_means_of_blocks(dtype: type) -> None:
+    grey = np.array([[0, 2, 10, 12, 9], [4, 6, 14, 17, 9], [7, 7, 7, 7, 7]], dtype)
+    assert reduced(Picture(grey, grey), 1, 1).pixels.tolist() == [[8]]
+    halves = reduced(Picture(grey), 2, 2)
+    assert halves.pixels.tolist() == [[3, 13]]
+    assert halves.pixels.dtype == dtype
+    colour = reduced(Picture(np.dstack([grey, grey + 1, grey // grey.max()])), 2, 2)
+    assert colour.pixels.tolist() == [[[3, 4, 0], [13, 14, 0]]]
+
+
+def test_a_picture_that_fits_is_not_reduced() -> None:
+    pixels = ramp((30, 59), np.uint8)
+    np.testing.assert_array_equal(reduced(Picture(pixels), 20, 30).pixels, pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (3, 2000), (2000, 3)])
+def test_a_narrow_picture_keeps_a_pixel_and_enough_of_its_length(size: tuple[int, int]) -> None:
+    small = reduced(Picture(np.full(size, 9, np.uint8)), 100, 100)
+    assert min(small.pixels.shape) >= 1
+    assert 100 <= max(small.pixels.shape) < 200
+    assert (small.pixels == 9).all()

@@ -1,6 +1,6 @@
 import io
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from tiny import empty_memory_store, png
 
+from fusion_core.comparison_sheet import ComparisonRow, draw_comparison_sheet
 from fusion_core.contact_sheet import SheetRow, draw_contact_sheet
 from fusion_core.errors import DecodeError
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.run_pictures import write_contact_sheet
+from fusion_core.run_pictures import write_comparison_sheet, write_contact_sheet
 from fusion_core.storage import Storage
 
 COLOURS = {"ir": (90, 90, 90), "vi": (200, 20, 20), "fused": (20, 180, 20)}
@@ -87,3 +88,32 @@ def test_an_image_that_is_gone_or_damaged_is_an_error_for_the_caller(output: Sto
     with pytest.raises(FileNotFoundError):
         write_contact_sheet(output, "sheet.png", [gone], "")
     assert not output.exists("sheet.png")
+
+
+def test_the_comparison_sheet_is_drawn_from_the_stored_images(output: Storage) -> None:
+    rows = []
+    for pair_id in ("a", "b"):
+        stored = row(output, pair_id, ir=painted(COLOURS["ir"], (15, 20)))
+        fused = {"mean": stored["fused_url"], "mine": stored["vi_url"]}
+        rows.append({**stored, "fused": fused})
+    url = write_comparison_sheet(output, "runs/1/sheet.png", rows, "a run")
+    ir, vi, fused = (painted(colour) for colour in COLOURS.values())
+    drawn = [ComparisonRow(name, ir, vi, {"mean": fused, "mine": vi}) for name in ("a", "b")]
+    expected = draw_comparison_sheet(drawn, "a run")
+    np.testing.assert_array_equal(sheet_of(output, url), np.asarray(expected))
+
+
+def test_large_images_are_reduced_before_they_are_drawn(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = row(output, "a", **{kind: painted((9, 9, 9), (1500, 2000)) for kind in COLOURS})
+    seen = []
+
+    def noted(rows: Iterable[ComparisonRow], title: str) -> Image.Image:
+        seen.extend(image for row in rows for image in (row.ir, row.vi, *row.fused.values()))
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr("fusion_core.run_pictures.draw_comparison_sheet", noted)
+    fused = {"m": large["fused_url"]}
+    write_comparison_sheet(output, "sheet.png", [{**large, "fused": fused}], "")
+    assert {image.shape for image in seen} == {(750, 1000, 3)}

@@ -1,0 +1,254 @@
+"""The flow ``evaluate-refinefuse``: fuse pairs with several models, and compare what they made."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from actors.cluster import connected
+from actors.tasks import draw_comparison_sheet
+from flows.evaluation_summary import EvaluationSummary, ModelOutcome
+from flows.fuse_archive import fuse_chunks
+from flows.run import (
+    Run,
+    check_store,
+    count_results,
+    fail_past_limit,
+    failures,
+    publish,
+    read_back,
+    unless_it_fails,
+    write_tables,
+)
+from flows.run_summary import evenly
+from flows.summary import plan_counts
+from fusion_core.archive import list_pairs
+from fusion_core.comparison import compare
+from fusion_core.errors import SettingsError
+from fusion_core.evaluation_settings import EvaluateSettings
+from fusion_core.fuser import read_model
+from fusion_core.manifest import MANIFEST_FOLDER, newest_rows, read_manifest
+from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
+from fusion_core.part_worker import ChunkResult
+from fusion_core.plan import PAIR_KEY, Plan, make_plan
+from fusion_core.published import published_sets
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+
+FLOW = "evaluate-refinefuse"
+
+_COMPARED = ("ended", "run_id", "status", "fused_version", "metric_version", *METRIC_NAMES)
+_URLS = ("ir_url", "vi_url", "fused_url")
+
+Runs = Mapping[str, Run[FuseArchiveSettings]]
+
+
+@flow(name=FLOW, retries=0)
+def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary:
+    """Fuse the same pairs with several models, score what they made, and compare the models.
+
+    Each model does what a run of fuse-archive with it does, into one output and its manifest, so
+    an evaluation that is stopped goes on where it was, and one with another model more fuses with
+    that one only. The comparison is over the pairs that all models have fused.
+
+    Args:
+        settings: Which pairs, which models, where to, and how.
+
+    Returns:
+        What became of the run, with the comparison table.
+
+    Raises:
+        TooManyFailuresError: More than the stated fraction of images failed.
+        FuseArchiveError: The run as a whole can't go on: settings, a model or storage.
+    """
+    began = time.monotonic()
+    run = Run.begin(settings, None, "")  # rows have the hashes of their model's run
+    runs = runs_of_models(run)
+    plans = plan_models(run, runs)
+    todo = any(len(plan.todo) for plan in plans.values())
+    with connected(settings.ray_address) if todo or settings.contact_sheet else nullcontext():
+        results = {
+            name: fuse_chunks.with_options(task_run_name=f"fuse-{name}")(runs[name], plan)
+            for name, plan in plans.items()
+        }
+        summary = summarise(run, runs, plans, results, began)
+    fail_past_limit(summary, settings.max_failed)
+    return summary
+
+
+def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
+    """Return for each model the run of fuse-archive that is its share of the evaluation.
+
+    Raises:
+        SettingsError: Two names stand for the same model.
+        WeightsError: A model's file is missing or can't be used.
+        StorageError: It can't be reached.
+    """
+    runs: dict[str, Run[FuseArchiveSettings]] = {}
+    names: dict[str, str] = {}
+    for name, model in run.settings.models.items():
+        model_hash = read_model(model).model_hash
+        if model_hash in names:
+            raise SettingsError(
+                f"{names[model_hash]} and {name} are the same model (sha256 {model_hash}); "
+                "expected each model once. Leave one of the two names out"
+            )
+        names[model_hash] = name
+        settings = run.settings.fusing(model)
+        settings_hash = settings.image_settings().settings_hash()
+        identity = dataclasses.replace(
+            run.identity, model_hash=model_hash, settings_hash=settings_hash
+        )
+        runs[name] = Run(settings, identity, run.credentials)
+    return runs
+
+
+@task(name="plan", cache_policy=NO_CACHE)
+def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
+    """List the archive, pair it, and leave out for each model what the manifest holds already."""
+    logger = get_run_logger()
+    settings, output = run.settings, run.output()
+    check_store(output, logger)
+    pairing = list_pairs(settings, run.source(), output, run.identity.date, run.credentials())
+    rows = rows_of_models(run, runs, *PAIR_KEY, "status", "stage", "ended")
+    plans = {}
+    for name in runs:
+        own = rows.filter(ds.field("method") == name)
+        plan = plans[name] = make_plan(pairing, own, settings.reprocess, settings.limit)
+        logger.info(
+            "%s: %d pairs found, %d to fuse, %d done before, %d failed before",
+            *(name, len(pairing.pairs), len(plan.todo), plan.done, plan.known_failed),
+        )
+    return plans
+
+
+@task(name="summarise", cache_policy=NO_CACHE)
+def summarise(
+    run: Run[EvaluateSettings],
+    runs: Runs,
+    plans: dict[str, Plan],
+    results: dict[str, list[ChunkResult]],
+    began: float,
+) -> EvaluationSummary:
+    """Compare the models over all rows there are, and write tables, sheet, summary, artifacts."""
+    settings, output = run.settings, run.output()
+    rows = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *_URLS)
+    # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
+    pairs = next(iter(plans.values())).pairing.pairs.select(list(PAIR_KEY))
+    rows = newest_rows(rows.join(pairs, list(PAIR_KEY), join_type="left semi"))
+    comparison = compare(rows, list(runs), METRIC_VERSION)
+    published = published_sets()[settings.published] if settings.published else ()
+    table, tables = write_tables(run, output, comparison, published)
+    done = [result for of_model in results.values() for result in of_model]
+    parts = read_back(output, done)
+    summary = EvaluationSummary(
+        run_id=run.identity.run_id,
+        output=output.url(""),
+        manifest=output.url(MANIFEST_FOLDER),
+        models={
+            name: _outcome(runs[name], plans[name], of_model) for name, of_model in results.items()
+        },
+        pairs=comparison.pairs,
+        contact_sheet=_draw_sheet(
+            run, output, sheet_rows(rows, list(runs), settings.contact_sheet)
+        ),
+        means=comparison.means,
+        published=settings.published,
+        table=table,
+        tables=tables,
+        failures=failures(_named(parts, runs) if parts else None, "pair_id", "method"),
+        seconds=time.monotonic() - began,
+        **count_results(done),
+        **_counts(list(plans.values())),
+    )
+    publish(run, output, summary, FLOW)
+    return summary
+
+
+def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.Table:
+    """Return all rows of the models; their method is the model's name in this evaluation."""
+    of_models = [
+        (ds.field("model_hash") == own.identity.model_hash)
+        & (ds.field("settings_hash") == own.identity.settings_hash)
+        for own in runs.values()
+    ]
+    rows = read_manifest(
+        run.output().url(MANIFEST_FOLDER),
+        latest=False,
+        columns=[*columns, "method", "model_hash"],
+        filters=reduce(operator.or_, of_models),
+        storage_options=run.credentials(),
+    )
+    return _named(rows, runs)
+
+
+def sheet_rows(rows: pa.Table, models: Sequence[str], count: int) -> list[dict[str, Any]]:
+    """Choose pairs for the contact sheet, spread evenly over those that all compared models have.
+
+    Args:
+        rows: One row per model and pair, sorted by pair.
+        models: Their names, in the order of the sheet.
+        count: At most so many pairs.
+
+    Returns:
+        For each pair its id, the URLs of its sources, and of its fused image by model.
+    """
+    ok = rows.filter(ds.field("status") == "ok")
+    compared = pc.count_distinct(ok["method"])
+    of_pair = ok.group_by("pair_id", use_threads=False).aggregate([("method", "count")])
+    common = of_pair.filter(pc.equal(of_pair["method_count"], compared))["pair_id"]
+    chosen = []
+    for pair_id in evenly(common.to_pylist(), count):
+        own = ok.filter(ds.field("pair_id") == pair_id).to_pylist()
+        urls = {row["method"]: row["fused_url"] for row in own}
+        sources = {name: own[0][name] for name in ("pair_id", "ir_url", "vi_url")}
+        chosen.append({**sources, "fused": {name: urls[name] for name in models if name in urls}})
+    return chosen
+
+
+def _named(rows: pa.Table, runs: Runs) -> pa.Table:
+    """Put the names of this evaluation in place of the methods; several files are one method."""
+    hashes = pa.array([own.identity.model_hash for own in runs.values()], pa.string())
+    places = pc.index_in(rows["model_hash"], value_set=hashes)
+    names = pc.take(pa.array(list(runs), pa.string()), places)
+    return rows.set_column(rows.schema.get_field_index("method"), "method", names)
+
+
+def _draw_sheet(
+    run: Run[EvaluateSettings], output: Storage, rows: Sequence[Mapping[str, Any]]
+) -> str | None:
+    if not rows:
+        return None
+    path, title = f"{run.folder}/contact_sheet.png", f"{FLOW} {run.identity.run_id}"
+    return unless_it_fails(lambda: draw_comparison_sheet(output, path, rows, title))
+
+
+def _outcome(
+    run: Run[FuseArchiveSettings], plan: Plan, results: Sequence[ChunkResult]
+) -> ModelOutcome:
+    return ModelOutcome(
+        model=run.settings.model,
+        model_hash=str(run.identity.model_hash),
+        fused=sum(result.ok for result in results),
+        failed=sum(result.failed for result in results),
+        done_before=plan.done,
+        known_failed=plan.known_failed,
+    )
+
+
+def _counts(plans: Sequence[Plan]) -> dict[str, Any]:
+    """Return what a summary tells of the plans: the same pairs, and the sums over the models."""
+    sums = ("done_before", "known_failed", "over_limit")
+    of_plans = [plan_counts(plan) for plan in plans]
+    return of_plans[0] | {name: sum(counts[name] for counts in of_plans) for name in sums}
