@@ -1,0 +1,67 @@
+"""The flow ``ablate-refinefuse``: train the variants of a study, and compare them by one table."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+from pydantic import BaseModel, ConfigDict
+
+from actors.cluster import connected
+from flows.evaluate import evaluate_refinefuse
+from flows.evaluation_summary import EvaluationSummary
+from flows.train import train_refinefuse
+from flows.train_summary import TrainSummary
+from fusion_core.ablation_settings import AblateSettings
+
+FLOW = "ablate-refinefuse"
+
+
+class AblationSummary(BaseModel):
+    """The outcome of an ablation.
+
+    Attributes:
+        study: Which one.
+        trainings: The training of each variant, by its name.
+        evaluation: Their comparison.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    study: str
+    trainings: dict[str, TrainSummary]
+    evaluation: EvaluationSummary
+
+    def markdown(self) -> str:
+        """Return the summary as people read it."""
+        lines = [f"# {FLOW}: {self.study}", "", "| variant | steps | loss | seconds |"]
+        lines += ["| --- | ---: | ---: | ---: |"]
+        lines += [
+            f"| {name} | {one.steps} | {one.loss:.4f} | {one.seconds:.0f} |"
+            for name, one in self.trainings.items()
+        ]
+        return "\n".join([*lines, "", self.evaluation.markdown()])
+
+
+@flow(name=FLOW, retries=0)
+def ablate_refinefuse(settings: AblateSettings) -> AblationSummary:
+    """Train the variants of an ablation study one by one, and compare them over the same pairs.
+
+    A study that is stopped goes on where it was: finished variants are left alone, the one that
+    was in work goes on from its checkpoint.
+
+    Args:
+        settings: The study, how to train, and what to compare on.
+
+    Returns:
+        What became of the trainings, and the comparison.
+
+    Raises:
+        FuseArchiveError: A training or the evaluation can't go on.
+    """
+    logger = get_run_logger()
+    trainings = {}
+    with connected(settings.ray_address):
+        for name, variant in settings.variants().items():
+            logger.info("Variant %s of %s", name, settings.study)
+            trainings[name] = train_refinefuse.with_options(flow_run_name=name)(variant)
+        evaluation = evaluate_refinefuse(settings.evaluating())
+    return AblationSummary(study=settings.study, trainings=trainings, evaluation=evaluation)
