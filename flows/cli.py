@@ -22,9 +22,12 @@ from pydantic_settings import (
 from rich.console import Console
 from rich.markdown import Markdown
 
+from fusion_core.ablation_settings import AblateSettings
 from fusion_core.errors import FuseArchiveError
+from fusion_core.evaluation_settings import EvaluateSettings
 from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
+from fusion_core.train_settings import TrainSettings
 
 
 class RunCommand(FuseArchiveSettings):
@@ -47,6 +50,39 @@ class ScoreCommand(ScoreArchiveSettings):
 
         settings = ScoreArchiveSettings(**self.model_dump())
         _print(score_archive(settings).markdown())
+
+
+class TrainCommand(TrainSettings):
+    """Train a network on the pairs of an archive, or go on with a training that was stopped."""
+
+    def cli_cmd(self) -> None:
+        """Run the flow in this process."""
+        from flows.train import train_refinefuse
+
+        settings = TrainSettings(**self.model_dump())
+        _print(train_refinefuse(settings).markdown())
+
+
+class AblateCommand(AblateSettings):
+    """Train the variants of an ablation study, and compare them over an evaluation set."""
+
+    def cli_cmd(self) -> None:
+        """Run the flow in this process."""
+        from flows.ablate import ablate_refinefuse
+
+        settings = AblateSettings(**self.model_dump())
+        _print(ablate_refinefuse(settings).markdown())
+
+
+class EvaluateCommand(EvaluateSettings):
+    """Fuse the same pairs with several models, score what they made, and compare the models."""
+
+    def cli_cmd(self) -> None:
+        """Run the flow in this process."""
+        from flows.evaluate import evaluate_refinefuse
+
+        settings = EvaluateSettings(**self.model_dump())
+        _print(evaluate_refinefuse(settings).markdown())
 
 
 class DemoCommand(BaseModel):
@@ -74,6 +110,15 @@ class FuseArchive(BaseSettings):
     score: CliSubCommand[ScoreCommand] = Field(
         description="Score fused images of any method, and compare the methods."
     )
+    train: CliSubCommand[TrainCommand] = Field(
+        description="Train a network on the pairs of an archive."
+    )
+    ablate: CliSubCommand[AblateCommand] = Field(
+        description="Train the variants of an ablation study, and compare them."
+    )
+    evaluate: CliSubCommand[EvaluateCommand] = Field(
+        description="Fuse with several models, and compare them with published results."
+    )
     demo: CliSubCommand[DemoCommand] = Field(description="Generate a small archive and fuse it.")
 
     @classmethod
@@ -98,7 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        CliApp.run(FuseArchive, cli_args=methods_as_json(arguments))
+        CliApp.run(FuseArchive, cli_args=mappings_as_json(arguments))
     except ValidationError as error:
         for problem in error.errors():
             option = "--" + "-".join(str(part) for part in problem["loc"][1:]).replace("_", "-")
@@ -112,36 +157,39 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def methods_as_json(arguments: list[str]) -> list[str]:
-    """Turn the values of ``--fused``, NAME=TEMPLATE each, into one JSON object.
+def mappings_as_json(arguments: list[str]) -> list[str]:
+    """Turn the values of ``--fused`` and of ``--models`` into one JSON object each.
 
-    The parser of the command line takes NAME=TEMPLATE too, but splits it at commas, drops quotes,
-    and lets a method that is named twice replace the first one in silence.
+    The values are NAME=TEMPLATE and NAME=MODEL; a model may stand alone and is its own name then.
+    The parser of the command line takes such values too, but splits them at commas, drops quotes,
+    and lets a name that comes twice replace the first one in silence.
 
     Raises:
-        CliError: A value has no "=", or a name comes twice.
+        CliError: A template has no name, or a name comes twice.
     """
     others: list[str] = []
-    methods: dict[str, str] = {}
+    mappings: dict[str, dict[str, str]] = {"--fused": {}, "--models": {}}
     words = iter(arguments)
     for word in words:
         option, equals, value = word.partition("=")
-        if option != "--fused":
+        if option not in mappings:
             others.append(word)
             continue
         value = value if equals else next(words, "")
-        name, equals, template = value.partition("=")
-        if not equals:
+        name, equals, meant = value.partition("=")
+        if not equals and option == "--fused":
             raise CliError(
                 f"--fused: found {value!r}; expected NAME=TEMPLATE, such as "
                 "densefuse='fused_densefuse/{pair}.png'"
             )
-        if name in methods:
-            raise CliError(f"--fused: found the method {name!r} twice; expected each name once")
-        methods[name] = template
-    # The parser would take the quote after a backslash for one inside the text.
-    body = json.dumps(methods).replace("\\\\", "\\u005c")
-    return [*others, "--fused", body] if methods else others
+        if name in mappings[option]:
+            raise CliError(f"{option}: found the name {name!r} twice; expected each name once")
+        mappings[option][name] = meant if equals else name
+    for option, mapping in mappings.items():
+        if mapping:
+            # The parser would take the quote after a backslash for one inside the text.
+            others += [option, json.dumps(mapping).replace("\\\\", "\\u005c")]
+    return others
 
 
 def _print(markdown: str) -> None:

@@ -1,59 +1,33 @@
 """The command line, called as people call it."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
-from processes import alive, command, descendants
-from tiny import settings_for, tiny_weights, write_pairs
+from tiny import tiny_weights, write_pairs
 
 from flows.cli import main
-from flows.fuse_archive import fuse_archive as flow
-from flows.run_summary import RunSummary
-from fusion_core.run_settings import RunSettings
+from fusion_core.ablation_settings import AblateSettings
+from fusion_core.evaluation_settings import EvaluateSettings
+from fusion_core.run_settings import ArchiveSettings
 from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "COLUMNS": "200",
-    }
-
-
-def fuse_archive(*arguments: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("fuse-archive")), *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def rows(output: Path) -> pd.DataFrame:
-    return (
-        pd.read_parquet(output / "manifest") if (output / "manifest").is_dir() else pd.DataFrame()
-    )
+from fusion_core.train_settings import TrainSettings
 
 
 @pytest.mark.parametrize(
-    ("command", "settings"), [("run", FuseArchiveSettings), ("score", ScoreArchiveSettings)]
+    ("command", "settings"),
+    [
+        ("run", FuseArchiveSettings),
+        ("score", ScoreArchiveSettings),
+        ("evaluate", EvaluateSettings),
+        ("train", TrainSettings),
+        ("ablate", AblateSettings),
+    ],
 )
 def test_every_setting_is_an_option_with_its_description(
     command: str,
-    settings: type[RunSettings],
+    settings: type[ArchiveSettings],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -65,6 +39,53 @@ def test_every_setting_is_an_option_with_its_description(
         assert f"--{name.replace('_', '-')} " in text or f"--{name.replace('_', '-')}," in text
         assert field.description is not None
         assert " ".join(field.description.split()[:4]) in text
+
+
+def trained_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> TrainSettings:
+    """Return the settings that the flow is given for these arguments."""
+    given = []
+
+    def flow_that_notes(settings: TrainSettings) -> SimpleNamespace:
+        given.append(settings)
+        return SimpleNamespace(markdown=lambda: "")
+
+    monkeypatch.setattr("flows.train.train_refinefuse", flow_that_notes)
+    main(["train", "--source", "a", "--output", "b", *arguments])
+    assert type(given[0]) is TrainSettings
+    return given[0]
+
+
+def test_a_preset_and_values_of_network_and_loss_are_options(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = trained_with(monkeypatch)
+    assert plain == TrainSettings(source="a", output="b")
+    nested = ["--loss.texture-weight", "2", "--network.widths", "8,8", "--network.levels", "2"]
+    paper = trained_with(
+        monkeypatch, "--preset", "paper", "--seed", "4", *nested, "--no-network.sfim"
+    )
+    assert (paper.optimiser, paper.epochs, paper.crop, paper.seed) == ("sgd", 300, 256, 4)
+    assert (paper.loss.texture_weight, paper.loss.intensity_weight) == (2, 1)
+    assert (paper.network.widths, paper.network.levels, paper.network.sfim) == ((8, 8), 2, False)
+    assert trained_with(monkeypatch, "--preset", "paper", "--steps", "9").epochs is None
+    assert trained_with(monkeypatch, "--validation", "ids.txt").validation == "ids.txt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch", "0"], "--batch: Input should be greater than or equal to 1"),
+        (["--steps", "3", "--epochs", "2"], "found steps 3 and epochs 2; give one"),
+        (["--network.levels", "9"], "--network-levels: Input should be less than or equal to 5"),
+        (["--worker", "gpu:0.5"], "--worker: String should match pattern"),
+    ],
+)
+def test_a_training_that_cannot_be_is_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--source", "a", "--output", "b", *arguments])
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -131,7 +152,7 @@ def test_methods_come_through_the_command_line_as_they_are_written(
         (["--fused"], "--fused: found ''; expected NAME=TEMPLATE"),
         (["--fused", "=f/{pair}"], "--fused: Value error, found the method name ''"),
         (["--fused", "a/b=f/{pair}"], "found the method name 'a/b'"),
-        (["--fused", "a=x/{pair}", "--fused", "a=y/{pair}"], "found the method 'a' twice"),
+        (["--fused", "a=x/{pair}", "--fused", "a=y/{pair}"], "--fused: found the name 'a' twice"),
         (["--fused", "a=x/{name}.png"], "lacks ['pair']; expected all that make up the pair id"),
         (["--fused", "a=s3://key:secret@b/{pair}"], "holds a user name and password"),
     ],
@@ -144,6 +165,52 @@ def test_methods_that_cannot_be_scored_are_named(
     told = capsys.readouterr().err
     assert message in told
     assert "secret" not in told
+
+
+def evaluated_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, str]:
+    """Return the models that the flow is given for these arguments."""
+    given = []
+
+    def flow_that_notes(settings: EvaluateSettings) -> SimpleNamespace:
+        given.append(settings)
+        return SimpleNamespace(markdown=lambda: "the table")
+
+    monkeypatch.setattr("flows.evaluate.evaluate_refinefuse", flow_that_notes)
+    main(["evaluate", "--source", "a", "--output", "b", *arguments])
+    assert type(given[0]) is EvaluateSettings
+    return given[0].models
+
+
+def test_models_come_with_a_name_or_are_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = ["laplacian", "mine=s3://b/date=1/w,1.safetensors", "my mean=mean", "best.safetensors"]
+    options = [word for model in models for word in ("--models", model)]
+    assert evaluated_with(monkeypatch, *options, "--published", "tno") == {
+        "laplacian": "laplacian",
+        "mine": "s3://b/date=1/w,1.safetensors",
+        "my mean": "mean",
+        "best.safetensors": "best.safetensors",
+    }
+    assert evaluated_with(monkeypatch) == EvaluateSettings(source="a", output="b").models
+    assert capsys.readouterr().out == "the table\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "mean", "--models=mean=x"], "--models: found the name 'mean' twice"),
+        (["--models", "x/w.safetensors"], "--models: Value error, found the method name 'x/w.saf"),
+        (["--models"], "--models: Value error, found the method name ''"),
+        (["--published", "lena"], "--published: Value error, found the image set 'lena'"),
+    ],
+)
+def test_models_that_cannot_be_evaluated_are_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--source", "a", "--output", "b", *arguments])
+    assert message in capsys.readouterr().err
 
 
 def test_the_environment_sets_nothing(
@@ -164,59 +231,6 @@ def test_a_failed_run_says_why_in_a_line_and_exits_with_1(
     places = ["--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
     templates = ["--ir", "{kind}/{pair}.png", "--vi", "vi/{pair}.png"]
     with pytest.raises(SystemExit, match="1"):
-        main(["run", *places, "--weights", tiny_weights(tmp_path), *templates])
+        main(["run", *places, "--model", tiny_weights(tmp_path), *templates])
     told = capsys.readouterr().err.splitlines()
     assert told[-1].startswith("fuse-archive: SettingsError: the templates have different fields")
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_run_without_a_server_and_templates_with_braces(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
-    write_pairs(tmp_path / "in", ["a", "b"])
-    (tmp_path / "in/ir").rename(tmp_path / "in/thermal")
-    arguments = ["run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    arguments += ["--weights", tiny_weights(tmp_path), "--ir", "thermal/{pair}.png"]
-    arguments += ["--vi", "vi/{pair}.png"]
-    with fuse_archive(*arguments, environment=environment) as process:
-        told, errors = process.communicate(timeout=180)
-    assert process.returncode == 0, errors
-    assert "2 pairs found: 2 fused and 0 failed" in told
-    assert "| mean |" in told
-    assert len(rows(tmp_path / "out")) == 2
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-@pytest.mark.usefixtures("prefect_api", "ray_nodes")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_actors_and_keeps_the_manifest_whole(
-    sent: signal.Signals, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    names = write_pairs(tmp_path / "in", [f"p{k:02}" for k in range(24)], size=(480, 640))
-    arguments = ["run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
-    weights = tiny_weights(tmp_path)
-    arguments += ["--weights", weights, "--chunk-pairs", "2"]
-    with fuse_archive(*arguments, environment=environment) as process:
-        deadline = time.monotonic() + 120
-        while not len(rows(tmp_path / "out")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.1)
-        below = descendants(process.pid)
-        assert any("ray::FusionActor" in command(pid) for pid in below)
-        process.send_signal(sent)
-        process.communicate(timeout=60)
-    assert process.returncode != 0
-    deadline = time.monotonic() + 10
-    while left := [pid for pid in below if alive(pid)]:
-        assert time.monotonic() < deadline, [command(pid) for pid in left]
-        time.sleep(0.2)
-    committed = rows(tmp_path / "out")
-    assert 0 < len(committed) < 24
-    assert all(Path(url).is_file() for url in committed["fused_url"])
-    again = flow(settings_for(tmp_path / "in", tmp_path / "out", weights, precision="auto"))
-    assert isinstance(again, RunSummary)
-    assert again.fused == 24 - len(committed)
-    assert sorted(rows(tmp_path / "out")["pair_id"]) == names

@@ -16,8 +16,10 @@ from packaging.version import Version
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+from fusion_core.evaluation_settings import EvaluateSettings
 from fusion_core.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
+from fusion_core.train_settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
@@ -85,6 +87,8 @@ def deployments() -> dict[str, Any]:
     [
         ("nightly", "fuse-archive", FuseArchiveSettings),
         ("score", "score-archive", ScoreArchiveSettings),
+        ("evaluate", "evaluate-refinefuse", EvaluateSettings),
+        ("train", "train-refinefuse", TrainSettings),
     ],
 )
 def test_deployments_deploy_their_flow(name: str, flow_name: str, settings: type) -> None:
@@ -97,10 +101,11 @@ def test_deployments_deploy_their_flow(name: str, flow_name: str, settings: type
     assert isinstance(validated["settings"], settings)
 
 
-def test_scoring_has_no_schedule_and_shares_the_pool() -> None:
-    score, nightly = deployments()["score"], deployments()["nightly"]
-    assert "schedules" not in score
-    assert score["work_pool"] == nightly["work_pool"]
+@pytest.mark.parametrize("name", ["score", "evaluate", "train"])
+def test_what_runs_on_request_has_no_schedule_and_shares_the_pool(name: str) -> None:
+    asked, nightly = deployments()[name], deployments()["nightly"]
+    assert "schedules" not in asked
+    assert asked["work_pool"] == nightly["work_pool"]
 
 
 def test_nightly_fires_once_a_day_one_run_at_a_time() -> None:
@@ -121,7 +126,10 @@ def test_commands_in_prefect_yaml_name_its_pool_and_deployment() -> None:
     assert re.findall(r"work-pool create (\S+)", text) == [pool]
     assert re.findall(r"worker start --pool (\S+)", text) == [pool]
     named = re.findall(r"deployment run (\S+)", text)
-    assert named == ["fuse-archive/nightly", "score-archive/score"]
+    assert named == [
+        *("fuse-archive/nightly", "score-archive/score", "evaluate-refinefuse/evaluate"),
+        "train-refinefuse/train",
+    ]
     assert [name.split("/")[1] for name in named] == [*deployments()]
     assert re.findall(r"--prefect-file (\S+)", text) == ["infra/prefect.yaml"]
 
