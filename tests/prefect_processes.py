@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 POOL = "fuse-archive"
 
 
@@ -126,7 +126,7 @@ def prefect_server(folder: Path, extra: Mapping[str, str]) -> Iterator[PrefectSe
         server.cli("work-pool", "create", POOL, "--type", "process")
         yield server
     finally:
-        stop(process)
+        stop(process, patience=3)  # it waits for clients that keep their connection
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -1,0 +1,118 @@
+"""What each Ray Train worker does, and the TorchTrainer that starts and replaces the workers.
+
+Ray Train keeps no checkpoints here: a group of workers that is started again goes on from ours.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from actors.resources import WorkerShare
+from fusion_core.errors import FuseArchiveError
+from fusion_core.training_run import Link, Place, TrainingJob, run_training
+
+# The others wait for worker 0 while it validates, however large the set. That a worker is gone is
+# seen by its closed connections, and by Ray.
+_COLLECTIVE_TIMEOUT_SECONDS = 7 * 24 * 3600
+_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class WorkerTask:
+    """What a worker is given.
+
+    Attributes:
+        job: The training.
+        share: What the worker has of the cluster, and how many there are.
+        board: Handle of the :class:`actors.training_board.TrainingBoard`.
+    """
+
+    job: TrainingJob
+    share: WorkerShare
+    board: Any
+
+
+def fit(task: WorkerTask) -> None:
+    """Run a training on Ray Train workers; blocks until it is done.
+
+    A worker that is lost restarts all of them, at most three times.
+
+    Raises:
+        ray.train.TrainingFailedError: It failed more often.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    share = task.share
+    # Ray Train insists on a folder, in which it leaves an empty marker.
+    with tempfile.TemporaryDirectory(prefix="fuse-archive-train-") as scratch:
+        TorchTrainer(
+            train_on_worker,
+            train_loop_config={"task": task},
+            torch_config=TorchConfig(timeout_s=_COLLECTIVE_TIMEOUT_SECONDS),
+            scaling_config=ScalingConfig(
+                num_workers=share.count,
+                use_gpu=share.gpus > 0,
+                resources_per_worker={"CPU": share.cpus, "GPU": share.gpus},
+            ),
+            run_config=RunConfig(
+                name="train-refinefuse",
+                storage_path=scratch,
+                failure_config=FailureConfig(max_failures=_RESTARTS),
+            ),
+        ).fit()
+
+
+def train_on_worker(config: Mapping[str, Any]) -> None:
+    """Take part in a training; Ray Train calls this once on each worker.
+
+    Args:
+        config: ``task``, the :class:`WorkerTask`.
+
+    Raises:
+        FuseArchiveError: As :func:`fusion_core.training_run.run_training`; told to the board too.
+    """
+    task: WorkerTask = config["task"]
+    board = task.board
+    link = Link(
+        options=lambda: ray.get(board.options.remote()),
+        report=lambda sign: board.post.remote(sign),
+    )
+    if task.share.gpus:
+        # Equal seeds give equal weights; what has no such implementation warns and goes on.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    else:
+        torch.set_num_threads(max(1, int(task.share.cpus)))
+    try:
+        run_training(task.job, _place(task.share), link)
+    except FuseArchiveError as error:
+        ray.get(board.fail.remote(error))
+        raise
+
+
+def _place(share: WorkerShare) -> Place:
+    """Say where this worker stands among the others."""
+    from ray.train import get_context
+
+    if share.count == 1:
+        return Place(share.device)
+    rank, count = get_context().get_world_rank(), get_context().get_world_size()
+    return Place(share.device, rank, count, _in_parallel, _mean)
+
+
+def _in_parallel(module: nn.Module) -> nn.Module:
+    return DistributedDataParallel(module)
+
+
+def _mean(tensor: Tensor) -> Tensor:
+    torch.distributed.all_reduce(tensor)
+    return tensor / torch.distributed.get_world_size()

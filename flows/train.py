@@ -1,0 +1,103 @@
+"""The flow ``train-refinefuse``: train the network on Ray Train, and go on where it was stopped."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from actors.cluster import connected
+from actors.resources import alive_nodes
+from actors.training import train, training_share
+from flows.credentials import StorageCredentials
+from flows.train_progress import shown
+from flows.train_summary import TrainSummary
+from fusion_core.errors import TrainingError
+from fusion_core.storage import Storage
+from fusion_core.train_settings import TrainSettings
+from fusion_core.training_log import CURVE_FILE, LOG_FILE, WEIGHTS_FILE
+from fusion_core.training_plan import finished_log, plan_training
+from fusion_core.training_run import TrainingJob
+
+FLOW = "train-refinefuse"
+
+
+@flow(name=FLOW, retries=0)
+def train_refinefuse(settings: TrainSettings) -> TrainSummary:
+    """Train a RefineFuse network on the infrared and visible pairs of an archive.
+
+    A training that is stopped goes on from its last checkpoint when the same settings are run
+    again, and ends at the same loss; one that is finished is left alone.
+
+    Args:
+        settings: What to train on, how, and where to.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        FuseArchiveError: The settings, pairs, checkpoint or storage can't be used, or the workers
+            failed for good.
+    """
+    credentials = StorageCredentials(settings.credentials_block)
+    job = plan(settings, credentials)
+    log = finished_log(job, credentials())
+    if log is not None:
+        summary = summarise(job, log, done_before=True)
+    else:
+        with connected(settings.ray_address):
+            run_on_ray(job, credentials)
+        log = finished_log(job, credentials())
+        if log is None:
+            raise TrainingError(
+                f"the training in {job.settings.output} ended without its log; run it again"
+            )
+        summary = summarise(job, log, done_before=False)
+    create_markdown_artifact(summary.markdown(), f"{FLOW}-summary", summary.sentence())
+    create_link_artifact(summary.curve, "curve.png", f"{FLOW}-curve", "Losses and metrics")
+    get_run_logger().info(summary.sentence())
+    return summary
+
+
+@task(name="plan", cache_policy=NO_CACHE)
+def plan(settings: TrainSettings, credentials: StorageCredentials) -> TrainingJob:
+    """List the pairs and set those for validation apart."""
+    job, pairing = plan_training(settings, credentials())
+    get_run_logger().info(
+        "%d pairs found in %s: %d to train on, %d for validation; %d half pairs, %d doubled and "
+        "%d stray files",
+        len(pairing.pairs),
+        settings.source,
+        len(job.pairs),
+        len(job.validation),
+        len(pairing.half),
+        len(pairing.doubled),
+        len(pairing.stray),
+    )
+    return job
+
+
+@task(name="train", cache_policy=NO_CACHE)
+def run_on_ray(job: TrainingJob, credentials: StorageCredentials) -> None:
+    """Train on Ray workers until the last step."""
+    logger = get_run_logger()
+    share = training_share(job.settings, alive_nodes())
+    logger.info("%d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus)
+    shown(train(job, share, credentials), logger)
+
+
+def summarise(job: TrainingJob, log: dict[str, object], done_before: bool) -> TrainSummary:
+    """Say what became of a training, by its log."""
+    output = Storage(job.settings.output)
+    records: list[dict[str, object]] = log["records"]  # type: ignore[assignment]
+    return TrainSummary(
+        output=output.url(""),
+        weights=output.url(WEIGHTS_FILE),
+        log=output.url(LOG_FILE),
+        curve=output.url(CURVE_FILE),
+        done_before=done_before,
+        pairs=len(job.pairs),
+        steps=records[-1]["step"],
+        seconds=records[-1]["seconds"],
+        records=tuple(records),
+    )

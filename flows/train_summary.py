@@ -1,0 +1,79 @@
+"""What a training tells at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from fusion_core.metrics import METRIC_NAMES
+
+
+class TrainSummary(BaseModel):
+    """The outcome of a training.
+
+    Attributes:
+        output: URL of the folder that holds it.
+        weights: URL of the averaged weights.
+        log: URL of the JSON log.
+        curve: URL of the curve.
+        done_before: Whether it was finished already, so that nothing was done.
+        pairs: Pairs that were trained on.
+        steps: Steps taken in all.
+        seconds: Time of the steps, without interruptions, validations and checkpoints.
+        records: The log's records.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    output: str
+    weights: str
+    log: str
+    curve: str
+    done_before: bool
+    pairs: int
+    steps: int
+    seconds: float
+    records: tuple[dict[str, Any], ...]
+
+    @property
+    def loss(self) -> float:
+        """Training loss over the last steps."""
+        return float(self.records[-1]["loss"])
+
+    def sentence(self) -> str:
+        """Say in one sentence what was done."""
+        if self.done_before:
+            return (
+                f"The training in {self.output} was finished before, with a loss of "
+                f"{self.loss:.4f} after {self.steps} steps: nothing to do."
+            )
+        return (
+            f"{self.steps} steps on {self.pairs} pairs in {self.seconds:.0f} s, with a loss of "
+            f"{self.loss:.4f} at the end."
+        )
+
+    def markdown(self) -> str:
+        """Return the summary as people read it."""
+        lines = ["# train-refinefuse", "", self.sentence(), ""]
+        lines += [f"- weights: `{self.weights}`", f"- log: `{self.log}`"]
+        lines += [f"- curve: `{self.curve}`", "", *record_table(self.records)]
+        return "\n".join(lines) + "\n"
+
+
+def record_table(records: tuple[Mapping[str, Any], ...], rows: int = 12) -> list[str]:
+    """Return the lines of a markdown table: the validated records, or all; at most ``rows``."""
+    shown = [record for record in records if record["validation"]] or list(records)
+    rows = min(rows, len(shown))
+    spread = [shown[len(shown) - 1 - k * len(shown) // rows] for k in range(rows)]
+    names = ["validation loss", *(name.upper() for name in METRIC_NAMES)]
+    columns = ["step", "loss", *(names if shown[-1]["validation"] else [])]
+    lines = ["| " + " | ".join(columns) + " |", "|" + " ---: |" * len(columns)]
+    for record in reversed(spread):
+        cells = [str(record["step"]), f"{record['loss']:.4f}"]
+        if validation := record["validation"]:
+            values = [validation["loss"], *(validation[name] for name in METRIC_NAMES)]
+            cells += ["" if value is None else f"{value:.4f}" for value in values]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines

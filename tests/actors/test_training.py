@@ -1,0 +1,76 @@
+"""How a training divides a cluster, and what its workers tell; it is run in tests of its flow."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from tiny import train_settings_for, write_pairs
+
+from actors.resources import WorkerShare
+from actors.training import training_share
+from actors.training_board import start_board
+from actors.training_worker import WorkerTask, train_on_worker
+from fusion_core.errors import ReadError, SettingsError
+from fusion_core.training_plan import plan_training
+
+GPUS: list[dict[str, float]] = [{"CPU": 16, "GPU": 4}, {"CPU": 16, "GPU": 2}]
+CPUS: list[dict[str, float]] = [{"CPU": 8}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "nodes", "expected"),
+    [
+        ({"worker": "auto"}, CPUS, (8, 0, 1)),
+        ({"worker": "auto"}, [{"CPU": 1}] * 3, (1, 0, 1)),
+        ({"worker": "auto", "workers": 2}, CPUS, (4, 0, 2)),
+        ({"worker": "auto", "workers": 2}, [{"CPU": 4}] * 2, (4, 0, 2)),
+        ({"worker": "cpu", "workers": 4}, GPUS, (8, 0, 4)),
+        ({"worker": "cpu:3"}, CPUS, (3, 0, 1)),
+        # One worker per GPU, as many as share the batch equally.
+        ({"worker": "auto", "batch": 12}, GPUS, (1, 1, 6)),
+        ({"worker": "auto", "batch": 8}, GPUS, (1, 1, 4)),
+        ({"worker": "auto", "batch": 7}, GPUS, (1, 1, 1)),
+        ({"worker": "auto", "batch": 8, "workers": 2}, GPUS, (1, 1, 2)),
+        # A cluster that scales from zero shows no GPU yet.
+        ({"worker": "gpu", "batch": 8, "workers": 8}, CPUS, (1, 1, 8)),
+    ],
+)
+def test_workers_share_the_cluster_and_the_batch(
+    changes: dict[str, Any], nodes: list[dict[str, float]], expected: tuple[float, float, int]
+) -> None:
+    share = training_share(train_settings_for("in", "out", **{"batch": 8, **changes}), nodes)
+    assert (share.cpus, share.gpus, share.count) == expected
+
+
+def test_what_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(SettingsError, match="3 workers can't share a batch of 8 equally"):
+        training_share(train_settings_for("in", "out", batch=8, workers=3), CPUS)
+    many = train_settings_for("in", "out", batch=8, workers=4, worker="cpu:4")
+    with pytest.raises(SettingsError, match="which holds 2; ask for fewer workers"):
+        training_share(many, CPUS)
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_nodes")
+def test_a_worker_posts_its_progress_and_what_it_would_meet_again(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "in", ["p0", "p1"])
+    settings = train_settings_for(tmp_path / "in", tmp_path / "out")
+    job, _ = plan_training(settings, {})
+    board = start_board({})
+    task = WorkerTask(job, WorkerShare(cpus=1, gpus=0, count=1), board)
+    train_on_worker({"task": task})
+    signs, error = ray.get(board.take.remote({"key": "new"}))
+    assert [sign["step"] for sign in signs] == [2, 4, 6, 8]
+    assert error is None
+    assert ray.get(board.options.remote()) == {"key": "new"}
+    assert ray.get(board.take.remote({})) == ([], None)
+
+    (tmp_path / "in/ir/p1.png").write_bytes(b"text")
+    (tmp_path / "out/checkpoint.safetensors").unlink()
+    with pytest.raises(ReadError):
+        train_on_worker({"task": task})
+    signs, error = ray.get(board.take.remote({}))
+    assert isinstance(error, ReadError)
+    assert "pair p1 can't be trained on" in str(error)
+    ray.kill(board)

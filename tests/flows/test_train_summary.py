@@ -1,0 +1,64 @@
+from typing import Any
+
+from flows.train_progress import _line, _remaining
+from flows.train_summary import TrainSummary, record_table
+from fusion_core.metrics import METRIC_NAMES
+
+
+def record(step: int, validated: bool = False) -> dict[str, Any]:
+    scores: dict[str, float | None] = {"loss": 0.25, **dict.fromkeys(METRIC_NAMES, 0.5)}
+    terms = {"intensity": 0.125, "texture": 1 / step}
+    return {
+        "step": step,
+        "loss": 0.125 + 1 / step,
+        "terms": terms,
+        "steps_per_second": 2.5,
+        "validation": scores | {"vif": None} if validated else None,
+    }
+
+
+def steps(table: list[str]) -> list[int]:
+    return [int(line.split("|")[1]) for line in table[2:]]
+
+
+def test_the_table_shows_the_validated_records_if_there_are_any() -> None:
+    plain = tuple(record(step) for step in range(1, 5))
+    assert steps(record_table(plain)) == [1, 2, 3, 4]
+    assert "VIF" not in record_table(plain)[0]
+    mixed = (*plain, record(5, validated=True), record(6), record(7, validated=True))
+    table = record_table(mixed)
+    assert steps(table) == [5, 7]
+    assert table[0].startswith("| step | loss | validation loss | VIF | AG |")
+    assert table[-1].startswith("| 7 | 0.2679 | 0.2500 |  | 0.5000 |")
+
+
+def test_a_long_table_is_thinned_out_and_ends_with_the_last_record() -> None:
+    found = steps(record_table(tuple(record(step) for step in range(1, 101))))
+    assert len(found) == len(set(found)) == 12
+    assert found == sorted(found)
+    assert found[-1] == 100
+
+
+def test_the_summary_says_what_was_done() -> None:
+    places = {"output": "o", "weights": "o/w", "log": "o/l", "curve": "o/c"}
+    counts: dict[str, Any] = {"pairs": 9, "steps": 4, "seconds": 2.0, "records": (record(4),)}
+    done = TrainSummary(**places, **counts, done_before=False)
+    assert done.sentence() == "4 steps on 9 pairs in 2 s, with a loss of 0.3750 at the end."
+    before = TrainSummary(**places, **counts, done_before=True)
+    assert "was finished before, with a loss of 0.3750 after 4 steps" in before.sentence()
+    assert "- weights: `o/w`" in before.markdown()
+
+
+def test_a_line_of_progress_has_losses_metrics_and_speed() -> None:
+    line = _line(record(4, validated=True), 8)
+    assert line.startswith("step 4 of 8: loss 0.3750 (intensity 0.1250, texture 0.2500)")
+    assert "validation loss 0.2500, ag 0.500" in line
+    assert "vif" not in line
+    assert line.endswith("2.50 steps/s")
+
+
+def test_the_remaining_time_is_told_once_it_is_known() -> None:
+    assert _remaining(10, 0, 5.0) == "remaining time not known yet"
+    assert _remaining(100, 10, 60.0) == "about 10 min left"
+    assert _remaining(6000, 10, 60.0) == "about 10.0 h left"
+    assert _remaining(0, 10, 60.0) == "done"
