@@ -123,8 +123,9 @@ def work_off(
 
 def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
     """Return the rows of the parts that stand for a run's chunks, None where there were none."""
+    paths = dict.fromkeys(path for result in results for path in result.parts)
     with ThreadPoolExecutor(_READERS) as readers:
-        parts = list(readers.map(lambda result: read_part(output, result.part), results))
+        parts = list(readers.map(lambda path: read_part(output, path), paths))
     return pa.concat_tables(parts) if parts else None
 
 

@@ -2,7 +2,7 @@
 
 A part is the commit of a chunk (decision 2 of the design): it is created exclusively and in one
 piece after the chunk's images, so a row exists only if its image does, and reading the folder
-never shows a half-written or doubled part.
+never shows a half-written or doubled part. A part without rows closes a chunk that was split.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
-from fusion_core.errors import CrashError, PairError
+from fusion_core.errors import CrashError, ManifestError, PairError
 from fusion_core.manifest import MANIFEST_FOLDER, STAGES, commit_part, part_path, read_part
 from fusion_core.pair_work import PairInWork
 from fusion_core.pipeline import Outcome
@@ -37,13 +37,13 @@ class ChunkResult:
     """What became of a chunk; small enough to travel to the driver.
 
     Attributes:
-        part: Path of the part that holds the chunk's rows.
+        parts: Paths of the parts that hold the chunk's rows: one, or more where it was split.
         ok: Number of pairs fused, or images scored.
         failed: Number of those that failed.
-        won: False where another run had committed the same chunk first; the numbers are its.
+        won: False where another worker had committed rows of the chunk first; the numbers are its.
     """
 
-    part: str
+    parts: tuple[str, ...]
     ok: int
     failed: int
     won: bool
@@ -77,22 +77,23 @@ class PartWorker(ABC, Generic[Work]):
             StorageError: The part can't be written.
             ManifestError: Another run's part of this chunk can't be read.
         """
-        path = self._part_path(chunk)
-        if self.output.exists(path):
-            return self._committed_before(path)
+        if known := self._known(chunk):
+            return known
         rows = [
             self._failed_row(pair, outcome)
             if isinstance(outcome, Exception)
             else {**self._row(pair), **outcome, "status": "ok"}
             for pair, outcome in self._outcomes([self._begin(ref) for ref in chunk.pairs])
         ]
-        return self._commit(path, sorted(rows, key=lambda row: (row["pair_id"], row["method"])))
+        return self._commit(chunk, sorted(rows, key=lambda row: (row["pair_id"], row["method"])))
 
     def give_up(self, chunk: Chunk, reason: str) -> ChunkResult:
         """Commit failed rows for pairs that end every process that works on them."""
+        if known := self._known(chunk):
+            return known
         error = CrashError(reason)
         rows = [self._failed_row(self._begin(ref), error) for ref in chunk.pairs]
-        return self._commit(self._part_path(chunk), rows)
+        return self._commit(chunk, rows)
 
     @abstractmethod
     def _begin(self, ref: PairRef) -> Work:
@@ -136,17 +137,54 @@ class PartWorker(ABC, Generic[Work]):
             "error_message": str(error)[:2000],
         }
 
-    def _part_path(self, chunk: Chunk) -> str:
-        return part_path(self.run_identity.date, chunk.part_id, self.folder)
+    def _part_path(self, part_id: str) -> str:
+        return part_path(self.run_identity.date, part_id, self.folder)
 
-    def _commit(self, path: str, rows: Sequence[dict[str, Any]]) -> ChunkResult:
+    def _known(self, chunk: Chunk) -> ChunkResult | None:
+        """Return what another worker has committed for the chunk, None where it is free.
+
+        A chunk that was split is closed first by an empty part, which keeps whoever may still work
+        on the whole of it from committing its pairs a second time.
+        """
+        for part_id in chunk.split_from:
+            path = self._part_path(part_id)
+            if not commit_part(self.output, path, []) and (rows := self._rows_of(chunk, path)):
+                return _counted(path, rows, won=False)
+        path = self._part_path(chunk.part_id)
+        return self._committed_before(chunk) if self.output.exists(path) else None
+
+    def _commit(self, chunk: Chunk, rows: Sequence[dict[str, Any]]) -> ChunkResult:
         """Write the rows as the chunk's part, or report the part of who was first."""
+        path = self._part_path(chunk.part_id)
         if not commit_part(self.output, path, rows):
-            return self._committed_before(path)
-        ok = sum(row["status"] == "ok" for row in rows)
-        return ChunkResult(path, ok, len(rows) - ok, won=True)
+            return self._committed_before(chunk)
+        return _counted(path, [row["status"] for row in rows], won=True)
 
-    def _committed_before(self, path: str) -> ChunkResult:
-        status = read_part(self.output, path)["status"].to_pylist()
-        ok = status.count("ok")
-        return ChunkResult(path, ok, len(status) - ok, won=False)
+    def _committed_before(self, chunk: Chunk) -> ChunkResult:
+        path = self._part_path(chunk.part_id)
+        if rows := self._rows_of(chunk, path):
+            return _counted(path, rows, won=False)
+        if len(chunk.pairs) == 1:
+            raise ManifestError(
+                f"{self.output.url(path)} holds no row of {chunk.pairs[0].pair_id}; expected one. "
+                "Move the file out of the manifest folder"
+            )
+        first, second = (self.run(half) for half in chunk.halves())
+        return ChunkResult(
+            tuple(dict.fromkeys(first.parts + second.parts)),
+            first.ok + second.ok,
+            first.failed + second.failed,
+            first.won and second.won,
+        )
+
+    def _rows_of(self, chunk: Chunk, path: str) -> list[str]:
+        """Return the status of each of the chunk's pairs that a part holds a row of."""
+        columns = chunk.pairs[0].key_columns
+        wanted = {pair.key for pair in chunk.pairs}
+        rows = read_part(self.output, path).select([*columns, "status"]).to_pylist()
+        return [row["status"] for row in rows if tuple(row[name] for name in columns) in wanted]
+
+
+def _counted(path: str, statuses: Sequence[str], won: bool) -> ChunkResult:
+    ok = statuses.count("ok")
+    return ChunkResult((path,), ok, len(statuses) - ok, won)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +38,8 @@ class PairRef:
     vi_bytes: int
     vi_version: str
 
+    key_columns: ClassVar[tuple[str, ...]] = PAIR_KEY
+
     @property
     def file_bytes(self) -> int:
         """Size of its files together."""
@@ -44,8 +47,8 @@ class PairRef:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Its values of :data:`PAIR_KEY`."""
-        return self.pair_id, self.ir_version, self.vi_version
+        """Its values of the columns that tell it from others."""
+        return tuple(getattr(self, name) for name in self.key_columns)
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,12 @@ class ScoreRef(PairRef):
     fused_version: str
     method: str
 
+    key_columns: ClassVar[tuple[str, ...]] = SCORE_KEY
+
     @property
     def file_bytes(self) -> int:
         """Size of the three files together."""
         return self.ir_bytes + self.vi_bytes + self.fused_bytes
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Its values of :data:`SCORE_KEY`."""
-        return self.pair_id, self.method, self.ir_version, self.vi_version, self.fused_version
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,13 @@ class Chunk:
             what the manifest held for them before, so two runs that plan the same work race for
             the same name, and a later attempt at the same pairs gets another one.
         pairs: The pairs, in order; for scoring, fused images with their pairs.
+        split_from: Part ids of the chunks that it is half of, the whole one first. Someone may have
+            committed those without being heard.
     """
 
     part_id: str
     pairs: tuple[PairRef, ...]
+    split_from: tuple[str, ...] = ()
 
     def halves(self) -> tuple[Chunk, Chunk]:
         """Split in two, to find the pair that ends its process."""
@@ -88,7 +91,8 @@ class Chunk:
         return self._part(self.pairs[:middle]), self._part(self.pairs[middle:])
 
     def _part(self, pairs: tuple[PairRef, ...]) -> Chunk:
-        return Chunk(_digest(self.part_id, *("\0".join(pair.key) for pair in pairs)), pairs)
+        part_id = _digest(self.part_id, *("\0".join(pair.key) for pair in pairs))
+        return Chunk(part_id, pairs, (*self.split_from, self.part_id))
 
 
 @dataclass(frozen=True)

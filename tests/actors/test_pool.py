@@ -1,9 +1,11 @@
 """The scheduler loop on a real cluster of three nodes, with actors that really die."""
 
+import datetime as dt
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ from ray.cluster_utils import Cluster
 
 from actors.pool import ActorPool, NoWorkerError
 from fusion_core.errors import StorageError, WeightsError
-from fusion_core.part_worker import ChunkResult
+from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
+from fusion_core.pair_work import PairInWork
+from fusion_core.part_worker import ChunkResult, PartWorker, RunIdentity
+from fusion_core.pipeline import Outcome
 from fusion_core.plan import Chunk, PairRef
+from fusion_core.storage import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -22,11 +28,42 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
+class ScriptedWorker(PartWorker[PairInWork]):
+    """Notes which pairs it begins, and does what their names say; its commits are real."""
+
+    def __init__(self, folder: Path):
+        run = RunIdentity("run", dt.date(2026, 1, 2), None, "settings")
+        super().__init__(Storage(str(folder)), Storage(str(folder)), run, "cpu")
+        self.place = folder
+        self.token = ""
+
+    def _begin(self, ref: PairRef) -> PairInWork:
+        return PairInWork(ref)
+
+    def _row(self, pair: PairInWork) -> dict[str, Any]:
+        return {**super()._row(pair), "method": "scripted", "metric_version": "none"}
+
+    def _outcomes(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
+        for name in (pair.ref.pair_id for pair in pairs):
+            with (self.place / "starts").open("a") as log:
+                log.write(f"{name} {self.token}\n")
+            if "poison" in name:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "once" in name and not (self.place / name).exists():
+                (self.place / name).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "unwritable" in name:
+                raise StorageError("can't create the part")
+            time.sleep(0.02 if "slow" not in name else 0.5)
+        return [(pair, {}) for pair in pairs]
+
+
 class ScriptedActor:
-    """Works chunks off by writing one file per pair, and does what a pair's name says."""
+    """Hosts a scripted worker as a chunk actor hosts its own."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder)
+        self.worker = ScriptedWorker(self.folder)
 
     def start(self) -> str:
         if (self.folder / "no-start").exists():
@@ -34,27 +71,14 @@ class ScriptedActor:
         return "cpu"
 
     def run(self, chunk: Chunk, options: dict[str, Any]) -> ChunkResult:
-        for pair in chunk.pairs:
-            with (self.folder / "starts").open("a") as log:
-                log.write(f"{pair.pair_id} {options.get('token', '')}\n")
-            if "poison" in pair.pair_id:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if "once" in pair.pair_id and not (self.folder / pair.pair_id).exists():
-                (self.folder / pair.pair_id).touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            if "unwritable" in pair.pair_id:
-                raise StorageError("can't create the part")
-            time.sleep(0.02 if "slow" not in pair.pair_id else 0.5)
-        return self._commit(chunk, ok=len(chunk.pairs), failed=0)
+        self.worker.token = options.get("token", "")
+        result = self.worker.run(chunk)
+        if result.won and any("unheard" in pair.pair_id for pair in chunk.pairs):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
     def give_up(self, chunk: Chunk, options: dict[str, Any], reason: str) -> ChunkResult:
-        (self.folder / "reason").write_text(reason)
-        return self._commit(chunk, ok=0, failed=len(chunk.pairs))
-
-    def _commit(self, chunk: Chunk, ok: int, failed: int) -> ChunkResult:
-        with (self.folder / "commits").open("a") as log:
-            log.writelines(f"{pair.pair_id} {'ok' if ok else 'failed'}\n" for pair in chunk.pairs)
-        return ChunkResult(chunk.part_id, ok, failed, won=True)
+        return self.worker.give_up(chunk, reason)
 
 
 def chunks(names: list[str], size: int) -> list[Chunk]:
@@ -70,6 +94,12 @@ def pool_of(size: int, folder: Path, patience: float = 120.0, **options: Any) ->
     return ActorPool(lambda: remote.remote(str(folder)), size, patience=patience, **options)
 
 
+def committed(folder: Path) -> list[str]:
+    """Pair and status of every row of the manifest, sorted."""
+    rows = read_manifest(f"{folder}/{MANIFEST_FOLDER}", latest=False).to_pylist()
+    return sorted(f"{row['pair_id']} {row['status']}" for row in rows)
+
+
 def lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
 
@@ -80,18 +110,19 @@ def test_every_pair_is_worked_on_once_where_nothing_breaks(
     names = [f"p{k}" for k in range(40)]
     results = list(pool_of(3, tmp_path).run(chunks(names, 4)))
     assert sum(result.ok for result in results) == 40
-    assert sorted(lines(tmp_path / "commits")) == sorted(f"{name} ok" for name in names)
+    assert committed(tmp_path) == sorted(f"{name} ok" for name in names)
 
 
 def test_chunks_of_a_dead_actor_are_given_to_another_and_none_is_lost(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
-    names = [f"p{k}" for k in range(15)] + ["once-a", "once-b"] + [f"q{k}" for k in range(15)]
+    names = [f"p{k}" for k in range(14)] + ["once-a", "once-b", "unheard"]
+    names += [f"q{k}" for k in range(15)]
     pool = pool_of(2, tmp_path)
     results = list(pool.run(chunks(names, 4)))
     assert sum(result.ok for result in results) == len(names)
     assert sum(result.failed for result in results) == 0
-    assert sorted(lines(tmp_path / "commits")) == sorted(f"{name} ok" for name in names)
+    assert committed(tmp_path) == sorted(f"{name} ok" for name in names)
     assert pool.deaths >= 1
 
 
@@ -101,9 +132,12 @@ def test_a_pair_that_kills_its_process_is_found_and_its_neighbours_are_fused(
     names = [f"p{k}" for k in range(5)] + ["poison"] + [f"q{k}" for k in range(10)]
     results = list(pool_of(2, tmp_path).run(chunks(names, 8)))
     expected = [f"{name} {'failed' if name == 'poison' else 'ok'}" for name in names]
-    assert sorted(lines(tmp_path / "commits")) == sorted(expected)
+    assert committed(tmp_path) == sorted(expected)
     assert sum(result.failed for result in results) == 1
-    assert "alone was lost 2 times" in (tmp_path / "reason").read_text()
+    (reason,) = read_manifest(f"{tmp_path}/{MANIFEST_FOLDER}", filters=[("status", "=", "failed")])[
+        "error_message"
+    ].to_pylist()
+    assert "alone was lost 2 times" in reason
     tries = sum(line.startswith("poison") for line in lines(tmp_path / "starts"))
     assert tries <= 7  # 8 pairs are halved three times, not tried one by one
 
@@ -118,7 +152,7 @@ def test_the_loss_of_a_node_loses_no_pair(ray_nodes: Cluster, tmp_path: Path) ->
             ray_nodes.remove_node(doomed, allow_graceful=False)
         results.append(result)
     assert sum(result.ok for result in results) == 16
-    assert {line.split()[0] for line in lines(tmp_path / "commits")} == set(names)
+    assert committed(tmp_path) == sorted(f"{name} ok" for name in names)
 
 
 def test_a_chunk_killed_from_outside_once_is_not_blamed(ray_nodes: Cluster, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from fusion_core.chunk_work import ChunkWorker
 from fusion_core.errors import ManifestError, StorageError
 from fusion_core.images import decode
 from fusion_core.keys import fused_path
-from fusion_core.manifest import PART_SCHEMA, STAGES, read_part
+from fusion_core.manifest import PART_SCHEMA, STAGES, commit_part, read_manifest, read_part
 from fusion_core.pair_work import PairInWork
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import Chunk
@@ -31,7 +31,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def test_a_chunk_becomes_images_and_rows_of_the_schema(root: str) -> None:
     desk = Desk(root)
     before = dt.datetime.now(dt.UTC)
-    assert desk.worker().run(desk.chunk()) == ChunkResult(desk.part, ok=4, failed=0, won=True)
+    assert desk.worker().run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0, won=True)
     table = read_part(desk.output, desk.part)
     assert table.schema.equals(PART_SCHEMA)
     rows = desk.rows()
@@ -116,7 +116,7 @@ def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: s
         desk.source.write(f"vi/{name}.png", vi)
     chunk = Chunk("part", pair_refs(desk.settings.source, [*bad, *NAMES]))
     desk.source.fs.rm_file(desk.source.fs_path("vi/e.png"))
-    assert desk.worker().run(chunk) == ChunkResult(desk.part, ok=3, failed=5, won=True)
+    assert desk.worker().run(chunk) == ChunkResult((desk.part,), ok=3, failed=5, won=True)
     rows = desk.rows()
     found = {name: (row["stage"], row["error_type"]) for name, row in rows.items()}
     assert found == {
@@ -158,7 +158,7 @@ def test_a_committed_chunk_is_not_worked_on_again(root: str) -> None:
     images, rows = desk.images(), desk.rows()
     again = ChunkWorker(desk.source, desk.output, tiny_fuser(), desk.settings, desk.run)
     again.fuser = None  # type: ignore[assignment]
-    assert again.run(desk.chunk()) == ChunkResult(desk.part, ok=4, failed=0, won=False)
+    assert again.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0, won=False)
     assert (desk.images(), desk.rows()) == (images, rows)
 
 
@@ -173,7 +173,7 @@ def test_the_part_of_who_commits_first_stays_and_is_reported(
     # As if the first had committed while the second was at work.
     monkeypatch.setattr(desk.output, "exists", lambda path: path != desk.part and exists(path))
     images = desk.images()
-    assert second.run(desk.chunk()) == ChunkResult(desk.part, ok=4, failed=0, won=False)
+    assert second.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0, won=False)
     assert desk.rows() == rows
     assert {row["run_id"] for row in rows.values()} == {"first"}
     assert desk.images() == images
@@ -183,13 +183,13 @@ def test_the_numbers_reported_are_those_of_the_part_that_stays(root: str) -> Non
     desk = Desk(root)
     desk.worker("other").give_up(desk.chunk(), "the process ended")
     result = desk.worker().run(desk.chunk())
-    assert result == ChunkResult(desk.part, ok=0, failed=4, won=False)
+    assert result == ChunkResult((desk.part,), ok=0, failed=4, won=False)
 
 
 def test_giving_up_writes_a_crash_row_for_each_pair(root: str) -> None:
     desk = Desk(root)
     result = desk.worker().give_up(desk.chunk(), "its process was killed by signal 11")
-    assert result == ChunkResult(desk.part, ok=0, failed=4, won=True)
+    assert result == ChunkResult((desk.part,), ok=0, failed=4, won=True)
     for row in desk.rows().values():
         assert (row["status"], row["stage"], row["error_type"]) == ("failed", "crash", "CrashError")
         assert "signal 11" in row["error_message"]
@@ -213,7 +213,7 @@ def test_killed_before_the_commit_the_next_run_commits_what_is_stored(
     if damaged:
         path = next(iter(images))
         desk.output.write(path, desk.output.read(path)[:50])
-    assert desk.worker("second").run(desk.chunk()) == ChunkResult(desk.part, 4, 0, won=True)
+    assert desk.worker("second").run(desk.chunk()) == ChunkResult((desk.part,), 4, 0, won=True)
     for row in desk.rows().values():
         assert row["run_id"] == "second"
         desk.check_image(row)
@@ -245,3 +245,56 @@ def test_a_parts_rows_stand_in_the_order_of_their_pair_ids(root: str) -> None:
     desk = Desk(root)
     desk.worker().run(Chunk("part", tuple(reversed(desk.chunk().pairs))))
     assert read_part(desk.output, desk.part)["pair_id"].to_pylist() == NAMES
+
+
+def all_rows(desk: Desk) -> list[tuple[str, str]]:
+    rows = read_manifest(desk.output.url("manifest"), latest=False).to_pylist()
+    return sorted((row["pair_id"], row["run_id"]) for row in rows)
+
+
+def test_halves_of_a_chunk_that_was_committed_unheard_stand_in_its_part(root: str) -> None:
+    desk = Desk(root)
+    desk.worker().run(desk.chunk())
+    first, second = desk.chunk().halves()
+    expected = ChunkResult((desk.part,), ok=2, failed=0, won=False)
+    assert desk.worker("late").run(first) == expected
+    (single, _) = second.halves()
+    assert desk.worker("late").give_up(single, "lost") == ChunkResult((desk.part,), 1, 0, False)
+    assert all_rows(desk) == [(name, "first") for name in NAMES]
+
+
+def test_a_chunk_whose_half_was_begun_can_no_longer_be_committed_whole(root: str) -> None:
+    desk = Desk(root)
+    unreachable = desk.worker("unreachable")
+    outcomes = unreachable._outcomes
+
+    def overtaken(pairs: Any) -> Any:
+        done = outcomes(pairs)
+        desk.worker("half").run(desk.chunk().halves()[0])
+        return done
+
+    unreachable._outcomes = overtaken  # type: ignore[method-assign]
+    result = unreachable.run(desk.chunk())
+    assert (result.ok, result.failed, result.won, len(result.parts)) == (4, 0, False, 2)
+    assert read_part(desk.output, desk.part).num_rows == 0
+    assert sorted({name for name, _ in all_rows(desk)}) == NAMES
+    assert len(all_rows(desk)) == 4
+
+
+def test_a_split_that_was_left_half_done_is_ended_by_the_next_run(root: str) -> None:
+    desk = Desk(root)
+    first, second = desk.chunk().halves()
+    quarter = second.halves()[1]
+    for chunk in (first, quarter):
+        desk.worker().run(chunk)
+    result = desk.worker("next").run(desk.chunk())
+    assert (result.ok, result.failed, result.won, len(result.parts)) == (4, 0, False, 3)
+    assert all_rows(desk) == [("a", "first"), ("b", "first"), ("c/d", "next"), ("e", "first")]
+
+
+def test_an_empty_part_of_a_single_pair_is_no_split(root: str) -> None:
+    desk = Desk(root)
+    single = Chunk("part", desk.chunk().pairs[:1])
+    commit_part(desk.output, desk.part, [])
+    with pytest.raises(ManifestError, match="holds no row of a; expected one"):
+        desk.worker().run(single)
