@@ -1,6 +1,7 @@
 """The paper's ablations as presets: what each variant of a study changes in a training.
 
-Tables 8 (losses), 9 (levels) and 10 (blocks) of "RefineFuse" (Visual Intelligence, 2025).
+Tables 8 (losses), 9 (levels) and 10 (blocks) of "RefineFuse" (Visual Intelligence, 2025), and the
+choices that it leaves open in its loss.
 """
 
 from __future__ import annotations
@@ -30,10 +31,23 @@ STUDIES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "no-psim": {"network": {"psim": False}},
         "no-fim": {"network": {"fim": False}},
     },
+    "choices": {
+        "full": {},
+        "neighbourhood-11": {"loss": {"neighbourhood": 11}},
+        "neighbourhood-61": {"loss": {"neighbourhood": 61}},
+        "contrast-low": {"loss": {"contrast_threshold": 0.0003}},
+        "contrast-high": {"loss": {"contrast_threshold": 0.004}},
+        "salient-more": {"loss": {"saliency_deviations": 0.6, "saliency_floor": 0.4}},
+        "salient-less": {"loss": {"saliency_deviations": 1.8, "saliency_floor": 0.7}},
+        "salient-none": {"loss": {"saliency_floor": 1.0}},
+        "lambda-texture": {"loss": PAPER_LOSS},
+        "lambda-intensity": {"loss": {**PAPER_LOSS, "intensity_weight": 5, "texture_weight": 1}},
+    },
 }
 """For each study its variants, and the values of loss or network that each changes.
 
-A, B and C are the paper's, so each changes one thing of the paper's loss; the full one is ours.
+A, B and C are the paper's, so each changes one thing of the paper's loss, as do the two places of
+its lambda; the full one is ours.
 """
 
 EVALUATION_FOLDER = "evaluation"
@@ -61,10 +75,11 @@ class EvaluatedPairs(BaseModel):
 class AblateSettings(TrainSettings):
     """Everything that an ablation can be told: a training's settings, the study and its test."""
 
-    study: Literal["losses", "levels", "blocks"] = Field(
+    study: Literal["losses", "levels", "blocks", "choices"] = Field(
         description="losses: the full loss, the paper's, and of that A (mean intensity), B "
         "(maximum intensity) and C (no texture); levels: 1 to 5; blocks: all, and without SFIM, "
-        "PSIM or FIM."
+        "PSIM or FIM; choices: the masks' limits and the place of lambda, which the paper leaves "
+        "open."
     )
     evaluation: EvaluatedPairs = Field(description="The pairs that the variants are compared on.")
     output: str = Field(

@@ -40,6 +40,18 @@ def test_the_blocks_of_table_10() -> None:
     }
 
 
+def test_each_open_choice_changes_the_loss_alone_and_none_is_tried_twice() -> None:
+    variants = study("choices").variants()
+    losses = {name: v.loss for name, v in variants.items()}
+    assert losses["full"] == LossConfig()
+    assert len({loss.model_dump_json() for loss in losses.values()}) == len(losses) == 10
+    assert {v.network for v in variants.values()} == {variants["full"].network}
+    texture, intensity = losses["lambda-texture"], losses["lambda-intensity"]
+    assert (texture.texture_weight, texture.intensity_weight) == (5, 1)
+    assert (intensity.texture_weight, intensity.intensity_weight) == (1, 5)
+    assert texture.model_copy(update={"texture_weight": 1.0, "intensity_weight": 5.0}) == intensity
+
+
 def test_a_variant_is_the_training_that_was_given_but_for_its_change() -> None:
     given = {"preset": "paper", "epochs": 2, "seed": 3, "loss": {"neighbourhood": 11}}
     variant = study("losses", **given).variants()["B"]
