@@ -31,7 +31,7 @@ demo: $(INSTALLED)
 	$(LOOPBACK) $(BIN)/fuse-archive demo
 
 test: $(INSTALLED)
-	$(LOOPBACK) $(BIN)/python -m pytest
+	$(LOOPBACK) $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)

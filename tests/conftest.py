@@ -14,6 +14,14 @@ from s3_servers import S3Server, moto_server, radosgw_server
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that start Ray on one worker of pytest-xdist: each of them fills a machine."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(scope="session")
 def moto() -> Iterator[S3Server]:
     with moto_server() as server:
