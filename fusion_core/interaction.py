@@ -120,7 +120,18 @@ class FIM(nn.Module):
     features and summed. The spatial map is a 3x3 convolution with a sigmoid over the deep
     features' largest and mean value over channels. The paper leaves open where that map acts; here
     it multiplies the enhanced shallow features, with the deep ones added afterwards, so that it
-    chooses where fine detail is let through. No other wiring was measured.
+    chooses where fine detail is let through. Over 200 steps, means over 21 pairs (three seeds of
+    this wiring gave VIF 0.587 to 0.609, AG 5.62 to 5.88, SCD 1.840 to 1.884):
+
+    =========================================  =====  =====  =====
+    where the map acts                         VIF    AG     SCD
+    =========================================  =====  =====  =====
+    on the enhanced shallow features, as here  0.587  5.617  1.840
+    on the shallow ones before their pooling   0.598  5.921  1.860
+    on the sum with the deep ones              0.598  5.817  1.866
+    nowhere                                    0.603  5.919  1.862
+    as 1 + map, else as here                   0.613  5.962  1.865
+    =========================================  =====  =====  =====
     """
 
     def __init__(self, deep: int, shallow: int) -> None:
