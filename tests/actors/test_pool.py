@@ -153,6 +153,11 @@ def test_the_loss_of_a_node_loses_no_pair(ray_nodes: Cluster, tmp_path: Path) ->
         results.append(result)
     assert sum(result.ok for result in results) == 16
     assert committed(tmp_path) == sorted(f"{name} ok" for name in names)
+    # Until the cluster knows, it would place other tests' actors on the dead node.
+    deadline = time.monotonic() + 60
+    while any(node["Alive"] and node["NodeID"] == doomed.node_id for node in ray.nodes()):
+        assert time.monotonic() < deadline, "the node's death goes unnoticed"
+        time.sleep(0.2)
 
 
 def test_a_chunk_killed_from_outside_once_is_not_blamed(ray_nodes: Cluster, tmp_path: Path) -> None:
