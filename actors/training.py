@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.resources import WorkerShare, worker_share
-from actors.training_board import start_board
+from actors.training_board import beside_driver, start_board
 from actors.training_worker import WorkerTask, fit
 from actors.waiting import result_of, wait_any
 from fusion_core.errors import SettingsError, TrainingError
@@ -78,7 +78,12 @@ def train(
     board = start_board(options())
     # In a task, because fit() blocks, and a blocked driver hears no signal.
     remote: Any = ray.remote(fit)
-    chosen = {"num_cpus": 0, "max_retries": 0, "runtime_env": {"env_vars": _ENVIRONMENT}}
+    chosen = {
+        "num_cpus": 0,
+        "max_retries": 0,
+        "scheduling_strategy": beside_driver(),
+        "runtime_env": {"env_vars": _ENVIRONMENT},
+    }
     done = remote.options(**chosen).remote(WorkerTask(job, share, board))
     try:
         ended = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class TrainingBoard:
@@ -41,6 +42,14 @@ class TrainingBoard:
 
 
 def start_board(options: Mapping[str, Any]) -> Any:
-    """Start a board on the cluster; it ends with the driver."""
+    """Start a board on the driver's node; it ends with the driver, and with nobody else."""
     remote: Any = ray.remote(TrainingBoard)
-    return remote.options(num_cpus=0).remote(options)
+    return remote.options(num_cpus=0, scheduling_strategy=beside_driver()).remote(options)
+
+
+def beside_driver() -> NodeAffinitySchedulingStrategy:
+    """Return how to place on the driver's node what would end the training if its node were lost.
+
+    Ray may otherwise choose a node of which it doesn't know yet that it is gone.
+    """
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -88,10 +88,3 @@ def loss_terms(
     if config.fidelity_weight:
         terms["fidelity"] = config.fidelity_weight * fidelity_loss(fused, ir, vi)
     return terms
-
-
-def fusion_loss(
-    fused: Tensor, ir: Tensor, vi: Tensor, masks: SourceMasks, config: LossConfig
-) -> Tensor:
-    """The sum of :func:`loss_terms`, a scalar."""
-    return torch.stack(list(loss_terms(fused, ir, vi, masks, config).values())).sum()

@@ -62,18 +62,7 @@ class NetworkFuser:
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse aligned pairs; no pair's result depends on the others in its batch.
-
-        Args:
-            ir: infrared, (B, 1, H, W), float32, in [0, 1]; any H and W from 1 up.
-            vi: visible luminance, same shape and range.
-
-        Returns:
-            Fused luminance, (B, 1, H, W), float32, in [0, 1], on the device of ``ir``.
-
-        Raises:
-            ValueError: if the shapes are not as above.
-        """
+        """Fuse aligned pairs as :meth:`fusion_core.fuser.Fuser.__call__` says."""
         check_pair(ir, vi)
         height, width = ir.shape[-2:]
         padded_ir = pad_reflected(ir.to(self.device), self._multiple, MARGIN)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 from tiny import train_settings_for, write_pairs
 
 from actors.resources import WorkerShare
@@ -49,6 +50,20 @@ def test_what_cannot_be_shared_is_refused() -> None:
     many = train_settings_for("in", "out", batch=8, workers=4, worker="cpu:4")
     with pytest.raises(SettingsError, match="which holds 2; ask for fewer workers"):
         training_share(many, CPUS)
+
+
+@pytest.mark.ray
+def test_boards_are_on_the_drivers_node_and_on_no_node_that_may_be_lost(
+    ray_nodes: Cluster,
+) -> None:
+    boards = [start_board({}) for _ in range(4)]
+    asked = [
+        board.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
+        for board in boards
+    ]
+    assert set(ray.get(asked)) == {ray_nodes.head_node.node_id}
+    for board in boards:
+        ray.kill(board)
 
 
 @pytest.mark.ray
