@@ -8,7 +8,8 @@ import torch
 
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.gradients import central_gradient_sum
-from fusion_core.metrics.tiles import Block, Tile, blocks, sum_pixels
+from fusion_core.metrics.tiles import Block, Tile, sum_pixels
+from fusion_core.metrics.validity import counted_blocks, edge_mask, gradient_mask
 
 _STRENGTH_GAIN, _STRENGTH_SLOPE, _STRENGTH_CENTRE = 0.9994, 15.0, 0.5
 _ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
@@ -28,13 +29,15 @@ def edge_sums(tile: Tile, convention: Convention = "published") -> dict[str, tor
     batch = images.shape[1]
     edges = images.new_zeros(2, batch, dtype=torch.float64)
     gradients = images.new_zeros(batch, dtype=torch.float64)
-    for block in blocks(*tile.size, batch, images.device):
+    edge_pixels = edge_mask(tile)
+    # Where a pixel has an edge it has a gradient as well.
+    for block, counted in counted_blocks(*tile.size, images, gradient_mask(tile)):
         part = block.cut(images, 2)
         across = part[..., :-2] - part[..., 2:]
         down = part[..., 2:, :] - part[..., :-2, :]
         if len(images) == 3:
-            edges += _edges_kept(across, down, convention, tile, block)
-        gradients += central_gradient_sum(tile, block, part[-1], across[-1], down[-1])
+            edges += _edges_kept(across, down, convention, tile, block, edge_pixels)
+        gradients += central_gradient_sum(tile, block, part[-1], across[-1], down[-1], counted)
     sums = {"gradients": gradients}
     return sums | {"edges": edges} if len(images) == 3 else sums
 
@@ -45,7 +48,12 @@ def edge_value(sums: torch.Tensor) -> torch.Tensor:
 
 
 def _edges_kept(
-    across: torch.Tensor, down: torch.Tensor, convention: Convention, tile: Tile, block: Block
+    across: torch.Tensor,
+    down: torch.Tensor,
+    convention: Convention,
+    tile: Tile,
+    block: Block,
+    mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return the edge strength kept and the edge strength there was, (2, B)."""
     # Sobel filters; whole numbers, so that gx = 0 and equal strengths are exact.
@@ -56,10 +64,13 @@ def _edges_kept(
     alignment = _angles_kept(gx, gy, squares)
     kept = _strengths_kept(squares, strength, convention).mul_(alignment).mul_(strength[:2])
     there = strength[:2]
+    counted = None if mask is None else block.cut(mask)
     if convention == "textbook":
         kept, there = (_inside(maps, tile, block) for maps in (kept, there))
+        counted = None if counted is None else _inside(counted, tile, block)
     gain = _STRENGTH_GAIN * _ANGLE_GAIN
-    return torch.stack([gain * sum_pixels(kept).sum(dim=0), sum_pixels(there).sum(dim=0)])
+    sums = [sum_pixels(maps, counted).sum(dim=0) for maps in (kept, there)]
+    return torch.stack([gain * sums[0], sums[1]])
 
 
 def _strengths_kept(

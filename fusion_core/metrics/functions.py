@@ -15,6 +15,7 @@ from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
 from fusion_core.metrics.inputs import grey_images, require_side
 from fusion_core.metrics.pixels import correlation_value, entropy_value, pixel_sums
+from fusion_core.metrics.places import image_places
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
 from fusion_core.metrics.tiles import Tile, windows
@@ -141,7 +142,7 @@ def spatial_frequency(fused: torch.Tensor, convention: Convention = "published")
     images = grey_images("sf", fused=fused)
     sums = _over_tiles(images, lambda tile: difference_sums(tile)["differences"])
     height, width = images.shape[-2:]
-    return frequency_value(sums, height, width, convention)
+    return frequency_value(sums, image_places(height, width, convention), convention)
 
 
 def entropy(fused: torch.Tensor) -> torch.Tensor:
@@ -184,7 +185,8 @@ def structural_similarity(
     require_side("ssim", images, SSIM_WINDOW[convention])
     sums = _over_tiles(images, lambda tile: ssim_sums(tile, convention))
     height, width = images.shape[-2:]
-    return ssim_value(sums, height, width, convention)
+    places = image_places(height, width, convention)
+    return ssim_value(sums, places["ssim"], convention)
 
 
 def _over_tiles(images: torch.Tensor, add: Callable[[Tile], torch.Tensor]) -> torch.Tensor:

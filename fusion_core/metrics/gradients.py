@@ -7,11 +7,18 @@ import math
 import torch
 
 from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.places import Places
 from fusion_core.metrics.tiles import Block, Tile, sum_pixels
+from fusion_core.metrics.validity import difference_masks
 
 
 def central_gradient_sum(
-    tile: Tile, block: Block, part: torch.Tensor, across: torch.Tensor, down: torch.Tensor
+    tile: Tile,
+    block: Block,
+    part: torch.Tensor,
+    across: torch.Tensor,
+    down: torch.Tensor,
+    counted: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Add up sqrt((dx^2 + dy^2) / 2) with differences as of ``numpy.gradient``, (B,) in fp64.
 
@@ -21,6 +28,7 @@ def central_gradient_sum(
         part: The block of the fused image with a border of one pixel, (B, h + 2, w + 2).
         across: Its horizontal central differences, doubled, (B, h + 2, w); overwritten.
         down: Its vertical central differences, doubled, (B, h, w + 2); overwritten.
+        counted: Which pixels count, (h, w) bool; all of them if None.
     """
     across, down = across[..., 1:-1, :], down[..., 1:-1]
     inner = part[..., 1:-1]
@@ -34,7 +42,7 @@ def central_gradient_sum(
     if tile.last_column and block.columns.stop == tile.size[1]:
         across[..., -1] = 2 * (inner[..., -2] - inner[..., -3])
     strength = across.square_().addcmul_(down, down).sqrt_()
-    return sum_pixels(strength) / math.sqrt(8)
+    return sum_pixels(strength, counted) / math.sqrt(8)
 
 
 def difference_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
@@ -52,28 +60,47 @@ def difference_sums(tile: Tile, convention: Convention = "published") -> dict[st
     horizontal = fused[:, 1:-1, 2 : columns + 2] - core[..., :columns]
     vertical.square_()
     horizontal.square_()
+    masks = difference_masks(tile)
+    if masks is not None:
+        # A difference that does not count is 0, as if the image were flat there.
+        vertical *= masks[0]
+        horizontal *= masks[1]
     sums = {"differences": torch.stack([sum_pixels(vertical), sum_pixels(horizontal)])}
     if convention == "textbook":
         both = vertical[..., :columns] + horizontal[:, :rows]
-        sums["gradients"] = sum_pixels(both.mul_(0.5).sqrt_())
+        counted = None if masks is None else masks[0][:, :columns] & masks[1][:rows]
+        sums["gradients"] = sum_pixels(both.mul_(0.5).sqrt_(), counted)
     return sums
 
 
-def gradient_value(sums: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Turn sums over an image's tiles into AG, (B,); NaN where a side is 1 px."""
+def gradient_value(sums: torch.Tensor, height: int, width: int, share: float = 1.0) -> torch.Tensor:
+    """Turn sums over an image's tiles into AG, (B,); NaN where a side is 1 px.
+
+    Args:
+        sums: The ``gradients`` of :func:`fusion_core.metrics.edges.edge_sums`, or for the textbook
+            convention those of :func:`difference_sums`.
+        height: Height of the image in pixels.
+        width: Its width.
+        share: Share of its gradients that were added up; NaN comes of 0.
+    """
     if min(height, width) < 2:
         return torch.full_like(sums, torch.nan)
-    return sums / ((height - 1) * (width - 1))
+    return sums / ((height - 1) * (width - 1) * share)
 
 
 def frequency_value(
-    sums: torch.Tensor, height: int, width: int, convention: Convention = "published"
+    sums: torch.Tensor, places: Places, convention: Convention = "published"
 ) -> torch.Tensor:
-    """Turn sums over an image's tiles into SF, (B,); NaN where a side is 1 px."""
-    if min(height, width) < 2:
+    """Turn sums over an image's tiles into SF, (B,); NaN where either difference is missing.
+
+    Args:
+        sums: The ``differences`` of :func:`difference_sums`.
+        places: How many differences, and pixels, there are.
+        convention: Which definition to use.
+    """
+    vertical, horizontal = places["vertical"], places["horizontal"]
+    if min(vertical, horizontal) == 0:
         return torch.full_like(sums[0], torch.nan)
-    if convention == "published":
-        vertical, horizontal = (height - 1) * width, height * (width - 1)
-    else:
-        vertical = horizontal = height * width
+    if convention == "textbook":
+        vertical = horizontal = places["pixels"]
     return (sums[0] / vertical + sums[1] / horizontal).sqrt()

@@ -21,8 +21,11 @@ def pixel_sums(tile: Tile) -> dict[str, torch.Tensor]:
         ``sums``: (B, 3) of the grey values and ``products``: (B, 3, 3) of them two by two, for A,
         B and F.
     """
-    images = tile.grey()
+    # Pixels without data are black, and add nothing but to the first bin of the histogram.
+    images, data = tile.grey(), tile.data()
     sums = {"histogram": _histogram(images[-1])}
+    if data is not None:
+        sums["histogram"][:, 0] -= data.logical_not().sum()
     if len(images) == 3:
         # On a GPU fp32 products may be rounded to fewer digits.
         pixels = images.flatten(2).to(torch.float32 if images.is_cpu else torch.float64)
@@ -44,6 +47,8 @@ def entropy_value(histogram: torch.Tensor) -> torch.Tensor:
 
 def correlation_value(sums: torch.Tensor, products: torch.Tensor, pixels: int) -> torch.Tensor:
     """Turn sums over an image's ``pixels`` pixels into SCD, (B,); NaN as of ``0 / 0``."""
+    if pixels == 0:
+        return torch.full_like(sums[:, 0], torch.nan, dtype=torch.float64)
     # Moved to about 0 in integers, so that what is constant comes out as exactly 0.
     centre = sums // pixels
     outer = centre[:, :, None] * sums[:, None]

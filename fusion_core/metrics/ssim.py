@@ -7,7 +7,8 @@ import torch
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.filters import box_sums, gaussian_taps
 from fusion_core.metrics.moments import local_moments
-from fusion_core.metrics.tiles import Tile, blocks, sum_pixels
+from fusion_core.metrics.tiles import Tile, sum_pixels
+from fusion_core.metrics.validity import counted_blocks, window_mask
 
 WINDOW = {"published": 7, "textbook": 11}
 """Side of the window in pixels."""
@@ -24,27 +25,25 @@ def ssim_sums(tile: Tile, convention: Convention = "published") -> torch.Tensor:
     if min(images.shape[-2:]) < size:
         return sums
     height, width = (side - size + 1 for side in images.shape[-2:])
-    for block in blocks(height, width, images.shape[1], images.device):
+    for block, counted in counted_blocks(height, width, images, window_mask(tile, size)):
         part = block.cut(images, size - 1)
-        sums += _published(part) if convention == "published" else _textbook(part, tile.centre)
+        if convention == "published":
+            sums += 4 * sum_pixels(_published(part), counted)
+        else:
+            sums += sum_pixels(_textbook(part, tile.centre), counted)
     return sums
 
 
 def ssim_value(
-    sums: torch.Tensor, height: int, width: int, convention: Convention = "published"
+    sums: torch.Tensor, count: int, convention: Convention = "published"
 ) -> torch.Tensor:
-    """Turn sums over the tiles of an image of ``height`` x ``width`` pixels into its value, (B,).
-
-    NaN where no window fits.
-    """
-    size = WINDOW[convention]
-    count = max(height - size + 1, 0) * max(width - size + 1, 0)
+    """Turn sums over an image's ``count`` windows into its value, (B,); NaN where it has none."""
     means = sums / count if count else torch.full_like(sums, torch.nan)
     return means.sum(dim=0) if convention == "published" else means.mean(dim=0)
 
 
 def _published(images: torch.Tensor) -> torch.Tensor:
-    """Add up the similarity in 7 x 7 uniform windows, (2, B).
+    """Return a quarter of the similarity in 7 x 7 uniform windows, (2, B, h, w).
 
     Sums of whole numbers are exact, which the published range of 2 demands: its constants are so
     small that rounding in the variances would show. Each factor is scaled by n^2 or n (n - 1) / 2.
@@ -65,11 +64,11 @@ def _published(images: torch.Tensor) -> torch.Tensor:
     similarity *= covariances.to(torch.float32).add_(c2)
     similarity /= mean_squares.to(torch.float32).add_(2 * c1)
     similarity /= variances.to(torch.float32).add_(2 * c2)
-    return 4 * sum_pixels(similarity)
+    return similarity
 
 
 def _textbook(images: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-    """Add up the similarity in 11 x 11 Gaussian windows, (2, B)."""
+    """Return the similarity in 11 x 11 Gaussian windows, (2, B, h, w)."""
     c1, c2 = (0.01 * _RANGE["textbook"]) ** 2, (0.03 * _RANGE["textbook"]) ** 2
     taps = gaussian_taps(WINDOW["textbook"], _SIGMA)
     moments = local_moments(images.to(torch.float32) - centre, taps)
@@ -78,4 +77,4 @@ def _textbook(images: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     similarity *= 2 * moments.covariances + c2
     similarity /= means[:2] ** 2 + means[2] ** 2 + c1
     similarity /= variances[:2] + variances[2] + c2
-    return sum_pixels(similarity)
+    return similarity

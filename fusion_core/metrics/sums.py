@@ -10,6 +10,7 @@ from fusion_core.metrics.conventions import METRIC_NAMES, Convention
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
 from fusion_core.metrics.pixels import correlation_value, entropy_value, pixel_sums
+from fusion_core.metrics.places import Places, image_places
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
 from fusion_core.metrics.tiles import Tile, windows
 from fusion_core.metrics.vif import vif_sums, vif_value
@@ -42,15 +43,27 @@ def image_sums(images: torch.Tensor, convention: Convention) -> Sums:
     return add_sums(tile_sums(Tile.cut(images, window), convention) for window in cut)
 
 
-def values(sums: Sums, height: int, width: int, convention: Convention) -> dict[str, torch.Tensor]:
-    """Turn the sums of images of ``height`` x ``width`` pixels into their scores, each (B,)."""
+def values(
+    sums: Sums, height: int, width: int, convention: Convention, lost: Places | None = None
+) -> dict[str, torch.Tensor]:
+    """Turn the sums of images of ``height`` x ``width`` pixels into their scores, each (B,).
+
+    Args:
+        sums: Their sums.
+        height: Their height in pixels.
+        width: Their width.
+        convention: Which definitions were used.
+        lost: How many places did not count, for want of data.
+    """
+    whole = image_places(height, width, convention)
+    places = whole - lost if lost else whole
     scores = {
         "vif": vif_value(sums["vif"], convention),
-        "ag": gradient_value(sums["gradients"], height, width),
-        "scd": correlation_value(sums["sums"], sums["products"], height * width),
+        "ag": gradient_value(sums["gradients"], height, width, places["ag"] / max(whole["ag"], 1)),
+        "scd": correlation_value(sums["sums"], sums["products"], places["pixels"]),
         "qabf": edge_value(sums["edges"]),
-        "sf": frequency_value(sums["differences"], height, width, convention),
+        "sf": frequency_value(sums["differences"], places, convention),
         "en": entropy_value(sums["histogram"]),
-        "ssim": ssim_value(sums["ssim"], height, width, convention),
+        "ssim": ssim_value(sums["ssim"], places["ssim"], convention),
     }
     return {name: scores[name] for name in METRIC_NAMES}

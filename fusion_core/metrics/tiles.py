@@ -88,12 +88,15 @@ class Tile:
         window: Where it lies.
         last_row: Whether the core reaches the image's last row.
         last_column: Whether it reaches its last column.
+        valid: Where what was read holds data, (h, w) bool; None where it does throughout. The
+            images are black elsewhere.
     """
 
     images: torch.Tensor
     window: Window
     last_row: bool
     last_column: bool
+    valid: torch.Tensor | None = None
 
     @classmethod
     def cut(cls, images: torch.Tensor, window: Window) -> Tile:
@@ -102,9 +105,16 @@ class Tile:
         return cls.read(images[..., top:bottom, left:right], window, *images.shape[-2:])
 
     @classmethod
-    def read(cls, images: torch.Tensor, window: Window, height: int, width: int) -> Tile:
+    def read(
+        cls,
+        images: torch.Tensor,
+        window: Window,
+        height: int,
+        width: int,
+        valid: torch.Tensor | None = None,
+    ) -> Tile:
         """Make a tile of what was read for a window of an image of ``height`` x ``width``."""
-        return cls(images, window, window.core[2] == height, window.core[3] == width)
+        return cls(images, window, window.core[2] == height, window.core[3] == width, valid)
 
     @property
     def top(self) -> int:
@@ -129,10 +139,11 @@ class Tile:
 
     def grey(self, after: int = 0) -> torch.Tensor:
         """Return the core and up to ``after`` pixels below and right of it, uint8."""
-        height, width = self.size
-        return self.images[
-            ..., self.top : self.top + height + after, self.left : self.left + width + after
-        ]
+        return self._core(self.images, after)
+
+    def data(self, after: int = 0) -> torch.Tensor | None:
+        """Return which pixels of :meth:`grey` hold data."""
+        return None if self.valid is None else self._core(self.valid, after)
 
     @cached_property
     def centre(self) -> torch.Tensor:
@@ -140,6 +151,10 @@ class Tile:
 
         Values around it are small, so that their squares keep their digits in fp32.
         """
+        if self.valid is not None:
+            count = self.valid.sum().clamp_(min=1)
+            sums = self.images.sum((-2, -1), keepdim=True, dtype=torch.float64)
+            return (sums / count).round_().to(torch.float32)
         return self.images.mean((-2, -1), keepdim=True, dtype=torch.float32).round_()
 
     @cached_property
@@ -149,15 +164,23 @@ class Tile:
         Where the image ends, the pixel around it is black, as the Sobel filter of Qabf wants it.
         (K, B, h + 2, w + 2) for a core of h x w.
         """
-        height, width = self.size
+        around = F.pad(self.reach(self.images), self.beyond)
+        return around.to(torch.float32).sub_(self.centre)
+
+    @property
+    def beyond(self) -> tuple[int, int, int, int]:
+        """Pixels around the core that lie outside the image: left, right, top, bottom."""
         top, left = self.window.core[:2]
-        around = self.images[
+        return int(left == 0), int(self.last_column), int(top == 0), int(self.last_row)
+
+    def reach(self, maps: torch.Tensor) -> torch.Tensor:
+        """Take the core and the pixels around it that lie in the image out of (..., h, w)."""
+        height, width = self.size
+        return maps[
             ...,
             : self.top + height + (not self.last_row),
             : self.left + width + (not self.last_column),
         ]
-        edges = (int(left == 0), int(self.last_column), int(top == 0), int(self.last_row))
-        return F.pad(around, edges).to(torch.float32).sub_(self.centre)
 
     def centred(self, padded_width: int) -> torch.Tensor:
         """Return the core and the whole halo after it, grey values minus ``centre``, fp32.
@@ -171,6 +194,12 @@ class Tile:
         planes[..., width:] = 0
         planes[..., :width].copy_(grey).sub_(self.centre)
         return planes
+
+    def _core(self, maps: torch.Tensor, after: int) -> torch.Tensor:
+        height, width = self.size
+        return maps[
+            ..., self.top : self.top + height + after, self.left : self.left + width + after
+        ]
 
 
 def blocks(height: int, width: int, batch: int, device: torch.device) -> Iterator[Block]:
@@ -196,6 +225,13 @@ def _part(total: int, index: int, count: int) -> slice:
     return slice(total * index // count, total * (index + 1) // count)
 
 
-def sum_pixels(maps: torch.Tensor) -> torch.Tensor:
-    """Add up the last two dimensions: rows in the maps' own type, then in fp64."""
+def sum_pixels(maps: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
+    """Add up the last two dimensions: rows in the maps' own type, then in fp64.
+
+    Args:
+        maps: Maps (..., H, W).
+        counted: Which pixels are added up, (H, W) bool; all of them if None.
+    """
+    if counted is not None:
+        maps = torch.where(counted, maps, 0)
     return maps.sum(-1).sum(-1, dtype=torch.float64)

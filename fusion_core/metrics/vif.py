@@ -7,7 +7,8 @@ import torch
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
 from fusion_core.metrics.moments import LocalMoments, local_moments
-from fusion_core.metrics.tiles import Tile, blocks, sum_pixels
+from fusion_core.metrics.tiles import HALO_AFTER, Tile, sum_pixels
+from fusion_core.metrics.validity import all_valid, counted_blocks
 
 WINDOWS = (17, 9, 5, 3)
 """Side of the Gaussian window at each scale, finest first, in pixels."""
@@ -22,6 +23,7 @@ def vif_sums(tile: Tile) -> torch.Tensor:
     """Add up the information of a tile's windows, (2 sources, B, kept and available) in nats."""
     images = tile.centred(max(tile.width, padded_width(tile.width, WINDOWS[1], 2)))
     (rows, columns), columns_read = tile.size, tile.width
+    valid = tile.data(HALO_AFTER)
     sums = images.new_zeros(2, images.shape[1], 2, dtype=torch.float64)
     for scale, size in enumerate(WINDOWS):
         taps = gaussian_taps(size, size / 5)
@@ -29,6 +31,8 @@ def vif_sums(tile: Tile) -> torch.Tensor:
             if min(images.shape[-2], columns_read) < size:
                 break
             images = smooth(images, taps, 2, columns_read)
+            valid = all_valid(valid, size)
+            valid = None if valid is None else valid[::2, ::2]
             columns_read = images.shape[-1]
             rows, columns = -(-rows // 2), -(-columns // 2)
         if min(images.shape[-2], columns_read) < size:
@@ -36,8 +40,8 @@ def vif_sums(tile: Tile) -> torch.Tensor:
         # Windows that start beyond the core belong to the next tile.
         height = min(rows, images.shape[-2] - size + 1)
         width = min(columns, columns_read - size + 1)
-        for block in blocks(height, width, images.shape[1], images.device):
-            sums += _information(local_moments(block.cut(images, size - 1), taps))
+        for block, counted in counted_blocks(height, width, images, all_valid(valid, size)):
+            sums += _information(local_moments(block.cut(images, size - 1), taps), counted)
     return sums
 
 
@@ -47,7 +51,7 @@ def vif_value(sums: torch.Tensor, convention: Convention = "published") -> torch
     return ratios.sum(dim=0) if convention == "published" else ratios.mean(dim=0)
 
 
-def _information(moments: LocalMoments) -> torch.Tensor:
+def _information(moments: LocalMoments, counted: torch.Tensor | None) -> torch.Tensor:
     """Return the information kept and available at one scale, (2, B, 2), in nats."""
     variances = torch.threshold_(moments.variances, _TINY, 0.0)
     # A negative gain counts as none: all that the fused image holds is then noise.
@@ -59,6 +63,6 @@ def _information(moments: LocalMoments) -> torch.Tensor:
     explained = torch.minimum(covariances.square_(), sources * fused).mul_(inverse)
     noise = (fused - explained).add_(NOISE_VARIANCE)
     signal = explained.mul_(inverse).mul_(sources)
-    kept = sum_pixels(signal.div_(noise).log1p_())
-    available = sum_pixels(sources.div_(NOISE_VARIANCE).log1p_())
+    kept = sum_pixels(signal.div_(noise).log1p_(), counted)
+    available = sum_pixels(sources.div_(NOISE_VARIANCE).log1p_(), counted)
     return torch.stack([kept, available], dim=-1)

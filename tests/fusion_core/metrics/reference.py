@@ -1,7 +1,8 @@
 """The seven metrics again, for one image at a time, written for plainness instead of speed.
 
 Shares no code with the package: NumPy and SciPy only, two-dimensional windows, variances from
-deviations, and the published order of the case distinctions.
+deviations, and the published order of the case distinctions. A pixel without data is NaN, which
+spreads over all that is made of it; what is NaN in the end is left out.
 """
 
 from typing import Any
@@ -15,9 +16,11 @@ Array = npt.NDArray[np.float64]
 NAN = float("nan")
 
 
-def reference_scores(ir: Image, vi: Image, fused: Image) -> dict[str, float]:
+def reference_scores(
+    ir: Image, vi: Image, fused: Image, valid: Image | None = None
+) -> dict[str, float]:
     """Score three (H, W) arrays of integers from 0 to 255; NaN where a metric is undefined."""
-    a, b, f = (np.asarray(image, dtype=np.float64) for image in (ir, vi, fused))
+    a, b, f = (with_gaps(image, valid) for image in (ir, vi, fused))
     return {
         "vif": vifp(a, f) + vifp(b, f),
         "ag": ag(f),
@@ -29,9 +32,11 @@ def reference_scores(ir: Image, vi: Image, fused: Image) -> dict[str, float]:
     }
 
 
-def textbook_scores(ir: Image, vi: Image, fused: Image) -> dict[str, float]:
+def textbook_scores(
+    ir: Image, vi: Image, fused: Image, valid: Image | None = None
+) -> dict[str, float]:
     """As :func:`reference_scores`, by the definitions of the papers that introduced the metrics."""
-    a, b, f = (np.asarray(image, dtype=np.float64) for image in (ir, vi, fused))
+    a, b, f = (with_gaps(image, valid) for image in (ir, vi, fused))
     return {
         "vif": (vifp(a, f) + vifp(b, f)) / 2,
         "ag": textbook_ag(f),
@@ -41,6 +46,19 @@ def textbook_scores(ir: Image, vi: Image, fused: Image) -> dict[str, float]:
         "en": en(f),
         "ssim": (textbook_ssim(a, f) + textbook_ssim(b, f)) / 2,
     }
+
+
+def with_gaps(image: Image, valid: Image | None) -> Array:
+    values = np.asarray(image, dtype=np.float64)
+    return values if valid is None else np.where(valid, values, NAN)
+
+
+def held(values: Array) -> Array:
+    return values[~np.isnan(values)]
+
+
+def mean(values: Array) -> float:
+    return float(held(values).mean()) if held(values).size else NAN
 
 
 def vifp(ref: Array, dist: Array) -> float:
@@ -57,9 +75,9 @@ def vifp(ref: Array, dist: Array) -> float:
             dist = np.einsum("ijkl,kl->ij", windows(dist, n), w)[::2, ::2]
         if min(ref.shape) < n:
             break
-        v1 = window_covariance(ref, ref, w)
-        v2 = window_covariance(dist, dist, w)
-        c = window_covariance(ref, dist, w)
+        v1 = held(window_covariance(ref, ref, w))
+        v2 = held(window_covariance(dist, dist, w))
+        c = held(window_covariance(ref, dist, w))
         g = c / (v1 + 1e-10)
         r = v2 - g * c
         flat = v1 < 1e-10
@@ -92,12 +110,14 @@ def ag(f: Array) -> float:
         return NAN
     dy, dx = np.gradient(f)
     h, w = f.shape
-    return float(np.sqrt((dx**2 + dy**2) / 2).sum() / ((h - 1) * (w - 1)))
+    # Central differences don't read the pixel itself.
+    strength = np.where(np.isnan(f), NAN, np.sqrt((dx**2 + dy**2) / 2))
+    return mean(strength) * (h * w) / ((h - 1) * (w - 1))
 
 
 def pearson(x: Array, y: Array) -> float:
-    xs = [int(v) for v in x.ravel()]
-    ys = [int(v) for v in y.ravel()]
+    xs = [int(v) for v in held(x)]
+    ys = [int(v) for v in held(y)]
     n = len(xs)
     xy = n * sum(p * q for p, q in zip(xs, ys, strict=True)) - sum(xs) * sum(ys)
     xx = n * sum(p * p for p in xs) - sum(xs) ** 2
@@ -109,12 +129,12 @@ def qabf(a: Array, b: Array, f: Array) -> float:
     ga, ta = sobel(a)
     gb, tb = sobel(b)
     gf, tf = sobel(f)
-    total = (ga + gb).sum()
+    total = np.nansum(ga + gb)
     if total == 0:
         return NAN
     qa = edge_quality(ga, ta, gf, tf)
     qb = edge_quality(gb, tb, gf, tf)
-    return float((qa * ga + qb * gb).sum() / total)
+    return float(np.nansum(qa * ga + qb * gb) / total)
 
 
 def sobel(image: Array) -> tuple[Array, Array]:
@@ -146,15 +166,14 @@ def edge_quality(
 def sf(f: Array) -> float:
     if min(f.shape) < 2:
         return NAN
-    h, w = f.shape
-    vertical = ((f[1:] - f[:-1]) ** 2).sum() / ((h - 1) * w)
-    horizontal = ((f[:, 1:] - f[:, :-1]) ** 2).sum() / (h * (w - 1))
-    return float(np.sqrt(vertical + horizontal))
+    return float(np.sqrt(mean((f[1:] - f[:-1]) ** 2) + mean((f[:, 1:] - f[:, :-1]) ** 2)))
 
 
 def en(f: Array) -> float:
-    _, counts = np.unique(f, return_counts=True)
-    p = counts / f.size
+    if not held(f).size:
+        return NAN
+    _, counts = np.unique(held(f), return_counts=True)
+    p = counts / held(f).size
     return float((p * np.log2(1 / p)).sum())
 
 
@@ -169,7 +188,7 @@ def ssim(x: Array, y: Array) -> float:
     vy = window_covariance(y, y, w) * 49 / 48
     vxy = window_covariance(x, y, w) * 49 / 48
     top = (2 * mx * my + c1) * (2 * vxy + c2)
-    return float((top / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+    return mean(top / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
 
 
 def textbook_ag(f: Array) -> float:
@@ -180,28 +199,30 @@ def textbook_ag(f: Array) -> float:
         for i in range(f.shape[0] - 1)
         for j in range(f.shape[1] - 1)
     ]
-    return float(np.mean(strength))
+    return mean(np.array(strength))
 
 
 def textbook_sf(f: Array) -> float:
     if min(f.shape) < 2:
         return NAN
-    rows = sum(((f[:, j + 1] - f[:, j]) ** 2).sum() for j in range(f.shape[1] - 1))
-    columns = sum(((f[i + 1] - f[i]) ** 2).sum() for i in range(f.shape[0] - 1))
-    return float(np.sqrt((rows + columns) / f.size))
+    rows = held(np.concatenate([(f[:, j + 1] - f[:, j]) ** 2 for j in range(f.shape[1] - 1)]))
+    columns = held(np.concatenate([(f[i + 1] - f[i]) ** 2 for i in range(f.shape[0] - 1)]))
+    if not (rows.size and columns.size):
+        return NAN
+    return float(np.sqrt((rows.sum() + columns.sum()) / held(f).size))
 
 
 def textbook_qabf(a: Array, b: Array, f: Array) -> float:
     if min(f.shape) < 3:
         return NAN
     (ga, ta), (gb, tb), (gf, tf) = (tuple(part[1:-1, 1:-1] for part in sobel(x)) for x in (a, b, f))
-    total = (ga + gb).sum()
+    total = np.nansum(ga + gb)
     kept = 0.0
     for gs, ts in ((ga, ta), (gb, tb)):
         equal = gs == gf
         quality = edge_quality(gs, ts, gf, tf)
         quality[equal] = edge_quality(gs, ts, gf, tf, at_equality=1.0)[equal]
-        kept += (quality * gs).sum()
+        kept += np.nansum(quality * gs)
     return kept / total if total else NAN
 
 
@@ -215,4 +236,4 @@ def textbook_ssim(x: Array, y: Array) -> float:
     mx, my = (np.einsum("ijkl,kl->ij", windows(z, 11), w) for z in (x, y))
     vx, vy, vxy = (window_covariance(*pair, w) for pair in ((x, x), (y, y), (x, y)))
     top = (2 * mx * my + c1) * (2 * vxy + c2)
-    return float((top / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+    return mean(top / ((mx**2 + my**2 + c1) * (vx + vy + c2)))

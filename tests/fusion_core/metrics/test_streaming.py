@@ -4,30 +4,10 @@ import weakref
 
 import numpy as np
 import pytest
+from scenes import scene, streamed
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics import StreamedScores, score, tiles
-
-
-def scene(height: int, width: int, seed: int = 0) -> list[np.ndarray]:
-    """Two sources with large and small structures, and their mean."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.indices((height, width))
-    sources = []
-    for scale in (37, 11):
-        waves = np.sin(rows / scale) * np.cos(columns / (2 * scale)) + np.sin(columns / 3) / 4
-        noisy = waves + rng.normal(0, 0.2, waves.shape)
-        sources.append(np.clip(128 + 80 * noisy, 0, 255).astype(np.uint8))
-    fused = sources[0] // 2 + sources[1] // 2
-    return [*sources, fused]
-
-
-def streamed(images: list[np.ndarray], convention: str = "published") -> dict[str, float]:
-    stream = StreamedScores(*images[0].shape, convention)
-    for window in reversed(list(stream.windows())):
-        top, left, bottom, right = window.read
-        stream.add(window, *(image[top:bottom, left:right] for image in images))
-    return stream.scores()
 
 
 @pytest.mark.parametrize("convention", ["published", "textbook"])

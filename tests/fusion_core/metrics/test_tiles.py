@@ -65,3 +65,23 @@ def test_planes_are_the_pixels_around_the_centre_with_black_beyond_the_image(hei
         assert torch.equal(planes[..., -5:], torch.zeros_like(planes[..., -5:]))
         below = images[..., top : bottom + 40, left : right + 40]
         assert torch.equal(planes[..., :-5], below - tile.centre)
+
+
+def test_a_tile_is_centred_on_the_pixels_that_hold_data():
+    images = torch.zeros(3, 1, 100, 100, dtype=torch.uint8)
+    images[0, 0, :70, 40:60], images[1, 0, :70, 40:60], images[2, 0, :70, 40:50] = 200, 31, 9
+    valid = torch.zeros(100, 100, dtype=torch.bool)
+    valid[:70, 40:60] = True
+    window = next(windows(100, 100))
+    tile = Tile.read(images, window, 100, 100, valid)
+    # 4.5 is rounded to the even number.
+    assert tile.centre.flatten().tolist() == [200, 31, 4]
+    assert torch.equal(tile.data(3), valid[:67, :67])
+    assert Tile.cut(images, window).data(3) is None
+
+
+def test_a_tile_without_data_has_a_centre_all_the_same():
+    images = torch.zeros(3, 1, 70, 70, dtype=torch.uint8)
+    valid = torch.zeros(70, 70, dtype=torch.bool)
+    tile = Tile.read(images, next(windows(70, 70)), 70, 70, valid)
+    assert tile.centre.flatten().tolist() == [0, 0, 0]
