@@ -18,6 +18,7 @@ ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
         "pydantic",  # settings are one frozen, validated object
+        "pystac",  # fused scenes are described as STAC items
         "safetensors",  # weights are never unpickled
         "tenacity",  # storage errors are tried again with backoff
     },
