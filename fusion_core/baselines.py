@@ -171,6 +171,16 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+# The pyramid's five taps at steps of 1, 2, 4 and 8, down and up again; the guided filter's means of
+# means, over a decision that looks 6 pixels far.
+_REACH = {
+    "mean": 0,
+    "maximum": 0,
+    "laplacian": 4 * (2**LEVELS - 1),
+    "guided": 2 * _BASE_FILTER[0] + _SALIENCY_RADIUS + 1,
+}
+
+
 def baseline_hash(name: str) -> str:
     """Return what stands for a model hash: sha256 over name and version, in hex."""
     return hashlib.sha256(f"{name} {BASELINE_VERSION}".encode()).hexdigest()
@@ -184,6 +194,7 @@ class BaselineFuser:
         device: where it computes, such as ``cpu`` or ``cuda:0``.
         precision: ``fp32``.
         model_hash: sha256 over name and version.
+        reach: around a pixel, of those that its value depends on.
     """
 
     precision: ResolvedPrecision = "fp32"
@@ -202,6 +213,7 @@ class BaselineFuser:
         self.device = resolve_device(device)
         self.model_hash = baseline_hash(name)
         self._fuse = BASELINES[name]
+        self.reach = _REACH[name]
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:

@@ -87,16 +87,32 @@ class PSIM(nn.Module):
         self.key_value_vi = conv3x3(channels, 2 * channels)
         self.fuse = conv3x3(2 * channels, channels)
 
-    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse two (B, C, H, W) to one (B, C, H, W)."""
+    def attend(self, ir: Tensor, vi: Tensor) -> Tensor:
+        """Attend over the grid of two (B, C, H, W).
+
+        Returns:
+            (B, 2C, g, g): what is to be added to the infrared and to the visible features.
+        """
         height, width = ir.shape[-2:]
         grid = (min(height, self.token_grid), min(width, self.token_grid))
         small_ir = functional.adaptive_avg_pool2d(ir, grid)
         small_vi = functional.adaptive_avg_pool2d(vi, grid)
         query = _tokens(self.query(torch.cat((small_ir, small_vi), dim=1)))
-        ir = ir + resize(_attend(query, self.key_value_ir(small_ir), grid), (height, width))
-        vi = vi + resize(_attend(query, self.key_value_vi(small_vi), grid), (height, width))
-        fused: Tensor = self.fuse(torch.cat((ir, vi), dim=1))
+        found_ir = _attend(query, self.key_value_ir(small_ir), grid)
+        found_vi = _attend(query, self.key_value_vi(small_vi), grid)
+        return torch.cat((found_ir, found_vi), dim=1)
+
+    def forward(self, ir: Tensor, vi: Tensor, attended: Tensor | None = None) -> Tensor:
+        """Fuse two (B, C, H, W) to one (B, C, H, W).
+
+        Args:
+            ir: infrared features.
+            vi: visible features.
+            attended: what to add to both, (B, 2C, H, W); default: what :meth:`attend` finds.
+        """
+        if attended is None:
+            attended = resize(self.attend(ir, vi), (ir.shape[-2], ir.shape[-1]))
+        fused: Tensor = self.fuse(torch.cat((ir, vi), dim=1) + attended)
         return fused
 
 
@@ -140,14 +156,31 @@ class FIM(nn.Module):
         self.match = nn.Identity() if deep == shallow else nn.Conv2d(shallow, deep, 1)
         self.attention = conv3x3(2, 1)
 
-    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """Join (B, D, h, w) and (B, S, H, W) to (B, D, H, W)."""
+    def weigh(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Return the channel weights, (B, D, 1, 1), of (B, D, h, w) and (B, S, H, W)."""
+        deep = resize(deep, (shallow.shape[-2], shallow.shape[-1]))
+        return _weights(deep, self.match(shallow))
+
+    def forward(self, deep: Tensor, shallow: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Join (B, D, h, w) and (B, S, H, W) to (B, D, H, W).
+
+        Args:
+            deep: coarse features.
+            shallow: fine features.
+            weights: of the channels, (B, D, 1, 1); default: those of :meth:`weigh`.
+        """
         deep = resize(deep, (shallow.shape[-2], shallow.shape[-1]))
         shallow = self.match(shallow)
-        weights = torch.sigmoid(_pooled(deep)) + torch.sigmoid(_pooled(shallow))
+        if weights is None:
+            weights = _weights(deep, shallow)
         maps = torch.cat((deep.amax(1, keepdim=True), deep.mean(1, keepdim=True)), dim=1)
         fused: Tensor = shallow * weights * torch.sigmoid(self.attention(maps)) + deep
         return fused
+
+
+def _weights(deep: Tensor, shallow: Tensor) -> Tensor:
+    """Turn two (B, D, H, W) into channel weights, (B, D, 1, 1)."""
+    return torch.sigmoid(_pooled(deep)) + torch.sigmoid(_pooled(shallow))
 
 
 def _pooled(features: Tensor) -> Tensor:

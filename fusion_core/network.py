@@ -21,6 +21,7 @@ from fusion_core.interaction import (
     conv3x3,
     resize,
 )
+from fusion_core.pooling import Pooling
 
 SHALLOW_LEVELS = 2
 """Levels 1 and 2 hold fine detail and meet in SFIM; deeper ones meet in PSIM."""
@@ -66,6 +67,16 @@ class NetworkConfig(BaseModel):
         """The number of pixels that height and width must be a multiple of."""
         return int(2 ** (self.levels - 1))
 
+    @property
+    def reach(self) -> int:
+        """How many pixels around one its value depends on, apart from what is pooled.
+
+        Measured on the packaged weights, of 4 levels: 32 pixels hold 99.9 % of the gradient. What
+        lies beyond, to 50 pixels at most, moves no pixel of a real scene by a tenth of a grey
+        level.
+        """
+        return max(8, 4 * self.multiple)
+
 
 class RefineFuse(nn.Module):
     """The fusion network; see :meth:`forward`.
@@ -110,7 +121,7 @@ class RefineFuse(nn.Module):
                 child.to(dtype)
         return self
 
-    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
+    def forward(self, ir: Tensor, vi: Tensor, pooling: Pooling | None = None) -> Tensor:
         """Fuse aligned pairs.
 
         The body runs in its weights' dtype, or in autocast's. The last convolution and the
@@ -119,6 +130,7 @@ class RefineFuse(nn.Module):
         Args:
             ir: infrared, (B, 1, H, W), in [0, 1]; H and W multiples of ``config.multiple``.
             vi: visible luminance, same shape and range.
+            pooling: over what is pooled; default: over the image itself.
 
         Returns:
             Fused luminance, (B, 1, H, W), float32, in [0, 1].
@@ -127,23 +139,26 @@ class RefineFuse(nn.Module):
         ir = ir.to(dtype, memory_format=torch.channels_last)
         vi = vi.to(dtype, memory_format=torch.channels_last)
         fused = []
-        for encode_ir, encode_vi, interact in zip(
-            self.encoder_ir, self.encoder_vi, self.interactions, strict=True
-        ):
+        stages = zip(self.encoder_ir, self.encoder_vi, self.interactions, strict=True)
+        for level, (encode_ir, encode_vi, interact) in enumerate(stages):
             ir, vi = encode_ir(ir), encode_vi(vi)
-            fused.append(interact(ir, vi))
-        features = self._decode(fused)
+            if isinstance(interact, PSIM):
+                attended = pooling and pooling.attended(level, interact, ir, vi)
+                fused.append(interact(ir, vi, attended))
+            else:
+                fused.append(interact(ir, vi))
+        features = self._decode(fused, pooling)
         with _without_autocast(features.device.type):
             return (torch.tanh(self.head(features.float())) + 1) / 2
 
-    def _decode(self, fused: list[Tensor]) -> Tensor:
+    def _decode(self, fused: list[Tensor], pooling: Pooling | None) -> Tensor:
         """Walk from the coarsest to the finest level; (B, decoder_width // 2, H, W)."""
         deep: Tensor | None = None
         for level in range(len(fused) - 1, 0, -1):
             if deep is None:
                 features = fused[level]
             elif level == 1:
-                features = self.join(deep, fused[level])
+                features = self._join(deep, fused[level], pooling)
             else:
                 features = torch.cat((deep, fused[level]), dim=1)
             finer = fused[level - 1].shape
@@ -151,6 +166,14 @@ class RefineFuse(nn.Module):
         last = fused[0] if deep is None else torch.cat((deep, fused[0]), dim=1)
         body: Tensor = self.decoders[0](last)
         return body
+
+    def _join(self, deep: Tensor, shallow: Tensor, pooling: Pooling | None) -> Tensor:
+        """Join level 2 with the levels below it."""
+        if pooling is None or not isinstance(self.join, FIM):
+            joined: Tensor = self.join(deep, shallow)
+        else:
+            joined = self.join(deep, shallow, pooling.weights(self.join, deep, shallow))
+        return joined
 
 
 def _without_autocast(device: str) -> AbstractContextManager[object]:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fusion_core.device import DTYPES, Precision, resolve_device, resolve_precision
-from fusion_core.network import RefineFuse
+from fusion_core.network import SHALLOW_LEVELS, RefineFuse
 from fusion_core.padding import check_pair, pad_reflected
+from fusion_core.pooling import Pooling, PreviewPooling, ScenePooling
 from fusion_core.weights_file import hash_model
 
 MARGIN = 8
@@ -32,6 +33,9 @@ class NetworkFuser:
         precision: of the network's body, ``fp32``, ``bf16`` or ``fp16``; its last convolution and
             all that callers see is fp32.
         model_hash: sha256 of the weights file, or of the weights where there is no file.
+        reach: around a pixel, of those that its value depends on, apart from what is pooled.
+        cells: of the grid that is pooled over, along each side of an image; 0 for a network that
+            pools nothing.
     """
 
     name = "refinefuse"
@@ -59,22 +63,46 @@ class NetworkFuser:
         self.precision = resolve_precision(precision, self.device)
         self._model = model.to(self.device).body_to(DTYPES[self.precision]).eval()
         self._multiple = model.config.multiple
+        self.reach = model.config.reach
+        pools = model.config.levels > SHALLOW_LEVELS and (model.config.psim or model.config.fim)
+        self.cells = model.config.token_grid if pools else 0
 
     @torch.inference_mode()
-    def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse aligned pairs as :meth:`fusion_core.fuser.Fuser.__call__` says."""
+    def __call__(self, ir: Tensor, vi: Tensor, pooling: Pooling | None = None) -> Tensor:
+        """Fuse aligned pairs as :meth:`fusion_core.fuser.Fuser.__call__` says.
+
+        Args:
+            ir: infrared luminance.
+            vi: visible luminance.
+            pooling: what a scene pooled, for a tile of it; by default an image pools for itself.
+        """
         check_pair(ir, vi)
         height, width = ir.shape[-2:]
         padded_ir = pad_reflected(ir.to(self.device), self._multiple, MARGIN)
         padded_vi = pad_reflected(vi.to(self.device), self._multiple, MARGIN)
-        fused = self._fuse(padded_ir, padded_vi)
+        fused = self._fuse(padded_ir, padded_vi, pooling)
         fused = fused[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return fused.to(ir.device).contiguous()
 
-    def _fuse(self, ir: Tensor, vi: Tensor) -> Tensor:
+    def pool(self, ir: Tensor, vi: Tensor, height: int, width: int) -> ScenePooling:
+        """Pool over a preview of a scene, so that the scene's tiles agree.
+
+        Args:
+            ir: infrared preview, (1, 1, h, w), in [0, 1].
+            vi: visible preview, likewise.
+            height: of the scene, in pixels.
+            width: likewise.
+        """
+        preview = PreviewPooling()
+        self(ir, vi, preview)
+        return ScenePooling(
+            preview, (ir.shape[-2], ir.shape[-1]), (height, width), self._multiple, MARGIN
+        )
+
+    def _fuse(self, ir: Tensor, vi: Tensor, pooling: Pooling | None) -> Tensor:
         """Run the network, in halves if the batch does not fit into memory."""
         try:
-            fused: Tensor = self._model(ir, vi)
+            fused: Tensor = self._model(ir, vi, pooling)
             return fused
         except torch.OutOfMemoryError:
             if len(ir) == 1:
@@ -83,4 +111,7 @@ class NetworkFuser:
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
         half = len(ir) // 2
-        return torch.cat((self._fuse(ir[:half], vi[:half]), self._fuse(ir[half:], vi[half:])))
+        parts = (
+            self._fuse(ir[part], vi[part], pooling) for part in (slice(half), slice(half, None))
+        )
+        return torch.cat(tuple(parts))

@@ -59,8 +59,8 @@ class Validator:
     def _score(
         self, fuser: NetworkFuser, ir: NDArray[np.uint8], vi: NDArray[np.uint8]
     ) -> dict[str, Any]:
-        tensors = [torch.from_numpy(image)[None, None].float() / 255 for image in (ir, vi)]
-        fused = (fuser(*tensors)[0, 0] * 255).round().to(torch.uint8).cpu().numpy()
+        a, b = (torch.from_numpy(image)[None, None].float() / 255 for image in (ir, vi))
+        fused = (fuser(a, b)[0, 0] * 255).round().to(torch.uint8).cpu().numpy()
         return score_columns(ir, vi, fused, fuser.device)
 
 
