@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fusion_core.errors import PairError
 from fusion_core.fuser import Fuser
 from fusion_core.keys import fused_path
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.pair_work import PairInWork, finish_pair, load_pair
 from fusion_core.part_worker import PartWorker, RunIdentity
-from fusion_core.pipeline import Outcome, run_pipeline
+from fusion_core.pipeline import Outcome, failed, run_pipeline
 from fusion_core.plan import PairRef
+from fusion_core.scene_probe import is_scene
+from fusion_core.scene_work import SceneWork
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -49,6 +52,29 @@ class ChunkWorker(PartWorker[PairInWork]):
         return PairInWork(ref)
 
     def _outcomes(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
+        scenes = [pair for pair in pairs if self._is_scene(pair)]
+        photographs = [pair for pair in pairs if pair not in scenes]
+        return [*self._photographs(photographs), *(self._scene(pair) for pair in scenes)]
+
+    def _is_scene(self, pair: PairInWork) -> bool:
+        try:
+            return is_scene(self.source, pair.ref, self.settings.max_megapixels)
+        except PairError:
+            return True  # what is wrong with it will be said again where it counts
+
+    def _scene(self, pair: PairInWork) -> Outcome[PairInWork]:
+        """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
+        try:
+            scene = SceneWork(
+                self.source, self.output, self.fuser, self.settings, self.run_identity
+            )
+            return pair, scene.fuse(pair)
+        except Exception as error:
+            return pair, failed(pair, error)
+        finally:
+            pair.end()
+
+    def _photographs(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
         return run_pipeline(
             pairs,
             self._load,

@@ -56,6 +56,12 @@ class SizeMismatchError(PairError):
     stage = "pair"
 
 
+class OverlapError(PairError):
+    """Two scenes have no pixel on Earth in common."""
+
+    stage = "pair"
+
+
 class MetricError(PairError):
     """A metric was asked of images for which it is not defined."""
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
 
 
 @contextmanager
-def _temporary_beside(full: str, body: bytes) -> Iterator[str]:
+def _temporary_beside(full: str, content: IO[bytes]) -> Iterator[str]:
     folder = os.path.dirname(full)
     os.makedirs(folder, exist_ok=True)
     # Readers of Parquet folders pass over names with a leading dot.
     temporary = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:
-            file.write(body)
+            shutil.copyfileobj(content, file, 1 << 20)
             file.flush()
             os.fsync(file.fileno())
         yield temporary
@@ -25,14 +30,40 @@ def _temporary_beside(full: str, body: bytes) -> Iterator[str]:
             os.unlink(temporary)
 
 
-def create_file(full: str, body: bytes) -> None:
-    """Create a file in one piece; raises FileExistsError where the name is taken."""
-    with _temporary_beside(full, body) as temporary:
+def _create(full: str, content: IO[bytes]) -> None:
+    with _temporary_beside(full, content) as temporary:
         # A hard link appears whole or not at all, and fails where the name is taken.
         os.link(temporary, full)
 
 
+def _replace(full: str, content: IO[bytes]) -> None:
+    with _temporary_beside(full, content) as temporary:
+        os.replace(temporary, full)
+
+
+def create_file(full: str, body: bytes) -> None:
+    """Create a file in one piece; raises FileExistsError where the name is taken."""
+    _create(full, io.BytesIO(body))
+
+
 def replace_file(full: str, body: bytes) -> None:
     """Write or replace a file in one piece."""
-    with _temporary_beside(full, body) as temporary:
-        os.replace(temporary, full)
+    _replace(full, io.BytesIO(body))
+
+
+def create_copy(full: str, source: Path) -> None:
+    """Create a file as a copy in one piece; raises FileExistsError where the name is taken."""
+    with source.open("rb") as content:
+        _create(full, content)
+
+
+def replace_copy(full: str, source: Path) -> None:
+    """Write or replace a file by a copy in one piece."""
+    with source.open("rb") as content:
+        _replace(full, content)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,7 +30,7 @@ is the one of its fusing."""
 OWN_METHOD = "refinefuse"
 """The method of all rows of schema version 1."""
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 """Stages of a pair that are timed, in their order."""
 
@@ -49,6 +49,31 @@ def _source_fields(side: str, name: str) -> list[pa.Field]:
     ]
 
 
+# Null for photographs. What scaled the values is kept, because without it no score can be repeated.
+_SCENE_FIELDS = [
+    _field("bands", pa.int32(), "bands of the fused scene"),
+    _field("data_type", pa.string(), "data type of its pixels, as NumPy names it"),
+    _field("crs", pa.string(), "its coordinate system: authority and code, or WKT"),
+    *(
+        _field(name, pa.float64(), f"{name} end of its footprint, in degrees of WGS 84")
+        for name in ("west", "south", "east", "north")
+    ),
+    _field("acquired", _UTC, "when it was taken, by its tags or its name"),
+    _field("overlap", pa.float64(), "share of the visible scene that was fused, 0 to 1"),
+    _field("remark", pa.string(), "what a reader of the fused scene should know"),
+    *(
+        _field(f"{side}_{name}", kind, f"{text} of the {side} image's values for the model")
+        for side in ("ir", "vi")
+        for name, kind, text in (
+            ("scaling", pa.string(), "scaling: percentiles, range or type,"),
+            ("low", pa.float64(), "value that became black,"),
+            ("high", pa.float64(), "value that became white,"),
+        )
+    ),
+    _field("quicklook_url", pa.string(), "URL of its picture as PNG"),
+    _field("item_url", pa.string(), "URL of its STAC item"),
+]
+
 MANIFEST_SCHEMA = pa.schema(
     [
         _field("run_id", pa.string(), "the run that wrote the row", False),
@@ -61,10 +86,11 @@ MANIFEST_SCHEMA = pa.schema(
         _field("fused_version", pa.string(), "version of an image that was only scored"),
         _field("fused_sha256", pa.string(), "sha256 of the fused file's bytes, in hex"),
         _field("fused_bytes", pa.int64(), "size of the fused file in bytes"),
-        _field("fused_format", pa.string(), "png, jpeg, webp or tiff"),
+        _field("fused_format", pa.string(), "png, jpeg, webp or tiff; cog for a scene"),
         _field("height", pa.int32(), "height of the fused image in pixels"),
         _field("width", pa.int32(), "width of the fused image in pixels"),
-        _field("bit_depth", pa.int32(), "bits per channel of the fused image, 8 or 16"),
+        _field("bit_depth", pa.int32(), "bits per channel of the fused image"),
+        *_SCENE_FIELDS,
         _field("status", pa.string(), "ok or failed", False),
         _field("stage", pa.string(), "where a failed pair failed; null where it is ok"),
         _field("error_type", pa.string(), "class of the error of a failed pair"),

@@ -192,14 +192,19 @@ class _Pipeline(Generic[Work]):
     def _fail(self, pair: Work, error: BaseException) -> None:
         if not isinstance(error, Exception):
             raise error
-        # An error that wasn't foreseen is a bug, to be found by its traceback.
-        unforeseen = None if isinstance(error, FuseArchiveError) else error
-        log.warning(
-            "pair %s failed at %s: %s", pair.ref.pair_id, pair.stage, error, exc_info=unforeseen
-        )
         pair.end()
-        _drop_tracebacks(error)
-        self.outcomes.append((pair, error))
+        self.outcomes.append((pair, failed(pair, error)))
+
+
+def failed(pair: PairInWork, error: Exception) -> Exception:
+    """Log the error that stopped a pair, and return it as it may wait for the chunk's commit."""
+    # An error that wasn't foreseen is a bug, to be found by its traceback.
+    unforeseen = None if isinstance(error, FuseArchiveError) else error
+    log.warning(
+        "pair %s failed at %s: %s", pair.ref.pair_id, pair.stage, error, exc_info=unforeseen
+    )
+    _drop_tracebacks(error)
+    return error
 
 
 def _drop_tracebacks(error: BaseException) -> None:

@@ -169,31 +169,42 @@ def make_plan(
 
 
 def cut_chunks(
-    todo: pa.Table, run_key: str, chunk_pairs: int, chunk_bytes: int = 1 << 30
+    todo: pa.Table,
+    run_key: str,
+    chunk_pairs: int,
+    chunk_bytes: int = 1 << 30,
+    chunk_pixels: int = 1 << 24,
 ) -> Iterator[Chunk]:
     """Cut what is to be done into chunks of neighbours.
 
     Args:
-        todo: :attr:`Plan.todo`.
+        todo: :attr:`Plan.todo`; it may have a column ``pixels``, for scenes.
         run_key: Model hash and settings hash, joined.
         chunk_pairs: At most so many pairs a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.
+        chunk_pixels: The same in pixels, so that large scenes make chunks of their own: whoever is
+            lost in the middle of one loses nothing else.
     """
-    columns = [name for name in todo.column_names if name != "attempts"]
+    columns = [name for name in todo.column_names if name not in ("attempts", "pixels")]
     kind = ScoreRef if "method" in columns else PairRef
     pending: list[PairRef] = []
     state: list[str] = []
-    size = 0
+    size = area = 0
     for batch in todo.to_batches(max_chunksize=8192):
-        attempts = batch["attempts"].to_pylist()
-        for row, tried in zip(batch.select(columns).to_pylist(), attempts, strict=True):
-            pair = kind(**row)
-            if pending and (len(pending) == chunk_pairs or size + pair.file_bytes > chunk_bytes):
+        for row in batch.to_pylist():
+            pair = kind(**{name: row[name] for name in columns})
+            pixels = row.get("pixels", 0)
+            full = (
+                len(pending) == chunk_pairs
+                or size + pair.file_bytes > chunk_bytes
+                or area + pixels > chunk_pixels
+            )
+            if pending and full:
                 yield Chunk(_digest(run_key, *state), tuple(pending))
-                pending, state, size = [], [], 0
+                pending, state, size, area = [], [], 0, 0
             pending.append(pair)
-            state.append("\0".join((*pair.key, str(tried))))
-            size += pair.file_bytes
+            state.append("\0".join((*pair.key, str(row["attempts"]))))
+            size, area = size + pair.file_bytes, area + pixels
     if pending:
         yield Chunk(_digest(run_key, *state), tuple(pending))
 

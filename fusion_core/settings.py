@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from fusion_core.metrics import METRIC_VERSION
-from fusion_core.run_settings import PairSettings, RunSettings, refuse_secret, settings_digest
+from fusion_core.run_settings import RunSettings, refuse_secret, settings_digest
+from fusion_core.scene_settings import SceneSettings
 
 IMAGE_VERSION = 1
 """Raised whenever the same settings and model would give other pixels, so that resuming never
@@ -20,11 +21,13 @@ mixes two generations of images."""
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
 
 
-class ImageSettings(PairSettings):
+class ImageSettings(SceneSettings):
     """What decides the pixels and bytes of a fused image, given its pair and the model."""
 
     format: ImageFormat = Field(
-        "png", description="File format of the fused images. png and tiff are lossless."
+        "png",
+        description="File format of the fused images; scenes are cloud-optimised GeoTIFFs always. "
+        "png and tiff are lossless.",
     )
     quality: int = Field(95, ge=1, le=100, description="Quality of jpeg and webp files, 1 to 100.")
     png_level: int = Field(
@@ -64,6 +67,11 @@ class FuseArchiveSettings(RunSettings, ImageSettings):
         le=1024,
         description="At most so many pairs of equal shape in one batch. Default: 8 on a GPU, 1 on "
         "a CPU.",
+    )
+    stac: Literal["none", "items", "catalog", "collection"] = Field(
+        "items",
+        description="What STAC metadata tells of fused scenes: nothing, an item beside each, or "
+        "also a catalog.json or collection.json at the output's root.",
     )
     contact_sheet: int = Field(
         8, ge=0, le=64, description="Pairs drawn on the run's contact sheet; 0 draws none."

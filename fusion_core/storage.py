@@ -6,8 +6,10 @@ differences between stores in what an exclusive write answers are dealt with onc
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
@@ -17,7 +19,14 @@ import tenacity
 from fsspec.implementations.local import LocalFileSystem
 
 from fusion_core.errors import StorageError
-from fusion_core.local_files import create_file, replace_file
+from fusion_core.local_files import (
+    create_copy,
+    create_file,
+    file_sha256,
+    replace_copy,
+    replace_file,
+)
+from fusion_core.storage_errors import from_client, is_transient, s3_code
 
 LISTING_SCHEMA = pa.schema(
     [
@@ -27,13 +36,9 @@ LISTING_SCHEMA = pa.schema(
     ]
 )
 
-_PERMANENT = (
-    FileNotFoundError,
-    PermissionError,
-    FileExistsError,
-    IsADirectoryError,
-    NotADirectoryError,
-)
+_LARGEST_PUT = 5 << 30
+"""Bytes that S3 takes in one request."""
+
 _Result = TypeVar("_Result")
 
 
@@ -110,9 +115,14 @@ class Storage:
         try:
             return dict(self.fs.find(top, detail=True))
         except FileNotFoundError as error:
-            if _s3_code(error) == "NoSuchBucket":
+            if s3_code(error) == "NoSuchBucket":
                 raise
             return {}
+
+    def info(self, path: str) -> dict[str, Any]:
+        """Return what the store tells of an object; raises FileNotFoundError or StorageError."""
+        full = self.fs_path(path)
+        return self._call(f"look up {self.url(path)}", lambda: dict(self.fs.info(full)))
 
     def read(self, path: str) -> bytes:
         """Return an object's bytes; raises FileNotFoundError or StorageError."""
@@ -154,6 +164,70 @@ class Storage:
             return self.read(path) == body
         return True
 
+    def create_file(self, path: str, local: Path) -> bool:
+        """Create an object of a local file exclusively, as :meth:`create` does, without holding it.
+
+        Returns:
+            True if the object now holds the file's bytes, False if another writer's was first.
+
+        Raises:
+            StorageError: The store failed for good.
+        """
+        full = self.fs_path(path)
+        try:
+            self._call(f"create {self.url(path)}", lambda: self._put(full, local, exclusive=True))
+        except FileExistsError:
+            return self.sha256(path) == file_sha256(local)
+        return True
+
+    def write_file(self, path: str, local: Path) -> None:
+        """Write or replace an object by a local file."""
+        full = self.fs_path(path)
+        self._call(f"write {self.url(path)}", lambda: self._put(full, local, exclusive=False))
+
+    def download(self, path: str, local: Path) -> None:
+        """Copy an object to a local file; raises FileNotFoundError or StorageError."""
+        full = self.fs_path(path)
+        self._call(f"read {self.url(path)}", lambda: self.fs.get_file(full, str(local)))
+
+    def sha256(self, path: str) -> str:
+        """Return the sha256 of an object in hex; raises FileNotFoundError or StorageError."""
+
+        def digest() -> str:
+            with self.fs.open(self.fs_path(path), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return self._call(f"read {self.url(path)}", digest)
+
+    def _put(self, full: str, local: Path, exclusive: bool) -> None:
+        if self.is_local:
+            (create_copy if exclusive else replace_copy)(full, local)
+            return
+        size = local.stat().st_size
+        try:
+            if "s3" in self.fs.protocol and size < _LARGEST_PUT:
+                # s3fs would hold the file in memory, or send parts, which some servers don't create
+                # exclusively. The length is given so that a repeated request can't send less.
+                bucket, key, _ = self.fs.split_path(full)
+                condition = {"IfNoneMatch": "*"} if exclusive else {}
+                with local.open("rb") as body:
+                    self.fs.call_s3(
+                        "put_object",
+                        Bucket=bucket,
+                        Key=key,
+                        Body=body,
+                        ContentLength=size,
+                        **condition,
+                    )
+                self.fs.invalidate_cache(full)
+            else:
+                mode = "create" if exclusive else "overwrite"
+                self.fs.put_file(str(local), full, mode=mode)
+        except OSError as error:
+            if s3_code(error) in {"PreconditionFailed", "412"}:
+                raise FileExistsError(full) from error
+            raise
+
     def _create_once(self, full: str, body: bytes) -> None:
         if self.is_local:
             create_file(full, body)
@@ -161,7 +235,7 @@ class Storage:
         try:
             self.fs.pipe_file(full, body, mode="create")
         except OSError as error:
-            if _s3_code(error) in {"PreconditionFailed", "412"}:
+            if s3_code(error) in {"PreconditionFailed", "412"}:
                 raise FileExistsError(full) from error
             raise
 
@@ -179,7 +253,7 @@ class Storage:
     def _call(self, what: str, action: Callable[[], _Result]) -> _Result:
         """Run ``action``, again with growing random waits while it fails for a passing reason."""
         retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_transient),
+            retry=tenacity.retry_if_exception(is_transient),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
             stop=tenacity.stop_after_attempt(self._attempts),
             reraise=True,
@@ -189,20 +263,20 @@ class Storage:
         except FileExistsError:
             raise
         except FileNotFoundError as error:
-            if _s3_code(error) != "NoSuchBucket":
+            if s3_code(error) != "NoSuchBucket":
                 raise
             raise StorageError(
                 f"can't {what}: there is no such bucket. Check the URL, or make the bucket"
             ) from error
         except PermissionError as error:
             raise StorageError(
-                f"can't {what}: access denied ({_s3_code(error) or error}). Check the credentials "
+                f"can't {what}: access denied ({s3_code(error) or error}). Check the credentials "
                 "and what they allow"
             ) from error
         except Exception as error:
-            if not (isinstance(error, OSError) or _from_client(error)):
+            if not (isinstance(error, OSError) or from_client(error)):
                 raise
-            reason = _s3_code(error) or error
+            reason = s3_code(error) or error
             raise StorageError(
                 f"can't {what}: {type(error).__name__}: {reason}. Check that the store answers, "
                 "and the credentials"
@@ -217,30 +291,6 @@ def object_version(info: Mapping[str, Any]) -> str:
     moment = info.get("mtime") or info.get("created") or info.get("LastModified") or 0
     stamp = f"{moment:.6f}" if isinstance(moment, float) else str(moment)
     return f"{info['size']}-{stamp}"
-
-
-def _s3_code(error: BaseException) -> str | None:
-    """Return the S3 error code behind an exception, looking through its causes."""
-    seen: BaseException | None = error
-    while seen is not None:
-        response = getattr(seen, "response", None)
-        if isinstance(response, dict):
-            return str(response.get("Error", {}).get("Code", "")) or None
-        seen = seen.__cause__
-    return None
-
-
-def _from_client(error: BaseException) -> bool:
-    """Tell errors of the S3 client, which are no OSErrors: endpoint away, no credentials."""
-    return type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp"))
-
-
-def _is_transient(error: BaseException) -> bool:
-    if isinstance(error, _PERMANENT) or type(error).__name__ == "NoCredentialsError":
-        return False
-    if _s3_code(error) in {"PreconditionFailed", "NoSuchBucket", "AccessDenied", "ExpiredToken"}:
-        return False
-    return isinstance(error, OSError) or _from_client(error)
 
 
 def _utf8(name: str) -> str:

@@ -1,0 +1,108 @@
+"""Refuses rasters that can't be fused, each with its reason, before any pixel is read."""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+from fusion_core.errors import DecodeError
+from fusion_core.raster_file import Raster
+
+TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+"""Data types that are fused."""
+
+
+def check_raster(raster: Raster) -> None:
+    """Check what a raster's header says.
+
+    Raises:
+        DecodeError: Its pixels are of a type that isn't fused (1-bit, palette, complex, 64-bit
+            integers, bands of several types), its coordinate system can't be identified, or its
+            nodata value is none that its type can hold.
+    """
+    dataset = raster.dataset
+    problems = (_type_problem(dataset), _crs_problem(dataset.crs), _nodata_problem(raster))
+    for problem in problems:
+        if problem is not None:
+            raise DecodeError(f"{raster.path}: {problem}")
+
+
+def check_upright(raster: Raster) -> None:
+    """Check that a raster's rows run east to west and its columns north to south.
+
+    Raises:
+        DecodeError: Its grid is rotated, sheared or without extent.
+    """
+    transform = raster.dataset.transform
+    if transform.b or transform.d or not transform.a or not transform.e:
+        raise DecodeError(
+            f"{raster.path}: the grid is rotated or sheared, with the transform "
+            f"{tuple(transform)[:6]}; expected rows along the x axis and columns along the y axis. "
+            "Warp the visible scene to an upright grid first (gdalwarp)"
+        )
+
+
+def _type_problem(dataset: DatasetReader) -> str | None:
+    types = set(dataset.dtypes)
+    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "8")
+    if int(bits) < 8:
+        return f"the pixels have {bits} bits; expected 8 or more. Store it as 8 bits"
+    if ColorInterp.palette in dataset.colorinterp:
+        return (
+            "the pixels are indices into a palette; expected values. Expand it to RGB "
+            "(gdal_translate -expand rgb)"
+        )
+    if len(types) > 1 or not types <= set(TYPES):
+        return (
+            f"the pixels are of type {', '.join(sorted(types))}; expected one of "
+            f"{', '.join(TYPES)} for all bands. Convert it first"
+        )
+    return None
+
+
+def _crs_problem(crs: CRS | None) -> str | None:
+    if crs is None or crs.is_projected or crs.is_geographic:
+        return None
+    name = re.match(r'\w+\["([^"]*)"', crs.to_wkt())
+    if name is not None and name[1] not in ("", "unnamed", "unknown"):
+        return None  # a local system, which matches itself
+    return (
+        "it has a coordinate system that can't be identified: its GeoTIFF keys name no known code "
+        "and no parameters; expected an EPSG code or a full definition. Assign one (gdal_edit "
+        "-a_srs)"
+    )
+
+
+def _nodata_problem(raster: Raster) -> str | None:
+    dtype = np.dtype(raster.dataset.dtypes[0])
+    if dtype.kind == "f":
+        return None
+    limits = np.iinfo(dtype)
+    for text in _declared_nodata(raster):
+        value = float(text)
+        if not (math.isfinite(value) and limits.min <= value <= limits.max and value.is_integer()):
+            return (
+                f"the nodata value is {text}, which {dtype} can't hold; expected a whole number "
+                f"from {limits.min} to {limits.max}. Correct it (gdal_edit -a_nodata)"
+            )
+    return None
+
+
+def _declared_nodata(raster: Raster) -> list[str]:
+    """Return the nodata values of a file as they stand in it.
+
+    rasterio keeps silent about a value that the type can't hold; GDAL's own description of the file
+    does not.
+    """
+    with raster.reading(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "description.vrt"
+        rasterio.shutil.copy(raster.dataset, path, driver="VRT")
+        return re.findall(r"<NoDataValue>(.*?)</NoDataValue>", path.read_text())

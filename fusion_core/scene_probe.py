@@ -1,0 +1,97 @@
+"""Tells scenes from photographs by the headers of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+
+from fusion_core.errors import PairError
+from fusion_core.plan import PairRef
+from fusion_core.raster_file import Raster, gdal_settings, open_raster
+from fusion_core.storage import Storage
+
+SUFFIXES = (".tif", ".tiff", ".jp2")
+"""Names that may be scenes'; others are never looked into."""
+
+_SMALL = 64 << 20
+_PHOTOGRAPHS = {"uint8", "uint16"}
+_READERS = 16
+_CACHE_MB = 64
+
+
+def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
+    """Tell whether a pair is fused as a scene: in tiles, with its georeference.
+
+    A pair is a scene if one of its files is a TIFF or JPEG 2000 file that is georeferenced,
+    declares a nodata value, has pixels of another type than 8 or 16 bits unsigned or more than four
+    bands, or is larger than photographs may be.
+
+    Raises:
+        PairError: A large file can't be opened. Small ones are left to the photographs' reader,
+            which says in detail what is wrong.
+    """
+    files = (
+        (ref.ir_path, ref.ir_bytes, ref.ir_version),
+        (ref.vi_path, ref.vi_bytes, ref.vi_version),
+    )
+    found = False
+    for path, size, version in files:
+        if not path.lower().endswith(SUFFIXES):
+            continue
+        try:
+            with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
+                found = found or _looks_like_one(raster, max_megapixels)
+        except PairError:
+            if size > _SMALL:
+                raise
+    return found
+
+
+def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
+    """Add a column ``pixels`` to pairs that are to be fused, for cutting them into chunks.
+
+    Args:
+        source: Where the files are.
+        todo: Rows of :attr:`fusion_core.plan.Plan.todo`.
+
+    Returns:
+        The same rows; ``pixels`` is the number of the visible file's pixels where its name may be a
+        scene's and it can be opened, else 0.
+    """
+    names = ["vi_path", "vi_bytes", "vi_version"]
+    files = [tuple(row.values()) for row in todo.select(names).to_pylist()]
+    candidates = [k for k, file in enumerate(files) if file[0].lower().endswith(SUFFIXES)]
+    pixels = [0] * len(files)
+    with ThreadPoolExecutor(_READERS) as readers:
+        for k, count in zip(
+            candidates, readers.map(lambda k: _pixels(source, *files[k]), candidates), strict=True
+        ):
+            pixels[k] = count
+    return todo.append_column("pixels", pa.array(pixels, pa.int64()))
+
+
+def _pixels(source: Storage, path: str, size: int, version: str) -> int:
+    try:
+        with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
+            return int(raster.dataset.width * raster.dataset.height)
+    except PairError:
+        return 0  # the worker will say what is wrong with it
+
+
+def _looks_like_one(raster: Raster, max_megapixels: float) -> bool:
+    dataset = raster.dataset
+    placed: Sequence[object] = (
+        dataset.crs is not None,
+        bool(dataset.gcps[0]),
+        dataset.rpcs is not None,
+        not dataset.transform.is_identity,
+    )
+    return (
+        any(placed)
+        or dataset.nodata is not None
+        or not set(dataset.dtypes) <= _PHOTOGRAPHS
+        or dataset.count > 4
+        or dataset.width * dataset.height > max_megapixels * 1e6
+    )

@@ -1,0 +1,143 @@
+"""One image of a scene pair on the scene's grid: windows of pixels, and which of them hold data.
+
+The scene's grid is the visible one's, or the part of it that the infrared covers. Where the
+infrared has another grid it is warped window by window, as it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from fusion_core.errors import DecodeError
+from fusion_core.raster_file import Raster
+from fusion_core.scene_bands import BandLayout
+from fusion_core.scene_grid import SceneGrid
+from fusion_core.scene_settings import SceneSettings
+
+Slices = tuple[slice, slice]
+"""Rows and columns of the scene."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A window of a scene.
+
+    Attributes:
+        bands: All bands of the file, (N, H, W), in its type.
+        luminance: Of the bands, (H, W), in their units.
+        valid: Where there is data, (H, W).
+    """
+
+    bands: NDArray[Any]
+    luminance: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+
+
+class SceneSide:
+    """One image of a scene pair.
+
+    Args:
+        raster: The image.
+        grid: The scene's grid, and how this image gets there.
+        settings: Nodata and resampling.
+        layout: What its bands are.
+    """
+
+    def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, warped: bool):
+        self.raster = raster
+        self.grid = grid
+        self.warped = warped
+        self.dtype: str = raster.dataset.dtypes[0]
+        self.layout = BandLayout.of(raster.dataset.colorinterp)
+        self.declared: float | None = raster.dataset.nodata
+        self.nodata = settings.nodata if self.declared is None else self.declared
+        self._resampling = Resampling[settings.resampling]
+        self._full = ExitStack()
+        with raster.reading():
+            self._source = self._full.enter_context(
+                self._on_grid(grid.height, grid.width, self._resampling)
+            )
+
+    def close(self) -> None:
+        """Let go of the warped view, if there is one."""
+        self._full.close()
+
+    def read(self, window: Slices) -> Pixels:
+        """Read a window; raises ReadError or DecodeError."""
+        rows, columns = window
+        with self.raster.reading():
+            return self._pixels(self._source, self._window(rows, columns))
+
+    def decimated(self, height: int, width: int) -> Pixels:
+        """Read every n-th pixel of the whole scene, (height, width); raises as :meth:`read`."""
+        try:
+            with self.raster.reading():
+                if self.warped:
+                    with self._on_grid(height, width, Resampling.nearest) as coarse:
+                        return self._pixels(coarse, Window(0, 0, width, height))
+                everything = self._window(slice(0, self.grid.height), slice(0, self.grid.width))
+                return self._pixels(self._source, everything, (height, width))
+        except DecodeError as error:
+            if not self.raster.dataset.overviews(1):
+                raise
+            raise DecodeError(
+                f"{error}. The file lists overviews, of which one may be missing: make them anew "
+                "(gdaladdo)"
+            ) from error
+
+    @contextmanager
+    def _on_grid(self, height: int, width: int, resampling: Resampling) -> Iterator[Any]:
+        """Give what reads on the scene's grid, at so many pixels."""
+        dataset = self.raster.dataset
+        if not self.warped:
+            yield dataset
+            return
+        alpha = self.nodata is None and ColorInterp.alpha not in dataset.colorinterp
+        with WarpedVRT(
+            dataset,
+            **self.grid.warp_options(dataset, height, width),
+            resampling=resampling,
+            src_nodata=self.nodata,
+            nodata=self.nodata,
+            add_alpha=alpha,
+            warp_mem_limit=64,
+        ) as warped:
+            yield warped
+
+    def _window(self, rows: slice, columns: slice) -> Window:
+        top, left = (0, 0) if self.warped else (self.grid.top, self.grid.left)
+        return Window.from_slices(
+            (rows.start + top, rows.stop + top), (columns.start + left, columns.stop + left)
+        )
+
+    def _pixels(self, source: Any, window: Window, shape: tuple[int, int] | None = None) -> Pixels:
+        count = self.raster.dataset.count
+        indexes = list(range(1, count + 1))
+        out_shape = None if shape is None else (count, *shape)
+        bands = source.read(indexes, window=window, out_shape=out_shape)
+        data = [k + 1 for k in self.layout.data]
+        if all(MaskFlags.all_valid in source.mask_flag_enums[k - 1] for k in data):
+            valid = np.ones(bands.shape[1:], bool)
+        else:
+            masks_shape = None if shape is None else (len(data), *shape)
+            masks = source.read_masks(data, window=window, out_shape=masks_shape)
+            valid = (masks > 0).all(axis=0)
+        values = bands[list(self.layout.data)]
+        if self.declared is None and self.nodata is not None:
+            valid &= (values != self.nodata).all(axis=0)
+        if values.dtype.kind == "f":
+            finite = np.isfinite(values).all(axis=0)
+            valid &= finite
+            if not finite.all():
+                clean = np.where(finite, bands, 0)
+                return Pixels(bands, self.layout.luminance(clean), valid)
+        return Pixels(bands, self.layout.luminance(bands), valid)

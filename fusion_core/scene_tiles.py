@@ -1,0 +1,110 @@
+"""Fuses a scene tile by tile; reading, fusing and writing go on at the same time.
+
+One thread reads, one writes, and the calling thread computes. At most two tiles wait for each of
+them, so that memory is bounded by the size of a tile, whatever that of the scene.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusion_core.fuser import Fuser
+from fusion_core.network_fuser import NetworkFuser
+from fusion_core.pooling import ScenePooling
+from fusion_core.scene_pair import ScenePair, ScenePixels
+from fusion_core.tile_grid import Blender, Tile
+
+PATCH = 32
+"""Side of the full-resolution patches, one a cell, over which a scene pools, in pixels.
+
+Pooling over a decimated scene is what first comes to mind, and moved the Landsat scene's pixels by
+1.1 to 3.4 grey levels in the mean, since features of a shrunken image are others. Patches of 16, 32
+and 64 pixels moved them by 0.17, 0.23 and 0.11.
+"""
+
+_WAITING = 2
+Result = TypeVar("Result")
+Write = Callable[[Tile, ScenePixels, NDArray[np.float32]], None]
+
+
+def fuse_tiles(pair: ScenePair, fuser: Fuser, tiles: Sequence[Tile], write: Write) -> None:
+    """Fuse a scene.
+
+    Args:
+        pair: The scene; read by one thread from here on.
+        fuser: What fuses.
+        tiles: All tiles of the scene, in reading order.
+        write: Called in that order, by one thread, with each tile, what was read for it, and the
+            fused luminance in [0, 1] at ``tile.final``, (h, w).
+
+    Raises:
+        PairError: What reading, fusing or writing raised first.
+    """
+    fuse = tile_fuser(pair, fuser)
+    blender = Blender(pair.size[1])
+
+    def finish(tile: Tile, pixels: ScenePixels, fused: NDArray[np.float32]) -> None:
+        write(tile, pixels, blender.add(tile, fused))
+
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+        writing: deque[Future[None]] = deque()
+        try:
+            for tile, pixels in _ahead(reader, lambda tile: pair.read(tile.read), tiles):
+                fused = fuse(tile, pixels)
+                while len(writing) >= _WAITING:
+                    writing.popleft().result()
+                writing.append(writer.submit(finish, tile, pixels, fused))
+            while writing:
+                writing.popleft().result()
+        except BaseException:
+            reader.shutdown(wait=False, cancel_futures=True)
+            writer.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def tile_fuser(pair: ScenePair, fuser: Fuser) -> Callable[[Tile, ScenePixels], NDArray[np.float32]]:
+    """Return what fuses the tiles of a scene: (h, w) of what was read for the tile, in [0, 1].
+
+    A network that pools over whole images first pools over patches from all over the scene.
+    """
+    if not (isinstance(fuser, NetworkFuser) and fuser.cells):
+        return lambda _, pixels: _fused(fuser, pixels.ir, pixels.vi)
+    network = fuser
+    height, width = pair.size
+    ir, vi = (torch.from_numpy(side)[None, None] for side in pair.patches(network.cells, PATCH))
+    scene: ScenePooling = network.pool(ir, vi, height, width)
+
+    def fuse(tile: Tile, pixels: ScenePixels) -> NDArray[np.float32]:
+        return _fused(network, pixels.ir, pixels.vi, scene.tile(*tile.read))
+
+    return fuse
+
+
+def _fused(
+    fuser: Any, ir: NDArray[np.float32], vi: NDArray[np.float32], *pooling: Any
+) -> NDArray[np.float32]:
+    sides = (torch.from_numpy(side)[None, None] for side in (ir, vi))
+    fused: NDArray[np.float32] = fuser(*sides, *pooling)[0, 0].numpy()
+    return fused
+
+
+def _ahead(
+    reader: ThreadPoolExecutor, read: Callable[[Tile], Result], tiles: Sequence[Tile]
+) -> Iterator[tuple[Tile, Result]]:
+    """Read tiles ahead of their use."""
+    reading: deque[tuple[Tile, Future[Result]]] = deque()
+    for tile in tiles:
+        reading.append((tile, reader.submit(read, tile)))
+        if len(reading) > _WAITING:
+            done, future = reading.popleft()
+            yield done, future.result()
+    while reading:
+        done, future = reading.popleft()
+        yield done, future.result()
