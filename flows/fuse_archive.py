@@ -28,13 +28,14 @@ from flows.run import (
     unless_it_fails,
     work_off,
 )
-from flows.run_summary import RunSummary, evenly, metric_statistics
+from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
 from flows.summary import plan_counts
 from fusion_core.archive import list_pairs
 from fusion_core.fuser import read_model
 from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import PAIR_KEY, Plan, make_plan
+from fusion_core.scene_catalog import write_scene_catalog
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -127,6 +128,8 @@ def summarise(
         output=output.url(""),
         manifest=output.url(MANIFEST_FOLDER),
         contact_sheet=_draw_sheet(run, output, ok) if some else None,
+        catalog=_write_catalog(run, output),
+        remarks=remarks(ok) if some else (),
         fused=sum(result.ok for result in results),
         metrics=metric_statistics(ok) if some else {},
         failures=failures(rows, "pair_id"),
@@ -156,6 +159,11 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
     create_markdown_artifact(dry_run.markdown(), f"{FLOW}-summary", "Dry run")
     get_run_logger().info(dry_run.markdown())
     return dry_run
+
+
+def _write_catalog(run: Run[FuseArchiveSettings], output: Storage) -> str | None:
+    kind = run.settings.stac
+    return write_scene_catalog(output, kind) if kind in ("catalog", "collection") else None
 
 
 def _draw_sheet(run: Run[FuseArchiveSettings], output: Storage, ok: pa.Table) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from fusion_core.part_worker import ChunkResult, RunIdentity
 from fusion_core.plan import Plan, cut_chunks
 from fusion_core.published import PublishedRow
 from fusion_core.run_settings import RunSettings
+from fusion_core.scene_probe import add_pixels
 from fusion_core.storage import Storage
 
 _ROWS_IN_UI = 1000
@@ -103,19 +105,13 @@ def work_off(
         return []
     settings, identity = run.settings, run.identity
     share = worker_share(settings.worker, alive_nodes(), settings.max_workers)
-    chunk_count = -(-len(plan.todo) // settings.chunk_pairs)
-    size = min(share.count, chunk_count)
-    logger.info(
-        "%d workers with %g CPUs and %g GPUs each for %d chunks",
-        size,
-        share.cpus,
-        share.gpus,
-        chunk_count,
-    )
-    pool = ActorPool(lambda: make_actor(share), size, run.credentials)
     run_key = f"{identity.model_hash}-{identity.settings_hash}"
-    chunks = cut_chunks(plan.todo, run_key, settings.chunk_pairs)
-    results = list(shown(pool.run(chunks), len(plan.todo), logger, verb))
+    chunks = cut_chunks(add_pixels(run.source(), plan.todo), run_key, settings.chunk_pairs)
+    first = list(itertools.islice(chunks, share.count))
+    logger.info("%d workers with %g CPUs and %g GPUs each", len(first), share.cpus, share.gpus)
+    pool = ActorPool(lambda: make_actor(share), len(first), run.credentials)
+    worked = pool.run(itertools.chain(first, chunks))
+    results = list(shown(worked, len(plan.todo), logger, verb))
     if pool.deaths:
         logger.warning("%d times a worker was lost and its work given to another", pool.deaths)
     return results

@@ -19,9 +19,13 @@ class RunSummary(Summary):
         contact_sheet: URL of the contact sheet, if one was drawn.
         fused: Pairs fused by this run.
         metrics: By metric, its mean, standard deviation, minimum and maximum over the fused pairs.
+        catalog: URL of the STAC catalogue or collection, if one was written.
+        remarks: What readers of single fused scenes should know, such as a partial overlap.
     """
 
     contact_sheet: str | None
+    catalog: str | None = None
+    remarks: tuple[str, ...] = ()
     fused: int
     metrics: dict[str, dict[str, float | None]]
 
@@ -39,9 +43,12 @@ class RunSummary(Summary):
         ]
         if self.contact_sheet:
             lines += [f"- contact sheet: `{self.contact_sheet}`"]
+        if self.catalog:
+            lines += [f"- STAC: `{self.catalog}`"]
         if self.metrics:
             lines += ["", *metric_table(self.metrics, self.fused)]
         lines += failure_lines("Failed pairs", self.failures)
+        lines += listing_lines({"Remarks": self.remarks})
         lines += listing_lines(self._source_files())
         return "\n".join(lines) + "\n"
 
@@ -80,6 +87,12 @@ def metric_statistics(ok_rows: pa.Table) -> dict[str, dict[str, float | None]]:
         }
         for name in METRIC_NAMES
     }
+
+
+def remarks(ok_rows: pa.Table) -> tuple[str, ...]:
+    """Return what the rows of fused scenes remark, by pair."""
+    told = ok_rows.filter(pc.is_valid(ok_rows["remark"])).select(["pair_id", "remark"])
+    return tuple(f"{row['pair_id']}: {row['remark']}" for row in told.to_pylist())
 
 
 def evenly(rows: Sequence[Any], count: int) -> list[Any]:

@@ -29,10 +29,10 @@ def check_raster(raster: Raster) -> None:
             nodata value is none that its type can hold.
     """
     dataset = raster.dataset
-    problems = (_type_problem(dataset), _crs_problem(dataset.crs), _nodata_problem(raster))
-    for problem in problems:
-        if problem is not None:
-            raise DecodeError(f"{raster.path}: {problem}")
+    # The last makes sense only where the first finds nothing.
+    problem = _type_problem(dataset) or _crs_problem(dataset.crs) or _nodata_problem(raster)
+    if problem is not None:
+        raise DecodeError(f"{raster.path}: {problem}")
 
 
 def check_upright(raster: Raster) -> None:

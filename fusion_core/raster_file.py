@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,10 +109,12 @@ def _translated(path: str, objects: _Objects) -> Iterator[None]:
         yield
     except (RasterioError, CPLE_BaseError) as error:
         if objects.error is not None:
-            raise ReadError(f"{path} can't be read: {objects.error}") from objects.error
+            raise objects.failure() from objects.error
         raise DecodeError(
             f"{path} is damaged: {error.__cause__ or error}. Expected a whole file; upload it again"
         ) from error
+    if objects.error is not None:  # some formats pass over a short read
+        raise objects.failure() from objects.error
 
 
 def _driver(path: str, start: bytes) -> str:
@@ -151,21 +153,28 @@ class _Objects(FileContainer):  # type: ignore[misc]
                 f"bytes and had {self._size}, so it changed in between. The next run looks again"
             )
 
+    def failure(self) -> ReadError:
+        """Return the error of whoever reads, given the one that the store raised."""
+        return ReadError(f"{self._path} can't be read: {self.error}")
+
     def start(self) -> bytes:
         """Return the object's first bytes."""
-        try:
-            with self.open(self._path) as file:
-                return file.read(12)
-        except Exception as error:
-            raise ReadError(f"{self._path} can't be read: {error}") from error
+        with suppress(Exception), self.open(self._path) as file:
+            found = file.read(12)
+        if self.error is not None:
+            raise self.failure() from self.error
+        return found
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> _File:
-        fs, full = self._storage.fs, self._storage.fs_path(self._path)
+        how = {"block_size": _BLOCK, "cache_type": "blockcache"}
         cache = {"maxblocks": _BLOCKS}
-        return _File(
-            fs.open(full, "rb", block_size=_BLOCK, cache_type="blockcache", cache_options=cache),
-            self,
-        )
+        full = self._storage.fs_path(self._path)
+        try:
+            file = self._storage.fs.open(full, "rb", **how, cache_options=cache)
+        except Exception as error:
+            self.error = error
+            raise
+        return _File(file, self)
 
     def size(self, path: str) -> int:
         return self._size
@@ -187,7 +196,10 @@ class _Objects(FileContainer):  # type: ignore[misc]
 
 
 class _File:
-    """A file of fsspec whose errors are kept, because GDAL turns them into a short read."""
+    """A file of fsspec whose errors are kept and look to GDAL like its end.
+
+    Nothing may be raised here: rasterio lets it leak into whatever Python does next.
+    """
 
     def __init__(self, file: Any, objects: _Objects):
         self._file, self._objects = file, objects
@@ -203,7 +215,7 @@ class _File:
             return bytes(self._file.read(count))
         except Exception as error:
             self._objects.error = error
-            raise
+            return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return int(self._file.seek(offset, whence))

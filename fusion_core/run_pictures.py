@@ -19,6 +19,7 @@ from fusion_core.detail import MAGNIFICATION, TALLEST, THUMBNAIL_WIDTH
 from fusion_core.images import decode
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.picture import Picture, reduced, resize
+from fusion_core.scene_pictures import scene_pictures
 from fusion_core.storage import Storage
 
 # A detail as large as a thumbnail takes this much of the whole.
@@ -41,10 +42,11 @@ def write_contact_sheet(
     """
     sheet_rows = []
     for row in rows:
-        ir, vi = _sources(row, output.options)
-        fused = _picture(row["fused_url"], output.options).pixels
+        shown = _pictures(row, {"fused": row["fused_url"]}, output.options)
         metrics = {name: row[name] for name in METRIC_NAMES}
-        sheet_rows.append(SheetRow(row["pair_id"], ir, vi, fused, metrics))
+        sheet_rows.append(
+            SheetRow(row["pair_id"], shown["ir"], shown["vi"], shown["fused"], metrics)
+        )
     return _write(output, path, draw_contact_sheet(sheet_rows, title))
 
 
@@ -66,22 +68,26 @@ def write_comparison_sheet(
 
     def loaded() -> Iterator[ComparisonRow]:
         for row in rows:
-            ir, vi = _sources(row, output.options)
-            fused = {
-                name: _picture(url, output.options).pixels for name, url in row["fused"].items()
-            }
-            yield ComparisonRow(row["pair_id"], ir, vi, fused)
+            shown = _pictures(row, row["fused"], output.options)
+            fused = {name: shown[name] for name in row["fused"]}
+            yield ComparisonRow(row["pair_id"], shown["ir"], shown["vi"], fused)
 
     return _write(output, path, draw_comparison_sheet(loaded(), title))
 
 
-def _sources(row: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[Pixels, Pixels]:
-    """Return infrared and visible image of a row in one size."""
-    ir, vi = (_picture(row[f"{kind}_url"], options) for kind in ("ir", "vi"))
+def _pictures(
+    row: Mapping[str, Any], fused: Mapping[str, str], options: Mapping[str, Any]
+) -> dict[str, Pixels]:
+    """Return a row's infrared and visible image, as ir and vi, and fused ones, in one size."""
+    urls = {"ir": row["ir_url"], "vi": row["vi_url"], **fused}
+    scene = scene_pictures(urls, next(iter(fused.values())), options)
+    if scene is not None:
+        return scene
+    ir, vi, *others = (_picture(url, options) for url in urls.values())
     height, width = vi.pixels.shape[:2]
     if ir.pixels.shape[:2] != (height, width):
         ir = resize(ir, height, width)
-    return ir.pixels, vi.pixels
+    return dict(zip(urls, (picture.pixels for picture in (ir, vi, *others)), strict=True))
 
 
 def _picture(url: str, options: Mapping[str, Any]) -> Picture:

@@ -1,8 +1,7 @@
-"""The files of a fused scene: a working file for the tiles, then a COG and a quicklook."""
+"""The files of a fused scene: working files for the tiles, then a cloud-optimised GeoTIFF."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,24 +11,19 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
-from PIL import Image
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError
 from fusion_core.scaling import Scaling
-from fusion_core.scene_bands import BandLayout
 from fusion_core.scene_grid import SceneGrid
 from fusion_core.scene_settings import Compression
 
 BLOCK = 512
 """Side of the blocks of a COG, in pixels."""
-
-QUICKLOOK_SIDE = 1024
-"""Longest side of a quicklook, in pixels."""
 
 _STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 
@@ -142,36 +136,6 @@ def make_cog(work: Path, cog: Path, compression: Compression) -> None:
                         f"the fused scene's {name} would be {found}; expected {wanted}. GeoTIFF "
                         "can't hold it: reproject the visible scene"
                     )
-
-
-def make_quicklook(cog: DatasetReader, scaling: Scaling) -> tuple[bytes, tuple[int, int]]:
-    """Draw a scene small, with the model's scaling, as PNG.
-
-    Bands marked red, green and blue, or three bands, are shown in colour, others by their
-    luminance; pixels without data are transparent.
-
-    Returns:
-        The file's bytes, and height and width.
-    """
-    shrink = max(1.0, max(cog.shape) / QUICKLOOK_SIDE)
-    height, width = (max(1, round(side / shrink)) for side in cog.shape)
-    layout = BandLayout.of(cog.colorinterp)
-    shape = (cog.count, height, width)
-    bands = cog.read(out_shape=shape, resampling=Resampling.average)
-    valid = cog.dataset_mask(out_shape=(height, width)) > 0
-    shown = [k for k, weight in zip(layout.data, layout.weights, strict=True) if weight > 0]
-    if len(shown) == 3 and (len(layout.data) == 3 or ColorInterp.red in cog.colorinterp):
-        order = sorted(shown, key=lambda k: cog.colorinterp[k].value if len(layout.data) > 3 else k)
-        pixels = np.stack([bands[k] for k in order], -1)
-    else:
-        pixels = layout.luminance(bands)
-    valid &= np.isfinite(pixels).reshape(height, width, -1).all(axis=-1)
-    greys = grey255(np.nan_to_num(pixels.astype(np.float64)), scaling)
-    if not valid.all():
-        greys = np.dstack([greys, 255 * valid.astype(np.uint8)])
-    file = io.BytesIO()
-    Image.fromarray(greys).save(file, format="PNG")
-    return file.getvalue(), (height, width)
 
 
 def grey255(values: NDArray[Any], scaling: Scaling) -> NDArray[np.uint8]:

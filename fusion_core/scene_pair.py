@@ -62,13 +62,12 @@ class ScenePair:
 
     def __init__(self, ir: SceneSide, vi: SceneSide, grid: SceneGrid, settings: SceneSettings):
         self.grid, self.ir, self.vi = grid, ir, vi
-        shrink = max(1, math.ceil(max(grid.height, grid.width) / PREVIEW_SIDE))
-        size = math.ceil(grid.height / shrink), math.ceil(grid.width / shrink)
-        previews = {"ir": ir.decimated(*size), "vi": vi.decimated(*size)}
+        step = max(1, math.ceil(max(grid.height, grid.width) / PREVIEW_SIDE))
+        previews = {"ir": ir.decimated(step), "vi": vi.decimated(step)}
         if not (previews["ir"].valid & previews["vi"].valid).any():
             raise OverlapError(
                 f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
-                f"every {shrink}. pixel; expected valid pixels in both. Check the nodata values, "
+                f"every {step}. pixel; expected valid pixels in both. Check the nodata values, "
                 "and which files were paired"
             )
         chosen = {

@@ -42,7 +42,8 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
             continue
         try:
             with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
-                found = found or _looks_like_one(raster, max_megapixels)
+                pixels = raster.dataset.width * raster.dataset.height
+                found = found or pixels > max_megapixels * 1e6 or looks_like_scene(raster)
         except PairError:
             if size > _SMALL:
                 raise
@@ -72,15 +73,8 @@ def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
     return todo.append_column("pixels", pa.array(pixels, pa.int64()))
 
 
-def _pixels(source: Storage, path: str, size: int, version: str) -> int:
-    try:
-        with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
-            return int(raster.dataset.width * raster.dataset.height)
-    except PairError:
-        return 0  # the worker will say what is wrong with it
-
-
-def _looks_like_one(raster: Raster, max_megapixels: float) -> bool:
+def looks_like_scene(raster: Raster) -> bool:
+    """Tell whether a raster is more than a photograph, by anything but its size."""
     dataset = raster.dataset
     placed: Sequence[object] = (
         dataset.crs is not None,
@@ -93,5 +87,12 @@ def _looks_like_one(raster: Raster, max_megapixels: float) -> bool:
         or dataset.nodata is not None
         or not set(dataset.dtypes) <= _PHOTOGRAPHS
         or dataset.count > 4
-        or dataset.width * dataset.height > max_megapixels * 1e6
     )
+
+
+def _pixels(source: Storage, path: str, size: int, version: str) -> int:
+    try:
+        with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
+            return int(raster.dataset.width * raster.dataset.height)
+    except PairError:
+        return 0  # the worker will say what is wrong with it

@@ -109,7 +109,13 @@ class SceneRecord:
         }
 
     def write(
-        self, work: SceneWork, path: str, size: int, digest: str, scores: dict[str, Any]
+        self,
+        work: SceneWork,
+        path: str,
+        size: int,
+        digest: str,
+        scores: dict[str, Any],
+        started: dt.datetime,
     ) -> dict[str, Any]:
         """Write quicklook and item beside the fused scene, and return the row's columns.
 
@@ -119,6 +125,7 @@ class SceneRecord:
             size: Its size in bytes.
             digest: Its sha256.
             scores: Its metrics.
+            started: When work on it began.
 
         Raises:
             WriteError: The store failed.
@@ -130,7 +137,7 @@ class SceneRecord:
         try:
             output.write(picture, self.quicklook)
             if item is not None:
-                facts = self._facts(work, path, size, digest, picture, item, scores)
+                facts = self._facts(work, path, size, digest, picture, item, scores, started)
                 output.write(item, json.dumps(make_item(facts), indent=1).encode())
         except StorageError as error:
             raise WriteError(f"{error}") from error
@@ -152,6 +159,7 @@ class SceneRecord:
         picture: str,
         item: str,
         scores: dict[str, Any],
+        started: dt.datetime,
     ) -> SceneFacts:
         assert self.grid is not None
         assert self.bands is not None
@@ -189,7 +197,7 @@ class SceneRecord:
             scaling=self.columns["vi_scaling"],
             scaling_low=self.columns["vi_low"],
             scaling_high=self.columns["vi_high"],
-            created=dt.datetime.now(dt.UTC),
+            created=started,
             catalog_href=relative_href(root, item) if root else None,
             collection_id=COLLECTION_ID if kind == "collection" else None,
         )

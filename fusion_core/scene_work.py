@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,11 @@ from fusion_core.scene_file import (
     create_work,
     has_mask_band,
     make_cog,
-    make_quicklook,
     window_of,
     writing,
 )
 from fusion_core.scene_pair import ScenePair, ScenePixels, open_scene
+from fusion_core.scene_pictures import make_quicklook
 from fusion_core.scene_record import SceneRecord
 from fusion_core.scene_scores import score_scene
 from fusion_core.scene_tiles import fuse_tiles
@@ -77,8 +79,9 @@ class SceneWork:
         path = fused_path(ref, self.run.settings_hash, self.fuser.model_hash, "tiff")
         with scratch_folder() as folder, gdal_settings(max(64, settings.memory_mb // 4)):
             work, greys, cog = (folder / name for name in ("work.tif", "greys.tif", "fused.tif"))
-            pair.stage = "read"
-            with open_scene(self.source, ref, settings) as scene:
+            with ExitStack() as opened:
+                with pair.timed("read"):
+                    scene = opened.enter_context(open_scene(self.source, ref, settings))
                 with pair.timed("fuse"):
                     counts = self._fuse_tiles(pair, scene, work, greys)
                 record = SceneRecord.of(scene, ref, counts)
@@ -94,7 +97,8 @@ class SceneWork:
                 record.describe(fused, *make_quicklook(fused, scaling))
             with pair.timed("write"):
                 size, digest = cog.stat().st_size, file_sha256(cog)
-                return {**scores, **record.write(self, path, size, digest, scores)}
+                started = pair.started or dt.datetime.now(dt.UTC)
+                return {**scores, **record.write(self, path, size, digest, scores, started)}
 
     def _fuse_tiles(
         self, pair: PairInWork, scene: ScenePair, work: Path, greys: Path

@@ -6,6 +6,7 @@ differences between stores in what an exclusive write answers are dealt with onc
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
@@ -289,6 +290,8 @@ def object_version(info: Mapping[str, Any]) -> str:
         if info.get(key):
             return str(info[key]).strip('"')
     moment = info.get("mtime") or info.get("created") or info.get("LastModified") or 0
+    if isinstance(moment, dt.datetime):  # some stores list seconds and look up datetimes
+        moment = moment.timestamp()
     stamp = f"{moment:.6f}" if isinstance(moment, float) else str(moment)
     return f"{info['size']}-{stamp}"
 

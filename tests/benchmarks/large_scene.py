@@ -1,0 +1,140 @@
+"""A pair of scenes of 20,000 x 20,000 pixels, and a process that fuses it and tells what it took.
+
+    python tests/benchmarks/large_scene.py FOLDER MODEL [SIDE]
+
+writes the pair below FOLDER, fuses it with MODEL, and prints seconds and memory as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+from fusion_core.archive import list_pairs
+from fusion_core.chunk_work import ChunkWorker
+from fusion_core.fuser import Fuser, load_fuser
+from fusion_core.manifest import read_part
+from fusion_core.part_worker import RunIdentity
+from fusion_core.plan import Chunk, PairRef
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generated_scenes import texture
+from tiny import TODAY
+
+SIDE = 20_000
+_PIECE = 2048
+_COLLAR = 0.1
+
+
+def main(folder: Path, model: str, side: int = SIDE) -> dict[str, Any]:
+    """Write, fuse, and measure; a row that isn't ok raises."""
+    write_pair(folder, side)
+    settings = FuseArchiveSettings(
+        source=str(folder), output=str(folder / "out"), ir="{pair}_ir.tif", vi="{pair}_vi.tif"
+    )
+    torch.set_num_threads(2)
+    fuser = load_fuser(model)
+    spent = timed(fuser)
+    source, output = Storage(settings.source), Storage(settings.output)
+    identity = RunIdentity("large", TODAY, fuser.model_hash, "settings")
+    pairs = list_pairs(settings, source, output, TODAY, {}).pairs.to_pylist()
+    worker = ChunkWorker(source, output, fuser, settings, identity)
+    before, begin = peak_mb(), time.perf_counter()
+    result = worker.run(Chunk("large", (PairRef(**pairs[0]),)))
+    seconds = time.perf_counter() - begin
+    row = read_part(output, result.parts[0]).to_pylist()[0]
+    if row["status"] != "ok":
+        raise SystemExit(row["error_message"])
+    stages = {name: value for name, value in row.items() if name.startswith("seconds_") and value}
+    return {
+        "model": f"{fuser.name}, {fuser.precision}",
+        "megapixels": side * side / 1e6,
+        "tile_size": settings.tile_size,
+        "seconds": seconds,
+        "megapixels_per_second": side * side / 1e6 / seconds,
+        "model_seconds": sum(spent),
+        "times_the_model": seconds / sum(spent),
+        "stages": stages,
+        "peak_resident_mb": peak_mb(),
+        "resident_mb_before": before,
+        "fused_mb": row["fused_bytes"] / 1e6,
+        "metrics": {name: row[name] for name in ("vif", "ag", "scd", "qabf", "sf", "en", "ssim")},
+    }
+
+
+def write_pair(folder: Path, side: int) -> None:
+    """Write ``large_ir.tif`` and ``large_vi.tif``: uint16, 10 m, a collar of nodata 0, one grid."""
+    grounds = [texture(seed, (_PIECE, _PIECE)) for seed in (1, 2)]
+    for name, shares in (("ir", (0.4, 0.6)), ("vi", (0.9, 0.1))):
+        ground = sum(share * image for share, image in zip(shares, grounds, strict=True))
+        with rasterio.open(
+            folder / f"large_{name}.tif",
+            "w",
+            driver="GTiff",
+            height=side,
+            width=side,
+            count=1,
+            dtype="uint16",
+            nodata=0,
+            crs="EPSG:32654",
+            transform=Affine(10, 0, 300000, 0, -10, 4_200_000),
+            tiled=True,
+            blockxsize=512,
+            blockysize=512,
+            compress="zstd",
+            zstd_level=1,
+        ) as target:
+            for window, pixels in _pieces(np.asarray(ground), side):
+                target.write(pixels, 1, window=window)
+
+
+def timed(fuser: Fuser) -> list[float]:
+    """Let a fuser note the seconds of each of its calls."""
+    spent: list[float] = []
+    own: Any = type(fuser)
+
+    def call(self: Any, *arguments: Any) -> Any:
+        begin = time.perf_counter()
+        fused = own.__call__(self, *arguments)
+        spent.append(time.perf_counter() - begin)
+        return fused
+
+    fuser.__class__ = type("Timed", (own,), {"__call__": call})
+    return spent
+
+
+def peak_mb() -> float:
+    """Return the largest resident memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _pieces(ground: NDArray[np.float64], side: int) -> Iterator[tuple[Window, NDArray[np.uint16]]]:
+    """Yield windows of a scene: mirrored copies of the ground, lit unevenly, in a tilted collar."""
+    for top in range(0, side, _PIECE):
+        for left in range(0, side, _PIECE):
+            height, width = min(_PIECE, side - top), min(_PIECE, side - left)
+            y = (top + np.arange(height))[:, None] / side
+            x = (left + np.arange(width))[None] / side
+            light = 0.7 + 0.5 * y * x + 0.2 * np.sin(7 * x + 3 * y)
+            mirrored = ground[:: 1 - 2 * (top // _PIECE % 2), :: 1 - 2 * (left // _PIECE % 2)]
+            counts = 5000 + 20000 * light * mirrored[:height, :width]
+            inside = (x > _COLLAR * (1 - y)) & (x < 1 - _COLLAR * y)
+            yield Window(left, top, width, height), np.where(inside, counts, 0).astype(np.uint16)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))))
