@@ -39,6 +39,7 @@ test-s3: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/bench_metrics.py
+	$(LOOPBACK) $(BIN)/python tests/benchmarks/bench_scenes.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
+import torch
 
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import WorkerShare
@@ -16,6 +17,7 @@ from fusion_core.chunk_work import ChunkWorker
 from fusion_core.plan import Chunk, PairRef
 from fusion_core.run_pictures import write_comparison_sheet, write_contact_sheet
 from fusion_core.storage import Storage
+from fusion_core.tile_grid import cut_tiles
 
 
 def draw_contact_sheet(
@@ -76,3 +78,22 @@ def _timed(
     begin = time.perf_counter()
     chunks.run(Chunk("timed", timed))
     return time.perf_counter() - begin, sum(pair.ir_bytes + pair.vi_bytes for pair in timed)
+
+
+def time_tile(job: FusionJob, share: WorkerShare) -> float:
+    """Return the seconds that a worker's model takes for a pixel of a large scene."""
+    remote: Any = _timed_tile.options(num_cpus=share.cpus, num_gpus=share.gpus)
+    seconds: float = result_of(remote.remote(job, share.device, share.cpus))
+    return seconds
+
+
+@ray.remote
+def _timed_tile(job: FusionJob, device: str, cpus: float) -> float:
+    fuser, size = FusionActor(job, device, cpus).fuser(), job.settings.tile_size
+    middle = cut_tiles(3 * size, 3 * size, size, fuser.reach)[4]
+    height, width = (side.stop - side.start for side in middle.read)
+    images = torch.rand(1, 1, height, width), torch.rand(1, 1, height, width)
+    fuser(*images)  # warms the worker up
+    begin = time.perf_counter()
+    fuser(*images)
+    return (time.perf_counter() - begin) / size**2

@@ -118,8 +118,13 @@ class Plan:
     @property
     def todo_bytes(self) -> int:
         """Bytes to be read."""
-        sizes = [name for name in self.todo.column_names if name.endswith("_bytes")]
-        return sum(int(pc.sum(self.todo[name]).as_py() or 0) for name in sizes)
+        return total_bytes(self.todo)
+
+
+def total_bytes(todo: pa.Table) -> int:
+    """Return the size of all files that rows of :attr:`Plan.todo` name."""
+    sizes = [name for name in todo.column_names if name.endswith("_bytes")]
+    return sum(int(pc.sum(todo[name]).as_py() or 0) for name in sizes)
 
 
 def make_plan(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import rasterio.shutil
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Interleaving
 from rasterio.io import DatasetReader
 
 from fusion_core.errors import DecodeError
@@ -19,18 +19,29 @@ from fusion_core.raster_file import Raster
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 """Data types that are fused."""
 
+_UNKNOWN_EARTH = "unretrievable - using WGS84"
+"""What GDAL calls the ellipsoid of a system of which it knows nothing."""
+
+_BLOCK_OF_OURS = 512
+_LARGEST_BLOCK = 1 << 30  # bytes
+
 
 def check_raster(raster: Raster) -> None:
     """Check what a raster's header says.
 
     Raises:
         DecodeError: Its pixels are of a type that isn't fused (1-bit, palette, complex, 64-bit
-            integers, bands of several types), its coordinate system can't be identified, or its
-            nodata value is none that its type can hold.
+            integers, bands of several types), its blocks don't fit in memory, its coordinate system
+            can't be identified, or its nodata value is none that its type can hold.
     """
     dataset = raster.dataset
-    # The last makes sense only where the first finds nothing.
-    problem = _type_problem(dataset) or _crs_problem(dataset.crs) or _nodata_problem(raster)
+    # The others make sense only where the first finds nothing.
+    problem = (
+        _type_problem(dataset)
+        or _block_problem(dataset)
+        or _crs_problem(dataset.crs)
+        or _nodata_problem(raster)
+    )
     if problem is not None:
         raise DecodeError(f"{raster.path}: {problem}")
 
@@ -68,10 +79,28 @@ def _type_problem(dataset: DatasetReader) -> str | None:
     return None
 
 
+def _block_problem(dataset: DatasetReader) -> str | None:
+    height, width = dataset.block_shapes[0]
+    pixel = np.dtype(dataset.dtypes[0]).itemsize * dataset.count
+    sides = 1 if dataset.interleaving is Interleaving.pixel else dataset.count
+    ours = (pixel * _BLOCK_OF_OURS**2, _BLOCK_OF_OURS, _BLOCK_OF_OURS)
+    largest, height, width = max((pixel // sides * height * width, height, width), ours)
+    if largest > _LARGEST_BLOCK:
+        return (
+            f"its {dataset.count} bands in blocks of {width}x{height} pixels take "
+            f"{largest >> 20} MiB a block; expected at most {_LARGEST_BLOCK >> 20}. Cut it into "
+            "tiles (gdal_translate -co TILED=YES), or choose fewer bands"
+        )
+    return None
+
+
 def _crs_problem(crs: CRS | None) -> str | None:
-    if crs is None or crs.is_projected or crs.is_geographic:
+    if crs is None:
         return None
-    name = re.match(r'\w+\["([^"]*)"', crs.to_wkt())
+    wkt = crs.to_wkt()
+    if (crs.is_projected or crs.is_geographic) and _UNKNOWN_EARTH not in wkt:
+        return None
+    name = re.match(r'\w+\["([^"]*)"', wkt)
     if name is not None and name[1] not in ("", "unnamed", "unknown"):
         return None  # a local system, which matches itself
     return (

@@ -98,10 +98,11 @@ def _as_type(
     if dtype.kind == "f":
         typed = values.astype(dtype)
         if nodata is not None:
-            typed[typed == nodata] = np.nextafter(dtype.type(nodata), dtype.type(np.inf))
+            inwards = -np.inf if nodata > 0 else np.inf  # there may be nothing beyond it
+            typed[typed == nodata] = np.nextafter(dtype.type(nodata), dtype.type(inwards))
         return typed
     limits = np.iinfo(dtype)
     typed = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
-    if nodata is not None:
+    if nodata is not None and limits.min <= nodata <= limits.max:
         typed[typed == nodata] = nodata + 1 if nodata < limits.max else nodata - 1
     return typed

@@ -11,8 +11,6 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
-from rasterio.windows import Window
-from rasterio.windows import transform as window_transform
 
 from fusion_core.errors import OverlapError, SizeMismatchError
 from fusion_core.raster_file import Raster
@@ -51,7 +49,7 @@ class SceneGrid:
         if not self.by_pixel:
             return {
                 "crs": self.crs,
-                "transform": self.transform * scale,
+                "transform": self.transform @ scale,
                 "width": width,
                 "height": height,
             }
@@ -89,7 +87,7 @@ def match_grids(vi: Raster, ir: Raster, resize: bool) -> SceneGrid:
     if crs is None or infrared.crs is None:
         if not (equal or resize):
             raise SizeMismatchError(
-                f"infrared is {infrared.width}x{infrared.height} and visible "
+                f"{ir.path} is {infrared.width}x{infrared.height} and {vi.path} "
                 f"{visible.width}x{visible.height}, and not both have a coordinate system; "
                 "expected equal sizes, to be matched by pixel. Georeference them, or set "
                 "size_mismatch to resize_ir if both show the same field of view"
@@ -98,11 +96,8 @@ def match_grids(vi: Raster, ir: Raster, resize: bool) -> SceneGrid:
     if equal and crs == infrared.crs and transform.almost_equals(infrared.transform, 1e-9):
         return SceneGrid(*shape, 0, 0, crs, transform, True, False)
     top, left, bottom, right = _overlap(vi, ir)
-    part = window_transform(Window.from_slices((top, bottom), (left, right)), transform)
-    whole = (bottom - top, right - left) == shape
-    return SceneGrid(
-        bottom - top, right - left, top, left, crs, transform if whole else part, False, False
-    )
+    part = transform @ Affine.translation(left, top) if top or left else transform
+    return SceneGrid(bottom - top, right - left, top, left, crs, part, False, False)
 
 
 def _overlap(vi: Raster, ir: Raster) -> tuple[int, int, int, int]:
@@ -117,7 +112,7 @@ def _overlap(vi: Raster, ir: Raster) -> tuple[int, int, int, int]:
         ) from error
     west, south, east, north = bounds
     inverse = ~visible.transform
-    corners = [inverse * (x, y) for x in (west, east) for y in (south, north)]
+    corners = [inverse @ (x, y) for x in (west, east) for y in (south, north)]
     columns, rows = ([corner[k] for corner in corners] for k in (0, 1))
     if not all(math.isfinite(value) for value in columns + rows):
         raise OverlapError(

@@ -167,7 +167,9 @@ class SceneSide:
         return bands, masks if step == 1 else masks.copy()
 
     def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> Pixels:
-        valid = np.full(bands.shape[1:], True) if masks is None else (masks > 0).all(axis=0)
+        valid: NDArray[np.bool_] = np.full(bands.shape[1:], True)
+        if masks is not None:
+            valid &= (masks > 0).all(axis=0)
         values = bands[list(self.layout.data)]
         if self.declared is None and self.nodata is not None:
             valid &= (values != self.nodata).all(axis=0)

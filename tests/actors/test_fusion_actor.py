@@ -17,7 +17,7 @@ from actors.chunk_actor import start_actor
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.pool import ActorPool
 from actors.resources import WorkerShare
-from actors.tasks import draw_contact_sheet, time_pairs
+from actors.tasks import draw_contact_sheet, time_pairs, time_tile
 from fusion_core.archive import list_pairs
 from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.fuser import read_model
@@ -148,6 +148,13 @@ def test_timing_pairs_keeps_nothing(ray_nodes: Cluster, settings: FuseArchiveSet
     assert seconds > 0
     assert timed == sum(pair.ir_bytes + pair.vi_bytes for pair in pairs[1:])
     assert not Path(settings.output).exists()
+
+
+def test_timing_a_tile_tells_the_seconds_of_a_pixel(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
+) -> None:
+    small = settings.model_copy(update={"tile_size": 128})
+    assert 0 < time_tile(job_of(small), ONE_CPU) < 1e-3
 
 
 def test_the_contact_sheet_is_drawn_on_a_worker(

@@ -60,7 +60,7 @@ def write(name: str, command: str, results: Mapping[str, Any]) -> Path:
         },
         "versions": {
             package: importlib.metadata.version(package)
-            for package in ("fuse-archive", "torch", "numpy", "scipy")
+            for package in ("fuse-archive", "torch", "numpy", "scipy", "rasterio")
         },
         "results": results,
     }

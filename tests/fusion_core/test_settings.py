@@ -116,13 +116,21 @@ def test_the_hash_holds_what_decides_pixels_and_nothing_else() -> None:
         "png_level": 6,
         "size_mismatch": "resize_ir",
         "precision": "bf16",
+        "scaling": "type",
+        "percentiles": (1, 99),
+        "ir_range": (0, 1),
+        "vi_range": (0, 1),
+        "nodata": 0,
+        "resampling": "cubic",
+        "compression": "zstd",
+        "tile_size": 512,
     }
     assert {*changes} == {*ImageSettings.model_fields}
     made = [settings(), *(settings(**{name: value}) for name, value in changes.items())]
     hashes = [one.image_settings().settings_hash() for one in made]
     assert len(set(hashes)) == len(hashes)
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in hashes)
-    other = settings(limit=1, worker="cpu", chunk_pairs=1, prefix="x", reprocess="all")
+    other = settings(limit=1, worker="cpu", chunk_pairs=1, prefix="x", reprocess="all", stac="none")
     assert other.image_settings().settings_hash() == hashes[0]
 
 

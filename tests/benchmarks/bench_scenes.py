@@ -1,0 +1,177 @@
+"""What scenes cost and how well their tiles meet: reading, seams, memory, throughput.
+
+    python tests/benchmarks/bench_scenes.py
+
+writes results/scenes.json. It takes half an hour on two cores, three gigabytes of memory and of the
+temporary folder, and uses the Landsat scene of the sample data where that is at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from rasterio.session import AWSSession
+from rasterio.windows import Window
+from record import alternate, ratios, spread, write
+from scene_measures import disagreement, fuse_whole, fused_scene, independent, seam_ratio
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generated_scenes import scene_bands, texture, write_raster
+from s3_servers import S3Server, moto_server
+
+from fusion_core.raster_file import gdal_settings, open_raster
+from fusion_core.storage import Storage
+
+HERE = Path(__file__).resolve().parent
+LANDSAT = HERE.parents[2] / "shared" / "data" / "landsat"
+SHIFT = 208
+ROUNDS = 3
+
+
+def main() -> None:
+    """Measure and write the record."""
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        results = {
+            "reading": reading(folder),
+            "seams": seams(folder),
+            "tiled_against_whole": tiled_against_whole(folder),
+            "large_scene": large_scene(folder),
+        }
+    print(write("scenes", "python tests/benchmarks/bench_scenes.py", results).read_text())
+
+
+def reading(folder: Path) -> dict[str, Any]:
+    """Time how a scene's tiles are read from S3, against GDAL's own reader and against a copy."""
+    side = 4096
+    counts = (40000 * texture(1, (side, side)) + 5000).astype(np.uint16)
+    layouts: dict[str, dict[str, Any]] = {
+        "tiled": {"tiled": True, "blockxsize": 512, "blockysize": 512},
+        "strips": {"tiled": False},
+    }
+    found: dict[str, Any] = {"scene": f"{side}x{side} uint16, deflate", "rounds": ROUNDS}
+    with moto_server() as server:
+        server.make_bucket("archive")
+        os.environ.update(server.env())
+        archive = Storage("s3://archive")
+        for layout, options in layouts.items():
+            path = write_raster(folder / f"{layout}.tif", counts, **options)
+            archive.write(path.name, path.read_bytes())
+            seconds = alternate(
+                {
+                    "fsspec": lambda name=path.name: by_fsspec(archive, name),
+                    "vsis3": lambda name=path.name: by_vsis3(server, name),
+                    "copy_first": lambda name=path.name: by_copy(archive, name, folder),
+                },
+                ROUNDS,
+            )
+            found[layout] = {
+                "seconds": {name: spread(values) for name, values in seconds.items()},
+                "vsis3_over_fsspec": spread(ratios(seconds["vsis3"], seconds["fsspec"])),
+            }
+    return found
+
+
+def by_fsspec(archive: Storage, name: str) -> None:
+    """Read all tiles as the project does."""
+    row = next(row for row in archive.list().to_pylist() if row["path"] == name)
+    with gdal_settings(256), open_raster(archive, *row.values()) as raster:
+        read_tiles(raster.dataset)
+
+
+def by_vsis3(server: S3Server, name: str) -> None:
+    """Read them by GDAL's own S3 reader, whose cache is emptied before."""
+    session = AWSSession(
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name=server.region,
+        endpoint_url=server.url.removeprefix("http://"),
+    )
+    with (
+        rasterio.Env(
+            session=session,
+            AWS_HTTPS="NO",
+            AWS_VIRTUAL_HOSTING="FALSE",
+            GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
+            GDAL_CACHEMAX=256,
+            CPL_VSIL_CURL_NON_CACHED="/vsis3/",
+        ),
+        rasterio.open(f"s3://archive/{name}") as dataset,
+    ):
+        read_tiles(dataset)
+
+
+def by_copy(archive: Storage, name: str, folder: Path) -> None:
+    """Copy the file first."""
+    archive.download(name, folder / "copy.tif")
+    with rasterio.open(folder / "copy.tif") as dataset:
+        read_tiles(dataset)
+
+
+def read_tiles(dataset: Any) -> None:
+    """Read a scene in tiles of 768 pixels with 48 around them."""
+    for top in range(0, dataset.height, 768):
+        for left in range(0, dataset.width, 768):
+            dataset.read(1, window=Window(max(left - 48, 0), max(top - 48, 0), 864, 864))
+
+
+def seams(folder: Path) -> dict[str, Any]:
+    """Measure seam ratios of the packaged network, 1 where no border can be told."""
+    ir, vi = scene_bands(11, (1200, 1300), bands=1, nodata=0)
+    scenes = {"generated": (ir, vi[0])}
+    if LANDSAT.is_dir():
+        bands = (LANDSAT / f"LC81070352015122LGN00_{band}.tif" for band in ("B4", "B2"))
+        scenes["landsat"] = tuple(rasterio.open(path).read(1) for path in bands)  # type: ignore[assignment]
+    return {name: seams_of(folder, *pixels) for name, pixels in scenes.items()}
+
+
+def seams_of(folder: Path, ir: NDArray[Any], vi: NDArray[Any]) -> dict[str, float]:
+    """Measure one scene: tiles as they are, on a shifted grid, and without common pooling."""
+    runs: dict[str, Callable[[], tuple[Any, Any]]] = {
+        "tiles": lambda: fused_scene(folder, ir, vi),
+        "tiles_on_a_shifted_grid": lambda: fused_scene(folder, ir, vi, shift=SHIFT),
+        "tiles_that_pool_for_themselves": lambda: independent(folder, ir, vi),
+    }
+    ratios_found = {name: round(seam_ratio(*run()), 4) for name, run in runs.items()}
+    apart = [disagreement(folder, ir, vi, common) for common in (True, False)]
+    return {
+        **ratios_found,
+        "grey_levels_between_tiles": round(apart[0], 4),
+        "grey_levels_between_tiles_that_pool_for_themselves": round(apart[1], 4),
+    }
+
+
+def tiled_against_whole(folder: Path) -> dict[str, Any]:
+    """Compare a scene of 2000x2000 in tiles with the same in one piece, in grey levels of 255."""
+    ir, vi = scene_bands(21, (2000, 2000), bands=1, nodata=None)
+    tiled, _ = fused_scene(folder, ir, vi[0])
+    difference = 255 * np.abs(tiled - fuse_whole(folder, ir, vi[0]))
+    return {
+        "mean": float(difference.mean()),
+        "percentile_99": float(np.percentile(difference, 99)),
+        "largest": float(difference.max()),
+    }
+
+
+def large_scene(folder: Path) -> dict[str, Any]:
+    """Fuse 20,000 x 20,000 pixels in a process of its own."""
+    command = [sys.executable, str(HERE / "large_scene.py"), str(folder), "refinefuse"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+if __name__ == "__main__":
+    main()
