@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,12 @@ class ChunkWorker(PartWorker[PairInWork]):
         return PairInWork(ref)
 
     def _outcomes(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
-        scenes = [pair for pair in pairs if self._is_scene(pair)]
-        photographs = [pair for pair in pairs if pair not in scenes]
+        with ThreadPoolExecutor(self.settings.io_threads, "probe") as probers:
+            found = list(probers.map(self._is_scene, pairs))
+        scenes, photographs = (
+            [pair for pair, is_one in zip(pairs, found, strict=True) if is_one is wanted]
+            for wanted in (True, False)
+        )
         return [*self._photographs(photographs), *(self._scene(pair) for pair in scenes)]
 
     def _is_scene(self, pair: PairInWork) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from fusion_core.scene_settings import Compression
 BLOCK = 512
 """Side of the blocks of a COG, in pixels."""
 
+_FILES, _GREYS = 2.8, 3
 _STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 
 
@@ -38,6 +40,26 @@ def writing(what: str) -> Iterator[None]:
             f"{what} can't be written: {error.__cause__ or error}. Expected room in the worker's "
             "temporary folder for four times the scene's pixels; free some, or set TMPDIR"
         ) from error
+
+
+def check_room(folder: Path, source: DatasetReader, grid: SceneGrid) -> None:
+    """Check that a folder has room for the files of a scene.
+
+    A full disk shows late, and GDAL may take blocks that it couldn't write for empty ones.
+
+    Raises:
+        EncodeError: It has not.
+    """
+    values = source.count * np.dtype(source.dtypes[0]).itemsize
+    # The working file, as much for a COG that can't be compressed and its overviews, grey values.
+    needed = int(grid.height * grid.width * (_FILES * values + _GREYS))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise EncodeError(
+            f"the worker's temporary folder {folder.parent} has {free / 1e9:.1f} GB free; expected "
+            f"{needed / 1e9:.1f} GB for a scene of {grid.width}x{grid.height} pixels. Free some, "
+            "or set TMPDIR"
+        )
 
 
 def create_work(

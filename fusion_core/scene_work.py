@@ -23,6 +23,7 @@ from fusion_core.pair_work import PairInWork
 from fusion_core.part_worker import RunIdentity
 from fusion_core.raster_file import gdal_settings
 from fusion_core.scene_file import (
+    check_room,
     create_greys,
     create_work,
     has_mask_band,
@@ -105,6 +106,7 @@ class SceneWork:
     ) -> tuple[int, int]:
         """Fuse into the working files; return the numbers of fused and of visible pixels."""
         vi = scene.vi
+        check_room(work.parent, vi.raster.dataset, scene.grid)
         tiles = cut_tiles(*scene.size, self.settings.tile_size, self.fuser.reach)
         with (
             create_work(work, vi.raster.dataset, scene.grid, vi.nodata) as fused,
@@ -167,7 +169,9 @@ class _TileWriter:
             self.target.write(result, window=window)
             self.grey.write(planes, window=window)
             if self.masked:
-                self.target.write_mask(vi_valid, window=window)
+                # GDAL's settings hold for the thread that made them.
+                with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+                    self.target.write_mask(vi_valid, window=window)
         self.written += 1
         self.fused += int(valid.sum())
         self.visible += int(vi_valid.sum())
