@@ -166,7 +166,11 @@ def read_part(storage: Storage, path: str) -> pa.Table:
     try:
         body = io.BytesIO(storage.read(path))
         table = pq.read_table(
-            body, schema=PART_SCHEMA, page_checksum_verification=True, partitioning=None
+            body,
+            schema=PART_SCHEMA,
+            page_checksum_verification=True,
+            partitioning=None,
+            use_threads=False,  # a thread of Arrow's that outlives Python lets the process abort
         )
         return _as_current(table)
     except (pa.ArrowInvalid, OSError) as error:

@@ -71,9 +71,9 @@ class NetworkConfig(BaseModel):
     def reach(self) -> int:
         """How many pixels around one its value depends on, apart from what is pooled.
 
-        Measured on the packaged weights, of 4 levels: 32 pixels hold 99.9 % of the gradient. What
-        lies beyond, to 50 pixels at most, moves no pixel of a real scene by a tenth of a grey
-        level.
+        Measured on the packaged weights, of 4 levels: 32 pixels hold 99.9 % of the gradient in the
+        mean, 99.8 % at least. What lies beyond, to 50 pixels at most, moved no pixel of a Landsat
+        scene by a tenth of a grey level.
         """
         return max(8, 4 * self.multiple)
 
@@ -135,37 +135,54 @@ class RefineFuse(nn.Module):
         Returns:
             Fused luminance, (B, 1, H, W), float32, in [0, 1].
         """
+        fused = self._interact(ir, vi, pooling)
+        features = self._decode(fused, pooling)
+        with _without_autocast(features.device.type):
+            return (torch.tanh(self.head(features.float())) + 1) / 2
+
+    def pool(self, ir: Tensor, vi: Tensor, pooling: Pooling) -> None:
+        """Go as far as anything is pooled, in half the memory and time of :meth:`forward`."""
+        fused = self._interact(ir, vi, pooling, first=1)
+        deep = self._descend(fused)
+        if deep is not None and isinstance(self.join, FIM):
+            pooling.weights(self.join, deep, fused[1])
+
+    def _interact(
+        self, ir: Tensor, vi: Tensor, pooling: Pooling | None, first: int = 0
+    ) -> dict[int, Tensor]:
+        """Encode both images and let them meet; fused features by level, from ``first`` on."""
         dtype = next(self.encoder_ir.parameters()).dtype
         ir = ir.to(dtype, memory_format=torch.channels_last)
         vi = vi.to(dtype, memory_format=torch.channels_last)
-        fused = []
+        fused = {}
         stages = zip(self.encoder_ir, self.encoder_vi, self.interactions, strict=True)
         for level, (encode_ir, encode_vi, interact) in enumerate(stages):
             ir, vi = encode_ir(ir), encode_vi(vi)
             if isinstance(interact, PSIM):
                 attended = pooling and pooling.attended(level, interact, ir, vi)
-                fused.append(interact(ir, vi, attended))
-            else:
-                fused.append(interact(ir, vi))
-        features = self._decode(fused, pooling)
-        with _without_autocast(features.device.type):
-            return (torch.tanh(self.head(features.float())) + 1) / 2
+                fused[level] = interact(ir, vi, attended)
+            elif level >= first:
+                fused[level] = interact(ir, vi)
+        return fused
 
-    def _decode(self, fused: list[Tensor], pooling: Pooling | None) -> Tensor:
+    def _decode(self, fused: dict[int, Tensor], pooling: Pooling | None) -> Tensor:
         """Walk from the coarsest to the finest level; (B, decoder_width // 2, H, W)."""
-        deep: Tensor | None = None
-        for level in range(len(fused) - 1, 0, -1):
-            if deep is None:
-                features = fused[level]
-            elif level == 1:
-                features = self._join(deep, fused[level], pooling)
-            else:
-                features = torch.cat((deep, fused[level]), dim=1)
-            finer = fused[level - 1].shape
-            deep = resize(self.decoders[level](features), (finer[-2], finer[-1]))
+        deep = self._descend(fused)
+        if len(fused) > 1:
+            features = fused[1] if deep is None else self._join(deep, fused[1], pooling)
+            deep = resize(self.decoders[1](features), (fused[0].shape[-2], fused[0].shape[-1]))
         last = fused[0] if deep is None else torch.cat((deep, fused[0]), dim=1)
         body: Tensor = self.decoders[0](last)
         return body
+
+    def _descend(self, fused: dict[int, Tensor]) -> Tensor | None:
+        """Walk from the coarsest level to the second, at its size; None where there are but two."""
+        deep: Tensor | None = None
+        for level in range(self.config.levels - 1, 1, -1):
+            features = fused[level] if deep is None else torch.cat((deep, fused[level]), dim=1)
+            finer = fused[level - 1].shape
+            deep = resize(self.decoders[level](features), (finer[-2], finer[-1]))
+        return deep
 
     def _join(self, deep: Tensor, shallow: Tensor, pooling: Pooling | None) -> Tensor:
         """Join level 2 with the levels below it."""

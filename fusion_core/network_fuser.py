@@ -78,12 +78,11 @@ class NetworkFuser:
         """
         check_pair(ir, vi)
         height, width = ir.shape[-2:]
-        padded_ir = pad_reflected(ir.to(self.device), self._multiple, MARGIN)
-        padded_vi = pad_reflected(vi.to(self.device), self._multiple, MARGIN)
-        fused = self._fuse(padded_ir, padded_vi, pooling)
+        fused = self._fuse(self._padded(ir), self._padded(vi), pooling)
         fused = fused[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return fused.to(ir.device).contiguous()
 
+    @torch.inference_mode()
     def pool(self, ir: Tensor, vi: Tensor, height: int, width: int) -> ScenePooling:
         """Pool over a preview of a scene, so that the scene's tiles agree.
 
@@ -94,10 +93,14 @@ class NetworkFuser:
             width: likewise.
         """
         preview = PreviewPooling()
-        self(ir, vi, preview)
+        check_pair(ir, vi)
+        self._model.pool(self._padded(ir), self._padded(vi), preview)
         return ScenePooling(
             preview, (ir.shape[-2], ir.shape[-1]), (height, width), self._multiple, MARGIN
         )
+
+    def _padded(self, image: Tensor) -> Tensor:
+        return pad_reflected(image.to(self.device), self._multiple, MARGIN)
 
     def _fuse(self, ir: Tensor, vi: Tensor, pooling: Pooling | None) -> Tensor:
         """Run the network, in halves if the batch does not fit into memory."""

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.errors import FuseArchiveError
+from fusion_core.errors import FuseArchiveError, PairError
 from fusion_core.pair_work import PairInWork
 
 BYTES_PER_PIXEL = 48
@@ -200,9 +200,8 @@ def failed(pair: PairInWork, error: Exception) -> Exception:
     """Log the error that stopped a pair, and return it as it may wait for the chunk's commit."""
     # An error that wasn't foreseen is a bug, to be found by its traceback.
     unforeseen = None if isinstance(error, FuseArchiveError) else error
-    log.warning(
-        "pair %s failed at %s: %s", pair.ref.pair_id, pair.stage, error, exc_info=unforeseen
-    )
+    stage = error.stage if isinstance(error, PairError) else pair.stage
+    log.warning("pair %s failed at %s: %s", pair.ref.pair_id, stage, error, exc_info=unforeseen)
     _drop_tracebacks(error)
     return error
 

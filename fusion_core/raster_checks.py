@@ -6,6 +6,7 @@ import math
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio.shutil
@@ -59,6 +60,15 @@ def check_upright(raster: Raster) -> None:
             f"{tuple(transform)[:6]}; expected rows along the x axis and columns along the y axis. "
             "Warp the visible scene to an upright grid first (gdalwarp)"
         )
+
+
+def can_hold(dtype: str | np.dtype[Any], value: float) -> bool:
+    """Tell whether pixels of a type may have a value, so that it can mean no data."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(kind).max)
+    limits = np.iinfo(kind)
+    return math.isfinite(value) and limits.min <= value <= limits.max and value.is_integer()
 
 
 def _type_problem(dataset: DatasetReader) -> str | None:
@@ -116,8 +126,7 @@ def _nodata_problem(raster: Raster) -> str | None:
         return None
     limits = np.iinfo(dtype)
     for text in _declared_nodata(raster):
-        value = float(text)
-        if not (math.isfinite(value) and limits.min <= value <= limits.max and value.is_integer()):
+        if not can_hold(dtype, float(text)):
             return (
                 f"the nodata value is {text}, which {dtype} can't hold; expected a whole number "
                 f"from {limits.min} to {limits.max}. Correct it (gdal_edit -a_nodata)"

@@ -42,7 +42,7 @@ def gdal_settings(cache_mb: int) -> rasterio.Env:
         cache_mb: Bound on GDAL's cache of decoded blocks, in MiB, shared by all open files.
     """
     return rasterio.Env(
-        GDAL_CACHEMAX=cache_mb,
+        GDAL_CACHEMAX=cache_mb << 20,  # rasterio takes bytes
         # No side cars, so that a file means the same in every store.
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
         GDAL_PAM_ENABLED="NO",

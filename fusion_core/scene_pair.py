@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fusion_core.errors import OverlapError
+from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.grid_sampling import sampling_matrix
 from fusion_core.nodata_fill import filled
 from fusion_core.plan import PairRef
-from fusion_core.raster_checks import check_raster, check_upright
+from fusion_core.raster_checks import can_hold, check_raster, check_upright
 from fusion_core.raster_file import open_raster
 from fusion_core.scaling import Scaling, choose_scaling
 from fusion_core.scene_grid import SceneGrid, match_grids
@@ -67,8 +67,8 @@ class ScenePair:
         if not (previews["ir"].valid & previews["vi"].valid).any():
             raise OverlapError(
                 f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
-                f"every {step}. pixel; expected valid pixels in both. Check the nodata values, "
-                "and which files were paired"
+                f"one pixel in {step} along each side; expected valid pixels in both. Check the "
+                "nodata values, and which files were paired"
             )
         chosen = {
             side: choose_scaling(settings, side, image.dtype, pixels.luminance[pixels.valid])
@@ -161,12 +161,21 @@ def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterat
         for raster in (vi, ir):
             check_raster(raster)
         check_upright(vi)
+        _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, settings.size_mismatch == "resize_ir")
         with (
             closing(SceneSide(ir, grid, settings, warped=not grid.same)) as infrared,
             closing(SceneSide(vi, grid, settings, warped=False)) as visible,
         ):
             yield ScenePair(infrared, visible, grid, settings)
+
+
+def _check_nodata(value: float | None, *types: str) -> None:
+    if value is not None and not any(can_hold(dtype, value) for dtype in types):
+        raise DecodeError(
+            f"nodata is set to {value:g}, which pixels of type {' and '.join(types)} can't have; "
+            "expected a value of theirs. Correct the setting"
+        )
 
 
 def _samples(total: int, cells: int, side: int) -> list[slice]:

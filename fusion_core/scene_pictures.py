@@ -44,9 +44,10 @@ def make_quicklook(fused: DatasetReader, scaling: Scaling) -> tuple[bytes, tuple
     shrink = max(1.0, max(fused.shape) / QUICKLOOK_SIDE)
     height, width = (max(1, round(side / shrink)) for side in fused.shape)
     bands = fused.read(out_shape=(fused.count, height, width), resampling=Resampling.average)
-    shown = np.nan_to_num(_shown(bands, fused.colorinterp))
-    greys = grey255(shown, scaling)
+    shown = _shown(bands, fused.colorinterp)
+    greys = grey255(np.nan_to_num(shown), scaling)
     valid = fused.dataset_mask(out_shape=(height, width)) > 0
+    valid &= np.isfinite(shown).reshape(height, width, -1).all(axis=-1)
     if not valid.all():
         greys = np.dstack([greys, 255 * valid.astype(np.uint8)])
     file = io.BytesIO()

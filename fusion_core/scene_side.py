@@ -18,6 +18,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
+from fusion_core.raster_checks import can_hold
 from fusion_core.raster_file import Raster
 from fusion_core.scene_bands import BandLayout
 from fusion_core.scene_grid import SceneGrid
@@ -64,7 +65,10 @@ class SceneSide:
         self.dtype: str = raster.dataset.dtypes[0]
         self.layout = BandLayout.of(raster.dataset.colorinterp)
         self.declared: float | None = raster.dataset.nodata
-        self.nodata = settings.nodata if self.declared is None else self.declared
+        self.nodata = self.declared
+        given = settings.nodata
+        if self.declared is None and given is not None and can_hold(self.dtype, given):
+            self.nodata = given
         self._resampling = Resampling[settings.resampling]
         self._full = ExitStack()
         with raster.reading():
@@ -107,7 +111,11 @@ class SceneSide:
             ) from error
 
     def _sampled(self, step: int) -> Read:
-        """Read piece by piece and keep what counts: GDAL takes 25 times as long to skip pixels."""
+        """Read piece by piece and keep what counts.
+
+        GDAL skips row by row, and decodes blocks again for each where its cache is too small for a
+        row of blocks.
+        """
         piece = -(-_PIECE // step) * step
         parts = [
             [

@@ -188,7 +188,8 @@ def _same_grid(stored: Path, cog: Path) -> bool:
     """Tell whether a stored file is a whole raster like ours."""
     try:
         with rasterio.open(stored) as a, rasterio.open(cog) as b:
-            alike = (a.shape, a.count, a.dtypes, a.crs) == (b.shape, b.count, b.dtypes, b.crs)
+            names = ("shape", "count", "dtypes", "crs", "transform")
+            alike = all(getattr(a, name) == getattr(b, name) for name in names)
             a.read(1, window=window_of((slice(0, 1), slice(0, 1))))
             return alike
     except RasterioError:

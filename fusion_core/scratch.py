@@ -19,9 +19,11 @@ def scratch_folder() -> Iterator[Path]:
     sweep(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
         folder = Path(name)
+        fresh = folder / "fresh"
         # The system releases the lock when the process ends, also by SIGKILL.
-        with (folder / _LOCK).open("w") as lock:
+        with fresh.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            fresh.rename(folder / _LOCK)  # which nobody ever sees unlocked while we live
             yield folder
 
 

@@ -13,25 +13,28 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 import torch
-from numpy.typing import NDArray
 from rasterio.session import AWSSession
 from rasterio.windows import Window
 from record import alternate, ratios, spread, write
-from scene_measures import disagreement, fuse_whole, fused_scene, independent, seam_ratio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from generated_scenes import scene_bands, texture, write_raster
+from generated_scenes import scene_bands, texture, write_raster, write_scene_pair
 from s3_servers import S3Server, moto_server
+from scene_measures import alone, fused_scene, meet, scene_in, seam_ratio, whole_scene
 
+from fusion_core.fuser import load_fuser
+from fusion_core.network_fuser import NetworkFuser
 from fusion_core.raster_file import gdal_settings, open_raster
+from fusion_core.scene_settings import SceneSettings
+from fusion_core.scene_tiles import tile_fuser
 from fusion_core.storage import Storage
+from fusion_core.tile_grid import cut_tiles
 
 HERE = Path(__file__).resolve().parent
 LANDSAT = HERE.parents[2] / "shared" / "data" / "landsat"
@@ -128,36 +131,43 @@ def read_tiles(dataset: Any) -> None:
 
 
 def seams(folder: Path) -> dict[str, Any]:
-    """Measure seam ratios of the packaged network, 1 where no border can be told."""
-    ir, vi = scene_bands(11, (1200, 1300), bands=1, nodata=0)
-    scenes = {"generated": (ir, vi[0])}
+    """Measure how tiles meet, of tiles that share what the scene pools and of such that don't."""
+    ir, vi = scene_bands(11, (1200, 1300), bands=1)
+    scenes: dict[str, Any] = {"generated": (ir, vi)}
     if LANDSAT.is_dir():
         bands = (LANDSAT / f"LC81070352015122LGN00_{band}.tif" for band in ("B4", "B2"))
-        scenes["landsat"] = tuple(rasterio.open(path).read(1) for path in bands)  # type: ignore[assignment]
-    return {name: seams_of(folder, *pixels) for name, pixels in scenes.items()}
-
-
-def seams_of(folder: Path, ir: NDArray[Any], vi: NDArray[Any]) -> dict[str, float]:
-    """Measure one scene: tiles as they are, on a shifted grid, and without common pooling."""
-    runs: dict[str, Callable[[], tuple[Any, Any]]] = {
-        "tiles": lambda: fused_scene(folder, ir, vi),
-        "tiles_on_a_shifted_grid": lambda: fused_scene(folder, ir, vi, shift=SHIFT),
-        "tiles_that_pool_for_themselves": lambda: independent(folder, ir, vi),
-    }
-    ratios_found = {name: round(seam_ratio(*run()), 4) for name, run in runs.items()}
-    apart = [disagreement(folder, ir, vi, common) for common in (True, False)]
-    return {
-        **ratios_found,
-        "grey_levels_between_tiles": round(apart[0], 4),
-        "grey_levels_between_tiles_that_pool_for_themselves": round(apart[1], 4),
-    }
+        scenes["landsat"] = [rasterio.open(path).read(1) for path in bands]
+    fuser = load_fuser()
+    assert isinstance(fuser, NetworkFuser)
+    found: dict[str, Any] = {"unit": "ratio of steps; apart: grey levels of 255 before blending"}
+    for name, pixels in scenes.items():
+        for side, band in zip(("ir", "vi"), pixels, strict=True):
+            write_raster(folder / side / f"{name}.tif", band)
+        with scene_in(folder, name, nodata=0) as pair:
+            shared = tile_fuser(pair, fuser)
+            for title, fuse in (
+                ("pooling_together", shared),
+                ("pooling_alone", lambda _, read: alone(fuser, read)),
+            ):
+                for shift in (0, SHIFT):
+                    tiles = cut_tiles(*pair.size, 512, fuser.reach, shift)
+                    meeting = meet(pair, tiles, fuse)
+                    found[f"{name}, {title}, grid shifted by {shift}"] = {
+                        "seam_ratio": seam_ratio(meeting.blended, tiles),
+                        "seam_ratio_without_blending": seam_ratio(meeting.abutted, tiles),
+                        "apart": meeting.apart,
+                    }
+    return found
 
 
 def tiled_against_whole(folder: Path) -> dict[str, Any]:
     """Compare a scene of 2000x2000 in tiles with the same in one piece, in grey levels of 255."""
-    ir, vi = scene_bands(21, (2000, 2000), bands=1, nodata=None)
-    tiled, _ = fused_scene(folder, ir, vi[0])
-    difference = 255 * np.abs(tiled - fuse_whole(folder, ir, vi[0]))
+    write_scene_pair(folder, "whole", (2000, 2000), bands=1, nodata=None, seed=8)
+    fuser = load_fuser()
+    with scene_in(folder, "whole") as pair:
+        tiles = cut_tiles(*pair.size, SceneSettings().tile_size, fuser.reach)
+        tiled, whole = fused_scene(pair, fuser, tiles), alone(fuser, whole_scene(pair))
+    difference = 255 * np.abs(tiled - whole)
     return {
         "mean": float(difference.mean()),
         "percentile_99": float(np.percentile(difference, 99)),

@@ -1,6 +1,6 @@
 """A pair of scenes of 20,000 x 20,000 pixels, and a process that fuses it and tells what it took.
 
-    python tests/benchmarks/large_scene.py FOLDER MODEL [SIDE]
+    python tests/benchmarks/large_scene.py FOLDER MODEL [SIDE [THREADS]]
 
 writes the pair below FOLDER, fuses it with MODEL, and prints seconds and memory as JSON.
 """
@@ -40,13 +40,13 @@ _PIECE = 2048
 _COLLAR = 0.1
 
 
-def main(folder: Path, model: str, side: int = SIDE) -> dict[str, Any]:
+def main(folder: Path, model: str, side: int = SIDE, threads: int = 2) -> dict[str, Any]:
     """Write, fuse, and measure; a row that isn't ok raises."""
     write_pair(folder, side)
     settings = FuseArchiveSettings(
         source=str(folder), output=str(folder / "out"), ir="{pair}_ir.tif", vi="{pair}_vi.tif"
     )
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     fuser = load_fuser(model)
     spent = timed(fuser)
     source, output = Storage(settings.source), Storage(settings.output)
@@ -64,6 +64,7 @@ def main(folder: Path, model: str, side: int = SIDE) -> dict[str, Any]:
         "model": f"{fuser.name}, {fuser.precision}",
         "megapixels": side * side / 1e6,
         "tile_size": settings.tile_size,
+        "threads": threads,
         "seconds": seconds,
         "megapixels_per_second": side * side / 1e6 / seconds,
         "model_seconds": sum(spent),

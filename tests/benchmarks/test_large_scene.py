@@ -14,7 +14,7 @@ LIMIT_MB = 3 * 1024
 
 
 def fused(folder: Path, model: str, side: int) -> dict[str, Any]:
-    command = [sys.executable, str(SCRIPT), str(folder), model, str(side)]
+    command = [sys.executable, str(SCRIPT), str(folder), model, str(side), "1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -172,6 +172,69 @@ def test_chunks_partition_the_todo_in_order_within_their_bounds(
             assert not {*names} & {chunk.part_id for chunk in other}
 
 
+def chunk_sizes(pixels: list[int] | None, chunk_pairs: int, chunk_pixels: int) -> list[list[str]]:
+    """The pairs of each chunk, of pairs a, b, c … with so many pixels."""
+    names = "abcdefghij"[: len(pixels) if pixels is not None else 10]
+    todo = make_plan(
+        make_pairing(dict.fromkeys(names, ("v", "v", 1))), ROWS_SCHEMA.empty_table()
+    ).todo
+    if pixels is not None:
+        todo = todo.append_column("pixels", pa.array(pixels, pa.int64()))
+    chunks = cut_chunks(todo, "key", chunk_pairs, chunk_pixels=chunk_pixels)
+    return [[pair.pair_id for pair in chunk.pairs] for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "chunks"),
+    [
+        ([5, 5, 5, 5, 5], ["ab", "cd", "e"]),  # small ones together, as many as fit
+        ([50, 50, 50], ["a", "b", "c"]),  # larger ones than fit, alone
+        ([2, 3, 50, 2, 3], ["ab", "c", "de"]),  # and not with small ones
+        ([1, 1, 1, 1, 1], ["abc", "de"]),  # three pairs are a chunk all the same
+        ([10, 1, 9, 1], ["a", "bc", "d"]),  # exactly full is not too full
+        ([0, 0, 50], ["ab", "c"]),
+    ],
+)
+def test_large_scenes_make_chunks_of_their_own(pixels: list[int], chunks: list[str]) -> None:
+    assert chunk_sizes(pixels, 3, 10) == [[*chunk] for chunk in chunks]
+
+
+def test_without_a_column_of_pixels_a_bound_on_them_means_nothing() -> None:
+    assert chunk_sizes(None, 4, 1) == [[*"abcd"], [*"efgh"], [*"ij"]]
+
+
+def test_by_default_a_chunk_ends_at_sixteen_million_pixels() -> None:
+    table = make_pairing(dict.fromkeys("abc", ("v", "v", 1))).pairs
+    todo = table.append_column("attempts", pa.array([0] * 3))
+    todo = todo.append_column("pixels", pa.array([1 << 23, 1 << 23, 1]))
+    chunks = list(cut_chunks(todo, "key", 9))
+    assert [len(chunk.pairs) for chunk in chunks] == [2, 1]
+    # neither pairs nor names know of the pixels
+    (plain,) = cut_chunks(todo.drop_columns(["pixels"]), "key", 9)
+    assert plain.pairs == chunks[0].pairs + chunks[1].pairs
+    wide = list(cut_chunks(todo, "key", 9, chunk_pixels=1 << 30))
+    assert wide == [plain]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    pixels=st.lists(st.integers(0, 40), min_size=1, max_size=10),
+    chunk_pairs=st.integers(1, 5),
+    chunk_pixels=st.integers(1, 60),
+)
+def test_chunks_of_scenes_keep_order_and_bounds_and_end_no_sooner_than_they_must(
+    pixels: list[int], chunk_pairs: int, chunk_pixels: int
+) -> None:
+    found = chunk_sizes(pixels, chunk_pairs, chunk_pixels)
+    area = dict(zip("abcdefghij", pixels, strict=False))
+    assert [name for chunk in found for name in chunk] == [*area][: len(pixels)]
+    sums = [sum(area[name] for name in chunk) for chunk in found]
+    for chunk, total in zip(found, sums, strict=True):
+        assert len(chunk) == 1 or (len(chunk) <= chunk_pairs and total <= chunk_pixels)
+    for (chunk, following), total in zip(pairwise(found), sums, strict=False):
+        assert len(chunk) == chunk_pairs or total + area[following[0]] > chunk_pixels
+
+
 def more(attempts: pa.Array) -> list[int]:
     return [number + 1 for number in attempts.to_pylist()]
 
