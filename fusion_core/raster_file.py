@@ -33,6 +33,7 @@ further files or servers."""
 
 _BLOCK = 4 << 20
 _BLOCKS = 16  # of each open file kept in memory
+_HEADER_BLOCK = 64 << 10
 
 
 def gdal_settings(cache_mb: int) -> rasterio.Env:
@@ -91,16 +92,37 @@ def open_raster(storage: Storage, path: str, size: int, version: str) -> Iterato
             fails.
         DecodeError: It is no raster of a known format, or damaged.
     """
-    objects = _Objects(storage, path, size, version)
-    objects.check()
-    driver = _driver(path, objects.start())
-    where = {} if storage.is_local else {"opener": objects}
-    name = storage.fs_path(path) if storage.is_local else f"/{os.path.basename(path)}"
-    with _translated(path, objects):
-        dataset = rasterio.open(name, driver=driver, **where)
+    objects = _Objects(storage, path, size, _BLOCK)
+    objects.check(version)
+    with _opened(storage, path, objects) as raster:
+        yield raster
+    objects.check(version)
+
+
+@contextmanager
+def open_header(storage: Storage, path: str, size: int) -> Iterator[Raster]:
+    """Open a raster to look at its header: two small reads from most stores, of any version.
+
+    Raises:
+        ReadError: It is gone, or the store fails.
+        DecodeError: It is no raster of a known format, or damaged.
+    """
+    with _opened(storage, path, _Objects(storage, path, size, _HEADER_BLOCK)) as raster:
+        yield raster
+
+
+@contextmanager
+def _opened(storage: Storage, path: str, objects: _Objects) -> Iterator[Raster]:
+    try:
+        driver = _driver(path, objects.start())
+        where = {} if storage.is_local else {"opener": objects}
+        name = storage.fs_path(path) if storage.is_local else f"/{os.path.basename(path)}"
+        with _translated(path, objects):
+            dataset = rasterio.open(name, driver=driver, **where)
+    finally:
+        objects.end_start()
     with dataset:
         yield Raster(path, dataset, objects)
-    objects.check()
 
 
 @contextmanager
@@ -132,11 +154,12 @@ def _driver(path: str, start: bytes) -> str:
 class _Objects(FileContainer):  # type: ignore[misc]
     """Shows one object of a store to GDAL as a file, and keeps the error that reading it raised."""
 
-    def __init__(self, storage: Storage, path: str, size: int, version: str):
-        self._storage, self._path, self._size, self._version = storage, path, size, version
+    def __init__(self, storage: Storage, path: str, size: int, block: int):
+        self._storage, self._path, self._size, self._block = storage, path, size, block
+        self._begun: _File | None = None
         self.error: Exception | None = None
 
-    def check(self) -> None:
+    def check(self, version: str) -> None:
         """Raise ReadError unless the object is what was listed."""
         try:
             info = self._storage.info(self._path)
@@ -147,7 +170,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
             ) from error
         except Exception as error:
             raise ReadError(f"{error}") from error
-        if (int(info["size"] or 0), object_version(info)) != (self._size, self._version):
+        if (int(info["size"] or 0), object_version(info)) != (self._size, version):
             raise ReadError(
                 f"{self._path} isn't the file that was listed any more: it has {info['size']} "
                 f"bytes and had {self._size}, so it changed in between. The next run looks again"
@@ -158,15 +181,27 @@ class _Objects(FileContainer):  # type: ignore[misc]
         return ReadError(f"{self._path} can't be read: {self.error}")
 
     def start(self) -> bytes:
-        """Return the object's first bytes."""
-        with suppress(Exception), self.open(self._path) as file:
+        """Return the object's first bytes; who opens it next goes on with the same file."""
+        with suppress(Exception):
+            file = self.open(self._path)
             found = file.read(12)
+            file.seek(0)
         if self.error is not None:
             raise self.failure() from self.error
+        self._begun = file
         return found
 
+    def end_start(self) -> None:
+        """Close the file that :meth:`start` opened, if nobody went on with it."""
+        if self._begun is not None:
+            self._begun.close()
+            self._begun = None
+
     def open(self, path: str, mode: str = "rb", **_: Any) -> _File:
-        how = {"block_size": _BLOCK, "cache_type": "blockcache"}
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            return begun
+        how = {"block_size": self._block, "cache_type": "blockcache"}
         cache = {"maxblocks": _BLOCKS}
         full = self._storage.fs_path(self._path)
         try:

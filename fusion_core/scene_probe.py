@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fusion_core.errors import PairError
 from fusion_core.plan import PairRef
-from fusion_core.raster_file import Raster, gdal_settings, open_raster
+from fusion_core.raster_file import Raster, gdal_settings, open_header
 from fusion_core.storage import Storage
 
 SUFFIXES = (".tif", ".tiff", ".jp2")
@@ -17,6 +17,9 @@ SUFFIXES = (".tif", ".tiff", ".jp2")
 
 _SMALL = 64 << 20
 _PHOTOGRAPHS = {"uint8", "uint16"}
+_LARGE_ENOUGH = 1 << 20
+"""Bytes from which a file is looked into while planning, or a million photographs would be."""
+
 _READERS = 16
 _CACHE_MB = 64
 
@@ -32,16 +35,13 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
         PairError: A large file can't be opened. Small ones are left to the photographs' reader,
             which says in detail what is wrong.
     """
-    files = (
-        (ref.ir_path, ref.ir_bytes, ref.ir_version),
-        (ref.vi_path, ref.vi_bytes, ref.vi_version),
-    )
+    files = (ref.ir_path, ref.ir_bytes), (ref.vi_path, ref.vi_bytes)
     found = False
-    for path, size, version in files:
+    for path, size in files:
         if not path.lower().endswith(SUFFIXES):
             continue
         try:
-            with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
+            with gdal_settings(_CACHE_MB), open_header(source, path, size) as raster:
                 pixels = raster.dataset.width * raster.dataset.height
                 found = found or pixels > max_megapixels * 1e6 or looks_like_scene(raster)
         except PairError:
@@ -59,11 +59,15 @@ def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
 
     Returns:
         The same rows; ``pixels`` is the number of the visible file's pixels where its name may be a
-        scene's and it can be opened, else 0.
+        scene's, it is no small file, and it can be opened, else 0.
     """
-    names = ["vi_path", "vi_bytes", "vi_version"]
-    files = [tuple(row.values()) for row in todo.select(names).to_pylist()]
-    candidates = [k for k, file in enumerate(files) if file[0].lower().endswith(SUFFIXES)]
+    rows = todo.select(["vi_path", "vi_bytes"]).to_pylist()
+    files = [(row["vi_path"], row["vi_bytes"]) for row in rows]
+    candidates = [
+        k
+        for k, (path, size) in enumerate(files)
+        if size >= _LARGE_ENOUGH and path.lower().endswith(SUFFIXES)
+    ]
     pixels = [0] * len(files)
     with ThreadPoolExecutor(_READERS) as readers:
         for k, count in zip(
@@ -90,9 +94,9 @@ def looks_like_scene(raster: Raster) -> bool:
     )
 
 
-def _pixels(source: Storage, path: str, size: int, version: str) -> int:
+def _pixels(source: Storage, path: str, size: int) -> int:
     try:
-        with gdal_settings(_CACHE_MB), open_raster(source, path, size, version) as raster:
+        with gdal_settings(_CACHE_MB), open_header(source, path, size) as raster:
             return int(raster.dataset.width * raster.dataset.height)
     except PairError:
         return 0  # the worker will say what is wrong with it

@@ -11,7 +11,7 @@ from rasterio.control import GroundControlPoint
 from raw_images import raw_tiff
 from scene_desk import two_files
 
-from fusion_core.errors import DecodeError, ReadError
+from fusion_core.errors import DecodeError
 from fusion_core.plan import PairRef
 from fusion_core.scene_probe import add_pixels, is_scene
 from fusion_core.storage import Storage
@@ -100,7 +100,7 @@ def test_files_of_other_names_are_not_looked_into(
     photograph(tmp_path / "a.png")
     tiff = write_raster(tmp_path / "b.tif", GREY)
     tiff.rename(tmp_path / "b.jpg")  # a scene by its content
-    monkeypatch.setattr("fusion_core.scene_probe.open_raster", None)
+    monkeypatch.setattr("fusion_core.scene_probe.open_header", None)
     assert not probed(tmp_path, tmp_path / "a.png", tmp_path / "b.jpg")
 
 
@@ -135,7 +135,10 @@ def todo(folder: Path, *vi: str, **changes: Any) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def test_pixels_are_counted_of_what_may_be_a_scene_and_opens(tmp_path: Path) -> None:
+def test_pixels_are_counted_of_what_may_be_a_scene_and_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fusion_core.scene_probe._LARGE_ENOUGH", 1)
     write_raster(tmp_path / "a.tif", GREY)
     write_raster(tmp_path / "b.TIF", GREY[:, :7], **NOWHERE)
     photograph(tmp_path / "c.png")
@@ -149,16 +152,33 @@ def test_pixels_are_counted_of_what_may_be_a_scene_and_opens(tmp_path: Path) -> 
     assert table.schema.field("pixels").type == pa.int64()
 
 
-def test_what_changed_since_it_was_listed_counts_nothing(tmp_path: Path) -> None:
+def test_small_files_are_not_looked_into_for_planning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_raster(tmp_path / "a.tif", GREY)
-    storage = Storage(str(tmp_path))
-    table = add_pixels(storage, todo(tmp_path, "a.tif", vi_version="another"))
+    monkeypatch.setattr("fusion_core.scene_probe.open_header", None)
+    table = add_pixels(Storage(str(tmp_path)), todo(tmp_path, "a.tif"))
     assert table["pixels"].to_pylist() == [0]
-    ref = PairRef("a", "a.tif", 1, "another", "a.tif", 1, "another")
-    assert not is_scene(storage, ref, 100)
-    large = PairRef("a", "a.tif", 1 << 30, "another", "a.tif", 1 << 30, "another")
-    with pytest.raises(ReadError, match="isn't the file that was listed"):
-        is_scene(storage, large, 100)
+
+
+def test_a_header_takes_two_small_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(1).integers(0, 9999, (900, 900), np.uint16)
+    body = write_raster(tmp_path / "a.tif", noise).read_bytes()
+    storage = Storage("memory://probe")
+    storage.write("a.tif", body)
+    fetched: list[int] = []
+    real = storage.fs.open
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        file = real(*arguments, **options)
+        read = file.read
+        file.read = lambda count=-1: fetched.append(count) or read(count)
+        return file
+
+    monkeypatch.setattr(storage.fs, "open", counting)
+    ref = PairRef("a", "a.tif", len(body), "v", "a.tif", len(body), "v")
+    assert is_scene(storage, ref, 100)
+    assert sum(fetched) < len(body) / 4
 
 
 def test_no_pairs_are_no_pixels(tmp_path: Path) -> None:
