@@ -6,6 +6,7 @@ infrared has another grid it is warped window by window, as it is read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ Slices = tuple[slice, slice]
 Read = tuple[Any, Any]
 """Bands (N, H, W) and the masks of those with values, None where every pixel holds data."""
 
-_PIECE = 2048
+_PIECE = 2048  # pixels a side, of one band
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SceneSide:
         raster: The image.
         grid: The scene's grid, and how this image gets there.
         settings: Nodata and resampling.
-        layout: What its bands are.
+        warped: Whether it has to be warped to get there.
     """
 
     def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, warped: bool):
@@ -116,7 +117,8 @@ class SceneSide:
         GDAL skips row by row, and decodes blocks again for each where its cache is too small for a
         row of blocks.
         """
-        piece = -(-_PIECE // step) * step
+        side = int(_PIECE / math.sqrt(self.raster.dataset.count))
+        piece = -(-side // step) * step
         parts = [
             [
                 self._read(self._source, self._window(rows, columns), None, step)

@@ -8,7 +8,6 @@ writes the pair below FOLDER, fuses it with MODEL, and prints seconds and memory
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -53,6 +52,7 @@ def main(folder: Path, model: str, side: int = SIDE, threads: int = 2) -> dict[s
     identity = RunIdentity("large", TODAY, fuser.model_hash, "settings")
     pairs = list_pairs(settings, source, output, TODAY, {}).pairs.to_pylist()
     worker = ChunkWorker(source, output, fuser, settings, identity)
+    forget_peak()
     before, begin = peak_mb(), time.perf_counter()
     result = worker.run(Chunk("large", (PairRef(**pairs[0]),)))
     seconds = time.perf_counter() - begin
@@ -119,8 +119,15 @@ def timed(fuser: Fuser) -> list[float]:
 
 
 def peak_mb() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the largest resident memory since :func:`forget_peak`, in MiB."""
+    # Not getrusage, whose maximum a process inherits from the one that started it.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def forget_peak() -> None:
+    """Count the largest resident memory from now on."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _pieces(ground: NDArray[np.float64], side: int) -> Iterator[tuple[Window, NDArray[np.uint16]]]:
