@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_scenes.py
 
-writes results/scenes.json. It takes a quarter of an hour on two cores, five gigabytes of memory and of the
-temporary folder, and uses the Landsat scene of the sample data where that is at hand.
+writes results/scenes.json. It takes a quarter of an hour on two cores, five gigabytes of memory and
+three of the temporary folder, and uses the Landsat scene of the sample data where it is at hand.
 """
 
 from __future__ import annotations
