@@ -74,6 +74,7 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("fusion_core.scene_probe._LARGE_ENOUGH", 1)
     source, output = Storage(settings.source), Storage(settings.output)
     pairing = list_pairs(settings, source, output, TODAY, {})
     todo = make_plan(pairing, read_manifest(output.url("manifest"), latest=False)).todo

@@ -12,7 +12,9 @@ import pystac
 import pytest
 import rasterio
 from generated_scenes import write_scene_pair
+from prefect.blocks.system import Secret
 from rio_cogeo import cog_validate
+from s3_servers import S3Server
 from stac_schemas import go_offline
 from tiny import settings_for, tiny_weights
 
@@ -22,7 +24,12 @@ from flows.run_summary import RunSummary
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.settings import FuseArchiveSettings
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("prefect_api", "ray_nodes"),
+]
 TEMPLATES = {"ir": "ir/{pair}.tif", "vi": "vi/{pair}.tif"}
 
 
@@ -70,7 +77,7 @@ def landsat(folder: Path, shared: Path) -> Path:
 
 @pytest.mark.s3
 def test_scenes_from_and_to_s3(
-    prefect_api: None,
+    s3: S3Server,
     s3_bucket: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,6 +89,9 @@ def test_scenes_from_and_to_s3(
     if shared.is_dir():
         visible["LC81070352015122LGN00"] = landsat(archive, shared)
     fsspec.filesystem("s3").put(f"{archive}/", f"s3://{s3_bucket}/in/", recursive=True)
+    # The cluster's processes began before this server, so they get its credentials from the flow.
+    options: Any = s3.storage_options()
+    Secret(value=options).save("scenes", overwrite=True)
     settings = settings_for(
         f"s3://{s3_bucket}/in",
         f"s3://{s3_bucket}/out",
@@ -91,6 +101,7 @@ def test_scenes_from_and_to_s3(
         tile_size=256,
         stac="catalog",
         contact_sheet=2,
+        credentials_block="scenes",
     )
     summary = run(settings)
     assert (summary.fused, summary.failed) == (len(visible), 0)
@@ -117,9 +128,7 @@ def test_scenes_from_and_to_s3(
         assert items["LC81070352015122LGN00"].datetime.isoformat()[:10] == "2015-05-02"  # type: ignore[union-attr]
 
 
-def test_photographs_and_scenes_share_a_run_and_failures_are_rows(
-    prefect_api: None, tmp_path: Path
-) -> None:
+def test_photographs_and_scenes_share_a_run_and_failures_are_rows(tmp_path: Path) -> None:
     archive = tmp_path / "in"
     for k in range(2):
         write_scene_pair(archive, f"scene{k}", seed=k)
