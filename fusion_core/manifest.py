@@ -164,15 +164,17 @@ def read_part(storage: Storage, path: str) -> pa.Table:
         ManifestError: The object is no Parquet file.
     """
     try:
+        # Not pq.read_table: its threads may let go of the file after Python has ended, and abort.
         body = io.BytesIO(storage.read(path))
-        table = pq.read_table(
-            body,
-            schema=PART_SCHEMA,
-            page_checksum_verification=True,
-            partitioning=None,
-            use_threads=False,  # a thread of Arrow's that outlives Python lets the process abort
-        )
-        return _as_current(table)
+        with pq.ParquetFile(body, page_checksum_verification=True) as file:
+            table = file.read(use_threads=False)
+        columns = [
+            table[field.name].cast(field.type)
+            if field.name in table.column_names
+            else pa.nulls(len(table), field.type)
+            for field in PART_SCHEMA
+        ]
+        return _as_current(pa.table(columns, schema=PART_SCHEMA))
     except (pa.ArrowInvalid, OSError) as error:
         raise ManifestError(
             f"{storage.url(path)} can't be read as a manifest part: {error}. Expected Parquet; "
