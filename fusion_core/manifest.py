@@ -164,9 +164,10 @@ def read_part(storage: Storage, path: str) -> pa.Table:
         ManifestError: The object is no Parquet file.
     """
     try:
-        # Not pq.read_table: its threads may let go of the file after Python has ended, and abort.
+        # Neither pq.read_table nor reading ahead: their threads may let go of the file after Python
+        # has ended, and abort the process.
         body = io.BytesIO(storage.read(path))
-        with pq.ParquetFile(body, page_checksum_verification=True) as file:
+        with pq.ParquetFile(body, page_checksum_verification=True, pre_buffer=False) as file:
             table = file.read(use_threads=False)
         columns = [
             table[field.name].cast(field.type)
