@@ -79,7 +79,10 @@ class ChunkActor(ABC, Generic[Settings]):
         """Return the worker, made anew where the credentials were refreshed."""
         if self._worker is None or options != self._options:
             settings = self._job.settings
-            source, output = Storage(settings.source, options), Storage(settings.output, options)
+            source, output = (
+                Storage(url, options, settings.storage_timeout)
+                for url in (settings.source, settings.output)
+            )
             self._worker = self._make_worker(source, output, options)
             self._options = options
         return self._worker

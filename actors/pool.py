@@ -20,7 +20,7 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from actors.resources import alive_nodes
 from actors.waiting import POLL_SECONDS, wait_any
-from fusion_core.errors import FuseArchiveError
+from fusion_core.errors import FuseArchiveError, LeaseLostError, UnreachableError
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import Chunk
 
@@ -31,6 +31,7 @@ _DEATHS_TO_HALVE = 2
 _DEATHS_TO_GIVE_UP = 3
 _ERRORS_TO_STOP = 3
 _STILLBORN_TO_STOP = 3
+_STOP_AT_ONCE = (UnreachableError, LeaseLostError)
 
 
 class NoWorkerError(FuseArchiveError):
@@ -74,6 +75,8 @@ class ActorPool:
         size: Number of actors.
         storage_options: Called for every chunk, so that credentials are always fresh.
         patience: Seconds without any living actor after which the run fails.
+        check: Called again and again while the work goes on; what it raises ends it.
+        until: Moment of the monotonic clock at which the work ends, finished or not.
     """
 
     def __init__(
@@ -82,10 +85,14 @@ class ActorPool:
         size: int,
         storage_options: Callable[[], Mapping[str, Any]] = dict,
         patience: float = 600.0,
+        check: Callable[[], None] = lambda: None,
+        until: float | None = None,
     ):
         self._make_actor = make_actor
         self._storage_options = storage_options
         self._patience = patience
+        self._check = check
+        self._until = until
         self._slots = [_Slot(make_actor()) for _ in range(size)]
         self._probes: dict[ray.ObjectRef[Any], _Slot] = {}
         self._running: dict[ray.ObjectRef[Any], tuple[_Slot, _Task]] = {}
@@ -95,21 +102,27 @@ class ActorPool:
         self._exhausted = False
         self.deaths = 0
         """How often an actor was lost with chunks on it."""
+        self.finished = False
+        """Whether all chunks were worked off."""
 
     def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
         """Work all chunks off, yielding results as they come; ends the actors at the end.
 
         Raises:
+            UnreachableError: A store gives no answer.
+            LeaseLostError: Another run has taken the output over.
             NoWorkerError: No actor lives for ``patience`` seconds.
             FuseArchiveError: An actor can't start for a stated reason (model, settings), or the
                 output can't be written.
         """
         source = iter(chunks)
         try:
-            while True:
+            while self._until is None or time.monotonic() < self._until:
+                self._check()
                 self._probe()
                 self._dispatch(source)
                 if not self._running and not self._waiting and self._exhausted:
+                    self.finished = True
                     return
                 yield from self._collect()
         finally:
@@ -208,8 +221,9 @@ class ActorPool:
     def _errored(self, task: _Task, error: RayTaskError) -> None:
         """Try a chunk again whose rows could not be committed; then stop, for nothing else can."""
         task.errors += 1
-        if task.errors >= _ERRORS_TO_STOP:
-            raise _cause(error) from error
+        cause = _cause(error)
+        if task.errors >= _ERRORS_TO_STOP or isinstance(cause, _STOP_AT_ONCE):
+            raise cause from error
         self._waiting.append(task)
 
     def _died(self, slot: _Slot, task: _Task) -> None:

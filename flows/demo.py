@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import metric_statistics, metric_table
+from flows.run_summary import RunSummary, metric_statistics, metric_table
 from fusion_core.manifest import read_manifest
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.synthetic import write_archive
@@ -29,7 +28,7 @@ def run_demo(folder: str, pairs: int, seed: int) -> str:
         source=str(top / "source"), output=str(top / "output"), chunk_pairs=4, contact_sheet=8
     )
     summary = fuse_archive(settings)
-    assert not isinstance(summary, DryRun)
+    assert isinstance(summary, RunSummary)
     sheets = sorted((top / "output" / "runs").glob("*/contact_sheet.png"))
     rows = read_manifest(summary.manifest, filters=[("status", "=", "ok")])
     lines = [

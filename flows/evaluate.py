@@ -20,10 +20,11 @@ from actors.cluster import connected
 from actors.tasks import draw_comparison_sheet
 from flows.evaluation_summary import EvaluationSummary, ModelOutcome
 from flows.fuse_archive import fuse_chunks
+from flows.holding import LeftToAnother, holding, leave
 from flows.run import (
     Run,
-    check_store,
     count_results,
+    count_retries,
     fail_past_limit,
     failures,
     publish,
@@ -35,10 +36,11 @@ from flows.run_summary import evenly
 from flows.summary import plan_counts
 from fusion_core.archive import list_pairs
 from fusion_core.comparison import compare
-from fusion_core.errors import SettingsError
+from fusion_core.errors import OutputBusyError, SettingsError
 from fusion_core.evaluation_settings import EvaluateSettings
 from fusion_core.fuser import read_model
-from fusion_core.manifest import MANIFEST_FOLDER, newest_rows, read_manifest
+from fusion_core.manifest import newest_rows, read_manifest
+from fusion_core.manifest_schema import MANIFEST_FOLDER
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import PAIR_KEY, Plan, make_plan
@@ -55,7 +57,7 @@ Runs = Mapping[str, Run[FuseArchiveSettings]]
 
 
 @flow(name=FLOW, retries=0)
-def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary:
+def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary | LeftToAnother:
     """Fuse the same pairs with several models, score what they made, and compare the models.
 
     Each model does what a run of fuse-archive with it does, into one output and its manifest, so
@@ -75,15 +77,22 @@ def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary:
     began = time.monotonic()
     run = Run.begin(settings, None, "")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
-    plans = plan_models(run, runs)
-    todo = any(len(plan.todo) for plan in plans.values())
-    with connected(settings.ray_address) if todo or settings.contact_sheet else nullcontext():
-        results = {
-            name: fuse_chunks.with_options(task_run_name=f"fuse-{name}")(runs[name], plan)
-            for name, plan in plans.items()
-        }
-        summary = summarise(run, runs, plans, results, began)
-    fail_past_limit(summary, settings.max_failed)
+    try:
+        with holding(run) as lease:
+            plans = plan_models(run, runs)
+            todo = any(len(plan.todo) for plan in plans.values())
+            some = todo or settings.contact_sheet
+            with connected(settings.ray_address) if some else nullcontext():
+                results = {
+                    name: fuse_chunks.with_options(task_run_name=f"fuse-{name}")(
+                        runs[name], plan, lease
+                    )
+                    for name, plan in plans.items()
+                }
+                summary = summarise(run, runs, plans, results, began)
+    except OutputBusyError as busy:
+        return leave(run, busy)
+    fail_past_limit(summary, settings)
     return summary
 
 
@@ -110,7 +119,7 @@ def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
         identity = dataclasses.replace(
             run.identity, model_hash=model_hash, settings_hash=settings_hash
         )
-        runs[name] = Run(settings, identity, run.credentials)
+        runs[name] = Run(settings, identity, run.credentials, run.began)
     return runs
 
 
@@ -119,7 +128,6 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
     """List the archive, pair it, and leave out for each model what the manifest holds already."""
     logger = get_run_logger()
     settings, output = run.settings, run.output()
-    check_store(output, logger)
     pairing = list_pairs(settings, run.source(), output, run.identity.date, run.credentials())
     rows = rows_of_models(run, runs, *PAIR_KEY, "status", "stage", "ended")
     plans = {}
@@ -168,8 +176,9 @@ def summarise(
         table=table,
         tables=tables,
         failures=failures(_named(parts, runs) if parts else None, "pair_id", "method"),
+        retries=count_retries(parts),
         seconds=time.monotonic() - began,
-        **count_results(done),
+        **count_results(sum(len(plan.todo) for plan in plans.values()), done),
         **_counts(list(plans.values())),
     )
     publish(run, output, summary, FLOW)
@@ -189,6 +198,7 @@ def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.
         columns=[*columns, "method", "model_hash"],
         filters=reduce(operator.or_, of_models),
         storage_options=run.credentials(),
+        patience=run.settings.storage_timeout,
     )
     return _named(rows, runs)
 

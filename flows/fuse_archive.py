@@ -17,10 +17,11 @@ from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
 from actors.tasks import draw_contact_sheet
 from flows.dry_run import DryRun, estimate_seconds
+from flows.holding import LeftToAnother, holding, leave
 from flows.run import (
     Run,
-    check_store,
     count_results,
+    count_retries,
     fail_past_limit,
     failures,
     publish,
@@ -31,8 +32,11 @@ from flows.run import (
 from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
 from flows.summary import plan_counts
 from fusion_core.archive import list_pairs
+from fusion_core.errors import OutputBusyError
 from fusion_core.fuser import read_model
-from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
+from fusion_core.lease import Lease
+from fusion_core.manifest import read_manifest
+from fusion_core.manifest_schema import MANIFEST_FOLDER
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import PAIR_KEY, Plan, make_plan
 from fusion_core.scene_catalog import write_scene_catalog
@@ -43,7 +47,7 @@ FLOW = "fuse-archive"
 
 
 @flow(name=FLOW, retries=0)
-def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun:
+def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | LeftToAnother:
     """Fuse the new infrared and visible pairs of an archive, score them, and keep the manifest.
 
     Pairs that can't be fused become failed rows of the manifest. A run that is stopped loses
@@ -53,23 +57,29 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun:
         settings: What to fuse, where to, and how.
 
     Returns:
-        What became of the run; with ``dry_run`` what would be done.
+        What became of the run; with ``dry_run`` what would be done; which run was found at work,
+        where ``overlap`` says to leave it to that one.
 
     Raises:
+        RunDeadlineError: The run's deadline came before its end.
+        LeaseLostError: Another run has taken the output over.
         TooManyFailuresError: More than the stated fraction of pairs failed.
         FuseArchiveError: The run as a whole can't go on: settings, model or storage.
     """
     began = time.monotonic()
     model = read_model(settings.model, settings.model_sha256)
     run = Run.begin(settings, model.model_hash, settings.image_settings().settings_hash())
-    plan = plan_archive(run)
     if settings.dry_run:
-        return estimate(run, plan)
-    results: list[ChunkResult] = []
-    with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-        results = fuse_chunks(run, plan)
-        summary = summarise(run, plan, results, began)
-    fail_past_limit(summary, settings.max_failed)
+        return estimate(run, plan_archive(run))
+    try:
+        with holding(run) as lease:
+            plan = plan_archive(run)
+            with connected(settings.ray_address) if len(plan.todo) else nullcontext():
+                results = fuse_chunks(run, plan, lease)
+                summary = summarise(run, plan, results, began)
+    except OutputBusyError as busy:
+        return leave(run, busy)
+    fail_past_limit(summary, settings)
     return summary
 
 
@@ -79,8 +89,6 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    if not settings.dry_run:
-        check_store(output, logger)
     pairing = list_pairs(settings, source, output, identity.date, run.credentials())
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
@@ -89,6 +97,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
         filters=(ds.field("model_hash") == identity.model_hash)
         & (ds.field("settings_hash") == identity.settings_hash),
         storage_options=run.credentials(),
+        patience=run.settings.storage_timeout,
     )
     plan = make_plan(pairing, rows, settings.reprocess, settings.limit)
     logger.info(
@@ -108,10 +117,10 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 
 
 @task(name="fuse", cache_policy=NO_CACHE)
-def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan) -> list[ChunkResult]:
+def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
     """Work the plan's chunks off on Ray actors."""
     job = FusionJob(run.settings, run.identity)
-    return work_off(run, plan, lambda share: start_actor(FusionActor, job, share), "fuse")
+    return work_off(run, plan, lease, lambda share: start_actor(FusionActor, job, share), "fuse")
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
@@ -133,8 +142,9 @@ def summarise(
         fused=sum(result.ok for result in results),
         metrics=metric_statistics(ok) if some else {},
         failures=failures(rows, "pair_id"),
+        retries=count_retries(rows),
         seconds=time.monotonic() - began,
-        **count_results(results),
+        **count_results(len(plan.todo), results),
         **plan_counts(plan),
     )
     publish(run, output, summary, FLOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from prefect import get_run_logger
 from prefect.artifacts import (
@@ -23,13 +25,16 @@ from prefect.context import FlowRunContext
 from actors.pool import ActorPool
 from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
-from flows.progress import Logger, shown
+from flows.progress import shown
 from flows.summary import Summary, too_many_failed
 from fusion_core.archive import RUNS_FOLDER
 from fusion_core.comparison import Comparison
 from fusion_core.comparison_table import csv_table, latex_table, markdown_table
-from fusion_core.errors import TooManyFailuresError
-from fusion_core.manifest import read_part
+from fusion_core.errors import RunDeadlineError, TooManyFailuresError
+from fusion_core.fence import announced
+from fusion_core.lease import Lease
+from fusion_core.manifest_parts import part_path, read_part
+from fusion_core.manifest_schema import MANIFEST_FOLDER
 from fusion_core.part_worker import ChunkResult, RunIdentity
 from fusion_core.plan import Plan, cut_chunks
 from fusion_core.published import PublishedRow
@@ -49,6 +54,7 @@ class Run(Generic[Settings]):
     settings: Settings
     identity: RunIdentity
     credentials: StorageCredentials
+    began: float
 
     @classmethod
     def begin(cls, settings: Settings, model_hash: str | None, settings_hash: str) -> Run[Settings]:
@@ -62,7 +68,8 @@ class Run(Generic[Settings]):
             model_hash=model_hash,
             settings_hash=settings_hash,
         )
-        return cls(settings, identity, StorageCredentials(settings.credentials_block))
+        credentials = StorageCredentials(settings.credentials_block)
+        return cls(settings, identity, credentials, time.monotonic())
 
     @property
     def folder(self) -> str:
@@ -71,33 +78,36 @@ class Run(Generic[Settings]):
 
     def source(self) -> Storage:
         """Return the archive's storage with fresh credentials."""
-        return Storage(self.settings.source, self.credentials())
+        return Storage(self.settings.source, self.credentials(), self.settings.storage_timeout)
 
     def output(self) -> Storage:
         """Return the output's storage with fresh credentials."""
-        return Storage(self.settings.output, self.credentials())
+        return Storage(self.settings.output, self.credentials(), self.settings.storage_timeout)
 
-
-def check_store(output: Storage, logger: Logger) -> None:
-    """Warn where the output's store can't keep two runs from committing the same."""
-    if not output.check_exclusive(RUNS_FOLDER):
-        logger.warning(
-            "The store of %s ignores conditional writes (If-None-Match), so two runs at the same "
-            "moment could both commit a pair. Run one at a time.",
-            output.url(""),
-        )
+    @property
+    def ends_at(self) -> float | None:
+        """When ``run_deadline`` is over, by the monotonic clock."""
+        deadline = self.settings.run_deadline
+        return None if deadline is None else self.began + deadline
 
 
 def work_off(
-    run: Run[Any], plan: Plan, make_actor: Callable[[WorkerShare], Any], verb: str
+    run: Run[Any],
+    plan: Plan,
+    lease: Lease,
+    make_actor: Callable[[WorkerShare], Any],
+    verb: str,
+    folder: str = MANIFEST_FOLDER,
 ) -> list[ChunkResult]:
     """Work the plan's chunks off on Ray actors.
 
     Args:
         run: The run.
         plan: What is to be done.
+        lease: Under which the run holds its output.
         make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster.
         verb: What is done, for the progress that is shown.
+        folder: Below the output, of the parts.
     """
     logger = get_run_logger()
     if not len(plan.todo):
@@ -105,13 +115,22 @@ def work_off(
         return []
     settings, identity = run.settings, run.identity
     share = worker_share(settings.worker, alive_nodes(), settings.max_workers)
-    run_key = f"{identity.model_hash}-{identity.settings_hash}"
-    chunks = cut_chunks(add_pixels(run.source(), plan.todo), run_key, settings.chunk_pairs)
+    run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
+    todo = add_pixels(run.source(), plan.todo)
+    chunks = announced(
+        cut_chunks(todo, run_key, settings.chunk_pairs),
+        lease,
+        lambda chunk: part_path(identity.date, chunk.part_id, folder),
+    )
     first = list(itertools.islice(chunks, share.count))
     logger.info("%d workers with %g CPUs and %g GPUs each", len(first), share.cpus, share.gpus)
-    pool = ActorPool(lambda: make_actor(share), len(first), run.credentials)
+    pool = ActorPool(
+        lambda: make_actor(share), len(first), run.credentials, check=lease.check, until=run.ends_at
+    )
     worked = pool.run(itertools.chain(first, chunks))
     results = list(shown(worked, len(plan.todo), logger, verb))
+    if pool.finished:
+        lease.all_committed()
     if pool.deaths:
         logger.warning("%d times a worker was lost and its work given to another", pool.deaths)
     return results
@@ -125,12 +144,17 @@ def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
     return pa.concat_tables(parts) if parts else None
 
 
-def count_results(results: list[ChunkResult]) -> dict[str, int]:
-    """Return the fields of a summary that the chunks' results tell."""
+def count_results(todo: int, results: list[ChunkResult]) -> dict[str, int]:
+    """Return the fields of a summary that the results of ``todo`` pairs' or images' chunks tell."""
     return {
         "failed": sum(result.failed for result in results),
-        "committed_elsewhere": sum(r.ok + r.failed for r in results if not r.won),
+        "unfinished": todo - sum(result.ok + result.failed for result in results),
     }
+
+
+def count_retries(rows: pa.Table | None) -> int:
+    """Return how many calls to the stores had to be made again, over a run's rows."""
+    return 0 if rows is None else int(pc.sum(rows["retries"]).as_py() or 0)
 
 
 def failures(rows: pa.Table | None, *names: str) -> tuple[dict[str, Any], ...]:
@@ -189,7 +213,18 @@ def unless_it_fails(draw: Callable[[], str]) -> str | None:
         return None
 
 
-def fail_past_limit(summary: Summary, max_failed: float) -> None:
-    """Raise TooManyFailuresError where more than the stated fraction failed."""
-    if summary.failed_fraction > max_failed:
-        raise TooManyFailuresError(too_many_failed(summary, max_failed))
+def fail_past_limit(summary: Summary, settings: RunSettings) -> None:
+    """Fail a run that didn't reach its end, or whose pairs failed.
+
+    Raises:
+        RunDeadlineError: Its deadline came first.
+        TooManyFailuresError: More than the stated fraction failed.
+    """
+    if summary.unfinished:
+        raise RunDeadlineError(
+            f"the run_deadline of {settings.run_deadline:g} s passed with {summary.unfinished} of "
+            f"{summary.unfinished + summary.succeeded + summary.failed} {summary.what} undone; "
+            "what was done is committed. The next run goes on; give it more time or more workers"
+        )
+    if summary.failed_fraction > settings.max_failed:
+        raise TooManyFailuresError(too_many_failed(summary, settings.max_failed))

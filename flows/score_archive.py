@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from functools import partial
 
 import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
@@ -12,10 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
+from flows.holding import LeftToAnother, holding, leave
 from flows.run import (
     Run,
-    check_store,
     count_results,
+    count_retries,
     fail_past_limit,
     failures,
     publish,
@@ -27,8 +29,11 @@ from flows.score_summary import ScoreSummary
 from flows.summary import plan_counts
 from fusion_core.archive import list_fused
 from fusion_core.comparison import Comparison, compare
+from fusion_core.errors import OutputBusyError
 from fusion_core.fused_images import FusedImages
-from fusion_core.manifest import SCORES_FOLDER, newest_rows, read_manifest
+from fusion_core.lease import Lease
+from fusion_core.manifest import newest_rows, read_manifest
+from fusion_core.manifest_schema import SCORES_FOLDER
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.part_worker import ChunkResult
 from fusion_core.plan import SCORE_KEY, Plan, make_plan
@@ -39,7 +44,7 @@ FLOW = "score-archive"
 
 
 @flow(name=FLOW, retries=0)
-def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary:
+def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | LeftToAnother:
     """Score the fused images of several methods against their sources, and compare the methods.
 
     Images that can't be scored become failed rows. A run that is stopped loses nothing but the
@@ -57,11 +62,15 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary:
     """
     began = time.monotonic()
     run = Run.begin(settings, None, settings.settings_hash())
-    plan, images = plan_scores(run)
-    with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-        results = score_images(run, plan)
-    summary = summarise(run, plan, images, results, began)
-    fail_past_limit(summary, settings.max_failed)
+    try:
+        with holding(run) as lease:
+            plan, images = plan_scores(run)
+            with connected(settings.ray_address) if len(plan.todo) else nullcontext():
+                results = score_images(run, plan, lease)
+            summary = summarise(run, plan, images, results, began)
+    except OutputBusyError as busy:
+        return leave(run, busy)
+    fail_past_limit(summary, settings)
     return summary
 
 
@@ -71,7 +80,6 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    check_store(output, logger)
     pairing, images = list_fused(settings, source, output, identity.date, run.credentials())
     rows = read_manifest(
         output.url(SCORES_FOLDER),
@@ -79,6 +87,7 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
         columns=[*SCORE_KEY, "status", "stage", "ended"],
         filters=ds.field("settings_hash") == identity.settings_hash,
         storage_options=run.credentials(),
+        patience=run.settings.storage_timeout,
     )
     plan = make_plan(pairing, rows, settings.reprocess, settings.limit, images.images)
     logger.info(
@@ -95,10 +104,11 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
 
 
 @task(name="score", cache_policy=NO_CACHE)
-def score_images(run: Run[ScoreArchiveSettings], plan: Plan) -> list[ChunkResult]:
+def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
     """Work the plan's chunks off on Ray actors."""
     job = Job(run.settings, run.identity)
-    return work_off(run, plan, lambda share: start_actor(ScoringActor, job, share), "score")
+    make_actor = partial(start_actor, ScoringActor, job)
+    return work_off(run, plan, lease, make_actor, "score", SCORES_FOLDER)
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
@@ -113,6 +123,7 @@ def summarise(
     output = run.output()
     comparison = compare_scores(run, output, images)
     table, tables = write_tables(run, output, comparison)
+    parts = read_back(output, results)
     summary = ScoreSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
@@ -126,9 +137,10 @@ def summarise(
         table=table,
         tables=tables,
         metric_version=run.settings.metric_version,
-        failures=failures(read_back(output, results), "pair_id", "method"),
+        failures=failures(parts, "pair_id", "method"),
+        retries=count_retries(parts),
         seconds=time.monotonic() - began,
-        **count_results(results),
+        **count_results(len(plan.todo), results),
         **plan_counts(plan),
     )
     publish(run, output, summary, FLOW)
@@ -145,6 +157,7 @@ def compare_scores(
         columns=[*SCORE_KEY, "metric_version", "ended", "run_id", "status", *METRIC_NAMES],
         filters=ds.field("settings_hash") == run.identity.settings_hash,
         storage_options=run.credentials(),
+        patience=run.settings.storage_timeout,
     )
     # Scores of images that have changed or gone, or of another archive, have no place in the table.
     key = list(SCORE_KEY)

@@ -27,8 +27,8 @@ class Summary(BaseModel):
         known_failed: Pairs not touched, because the same files failed before.
         over_limit: Pairs left for a later run by ``limit``.
         failed: Pairs that failed in this run.
-        committed_elsewhere: Pairs of this plan that another run committed first; counted as they
-            ended there.
+        unfinished: Pairs of the plan that the run had no time for.
+        retries: Calls to the stores that had to be made again for its pairs.
         half: Source files without a counterpart.
         doubled: Files that claim the same pair and role as another file.
         stray: Files that belong to no pair.
@@ -49,7 +49,8 @@ class Summary(BaseModel):
     known_failed: int
     over_limit: int
     failed: int
-    committed_elsewhere: int
+    unfinished: int = 0
+    retries: int = 0
     half: tuple[str, ...]
     doubled: tuple[str, ...]
     stray: tuple[str, ...]
@@ -90,8 +91,10 @@ class Summary(BaseModel):
             )
         if self.over_limit:
             parts.append(f"{self.over_limit} left for later by the limit")
-        if self.committed_elsewhere:
-            parts.append(f"{self.committed_elsewhere} of them committed by another run first")
+        if self.unfinished:
+            parts.append(f"{self.unfinished} left undone, because the run's deadline had passed")
+        if self.retries:
+            parts.append(f"{self.retries} calls to the stores had to be made again")
         return parts
 
     def _source_files(self) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.fused_images import FusedImages, match_fused, without_matches
 from fusion_core.keys import FUSED_FOLDER
-from fusion_core.manifest import MANIFEST_FOLDER, SCORES_FOLDER
+from fusion_core.manifest_schema import MANIFEST_FOLDER, SCORES_FOLDER
 from fusion_core.pairing import Pairing, pair_by_index, pair_by_templates, read_index
 from fusion_core.run_settings import ArchiveSettings
 from fusion_core.score_settings import ScoreArchiveSettings

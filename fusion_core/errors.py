@@ -16,6 +16,22 @@ class StorageError(FuseArchiveError):
     """The object store or file system failed, or lacks a property that is relied on."""
 
 
+class UnreachableError(StorageError):
+    """The store gave no answer for as long as it was waited for: no pair's fault, but the run's."""
+
+
+class OutputBusyError(FuseArchiveError):
+    """Another run is at work on the output, and this one was told not to wait for it."""
+
+
+class LeaseLostError(FuseArchiveError):
+    """Another run took this run's output over; nothing more may be committed by this one."""
+
+
+class RunDeadlineError(FuseArchiveError):
+    """The run's time was over before its work was."""
+
+
 class WeightsError(FuseArchiveError):
     """A weights file that is damaged, of an unknown kind, or not the one expected."""
 
@@ -60,6 +76,14 @@ class OverlapError(PairError):
     """Two scenes have no pixel on Earth in common."""
 
     stage = "pair"
+
+
+class MemoryExhaustedError(PairError):
+    """There was not enough memory for a pair, however small the pieces it was taken in."""
+
+
+class DeadlineError(PairError):
+    """A pair took longer than the run's settings allow."""
 
 
 class MetricError(PairError):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.colour import luminance, replace_luminance
-from fusion_core.errors import PairError, ReadError, SizeMismatchError, StorageError, WriteError
+from fusion_core.errors import PairError, ReadError, SizeMismatchError, WriteError
 from fusion_core.images import decode, encode
 from fusion_core.picture import Picture, resize
 from fusion_core.plan import PairRef
@@ -26,6 +26,8 @@ from fusion_core.run_settings import PairSettings
 from fusion_core.scoring import score_columns
 from fusion_core.settings import ImageSettings
 from fusion_core.storage import Storage
+from fusion_core.storage_errors import as_pair_error
+from fusion_core.storage_retry import RetryCount, counted_by
 
 
 @dataclass
@@ -38,6 +40,7 @@ class PairInWork:
         seconds: Time spent, by stage.
         started: When its first stage began (UTC); None before.
         ended: When its last stage ended (UTC); set by :meth:`end`.
+        repeated: Counts the calls to the stores that had to be made again.
         ir: Infrared image; set by :func:`load_pair`, dropped by :meth:`end`.
         vi: Visible image; likewise.
     """
@@ -47,6 +50,7 @@ class PairInWork:
     seconds: dict[str, float] = field(default_factory=dict)
     started: dt.datetime | None = None
     ended: dt.datetime | None = None
+    repeated: RetryCount = field(default_factory=RetryCount)
     ir: Picture | None = None
     vi: Picture | None = None
 
@@ -62,7 +66,8 @@ class PairInWork:
         self.started = self.started or dt.datetime.now(dt.UTC)
         begin = time.perf_counter()
         try:
-            yield
+            with counted_by(self.repeated):
+                yield
         finally:
             spent = time.perf_counter() - begin
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
@@ -97,8 +102,8 @@ def load_pair(
     ref = pair.ref
     with pair.timed("read"):
         bodies = [
-            read_listed(source, ref.ir_path, ref.ir_bytes),
-            read_listed(source, ref.vi_path, ref.vi_bytes),
+            read_listed(source, ref.ir_path, ref.ir_bytes, ref.ir_version),
+            read_listed(source, ref.vi_path, ref.vi_bytes, ref.vi_version),
         ]
     with pair.timed("decode"):
         ir, vi = (
@@ -150,12 +155,9 @@ def finish_pair(
     with pair.timed("encode"):
         picture = Picture(replace_luminance(vi.pixels, fused), vi.alpha)
         body = encode(picture, settings)
-    with pair.timed("write"):
-        try:
-            if not output.create(path, body):
-                body = _keep_stored(output, path, body, pair.shape)
-        except (StorageError, FileNotFoundError) as error:
-            raise WriteError(f"{error}") from error
+    with pair.timed("write"), as_pair_error(WriteError):
+        if not output.create(path, body):
+            body = _keep_stored(output, path, body, pair.shape)
     with pair.timed("score"):
         # The scores are those of the stored file, which a lossy format or an earlier run's image
         # makes another one than the array at hand.
@@ -173,24 +175,28 @@ def finish_pair(
     }
 
 
-def read_listed(source: Storage, path: str, size: int) -> bytes:
-    """Read a file and check that it still has the size that it was listed with.
+def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:
+    """Read a file and check that it still is what was listed.
 
     Raises:
-        ReadError: It is gone, has changed, or the store failed.
+        ReadError: It is gone, has changed, or the store failed at it.
+        UnreachableError: The store gives no answer, which is no fault of the file.
     """
     try:
-        body = source.read(path)
-    except FileNotFoundError as error:
+        with as_pair_error(ReadError):
+            body = source.read(path, size)
+            changed = len(body) != size or not source.is_version(path, body, version)
+    except ReadError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         raise ReadError(
             f"{path} is gone; it was there when the archive was listed. The next run looks again"
         ) from error
-    except StorageError as error:
-        raise ReadError(f"{error}") from error
-    if len(body) != size:
+    if changed:
+        now = f"{len(body)} bytes and had {size}" if len(body) != size else "other content than"
         raise ReadError(
-            f"{path} has {len(body)} bytes and had {size} when the archive was listed, so it "
-            "changed in between. The next run looks again"
+            f"{path} has {now} when the archive was listed, so it changed in between. The next run "
+            "looks again"
         )
     return body
 

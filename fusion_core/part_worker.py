@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
-from fusion_core.errors import CrashError, ManifestError, PairError
-from fusion_core.manifest import MANIFEST_FOLDER, STAGES, commit_part, part_path, read_part
+from fusion_core.errors import CrashError, LeaseLostError, ManifestError, PairError
+from fusion_core.manifest_parts import commit_part, part_path, read_closed_part
+from fusion_core.manifest_schema import MANIFEST_FOLDER, STAGES
 from fusion_core.pair_work import PairInWork
 from fusion_core.pipeline import Outcome
 from fusion_core.plan import Chunk, PairRef
@@ -75,7 +76,9 @@ class PartWorker(ABC, Generic[Work]):
 
         Raises:
             StorageError: The part can't be written.
-            ManifestError: Another run's part of this chunk can't be read.
+            UnreachableError: A store gives no answer, so that nothing is the fault of a pair.
+            LeaseLostError: Another run has taken the output over.
+            ManifestError: The part that is there already can't be read.
         """
         if known := self._known(chunk):
             return known
@@ -120,6 +123,7 @@ class PartWorker(ABC, Generic[Work]):
             "settings_hash": run.settings_hash,
             "software_version": importlib.metadata.version("fuse-archive"),
             **{f"seconds_{stage}": pair.seconds.get(stage) for stage in STAGES},
+            "retries": pair.repeated.value,
             "host": platform.node(),
             "device": self.device_name,
             "started": pair.started or now,
@@ -148,7 +152,9 @@ class PartWorker(ABC, Generic[Work]):
         """
         for part_id in chunk.split_from:
             path = self._part_path(part_id)
-            if not commit_part(self.output, path, []) and (rows := self._rows_of(chunk, path)):
+            # Only a conditional write says who was first, but a store may lack those.
+            free = not self.output.exists(path) and commit_part(self.output, path, [])
+            if not free and (rows := self._rows_of(chunk, path)):
                 return _counted(path, rows, won=False)
         path = self._part_path(chunk.part_id)
         return self._committed_before(chunk) if self.output.exists(path) else None
@@ -178,10 +184,20 @@ class PartWorker(ABC, Generic[Work]):
         )
 
     def _rows_of(self, chunk: Chunk, path: str) -> list[str]:
-        """Return the status of each of the chunk's pairs that a part holds a row of."""
+        """Return the status of each of the chunk's pairs that a part holds a row of.
+
+        Raises:
+            LeaseLostError: Another run has closed the part.
+        """
         columns = chunk.pairs[0].key_columns
         wanted = {pair.key for pair in chunk.pairs}
-        rows = read_part(self.output, path).select([*columns, "status"]).to_pylist()
+        part, closed_by = read_closed_part(self.output, path, (*columns, "status"))
+        if closed_by is not None:
+            raise LeaseLostError(
+                f"{closed_by} has taken the output over from {self.run_identity.run_id} and closed "
+                f"{path}; expected to be the only run at work. What was committed before stands"
+            )
+        rows = part.to_pylist()
         return [row["status"] for row in rows if tuple(row[name] for name in columns) in wanted]
 
 

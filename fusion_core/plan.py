@@ -73,9 +73,8 @@ class Chunk:
     """The unit of work, retry and commit.
 
     Attributes:
-        part_id: Names the chunk's part. It is a digest of the pairs, the model, the settings and
-            what the manifest held for them before, so two runs that plan the same work race for
-            the same name, and a later attempt at the same pairs gets another one.
+        part_id: Names the chunk's part: a digest of the run, the model, the settings, the pairs and
+            what the manifest held for them before. Whoever works on the chunk races for that name.
         pairs: The pairs, in order; for scoring, fused images with their pairs.
         split_from: Part ids of the chunks that it is half of, the whole one first. Someone may have
             committed those without being heard.
@@ -88,11 +87,11 @@ class Chunk:
     def halves(self) -> tuple[Chunk, Chunk]:
         """Split in two, to find the pair that ends its process."""
         middle = len(self.pairs) // 2
-        return self._part(self.pairs[:middle]), self._part(self.pairs[middle:])
+        return self._half("a", self.pairs[:middle]), self._half("b", self.pairs[middle:])
 
-    def _part(self, pairs: tuple[PairRef, ...]) -> Chunk:
-        part_id = _digest(self.part_id, *("\0".join(pair.key) for pair in pairs))
-        return Chunk(part_id, pairs, (*self.split_from, self.part_id))
+    def _half(self, letter: str, pairs: tuple[PairRef, ...]) -> Chunk:
+        # So named that who knows the whole one's name, and no more, knows those of its halves.
+        return Chunk(self.part_id + letter, pairs, (*self.split_from, self.part_id))
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def cut_chunks(
 
     Args:
         todo: :attr:`Plan.todo`; it may have a column ``pixels``, for scenes.
-        run_key: Model hash and settings hash, joined.
+        run_key: What makes the run's parts its own: run id, model hash and settings hash, joined.
         chunk_pairs: At most so many pairs a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.
         chunk_pixels: The same in pixels, so that large scenes make chunks of their own: whoever is

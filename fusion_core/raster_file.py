@@ -8,7 +8,7 @@ of everything else, any store that fsspec knows will do, S3 refuses to mix two v
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,10 @@ from rasterio.abc import FileContainer
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
-from fusion_core.errors import DecodeError, ReadError
-from fusion_core.storage import Storage, object_version
+from fusion_core.errors import DecodeError, ReadError, UnreachableError
+from fusion_core.object_version import object_version
+from fusion_core.storage import Storage
+from fusion_core.storage_retry import counted_by, current_count
 
 _MAGIC = {
     "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -157,6 +159,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
     def __init__(self, storage: Storage, path: str, size: int, block: int):
         self._storage, self._path, self._size, self._block = storage, path, size, block
         self._begun: _File | None = None
+        self._count = current_count()  # GDAL may read in threads of its own
         self.error: Exception | None = None
 
     def check(self, version: str) -> None:
@@ -168,6 +171,8 @@ class _Objects(FileContainer):  # type: ignore[misc]
                 f"{self._path} is gone; it was there when the archive was listed. The next run "
                 "looks again"
             ) from error
+        except UnreachableError:
+            raise
         except Exception as error:
             raise ReadError(f"{error}") from error
         if (int(info["size"] or 0), object_version(info)) != (self._size, version):
@@ -176,8 +181,10 @@ class _Objects(FileContainer):  # type: ignore[misc]
                 f"bytes and had {self._size}, so it changed in between. The next run looks again"
             )
 
-    def failure(self) -> ReadError:
+    def failure(self) -> Exception:
         """Return the error of whoever reads, given the one that the store raised."""
+        if isinstance(self.error, UnreachableError):
+            return self.error
         return ReadError(f"{self._path} can't be read: {self.error}")
 
     def start(self) -> bytes:
@@ -205,11 +212,18 @@ class _Objects(FileContainer):  # type: ignore[misc]
         cache = {"maxblocks": _BLOCKS}
         full = self._storage.fs_path(self._path)
         try:
-            file = self._storage.fs.open(full, "rb", **how, cache_options=cache)
+            file = self.patiently(
+                lambda: self._storage.fs.open(full, "rb", **how, cache_options=cache)
+            )
         except Exception as error:
             self.error = error
             raise
         return _File(file, self)
+
+    def patiently(self, action: Callable[[], Any]) -> Any:
+        """Do what the store may fail at for a passing reason."""
+        with counted_by(self._count):
+            return self._storage.call(f"read {self._storage.url(self._path)}", action)
 
     def size(self, path: str) -> int:
         return self._size
@@ -247,7 +261,7 @@ class _File:
 
     def read(self, count: int = -1) -> bytes:
         try:
-            return bytes(self._file.read(count))
+            return bytes(self._objects.patiently(lambda: self._file.read(count)))
         except Exception as error:
             self._objects.error = error
             return b""

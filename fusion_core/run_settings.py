@@ -127,11 +127,40 @@ class RunSettings(ArchiveSettings):
     chunk_pairs: int = Field(
         32, ge=1, le=10_000, description="Pairs per chunk, the unit of work, retry and commit."
     )
+    storage_timeout: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds that a call to the source's or output's store is repeated for while "
+        "it fails for a passing reason. A store that gives no answer for longer ends the run.",
+    )
+    overlap: Literal["wait", "leave"] = Field(
+        "wait",
+        description="Where another run is at work on the same output: wait until it ends, or leave "
+        "the work to it and end well.",
+    )
+    lease_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        description="A run that gives no sign of life for so long is taken for dead by the others, "
+        "which then take its output over.",
+    )
+    run_deadline: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds after which the run stops, with what it has committed; the next run "
+        "goes on. Default: none.",
+    )
     memory_mb: int = Field(
         1024,
         ge=16,
         description="Bound on the pixels and files that one worker holds, in MiB; a pair larger "
         "than that is worked on alone.",
+    )
+    pair_deadline: float = Field(
+        1800.0,
+        gt=0,
+        description="A pair of photographs that takes longer than this many seconds fails; a scene "
+        "may take as long for every 100 megapixels begun.",
     )
     max_failed: float = Field(
         0.1,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
+from fusion_core.manifest import read_manifest
+from fusion_core.manifest_schema import MANIFEST_FOLDER
 from fusion_core.scene_record import COLLECTION_ID
 from fusion_core.stac_catalog import CatalogKind, CatalogRow, write_catalog
 from fusion_core.storage import Storage

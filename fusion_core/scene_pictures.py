@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 
 from fusion_core.colour import Pixels
+from fusion_core.object_version import object_version
 from fusion_core.raster_file import Raster, gdal_settings, open_raster
 from fusion_core.scaling import Scaling, choose_scaling
 from fusion_core.scene_bands import BandLayout
@@ -23,7 +24,7 @@ from fusion_core.scene_grid import SceneGrid, match_grids
 from fusion_core.scene_probe import looks_like_scene
 from fusion_core.scene_settings import SceneSettings
 from fusion_core.scene_side import SceneSide
-from fusion_core.storage import Storage, object_version
+from fusion_core.storage import Storage
 
 QUICKLOOK_SIDE = 1024
 """Longest side of a quicklook and of the pictures for sheets, in pixels."""

@@ -13,7 +13,7 @@ import numpy as np
 from rasterio.io import DatasetReader
 
 from fusion_core.acquisition import Acquisition, acquired
-from fusion_core.errors import StorageError, WriteError
+from fusion_core.errors import WriteError
 from fusion_core.footprint import footprint
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.plan import PairRef
@@ -31,6 +31,7 @@ from fusion_core.stac_item import (
     make_item,
     relative_href,
 )
+from fusion_core.storage_errors import as_pair_error
 
 if TYPE_CHECKING:
     from fusion_core.scene_work import SceneWork
@@ -134,13 +135,11 @@ class SceneRecord:
         output, stac = work.output, work.settings.stac
         picture = f"{stem}.quicklook.png"
         item = None if stac == "none" else f"{stem}.json"
-        try:
+        with as_pair_error(WriteError):
             output.write(picture, self.quicklook)
             if item is not None:
                 facts = self._facts(work, path, size, digest, picture, item, scores, started)
                 output.write(item, json.dumps(make_item(facts), indent=1).encode())
-        except StorageError as error:
-            raise WriteError(f"{error}") from error
         return {
             **self.columns,
             "fused_url": output.url(path),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusion_core.errors import SizeMismatchError
-from fusion_core.manifest import SCORES_FOLDER
+from fusion_core.manifest_schema import SCORES_FOLDER
 from fusion_core.pair_work import PairInWork, decode_listed, load_pair, read_listed
 from fusion_core.part_worker import PartWorker, RunIdentity
 from fusion_core.picture import Picture
@@ -78,6 +78,7 @@ class ScoreWorker(PartWorker[ScoreInWork]):
             batch_size=1,
             threads=self.settings.io_threads,
             memory=self.settings.memory_mb << 20,
+            deadline=self.settings.pair_deadline,
         )
 
     def _load(self, pair: ScoreInWork) -> None:
@@ -127,7 +128,7 @@ def load_scored(
     load_pair(pair, source, settings, max_megapixels)
     path = pair.ref.fused_path
     with pair.timed("read"):
-        body = read_listed(storage, path, pair.ref.fused_bytes)
+        body = read_listed(storage, path, pair.ref.fused_bytes, pair.ref.fused_version)
     with pair.timed("decode"):
         fused = decode_listed(path, body, max_megapixels)
     if fused.pixels.shape[:2] != pair.shape:

@@ -6,7 +6,6 @@ differences between stores in what an exclusive write answers are dealt with onc
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,7 +15,6 @@ from typing import Any, TypeVar
 import fsspec
 import fsspec.core
 import pyarrow as pa
-import tenacity
 from fsspec.implementations.local import LocalFileSystem
 
 from fusion_core.errors import StorageError
@@ -27,7 +25,10 @@ from fusion_core.local_files import (
     replace_copy,
     replace_file,
 )
-from fusion_core.storage_errors import from_client, is_transient, s3_code
+from fusion_core.object_version import object_version
+from fusion_core.storage_errors import is_lost_race, named_error
+from fusion_core.storage_retry import Patience
+from fusion_core.storage_s3 import LARGEST_PUT, list_bucket, put_on_s3, s3_options
 
 LISTING_SCHEMA = pa.schema(
     [
@@ -37,8 +38,10 @@ LISTING_SCHEMA = pa.schema(
     ]
 )
 
-_LARGEST_PUT = 5 << 30
-"""Bytes that S3 takes in one request."""
+PATIENCE_SECONDS = 120.0
+"""How long a store is waited for unless a setting says otherwise."""
+
+_SLOWEST = 1 << 20  # bytes a second; a large object may take longer than the patience
 
 _Result = TypeVar("_Result")
 
@@ -50,31 +53,41 @@ class Storage:
         url: Root of all paths given to the methods, e.g. ``s3://archive/2026`` or a local path.
         options: fsspec storage options. Left empty, S3 takes the usual AWS chain, whose
             credentials refresh themselves.
-        attempts: How often a call that fails for a passing reason is made in all.
+        patience: Seconds that a call is repeated for while it fails for a passing reason.
 
     Raises:
         StorageError: The URL names a protocol that isn't installed, or no bucket.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None, attempts: int = 5):
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ):
         self.options = dict(options or {})
-        extra = {"use_listings_cache": False} if url.startswith(("s3://", "s3a://")) else {}
+        self.patience = Patience(patience)
+        to_s3 = url.startswith(("s3://", "s3a://"))
+        used = s3_options(self.options, patience) if to_s3 else self.options
         try:
-            self.fs, root = fsspec.core.url_to_fs(url, **(extra | self.options))
+            self.fs, root = fsspec.core.url_to_fs(url, **used)
         except (ImportError, ValueError) as error:
             raise StorageError(
                 f"can't open {url}: {error}. Expected a local path or an fsspec URL whose "
                 "protocol is installed, such as s3://bucket/folder"
             ) from error
         self.root = root.rstrip("/") or root
-        if not self.root and "s3" in self.fs.protocol:
+        self._on_s3 = "s3" in self.fs.protocol
+        if not self.root and self._on_s3:
             raise StorageError(f"{url} names no bucket; expected a URL such as s3://bucket/folder")
         self._below = f"{self.root.rstrip('/')}/"
-        self._attempts = attempts
+        self._limit = {"timeout": patience} if self.fs.async_impl else {}
+        if self._on_s3:
+            self.fs.retries = 1  # repeating is done in one place, where it is bounded and counted
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the arguments: open connections and event loops belong to one process."""
-        return Storage, (self.url(""), self.options, self._attempts)
+        return Storage, (self.url(""), self.options, self.patience.seconds)
 
     @property
     def is_local(self) -> bool:
@@ -99,7 +112,7 @@ class Storage:
         """
         start = self._below + prefix.lstrip("/")
         top = start.rpartition("/")[0] or self.root
-        found = self._call(f"list {self.url(prefix)}", lambda: self._find(top))
+        found = self._find(top, prefix)
         # S3 consoles make empty objects with a final slash to show a folder.
         wanted = [name for name in found if name.startswith(start) and not name.endswith("/")]
         rows = sorted((_utf8(name[len(self._below) :]), name) for name in wanted)
@@ -112,29 +125,47 @@ class Storage:
             schema=LISTING_SCHEMA,
         )
 
-    def _find(self, top: str) -> dict[str, dict[str, Any]]:
+    def _find(self, top: str, prefix: str) -> dict[str, dict[str, Any]]:
+        what = f"list {self.url(prefix)}"
+        if self._on_s3:
+            start = self._below + prefix.lstrip("/")
+            return list_bucket(self.fs, start, lambda page: self.call(what, page), self._limit)
         try:
-            return dict(self.fs.find(top, detail=True))
-        except FileNotFoundError as error:
-            if s3_code(error) == "NoSuchBucket":
-                raise
+            return dict(self.call(what, lambda: self.fs.find(top, detail=True, **self._limit)))
+        except FileNotFoundError:
             return {}
 
     def info(self, path: str) -> dict[str, Any]:
         """Return what the store tells of an object; raises FileNotFoundError or StorageError."""
         full = self.fs_path(path)
-        return self._call(f"look up {self.url(path)}", lambda: dict(self.fs.info(full)))
+        return self.call(
+            f"look up {self.url(path)}", lambda: dict(self.fs.info(full, **self._limit))
+        )
 
-    def read(self, path: str) -> bytes:
-        """Return an object's bytes; raises FileNotFoundError or StorageError."""
-        full = self.fs_path(path)
-        return self._call(f"read {self.url(path)}", lambda: bytes(self.fs.cat_file(full)))
+    def read(self, path: str, size: int = 0) -> bytes:
+        """Return an object's bytes, of which ``size`` are expected.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            StorageError: The store failed for good.
+        """
+        full, limit = self.fs_path(path), self._limit_for(size)
+        return self.call(
+            f"read {self.url(path)}", lambda: bytes(self.fs.cat_file(full, **limit)), size
+        )
+
+    def is_version(self, path: str, body: bytes, version: str) -> bool:
+        """Tell whether ``body`` is the object of that version, as far as the store can say."""
+        # The ETag is the MD5 of what was uploaded in one piece and not encrypted with other keys.
+        if hashlib.md5(body, usedforsecurity=False).hexdigest() == version:
+            return True
+        return object_version(self.info(path)) == version
 
     def exists(self, path: str) -> bool:
         """Tell whether there is an object at ``path``."""
         full = self.fs_path(path)
         try:  # not fs.isfile, which answers no where the store fails or refuses
-            info = self._call(f"look up {self.url(path)}", lambda: self.fs.info(full))
+            info = self.call(f"look up {self.url(path)}", lambda: self.fs.info(full, **self._limit))
         except FileNotFoundError:
             return False
         return bool(info["type"] != "directory")
@@ -143,9 +174,14 @@ class Storage:
         """Write or replace an object; readers see the old or the new bytes, never a part."""
         full = self.fs_path(path)
         if self.is_local:
-            self._call(f"write {self.url(path)}", lambda: replace_file(full, body))
+            self.call(f"write {self.url(path)}", lambda: replace_file(full, body))
         else:
-            self._call(f"write {self.url(path)}", lambda: self.fs.pipe_file(full, body))
+            limit = self._limit_for(len(body))
+            self.call(
+                f"write {self.url(path)}",
+                lambda: self.fs.pipe_file(full, body, **limit),
+                len(body),
+            )
 
     def create(self, path: str, body: bytes) -> bool:
         """Create an object exclusively and in one piece.
@@ -160,7 +196,7 @@ class Storage:
         """
         full = self.fs_path(path)
         try:
-            self._call(f"create {self.url(path)}", lambda: self._create_once(full, body))
+            self.call(f"create {self.url(path)}", lambda: self._create_once(full, body), len(body))
         except FileExistsError:
             return self.read(path) == body
         return True
@@ -174,22 +210,36 @@ class Storage:
         Raises:
             StorageError: The store failed for good.
         """
-        full = self.fs_path(path)
+        full, size = self.fs_path(path), local.stat().st_size
         try:
-            self._call(f"create {self.url(path)}", lambda: self._put(full, local, exclusive=True))
+            self.call(
+                f"create {self.url(path)}", lambda: self._put(full, local, exclusive=True), size
+            )
         except FileExistsError:
             return self.sha256(path) == file_sha256(local)
         return True
 
     def write_file(self, path: str, local: Path) -> None:
         """Write or replace an object by a local file."""
-        full = self.fs_path(path)
-        self._call(f"write {self.url(path)}", lambda: self._put(full, local, exclusive=False))
+        full, size = self.fs_path(path), local.stat().st_size
+        self.call(f"write {self.url(path)}", lambda: self._put(full, local, exclusive=False), size)
 
     def download(self, path: str, local: Path) -> None:
         """Copy an object to a local file; raises FileNotFoundError or StorageError."""
+        full, size = self.fs_path(path), int(self.info(path)["size"] or 0)
+        limit = self._limit_for(size)
+        self.call(
+            f"read {self.url(path)}", lambda: self.fs.get_file(full, str(local), **limit), size
+        )
+
+    def remove(self, path: str) -> bool:
+        """Remove an object; return whether it could be, for a run may lack the right to."""
         full = self.fs_path(path)
-        self._call(f"read {self.url(path)}", lambda: self.fs.get_file(full, str(local)))
+        try:
+            self.call(f"remove {self.url(path)}", lambda: self.fs.rm_file(full))
+        except (StorageError, FileNotFoundError):
+            return False
+        return True
 
     def sha256(self, path: str) -> str:
         """Return the sha256 of an object in hex; raises FileNotFoundError or StorageError."""
@@ -198,34 +248,22 @@ class Storage:
             with self.fs.open(self.fs_path(path), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return self._call(f"read {self.url(path)}", digest)
+        return self.call(f"read {self.url(path)}", digest, int(self.info(path)["size"] or 0))
 
     def _put(self, full: str, local: Path, exclusive: bool) -> None:
         if self.is_local:
             (create_copy if exclusive else replace_copy)(full, local)
             return
         size = local.stat().st_size
+        limit = self._limit_for(size)
         try:
-            if "s3" in self.fs.protocol and size < _LARGEST_PUT:
-                # s3fs would hold the file in memory, or send parts, which some servers don't create
-                # exclusively. The length is given so that a repeated request can't send less.
-                bucket, key, _ = self.fs.split_path(full)
-                condition = {"IfNoneMatch": "*"} if exclusive else {}
-                with local.open("rb") as body:
-                    self.fs.call_s3(
-                        "put_object",
-                        Bucket=bucket,
-                        Key=key,
-                        Body=body,
-                        ContentLength=size,
-                        **condition,
-                    )
-                self.fs.invalidate_cache(full)
+            if self._on_s3 and size < LARGEST_PUT:
+                put_on_s3(self.fs, full, local, exclusive, limit)
             else:
                 mode = "create" if exclusive else "overwrite"
-                self.fs.put_file(str(local), full, mode=mode)
+                self.fs.put_file(str(local), full, mode=mode, **limit)
         except OSError as error:
-            if s3_code(error) in {"PreconditionFailed", "412"}:
+            if is_lost_race(error):
                 raise FileExistsError(full) from error
             raise
 
@@ -234,66 +272,47 @@ class Storage:
             create_file(full, body)
             return
         try:
-            self.fs.pipe_file(full, body, mode="create")
+            self.fs.pipe_file(full, body, mode="create", **self._limit_for(len(body)))
         except OSError as error:
-            if s3_code(error) in {"PreconditionFailed", "412"}:
+            if is_lost_race(error):
                 raise FileExistsError(full) from error
             raise
 
     def check_exclusive(self, folder: str) -> bool:
         """Tell whether a second exclusive write of the same object is refused by this store.
 
-        Some S3 servers ignore the condition and overwrite. A small probe object stays below
-        ``folder``, so that no right to delete is needed.
+        Some S3 servers overwrite. A small probe stays, so that no right to delete is needed.
         """
         path = f"{folder}/.exclusive-probe"
         bodies = [uuid.uuid4().hex.encode() for _ in range(2)]
         # Where an earlier probe lies, the first write is the second.
         return not all(self.create(path, body) for body in bodies)
 
-    def _call(self, what: str, action: Callable[[], _Result]) -> _Result:
-        """Run ``action``, again with growing random waits while it fails for a passing reason."""
-        retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-            stop=tenacity.stop_after_attempt(self._attempts),
-            reraise=True,
-        )
+    def _limit_for(self, size: int) -> dict[str, float]:
+        return {name: seconds + size / _SLOWEST for name, seconds in self._limit.items()}
+
+    def call(self, what: str, action: Callable[[], _Result], size: int = 0) -> _Result:
+        """Run something on the file system itself, such as a read of an open file, patiently.
+
+        Args:
+            what: Completes "can't …" in the errors, which are those of every method here.
+            action: What is done, again and again if it fails for a passing reason.
+            size: Bytes that it moves.
+        """
+        patience = Patience(self.patience.seconds + size / _SLOWEST, self.patience.attempts)
         try:
-            return retry(action)
-        except FileExistsError:
-            raise
-        except FileNotFoundError as error:
-            if s3_code(error) != "NoSuchBucket":
-                raise
-            raise StorageError(
-                f"can't {what}: there is no such bucket. Check the URL, or make the bucket"
-            ) from error
-        except PermissionError as error:
-            raise StorageError(
-                f"can't {what}: access denied ({s3_code(error) or error}). Check the credentials "
-                "and what they allow"
-            ) from error
+            return patience.call(what, action)
         except Exception as error:
-            if not (isinstance(error, OSError) or from_client(error)):
+            named = named_error(what, error, self._place(), patience.seconds)
+            if named is error:
                 raise
-            reason = s3_code(error) or error
-            raise StorageError(
-                f"can't {what}: {type(error).__name__}: {reason}. Check that the store answers, "
-                "and the credentials"
-            ) from error
+            raise named from error
 
-
-def object_version(info: Mapping[str, Any]) -> str:
-    """Return what changes whenever an object's content does: its ETag, else size and mtime."""
-    for key in ("ETag", "etag", "md5Hash", "generation"):
-        if info.get(key):
-            return str(info[key]).strip('"')
-    moment = info.get("mtime") or info.get("created") or info.get("LastModified") or 0
-    if isinstance(moment, dt.datetime):  # some stores list seconds and look up datetimes
-        moment = moment.timestamp()
-    stamp = f"{moment:.6f}" if isinstance(moment, float) else str(moment)
-    return f"{info['size']}-{stamp}"
+    def _place(self) -> str:
+        """Name where the store is, for messages."""
+        client = getattr(self.fs, "_s3", None)
+        endpoint = getattr(getattr(client, "meta", None), "endpoint_url", None)
+        return f"the store at {endpoint}" if endpoint else f"the store of {self.url('')}"
 
 
 def _utf8(name: str) -> str:

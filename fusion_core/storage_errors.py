@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fusion_core.errors import PairError, StorageError, UnreachableError
+
 _PERMANENT = (
     FileNotFoundError,
     PermissionError,
@@ -9,17 +16,41 @@ _PERMANENT = (
     IsADirectoryError,
     NotADirectoryError,
 )
+_PASSING_CODES = {
+    "RequestTimeout",
+    "SlowDown",
+    "ConditionalRequestConflict",
+    "OperationAborted",
+    "BadDigest",
+    "IncompleteBody",
+    "XAmzContentSHA256Mismatch",
+}
+_PASSING_NUMBERS = {
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.EINTR,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ECONNRESET,
+    errno.ECONNREFUSED,
+    errno.ECONNABORTED,
+    errno.EPIPE,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+}
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
 
 
 def s3_code(error: BaseException) -> str | None:
     """Return the S3 error code behind an exception, looking through its causes."""
-    seen: BaseException | None = error
-    while seen is not None:
-        response = getattr(seen, "response", None)
-        if isinstance(response, dict):
-            return str(response.get("Error", {}).get("Code", "")) or None
-        seen = seen.__cause__
-    return None
+    response = _response(error)
+    return None if response is None else str(response.get("Error", {}).get("Code", "")) or None
+
+
+def is_lost_race(error: BaseException) -> bool:
+    """Tell whether a store refused a conditional write because the object exists."""
+    return s3_code(error) in {"PreconditionFailed", "412"}
 
 
 def from_client(error: BaseException) -> bool:
@@ -29,8 +60,84 @@ def from_client(error: BaseException) -> bool:
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same call may succeed a moment later."""
-    if isinstance(error, _PERMANENT) or type(error).__name__ == "NoCredentialsError":
+    if isinstance(error, _PERMANENT) or type(error).__name__ in _NO_CREDENTIALS:
         return False
-    if s3_code(error) in {"PreconditionFailed", "NoSuchBucket", "AccessDenied", "ExpiredToken"}:
+    response = _response(error)
+    if response is not None:
+        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return status >= 500 or status == 429 or s3_code(error) in _PASSING_CODES
+    return is_unanswered(error) or (
+        isinstance(error, OSError) and (error.errno is None or error.errno in _PASSING_NUMBERS)
+    )
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Tell whether the store gave no whole answer: no connection, a stall, a broken body."""
+    if type(error).__name__ in _NO_CREDENTIALS or _response(error) is not None:
         return False
-    return isinstance(error, OSError) or from_client(error)
+    return from_client(error) or isinstance(error, TimeoutError | ConnectionError)
+
+
+def named_error(what: str, error: Exception, place: str, seconds: float) -> Exception:
+    """Return the project's error for what a store or its client raised.
+
+    Args:
+        what: Completes "can't …".
+        error: What was raised at last.
+        place: Names the store.
+        seconds: How long it was tried.
+
+    Returns:
+        A StorageError; the error itself where callers tell it apart (there is no such object, the
+        name is taken) or where it is none of a store.
+    """
+    if isinstance(error, FileExistsError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        if s3_code(error) != "NoSuchBucket":
+            return error
+        return StorageError(
+            f"can't {what}: there is no such bucket. Check the URL, or make the bucket"
+        )
+    reason = s3_code(error) or error
+    if isinstance(error, PermissionError):
+        return StorageError(
+            f"can't {what}: access denied ({reason}). Check the credentials and what they allow"
+        )
+    told = f"{type(error).__name__}: {reason}" if str(reason) else type(error).__name__
+    if is_unanswered(error):
+        return UnreachableError(
+            f"can't {what}: {place} gave no whole answer for {seconds:.0f} s, at last {told}. "
+            "Check that it is up and can be reached from here; the next run goes on where this "
+            "one was"
+        )
+    if isinstance(error, OSError) or from_client(error):
+        return StorageError(
+            f"can't {what}: {told}. Check that the store answers, and the credentials"
+        )
+    return error
+
+
+@contextmanager
+def as_pair_error(kind: type[PairError]) -> Iterator[None]:
+    """Turn what a store fails at into the error of one pair, so that the others go on.
+
+    A store that gives no answer at all fails all of them, so that error passes as it is.
+    """
+    try:
+        yield
+    except UnreachableError:
+        raise
+    except (StorageError, FileNotFoundError) as error:
+        raise kind(f"{error}") from error
+
+
+def _response(error: BaseException) -> dict[str, Any] | None:
+    """Return the store's answer that an exception or one of its causes tells of."""
+    seen: BaseException | None = error
+    while seen is not None:
+        response = getattr(seen, "response", None)
+        if isinstance(response, dict):
+            return response
+        seen = seen.__cause__
+    return None

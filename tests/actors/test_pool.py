@@ -15,7 +15,8 @@ from ray.cluster_utils import Cluster
 
 from actors.pool import ActorPool, NoWorkerError
 from fusion_core.errors import StorageError, WeightsError
-from fusion_core.manifest import MANIFEST_FOLDER, read_manifest
+from fusion_core.manifest import read_manifest
+from fusion_core.manifest_schema import MANIFEST_FOLDER
 from fusion_core.pair_work import PairInWork
 from fusion_core.part_worker import ChunkResult, PartWorker, RunIdentity
 from fusion_core.pipeline import Outcome

@@ -15,7 +15,8 @@ from actors.resources import WorkerShare
 from actors.scoring_actor import ScoringActor
 from fusion_core.archive import list_fused
 from fusion_core.errors import SettingsError
-from fusion_core.manifest import PART_SCHEMA, read_manifest
+from fusion_core.manifest import read_manifest
+from fusion_core.manifest_schema import PART_SCHEMA
 from fusion_core.part_worker import RunIdentity
 from fusion_core.plan import cut_chunks, make_plan
 from fusion_core.score_settings import ScoreArchiveSettings

@@ -24,7 +24,7 @@ from rasterio.windows import Window
 from fusion_core.archive import list_pairs
 from fusion_core.chunk_work import ChunkWorker
 from fusion_core.fuser import Fuser, load_fuser
-from fusion_core.manifest import read_part
+from fusion_core.manifest_parts import read_part
 from fusion_core.part_worker import RunIdentity
 from fusion_core.plan import Chunk, PairRef
 from fusion_core.settings import FuseArchiveSettings

@@ -14,7 +14,7 @@ def summary(**changes: Any) -> EvaluationSummary:
         **{"run_id": "run", "output": "s3://out", "manifest": "s3://out/manifest", "found": 6},
         **dict.fromkeys(("done_before", "known_failed", "over_limit", "failed"), 0),
         **dict.fromkeys(("half", "doubled", "stray", "failures"), ()),
-        **{"committed_elsewhere": 0, "seconds": 3.0, "pairs": 5, "published": "tno"},
+        **{"unfinished": 0, "seconds": 3.0, "pairs": 5, "published": "tno"},
         **{"models": {"mine": outcome("s3://models/m.safetensors"), "mean": outcome("mean")}},
         **{"means": {}, "table": "| the table |\n", "tables": {"md": "s3://out/table.md"}},
         "contact_sheet": "s3://out/sheet.png",

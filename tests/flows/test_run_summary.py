@@ -20,7 +20,7 @@ def summary(**changes: Any) -> RunSummary:
         "over_limit": 0,
         "fused": 10,
         "failed": 0,
-        "committed_elsewhere": 0,
+        "unfinished": 0,
         "half": (),
         "doubled": (),
         "stray": (),
@@ -52,11 +52,11 @@ def test_the_table_shows_every_metric_and_blanks_for_what_is_not_there() -> None
 
 
 def test_the_sentence_says_why_pairs_were_left_alone() -> None:
-    told = summary(done_before=3, known_failed=2, over_limit=1, committed_elsewhere=4).sentence()
+    told = summary(done_before=3, known_failed=2, over_limit=1, unfinished=4).sentence()
     assert "3 left alone, because the manifest holds a successful row" in told
     assert "2 left alone, because the same files failed before" in told
     assert "1 left for later by the limit" in told
-    assert "4 of them committed by another run first" in told
+    assert "4 left undone, because the run's deadline had passed" in told
 
 
 def test_long_lists_are_cut_and_counted() -> None:

@@ -11,7 +11,7 @@ def summary(**changes: Any) -> ScoreSummary:
         **dict.fromkeys(("done_before", "known_failed", "over_limit", "failed"), 0),
         **dict.fromkeys(("half", "doubled", "stray", "failures"), ()),
         **dict.fromkeys(("unpaired", "missing", "doubled_images"), nothing),
-        **{"committed_elsewhere": 0, "seconds": 3.0, "images": 8, "scored": 8},
+        **{"unfinished": 0, "seconds": 3.0, "images": 8, "scored": 8},
         **{"means": {}, "table": "| the table |\n", "tables": {"md": "s3://out/table.md"}},
     }
     return ScoreSummary(**{**values, **changes})

@@ -8,7 +8,7 @@ from tiny import TODAY, pair_refs, tiny_fuser, write_pairs
 
 from fusion_core.chunk_work import ChunkWorker
 from fusion_core.images import decode
-from fusion_core.manifest import part_path, read_part
+from fusion_core.manifest_parts import part_path, read_part
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.part_worker import RunIdentity
 from fusion_core.plan import Chunk

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiny import TODAY, tiny_fuser
 
 from fusion_core.chunk_work import ChunkWorker
-from fusion_core.manifest import part_path, read_part
+from fusion_core.manifest_parts import part_path, read_part
 from fusion_core.part_worker import RunIdentity
 from fusion_core.plan import Chunk, PairRef
 from fusion_core.raster_file import Raster, gdal_settings, open_raster

@@ -14,15 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusion_core.errors import ManifestError
-from fusion_core.manifest import (
-    MANIFEST_SCHEMA,
-    PART_SCHEMA,
-    SCORES_FOLDER,
-    commit_part,
-    part_path,
-    read_manifest,
-    read_part,
-)
+from fusion_core.manifest import read_manifest
+from fusion_core.manifest_parts import commit_part, part_path, read_part
+from fusion_core.manifest_schema import MANIFEST_SCHEMA, PART_SCHEMA, SCORES_FOLDER
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage import Storage
 
@@ -80,7 +74,7 @@ def test_every_column_has_a_description_and_the_schema_a_version() -> None:
         text = field.metadata[b"description"].decode()
         assert len(text) > 5
         assert text.isprintable()
-    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"3"}
+    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"4"}
     assert {*METRIC_NAMES} == {"vif", "ag", "scd", "qabf", "sf", "en", "ssim"}
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 

@@ -12,13 +12,9 @@ import pytest
 from s3_servers import S3Server
 
 from fusion_core.errors import StorageError
-from fusion_core.manifest import (
-    MANIFEST_SCHEMA,
-    PART_SCHEMA,
-    commit_part,
-    part_path,
-    read_manifest,
-)
+from fusion_core.manifest import read_manifest
+from fusion_core.manifest_parts import commit_part, part_path
+from fusion_core.manifest_schema import MANIFEST_SCHEMA, PART_SCHEMA
 from fusion_core.storage import Storage
 
 DAY = dt.date(2026, 11, 20)

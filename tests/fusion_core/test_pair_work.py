@@ -114,6 +114,15 @@ def test_a_file_that_changed_since_it_was_listed_is_not_read(source: Storage, na
 
 
 @pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_other_content_of_the_same_size_is_not_read(source: Storage, name: str) -> None:
+    pair = pair_in(source)
+    body = source.read(name)
+    source.write(name, body[:-1] + bytes([body[-1] ^ 1]))
+    with pytest.raises(ReadError, match=f"{name} has other content than when the archive"):
+        load_pair(pair, source, PNG, 1)
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
 def test_a_file_that_vanished_since_it_was_listed_is_named(source: Storage, name: str) -> None:
     pair = pair_in(source)
     source.fs.rm_file(source.fs_path(name))

@@ -19,7 +19,8 @@ from tiny import (
 
 from fusion_core.archive import list_fused
 from fusion_core.images import decode
-from fusion_core.manifest import PART_SCHEMA, SCORES_FOLDER, part_path, read_part
+from fusion_core.manifest_parts import part_path, read_part
+from fusion_core.manifest_schema import PART_SCHEMA, SCORES_FOLDER
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.part_worker import ChunkResult, RunIdentity
 from fusion_core.plan import Chunk, cut_chunks, make_plan

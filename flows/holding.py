@@ -1,0 +1,78 @@
+"""Holds a run's output by its lease, and says what becomes of a run that finds another at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import get_run_logger
+from pydantic import BaseModel, ConfigDict
+
+from flows.run import Run
+from fusion_core.archive import RUNS_FOLDER
+from fusion_core.errors import OutputBusyError, UnreachableError
+from fusion_core.fence import close_unfinished
+from fusion_core.lease import Lease, acquire
+
+
+class LeftToAnother(BaseModel):
+    """The outcome of a run that found another one at work and was told to leave.
+
+    Attributes:
+        run_id: The run.
+        reason: Which run it found.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    reason: str
+
+    def markdown(self) -> str:
+        """Return it as people read it."""
+        return f"# Nothing done: {self.run_id}\n\n{self.reason}\n"
+
+
+def leave(run: Run[Any], busy: OutputBusyError) -> LeftToAnother:
+    """Say that the work is left to the run that was found."""
+    get_run_logger().warning("Nothing done: %s", busy)
+    return LeftToAnother(run_id=run.identity.run_id, reason=f"{busy}")
+
+
+@contextmanager
+def holding(run: Run[Any]) -> Iterator[Lease]:
+    """Take the output's lease, close what dead runs left open, and give the lease back at the end.
+
+    Raises:
+        OutputBusyError: A living run is at work, and the setting ``overlap`` says to leave.
+        StorageError: The store failed.
+    """
+    logger, settings = get_run_logger(), run.settings
+    output = run.output()
+    exclusive = output.check_exclusive(RUNS_FOLDER)
+    if not exclusive:
+        logger.warning(
+            "The store of %s ignores conditional writes (If-None-Match), so two runs at the same "
+            "moment could both commit a pair. Each looks before it writes instead, and reads its "
+            "lease back, which makes that unlikely and not impossible. Run one at a time.",
+            output.url(""),
+        )
+    lease = acquire(
+        run.output,
+        run.identity.run_id,
+        settings.lease_seconds,
+        settings.overlap == "wait",
+        exclusive,
+    )
+    try:
+        if closed := close_unfinished(output, lease):
+            logger.warning("%d parts were left open by a run that ended early; closed", closed)
+        yield lease
+    except UnreachableError:
+        lease.abandon()  # there is nobody to give it back to
+        raise
+    except BaseException:
+        lease.release()
+        raise
+    lease.release()

@@ -1,0 +1,110 @@
+"""What a row of the manifest holds, column by column."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from fusion_core.metrics import METRIC_NAMES
+
+MANIFEST_FOLDER = "manifest"
+SCORES_FOLDER = "scores"
+"""Rows about fused images of any method lie apart, so that the newest row of a pair in the manifest
+is the one of its fusing."""
+
+OWN_METHOD = "refinefuse"
+"""The method of all rows of schema version 1."""
+
+SCHEMA_VERSION = "4"
+STAGES = ("read", "decode", "fuse", "encode", "score", "write")
+"""Stages of a pair that are timed, in their order."""
+
+_UTC = pa.timestamp("us", tz="UTC")
+
+
+def _field(name: str, kind: pa.DataType, description: str, nullable: bool = True) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"description": description})
+
+
+def _source_fields(side: str, name: str) -> list[pa.Field]:
+    return [
+        _field(f"{side}_url", pa.string(), f"URL of the {name} image", False),
+        _field(f"{side}_version", pa.string(), "its ETag, or size and modification time", False),
+        _field(f"{side}_bytes", pa.int64(), "its size in bytes", False),
+    ]
+
+
+# Null for photographs. What scaled the values is kept, because without it no score can be repeated.
+_SCENE_FIELDS = [
+    _field("bands", pa.int32(), "bands of the fused scene"),
+    _field("data_type", pa.string(), "data type of its pixels, as NumPy names it"),
+    _field("crs", pa.string(), "its coordinate system: authority and code, or WKT"),
+    *(
+        _field(name, pa.float64(), f"{name} end of its footprint, in degrees of WGS 84")
+        for name in ("west", "south", "east", "north")
+    ),
+    _field("acquired", _UTC, "when it was taken, by its tags or its name"),
+    _field("overlap", pa.float64(), "share of the visible scene that was fused, 0 to 1"),
+    _field("remark", pa.string(), "what a reader of the fused scene should know"),
+    *(
+        _field(f"{side}_{name}", kind, f"{text} of the {side} image's values for the model")
+        for side in ("ir", "vi")
+        for name, kind, text in (
+            ("scaling", pa.string(), "scaling: percentiles, range or type,"),
+            ("low", pa.float64(), "value that became black,"),
+            ("high", pa.float64(), "value that became white,"),
+        )
+    ),
+    _field("quicklook_url", pa.string(), "URL of its picture as PNG"),
+    _field("item_url", pa.string(), "URL of its STAC item"),
+]
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        _field("run_id", pa.string(), "the run that wrote the row", False),
+        _field("date", pa.date32(), "date of the run; the folder, not a column of the file", False),
+        _field("method", pa.string(), "what made the fused image", False),
+        _field("pair_id", pa.string(), "what both source images share in their names", False),
+        *_source_fields("ir", "infrared"),
+        *_source_fields("vi", "visible"),
+        _field("fused_url", pa.string(), "URL of the fused image; null where fusing failed"),
+        _field("fused_version", pa.string(), "version of an image that was only scored"),
+        _field("fused_sha256", pa.string(), "sha256 of the fused file's bytes, in hex"),
+        _field("fused_bytes", pa.int64(), "size of the fused file in bytes"),
+        _field("fused_format", pa.string(), "png, jpeg, webp or tiff; cog for a scene"),
+        _field("height", pa.int32(), "height of the fused image in pixels"),
+        _field("width", pa.int32(), "width of the fused image in pixels"),
+        _field("bit_depth", pa.int32(), "bits per channel of the fused image"),
+        *_SCENE_FIELDS,
+        _field("status", pa.string(), "ok or failed", False),
+        _field("stage", pa.string(), "where a failed pair failed; null where it is ok"),
+        _field("error_type", pa.string(), "class of the error of a failed pair"),
+        _field("error_message", pa.string(), "what was found, what was expected, what to do"),
+        *(
+            _field(name, pa.float64(), f"{name.upper()} of the fused image; null where undefined")
+            for name in METRIC_NAMES
+        ),
+        _field("metrics_undefined", pa.string(), "why metrics of an ok row are null, if any are"),
+        _field("metric_version", pa.string(), "names the definitions of the metrics", False),
+        _field(
+            "model_hash",
+            pa.string(),
+            "sha256 of the model that fused; null for other methods",
+        ),
+        _field("settings_hash", pa.string(), "digest of what decides pixels or scores", False),
+        _field("software_version", pa.string(), "version of fuse-archive", False),
+        *(
+            _field(f"seconds_{stage}", pa.float64(), f"time of the stage {stage}, in seconds")
+            for stage in STAGES
+        ),
+        _field("retries", pa.int32(), "calls to the stores that had to be made again for the pair"),
+        _field("host", pa.string(), "machine that worked on the pair"),
+        _field("device", pa.string(), "cpu or the name of the GPU"),
+        _field("started", _UTC, "when work on the pair began", False),
+        _field("ended", _UTC, "when work on the pair ended", False),
+    ],
+    metadata={"schema_version": SCHEMA_VERSION},
+)
+"""Every column of the manifest, with its description in the field's metadata."""
+
+PART_SCHEMA = MANIFEST_SCHEMA.remove(MANIFEST_SCHEMA.get_field_index("date"))
+"""What a part file holds: the date stands in its folder's name, as Hive, DuckDB and pandas read."""

@@ -1,0 +1,19 @@
+"""What tells one version of an object from another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+
+def object_version(info: Mapping[str, Any]) -> str:
+    """Return what changes whenever an object's content does: its ETag, else size and mtime."""
+    for key in ("ETag", "etag", "md5Hash", "generation"):
+        if info.get(key):
+            return str(info[key]).strip('"')
+    moment = info.get("mtime") or info.get("created") or info.get("LastModified") or 0
+    if isinstance(moment, dt.datetime):  # some stores list seconds and look up datetimes
+        moment = moment.timestamp()
+    stamp = f"{moment:.6f}" if isinstance(moment, float) else str(moment)
+    return f"{info['size']}-{stamp}"

@@ -1,0 +1,79 @@
+"""What is asked of S3 in another way than s3fs does by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+LARGEST_PUT = 5 << 30
+"""Bytes that S3 takes in one request."""
+
+_CONNECT_SECONDS = 10.0
+_STALL_SECONDS = 20.0
+_CONNECTIONS = 64  # a worker's threads share them
+
+
+def s3_options(options: Mapping[str, Any], patience: float) -> dict[str, Any]:
+    """Return options of s3fs with bounded waits, and without retries that nobody counts."""
+    config: dict[str, Any] = {
+        "connect_timeout": min(_CONNECT_SECONDS, patience / 4),
+        "read_timeout": min(_STALL_SECONDS, patience / 4),
+        "max_pool_connections": _CONNECTIONS,
+        "retries": {"total_max_attempts": 1},
+    }
+    config |= options.get("config_kwargs") or {}
+    return {"use_listings_cache": False, **options, "config_kwargs": config}
+
+
+def list_bucket(
+    fs: Any,
+    prefix: str,
+    call: Callable[[Callable[[], Any]], Any],
+    limit: Mapping[str, float],
+) -> dict[str, dict[str, Any]]:
+    """List objects page by page, so that a fault costs a page and not the whole listing.
+
+    Args:
+        fs: The s3fs file system.
+        prefix: Bucket and the beginning of the keys.
+        call: Runs one request, repeating it where that may help.
+        limit: What bounds a request's time.
+
+    Returns:
+        Size and ETag by bucket and key.
+    """
+    bucket, start, _ = fs.split_path(prefix)
+    found: dict[str, dict[str, Any]] = {}
+    more: dict[str, str] = {}
+
+    def page() -> Any:
+        return fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=start or "", **more, **limit)
+
+    while True:
+        answer = call(page)
+        for entry in answer.get("Contents", []):
+            found[f"{bucket}/{entry['Key']}"] = {"size": entry["Size"], "ETag": entry["ETag"]}
+        if not answer.get("IsTruncated"):
+            return found
+        more = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+def put_on_s3(fs: Any, full: str, local: Path, exclusive: bool, limit: Mapping[str, float]) -> None:
+    """Send a local file of less than :data:`LARGEST_PUT` in one request.
+
+    s3fs would hold the file in memory, or send parts, which some servers don't create exclusively.
+    """
+    bucket, key, _ = fs.split_path(full)
+    condition = {"IfNoneMatch": "*"} if exclusive else {}
+    with local.open("rb") as body:
+        fs.call_s3(
+            "put_object",
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentLength=local.stat().st_size,  # so that a repeated request can't send less
+            **condition,
+            **limit,
+        )
+    fs.invalidate_cache(full)
