@@ -150,6 +150,8 @@ class Storage:
             StorageError: The store failed for good.
         """
         full, limit = self.fs_path(path), self._limit_for(size)
+        if self._on_s3:
+            limit["max_concurrency"] = 1  # else it asks for the size first, a request more
         return self.call(
             f"read {self.url(path)}", lambda: bytes(self.fs.cat_file(full, **limit)), size
         )
@@ -279,16 +281,13 @@ class Storage:
             raise
 
     def check_exclusive(self, folder: str) -> bool:
-        """Tell whether a second exclusive write of the same object is refused by this store.
-
-        Some S3 servers overwrite. A small probe stays, so that no right to delete is needed.
-        """
+        """Tell whether this store refuses a second exclusive write; a small probe object stays."""
         path = f"{folder}/.exclusive-probe"
         bodies = [uuid.uuid4().hex.encode() for _ in range(2)]
         # Where an earlier probe lies, the first write is the second.
         return not all(self.create(path, body) for body in bodies)
 
-    def _limit_for(self, size: int) -> dict[str, float]:
+    def _limit_for(self, size: int) -> dict[str, Any]:
         return {name: seconds + size / _SLOWEST for name, seconds in self._limit.items()}
 
     def call(self, what: str, action: Callable[[], _Result], size: int = 0) -> _Result:
