@@ -1,0 +1,162 @@
+"""Two runs over one archive at the same moment."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect.settings import PREFECT_API_URL
+from processes import descendants
+from tiny import settings_for, tiny_weights, write_pairs
+
+from flows.fuse_archive import fuse_archive
+from flows.holding import LeftToAnother
+from flows.run_summary import RunSummary
+from fusion_core.errors import LeaseLostError
+from fusion_core.lease import Lease
+from fusion_core.lease_record import newest_generation, read_record
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("prefect_api", "ray_nodes"),
+]
+NAMES = [f"p{k:02}" for k in range(16)]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> FuseArchiveSettings:
+    write_pairs(tmp_path / "in", NAMES, size=(240, 320))
+    return settings_for(
+        tmp_path / "in",
+        tmp_path / "out",
+        tiny_weights(tmp_path),
+        chunk_pairs=1,
+        max_workers=1,
+        contact_sheet=0,
+        lease_seconds=1.0,
+    )
+
+
+@pytest.fixture
+def by_hand(
+    archive: FuseArchiveSettings, tmp_path: Path
+) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts the run as a process of its own, with a Ray of its own, and slows it down."""
+    started: list[subprocess.Popen[str]] = []
+    api = str(PREFECT_API_URL.value())
+
+    def start() -> subprocess.Popen[str]:
+        changes = archive.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        words = [
+            word
+            for name, value in changes.items()
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("fuse-archive")), "run", *words],
+            env={**os.environ, "COLUMNS": "200", "PREFECT_API_URL": api},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        for pid in [*descendants(process.pid), process.pid]:
+            if process.poll() is None:
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def manifest(archive: FuseArchiveSettings) -> pd.DataFrame:
+    folder = Path(archive.output) / "manifest"
+    return pd.read_parquet(folder) if folder.is_dir() else pd.DataFrame({"pair_id": []})
+
+
+def wait_for(what: Callable[[], Any], reason: str) -> None:
+    deadline = time.monotonic() + 90
+    while not what():
+        assert time.monotonic() < deadline, reason
+        time.sleep(0.05)
+
+
+def test_a_run_waits_for_the_one_at_work_or_leaves_as_it_is_told(
+    archive: FuseArchiveSettings, by_hand: Callable[[], subprocess.Popen[str]]
+) -> None:
+    other = by_hand()
+    wait_for(lambda: len(manifest(archive)), "the other run did not begin")
+    left = fuse_archive(archive.model_copy(update={"overlap": "leave"}))
+    waited = fuse_archive(archive)
+    told, _ = other.communicate(timeout=60)
+    assert other.returncode == 0, told
+    assert isinstance(left, LeftToAnother)
+    assert "is at work on" in left.markdown()
+    assert isinstance(waited, RunSummary)
+    assert (waited.fused, waited.done_before) == (0, len(NAMES))
+    assert sorted(manifest(archive)["pair_id"]) == NAMES
+    assert f"{len(NAMES)} fused and 0 failed" in told
+
+
+def test_a_run_that_is_taken_for_dead_and_wakes_up_commits_nothing_more(
+    archive: FuseArchiveSettings, by_hand: Callable[[], subprocess.Popen[str]]
+) -> None:
+    sleeper = by_hand()
+    wait_for(lambda: len(manifest(archive)), "the other run did not begin")
+    # The driver alone sleeps; its actors go on with what they were given.
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    summary = fuse_archive(archive)
+    assert time.monotonic() - began < 30
+    os.kill(sleeper.pid, signal.SIGCONT)
+    told, _ = sleeper.communicate(timeout=60)
+    assert sleeper.returncode == 1, told
+    assert "took the output over" in told or "has taken the output over" in told
+    assert isinstance(summary, RunSummary)
+    assert 0 < summary.fused < len(NAMES)
+    assert sorted(manifest(archive)["pair_id"]) == NAMES
+
+
+def test_no_pair_is_doubled_though_both_believe_that_they_hold_the_output(
+    archive: FuseArchiveSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run is blind to others and silent; the second finds it dead while it works."""
+    names = [*NAMES, *write_pairs(archive.source, [f"q{k:02}" for k in range(24)], (480, 640))]
+    output = Storage(archive.output)
+    monkeypatch.setattr(Lease, "check", lambda lease: None)
+    monkeypatch.setattr(Lease, "_look", lambda lease: None)
+    beat = Lease._beat
+    monkeypatch.setattr(
+        Lease, "_beat", lambda lease: None if lease.generation == 1 else beat(lease)
+    )
+    outcomes: list[object] = []
+
+    def second() -> None:
+        wait_for(lambda: len(manifest(archive)), "the first run did not begin")
+        outcomes.append(fuse_archive(archive))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    try:
+        with pytest.raises(LeaseLostError, match="has taken the output over from"):
+            fuse_archive(archive.model_copy(update={"limit": 39}))  # another plan
+    finally:
+        thread.join()
+    (summary,) = outcomes
+    assert isinstance(summary, RunSummary)
+    assert sorted(manifest(archive)["pair_id"]) == names
+    assert newest_generation(output) == 2
+    record = read_record(output, 2)
+    assert record is not None
+    assert record.complete
