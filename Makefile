@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-s3 benchmark lint types lock clean
+.PHONY: help install demo test test-s3 chaos faults corpus benchmark lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -37,6 +37,20 @@ test: $(INSTALLED)
 test-s3: $(INSTALLED)
 	sh infra/test-s3.sh $(BIN)/python
 
+# Kills actors, nodes, drivers and the S3 server at random moments, and audits what is left.
+chaos: SEED ?= 7
+chaos: KILLS ?= 100
+chaos: $(INSTALLED)
+	$(LOOPBACK) $(BIN)/python tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
+
+# Runs over a store on which things go wrong, and records what came of it, fault by fault.
+faults: $(INSTALLED)
+	$(LOOPBACK) $(BIN)/python tests/benchmarks/fault_matrix.py
+
+# Works off an archive of hostile files and records what became of each.
+corpus: $(INSTALLED)
+	$(BIN)/python tests/corpus/record_corpus.py
+
 benchmark: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(LOOPBACK) $(BIN)/python tests/benchmarks/bench_scenes.py
@@ -47,6 +61,13 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+# What is known against the locked versions. It asks PyPI, so it is no part of the tests; in an
+# environment of its own, for pip-audit's own requirements are none of ours.
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet 'pip-audit>=2.9'
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(LOCK)
 
 # Exact versions of what the environment holds now; torch's build tag is left out, so that the
 # lock fits CPU and CUDA builds.

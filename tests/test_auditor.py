@@ -1,0 +1,178 @@
+"""The auditor names each way in which an output can be broken, and nothing where none is."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from auditor import COLUMNS, Auditor
+
+pytestmark = pytest.mark.s3
+NAMES = ("a", "b", "c")
+
+
+class Output:
+    """An archive of three pairs and a correct output, to be broken."""
+
+    def __init__(self, client: Any, bucket: str):
+        self.client, self.bucket = client, bucket
+        for name in NAMES:
+            self.put(f"in/ir/{name}.png", b"infrared")
+            self.put(f"in/vi/{name}.png", b"visible")
+            self.put(self.image(name), name.encode())
+        self.part("1", [self.row("a"), self.row("b")])
+        self.part("2", [self.row("c")])
+        self.part("closed", [])
+        for record in (".lease/00000001.json", ".exclusive-probe", "r1/summary.md"):
+            self.put(f"out/runs/{record}", b"{}")
+
+    def put(self, key: str, body: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def image(self, name: str) -> str:
+        return f"out/fused/settings/{name}.0123.png"
+
+    def row(self, name: str, **changes: Any) -> dict[str, Any]:
+        row = dict.fromkeys(COLUMNS, "same") | {
+            "pair_id": name,
+            "status": "ok",
+            "fused_url": f"s3://{self.bucket}/{self.image(name)}",
+            "fused_sha256": hashlib.sha256(name.encode()).hexdigest(),
+        }
+        return row | changes
+
+    def failed(self, name: str, stage: str) -> dict[str, Any]:
+        lost = {"fused_url": None, "fused_sha256": None, "error_message": "process was lost"}
+        return self.row(name, status="failed", stage=stage, **lost)
+
+    def part(self, name: str, rows: list[dict[str, Any]]) -> None:
+        body = io.BytesIO()
+        schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+        pq.write_table(pa.Table.from_pylist(rows, schema), body)
+        self.put(f"out/manifest/date=2026-01-02/part-{name}.parquet", body.getvalue())
+
+    def auditor(self, stale_seconds: float = 60.0) -> Auditor:
+        return Auditor(self.client, self.bucket, stale_seconds)
+
+    def violations(self, stale_seconds: float = 60.0) -> list[str]:
+        return self.auditor(stale_seconds).audit("in", "out").violations
+
+
+@pytest.fixture
+def output(s3_bucket: str) -> Output:
+    return Output(boto3.client("s3"), s3_bucket)
+
+
+def test_a_whole_output_has_no_violation(output: Output) -> None:
+    found = output.auditor(stale_seconds=-1).audit("in", "out")
+    assert found.violations == []
+    assert (found.pairs, found.parts, found.ok_rows, found.failed_rows) == (3, 3, 3, 0)
+
+
+def test_an_archive_without_pairs_is_no_proof_of_anything(output: Output) -> None:
+    with pytest.raises(ValueError, match="nothing to audit"):
+        output.auditor().audit("elsewhere", "out")
+
+
+def test_a_pair_without_a_row_is_named(output: Output) -> None:
+    output.part("2", [])
+    output.delete(output.image("c"))
+    assert output.violations() == ["pair c: no row"]
+
+
+def test_a_doubled_row_is_named_with_its_parts(output: Output) -> None:
+    output.part("3", [output.row("b")])
+    several, same = output.violations()
+    assert several.startswith("pair b: 2 ok rows, in ")
+    assert "part-1.parquet" in several
+    assert "part-3.parquet" in several
+    assert same.startswith("pair b: committed 2 times for the same files, model and settings")
+
+
+def test_a_row_doubled_within_its_part_is_named(output: Output) -> None:
+    output.part("2", [output.row("c"), output.row("c")])
+    assert len(output.violations()) == 2
+
+
+def test_a_second_ok_row_by_other_settings_is_named_and_not_called_the_same(output: Output) -> None:
+    output.part("3", [output.row("b", settings_hash="other")])
+    (several,) = output.violations()
+    assert several.startswith("pair b: 2 ok rows")
+
+
+def test_a_row_of_no_pair_is_named(output: Output) -> None:
+    output.put(output.image("d"), b"d")
+    output.part("3", [output.row("d")])
+    assert output.violations() == ["pair d: has rows, and isn't in the archive"]
+
+
+def test_a_failed_row_is_a_violation_until_an_ok_one_follows(output: Output) -> None:
+    output.part("2", [output.failed("c", "crash")])
+    output.delete(output.image("c"))
+    (found,) = output.violations()
+    assert found.startswith("pair c: only failed rows, 1; out/manifest/date=2026-01-02/part-2")
+    assert found.endswith("crash: process was lost")
+    output.put(output.image("c"), b"c")
+    output.part("3", [output.row("c")])
+    audit = output.auditor().audit("in", "out")
+    assert (audit.violations, audit.failed_rows) == ([], 1)
+
+
+def test_a_missing_image_is_named(output: Output) -> None:
+    output.delete(output.image("a"))
+    (found,) = output.violations()
+    assert found.startswith("pair a: ")
+    assert found.endswith("a.0123.png, which doesn't exist")
+
+
+def test_an_image_with_other_bytes_is_named(output: Output) -> None:
+    output.put(output.image("a"), b"torn")
+    (found,) = output.violations()
+    assert f"a.0123.png has the sha256 {hashlib.sha256(b'torn').hexdigest()}" in found
+
+
+def test_an_image_that_no_row_names_is_named_and_counted(output: Output) -> None:
+    output.put(output.image("old"), b"old")
+    audit = output.auditor().audit("in", "out")
+    assert audit.violations == ["out/fused/settings/old.0123.png: no row names this image"]
+    assert audit.orphan_images == 1
+
+
+def test_a_part_that_is_torn_is_named(output: Output) -> None:
+    output.put("out/manifest/date=2026-01-02/part-9.parquet", b"PAR1 and no more")
+    (found,) = output.violations()
+    assert "part-9.parquet: can't be read as a part" in found
+
+
+@pytest.mark.parametrize(
+    "name", ["out/runs/r1/.part.json", "out/manifest.tmp", "out/.staging/x", "out/fused.tmp"]
+)
+def test_a_temporary_object_is_named_once_it_is_old(output: Output, name: str) -> None:
+    output.put(name, b"half")
+    assert output.violations() == []
+    (found,) = output.violations(stale_seconds=-1)
+    assert found.startswith(f"{name}: temporary, and ")
+
+
+def test_an_open_upload_is_named_once_it_is_old(output: Output) -> None:
+    output.client.create_multipart_upload(Bucket=output.bucket, Key="out/fused/large.tif")
+    assert output.violations(stale_seconds=1e12) == []
+    (found,) = output.violations()  # moto says that every upload was begun in 2010
+    assert found.startswith("out/fused/large.tif: a multipart upload is open since ")
+
+
+def test_a_local_temporary_folder_is_named_once_it_is_old(output: Output, tmp_path: Path) -> None:
+    (tmp_path / "fuse-archive-scene-1").mkdir()
+    (tmp_path / "somebody-else").mkdir()
+    assert output.auditor().local_leftovers(tmp_path) == []
+    os.utime(tmp_path / "fuse-archive-scene-1", (0, 0))
+    (found,) = output.auditor().local_leftovers(tmp_path)
+    assert "fuse-archive-scene-1: temporary" in found
