@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from fusion_core.deadline import deadline_error
 from fusion_core.errors import PairError
 from fusion_core.fuser import Fuser
 from fusion_core.keys import fused_path
+from fusion_core.leavable_threads import LeavableThreads
 from fusion_core.metrics import METRIC_VERSION
+from fusion_core.out_of_memory import tiles_remark
+from fusion_core.pair_failure import failed
 from fusion_core.pair_work import PairInWork, finish_pair, load_pair
 from fusion_core.part_worker import PartWorker, RunIdentity
-from fusion_core.pipeline import Outcome, failed, run_pipeline
+from fusion_core.photograph_fuser import PhotographFuser
+from fusion_core.pipeline import Outcome, run_pipeline
 from fusion_core.plan import PairRef
 from fusion_core.scene_probe import is_scene
 from fusion_core.scene_work import SceneWork
@@ -24,7 +29,18 @@ from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
 
-class ChunkWorker(PartWorker[PairInWork]):
+@dataclass
+class FusedInWork(PairInWork):
+    """A pair on its way through the stages.
+
+    Attributes:
+        remark: What a reader of its fused image should know, if anything.
+    """
+
+    remark: str | None = None
+
+
+class ChunkWorker(PartWorker[FusedInWork]):
     """Turns chunks into fused images and parts; hosts one fuser.
 
     Args:
@@ -47,27 +63,37 @@ class ChunkWorker(PartWorker[PairInWork]):
         self.fuser = fuser
         self.settings = settings
         # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
-        self.batch_size = settings.batch_size or (8 if self.on_gpu else 1)
+        batch_size = settings.batch_size or (8 if self.on_gpu else 1)
+        self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size)
 
-    def _begin(self, ref: PairRef) -> PairInWork:
-        return PairInWork(ref)
+    def _begin(self, ref: PairRef) -> FusedInWork:
+        return FusedInWork(ref)
 
-    def _outcomes(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
-        with ThreadPoolExecutor(self.settings.io_threads, "probe") as probers:
-            found = list(probers.map(self._is_scene, pairs))
-        scenes, photographs = (
-            [pair for pair, is_one in zip(pairs, found, strict=True) if is_one is wanted]
-            for wanted in (True, False)
-        )
-        return [*self._photographs(photographs), *(self._scene(pair) for pair in scenes)]
+    def _outcomes(self, pairs: Sequence[FusedInWork]) -> list[Outcome[FusedInWork]]:
+        scenes: list[FusedInWork] = []
+        photographs: list[FusedInWork] = []
+        hanging: list[Outcome[FusedInWork]] = []
+        deadline = self.settings.pair_deadline
+        with LeavableThreads(self.settings.io_threads, "probe") as probers:
+            probes = [probers.submit(self._is_scene, pair) for pair in pairs]
+            for pair, probe in zip(pairs, probes, strict=True):
+                try:
+                    is_one = probe.result(min(deadline, threading.TIMEOUT_MAX))
+                except TimeoutError:
+                    probers.leave(probe)
+                    error = deadline_error("read", {"read": deadline}, deadline)
+                    hanging.append((pair, failed(pair, error)))
+                else:
+                    (scenes if is_one else photographs).append(pair)
+        return [*hanging, *self._photographs(photographs), *map(self._scene, scenes)]
 
-    def _is_scene(self, pair: PairInWork) -> bool:
+    def _is_scene(self, pair: FusedInWork) -> bool:
         try:
             return is_scene(self.source, pair.ref, self.settings.max_megapixels)
         except PairError:
             return True  # what is wrong with it will be said again where it counts
 
-    def _scene(self, pair: PairInWork) -> Outcome[PairInWork]:
+    def _scene(self, pair: FusedInWork) -> Outcome[FusedInWork]:
         """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
         try:
             scene = SceneWork(
@@ -79,30 +105,33 @@ class ChunkWorker(PartWorker[PairInWork]):
         finally:
             pair.end()
 
-    def _photographs(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
+    def _photographs(self, pairs: Sequence[FusedInWork]) -> list[Outcome[FusedInWork]]:
         return run_pipeline(
             pairs,
             self._load,
             self._fuse,
             self._finish,
-            batch_size=self.batch_size,
+            batch_size=self.photographs.batch_size,
             threads=self.settings.io_threads,
             memory=self.settings.memory_mb << 20,
+            deadline=self.settings.pair_deadline,
         )
 
-    def _load(self, pair: PairInWork) -> None:
+    def _load(self, pair: FusedInWork) -> None:
         load_pair(pair, self.source, self.settings, self.settings.max_megapixels)
 
-    def _fuse(self, batch: Sequence[PairInWork]) -> NDArray[np.float32]:
-        sides = zip(*(pair.luminances() for pair in batch), strict=True)
-        ir, vi = (torch.from_numpy(np.stack(side))[:, None] for side in sides)
-        fused: NDArray[np.float32] = self.fuser(ir, vi)[:, 0].numpy()
-        return fused
+    def _fuse(self, batch: Sequence[FusedInWork]) -> list[NDArray[np.float32]]:
+        ir, vi = map(np.stack, zip(*(pair.luminances() for pair in batch), strict=True))
+        fused = self.photographs.fuse(ir, vi)
+        for pair, (_, tile_size) in zip(batch, fused, strict=True):
+            pair.remark = None if tile_size is None else tiles_remark(tile_size)
+        return [image for image, _ in fused]
 
-    def _finish(self, pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def _finish(self, pair: FusedInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
         settings_hash = self.run_identity.settings_hash
         path = fused_path(pair.ref, settings_hash, self.fuser.model_hash, self.settings.format)
-        return finish_pair(pair, fused, self.output, path, self.settings, self.device)
+        columns = finish_pair(pair, fused, self.output, path, self.settings, self.device)
+        return {**columns, "remark": pair.remark}
 
-    def _row(self, pair: PairInWork) -> dict[str, Any]:
+    def _row(self, pair: FusedInWork) -> dict[str, Any]:
         return {**super()._row(pair), "method": self.fuser.name, "metric_version": METRIC_VERSION}

@@ -1,8 +1,7 @@
 """The one way an image goes through the network, whatever its size and wherever it comes from.
 
 Whole images, batches and tiles all call a :class:`NetworkFuser`: it pads by reflection to a size
-that the network accepts, chooses precision, halves a batch that does not fit into memory, and
-crops.
+that the network accepts, chooses precision, and crops.
 """
 
 import torch
@@ -78,7 +77,7 @@ class NetworkFuser:
         """
         check_pair(ir, vi)
         height, width = ir.shape[-2:]
-        fused = self._fuse(self._padded(ir), self._padded(vi), pooling)
+        fused: Tensor = self._model(self._padded(ir), self._padded(vi), pooling)
         fused = fused[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return fused.to(ir.device).contiguous()
 
@@ -101,20 +100,3 @@ class NetworkFuser:
 
     def _padded(self, image: Tensor) -> Tensor:
         return pad_reflected(image.to(self.device), self._multiple, MARGIN)
-
-    def _fuse(self, ir: Tensor, vi: Tensor, pooling: Pooling | None) -> Tensor:
-        """Run the network, in halves if the batch does not fit into memory."""
-        try:
-            fused: Tensor = self._model(ir, vi, pooling)
-            return fused
-        except torch.OutOfMemoryError:
-            if len(ir) == 1:
-                raise
-        # Outside the handler: the exception's traceback keeps the failed attempt's tensors alive.
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        half = len(ir) // 2
-        parts = (
-            self._fuse(ir[part], vi[part], pooling) for part in (slice(half), slice(half, None))
-        )
-        return torch.cat(tuple(parts))

@@ -3,20 +3,29 @@
 Loading runs in one pool of threads, finishing in another, and the network in the calling thread
 (decision 1 of the design); where the fused images are there already, there is no network. What is
 held in memory is counted by the calling thread alone, so there is no lock to forget.
+
+A pair for which memory runs out is worked on once more when no other is in memory. One that takes
+too long is given up, and the thread that hangs at it is left behind.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import math
+import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.errors import FuseArchiveError, PairError
+from fusion_core.deadline import deadline_error
+from fusion_core.leavable_threads import LeavableThreads
+from fusion_core.out_of_memory import is_out_of_memory
+from fusion_core.pair_failure import drop_tracebacks, failed
 from fusion_core.pair_work import PairInWork
 
 BYTES_PER_PIXEL = 48
@@ -32,7 +41,10 @@ _LOADED_PER_FILE_BYTE = 24
 FINISHING_BYTES_PER_PIXEL = 125
 """The same while it is finished: encoding and scoring hold up to 74 bytes more (measured)."""
 
+_LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
+
 Work = TypeVar("Work", bound=PairInWork)
+Fuse = Callable[[Sequence[Work]], Iterable[NDArray[np.float32]]]
 Outcome = tuple[Work, dict[str, Any] | Exception]
 log = logging.getLogger(__name__)
 
@@ -40,18 +52,19 @@ log = logging.getLogger(__name__)
 def run_pipeline(
     pairs: Sequence[Work],
     load: Callable[[Work], None],
-    fuse: Callable[[Sequence[Work]], NDArray[np.float32]] | None,
+    fuse: Fuse[Work] | None,
     finish: Callable[..., dict[str, Any]],
     batch_size: int,
     threads: int,
     memory: int,
+    deadline: float = math.inf,
 ) -> list[Outcome[Work]]:
     """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
 
     Args:
         pairs: What to work on.
         load: Reads and decodes a pair, in place.
-        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (B, H, W); None
+        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (H, W); None
             where there is nothing to fuse.
         finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
             encodes, writes and scores one fused image; returns the row's columns.
@@ -59,48 +72,78 @@ def run_pipeline(
         threads: Threads for loading, and as many for finishing.
         memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
             itself is worked on alone.
+        deadline: A pair is given up whose stages take more seconds than this; what it waits
+            between them isn't counted, for that is no fault of its own.
 
     Returns:
         Each pair with the columns that ``finish`` returned, or the error that stopped it.
+
+    Raises:
+        UnreachableError: A store gives no answer, which is no pair's fault.
     """
+    # Cancelled: what waits is not begun any more, what runs is let finish.
     with (
-        ThreadPoolExecutor(threads, "load") as loaders,
-        ThreadPoolExecutor(threads, "finish") as finishers,
+        LeavableThreads(threads, "load") as loaders,
+        LeavableThreads(threads, "finish") as finishers,
     ):
-        pipeline = _Pipeline(load, fuse, finish, batch_size, memory, loaders, finishers)
-        try:
-            return pipeline.run(pairs)
-        except BaseException:
-            # Cancelled: what waits is not begun any more, what runs is let finish.
-            loaders.shutdown(wait=False, cancel_futures=True)
-            finishers.shutdown(wait=False, cancel_futures=True)
-            raise
+        pipeline = _Pipeline(load, fuse, finish, batch_size, memory, deadline, loaders, finishers)
+        return pipeline.run(pairs)
+
+
+class _Task(Generic[Work]):
+    """Loading or finishing of a pair, in a thread.
+
+    Attributes:
+        pair: Which pair.
+        size: Its share of the memory, in bytes.
+        earlier: Seconds that its earlier stages took.
+        begun: When a thread began it, by the monotonic clock; None before.
+    """
+
+    def __init__(self, pair: Work, size: int):
+        self.pair, self.size = pair, size
+        self.earlier = sum(pair.seconds.values())
+        self.begun: float | None = None
+
+    def run(self, action: Callable[..., Any], *more: Any) -> Any:
+        """Do it, in a thread."""
+        self.begun = time.monotonic()
+        return action(self.pair, *more)
+
+    def spent(self) -> float:
+        """Return the seconds that the pair's stages took so far."""
+        return self.earlier + (0.0 if self.begun is None else time.monotonic() - self.begun)
 
 
 class _Pipeline(Generic[Work]):
     def __init__(
         self,
         load: Callable[[Work], None],
-        fuse: Callable[[Sequence[Work]], NDArray[np.float32]] | None,
+        fuse: Fuse[Work] | None,
         finish: Callable[..., dict[str, Any]],
         batch_size: int,
         memory: int,
-        loaders: ThreadPoolExecutor,
-        finishers: ThreadPoolExecutor,
+        deadline: float,
+        loaders: LeavableThreads,
+        finishers: LeavableThreads,
     ):
         self.load, self.fuse, self.finish = load, fuse, finish
-        self.batch_size, self.memory = batch_size, memory
+        self.batch_size, self.memory, self.deadline = batch_size, memory, deadline
         self.loaders, self.finishers = loaders, finishers
         self.held = 0
         self.largest = 0
         self.outcomes: list[Outcome[Work]] = []
         self.ready: dict[tuple[int, int], list[Work]] = defaultdict(list)
-        self.loading: dict[Future[Any], tuple[Work, int]] = {}
-        self.finishing: dict[Future[Any], tuple[Work, int]] = {}
+        self.loading: dict[Future[Any], _Task[Work]] = {}
+        self.finishing: dict[Future[Any], _Task[Work]] = {}
+        self.again: deque[Work] = deque()
+        self.tried_again: list[Work] = []
 
     def run(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
         queue = deque(pairs)
-        while queue or self.loading or self.ready or self.finishing:
+        while queue or self.loading or self.ready or self.finishing or self.again:
+            if not (queue or self.loading or self.ready or self.finishing):
+                queue.append(self.again.popleft())
             self._start_loading(queue)
             batch = self._next_batch()
             self._collect(block=not batch)
@@ -109,12 +152,12 @@ class _Pipeline(Generic[Work]):
         return self.outcomes
 
     def _start_loading(self, queue: deque[Work]) -> None:
-        while queue and len(self.loading) < 2 * self.loaders._max_workers:
+        while queue and len(self.loading) < 2 * self.loaders.count:
             guess = self._guess(queue[0])
             if self.held and self.held + guess > self.memory:
                 return
-            pair = queue.popleft()
-            self.loading[self.loaders.submit(self.load, pair)] = pair, guess
+            task = _Task(queue.popleft(), guess)
+            self.loading[self.loaders.submit(task.run, self.load)] = task
             self.held += guess
 
     def _guess(self, pair: Work) -> int:
@@ -147,21 +190,44 @@ class _Pipeline(Generic[Work]):
 
     def _collect(self, block: bool) -> None:
         """Take in what the threads have finished; wait for some of it if told to."""
-        done, _ = wait([*self.loading, *self.finishing], None if block else 0.0, FIRST_COMPLETED)
-        for task in done:
-            origin = self.loading if task in self.loading else self.finishing
-            pair, size = origin.pop(task)
-            self.held -= size
-            error = task.exception()
-            if error is not None:
-                self._fail(pair, error)
-            elif origin is self.loading:
-                self.held += _loaded_bytes(pair)
-                self.largest = max(self.largest, _loaded_bytes(pair))
-                self.ready[pair.shape].append(pair)
-            else:
-                pair.end()
-                self.outcomes.append((pair, task.result()))
+        tasks = {**self.loading, **self.finishing}
+        left = min(self.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
+        done, undone = wait(
+            tasks, min(max(left, 0.0), _LOOK_AGAIN) if block else 0, FIRST_COMPLETED
+        )
+        for future in done:
+            self._take_in(future)
+        for future in undone:
+            if tasks[future].spent() > self.deadline:
+                self._give_up(future)
+
+    def _take_in(self, future: Future[Any]) -> None:
+        origin = self.loading if future in self.loading else self.finishing
+        task = origin.pop(future)
+        pair = task.pair
+        self.held -= task.size
+        error = future.exception()
+        if error is not None:
+            self._fail(pair, error)
+        elif origin is self.loading:
+            self.held += _loaded_bytes(pair)
+            self.largest = max(self.largest, _loaded_bytes(pair))
+            self.ready[pair.shape].append(pair)
+        else:
+            pair.end()
+            self.outcomes.append((pair, future.result()))
+
+    def _give_up(self, future: Future[Any]) -> None:
+        """Fail a pair that takes too long, and wait no longer for what is done to it."""
+        loading = future in self.loading
+        task = (self.loading if loading else self.finishing).pop(future)
+        (self.loaders if loading else self.finishers).leave(future)
+        self.held -= task.size
+        # The thread that is left behind may go on one day; it keeps a pair of its own.
+        pair = dataclasses.replace(task.pair, seconds=dict(task.pair.seconds))
+        now = task.spent() - sum(pair.seconds.values())
+        pair.seconds[pair.stage] = pair.seconds.get(pair.stage, 0.0) + now
+        self._fail(pair, deadline_error(pair.stage, pair.seconds, self.deadline))
 
     def _fuse(self, batch: list[Work]) -> None:
         if self.fuse is None:
@@ -185,33 +251,21 @@ class _Pipeline(Generic[Work]):
             self._start_finishing(pair, image)
 
     def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
-        task = self.finishers.submit(self.finish, pair, *fused)
-        self.finishing[task] = pair, _finishing_bytes(pair)
+        task = _Task(pair, _finishing_bytes(pair))
+        self.finishing[self.finishers.submit(task.run, self.finish, *fused)] = task
         self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
 
     def _fail(self, pair: Work, error: BaseException) -> None:
         if not isinstance(error, Exception):
             raise error
         pair.end()
+        if is_out_of_memory(error) and not any(pair is other for other in self.tried_again):
+            log.warning("pair %s waits to be alone in memory: %s", pair.ref.pair_id, error)
+            drop_tracebacks(error)
+            self.tried_again.append(pair)
+            self.again.append(pair)
+            return
         self.outcomes.append((pair, failed(pair, error)))
-
-
-def failed(pair: PairInWork, error: Exception) -> Exception:
-    """Log the error that stopped a pair, and return it as it may wait for the chunk's commit."""
-    # An error that wasn't foreseen is a bug, to be found by its traceback.
-    unforeseen = None if isinstance(error, FuseArchiveError) else error
-    stage = error.stage if isinstance(error, PairError) else pair.stage
-    log.warning("pair %s failed at %s: %s", pair.ref.pair_id, stage, error, exc_info=unforeseen)
-    _drop_tracebacks(error)
-    return error
-
-
-def _drop_tracebacks(error: BaseException) -> None:
-    """Let go of the frames that an error passed through: they hold the pair's files and pixels."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
 
 
 def _loaded_bytes(pair: PairInWork) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.grid_sampling import sampling_matrix
 from fusion_core.nodata_fill import filled
+from fusion_core.patches import sample_patches
 from fusion_core.plan import PairRef
 from fusion_core.raster_checks import can_hold, check_raster, check_upright
 from fusion_core.raster_file import open_raster
@@ -118,15 +119,7 @@ class ScenePair:
         Returns:
             Infrared and visible luminance in [0, 1], (h, w).
         """
-        rows, columns = (_samples(total, cells, side) for total in self.size)
-        strips = []
-        for row in rows:
-            parts = [self.read((row, column)) for column in columns]
-            strips.append(
-                [np.concatenate(side, 1) for side in ([p.ir for p in parts], [p.vi for p in parts])]
-            )
-        ir, vi = (np.concatenate(side, 0) for side in zip(*strips, strict=True))
-        return ir, vi
+        return sample_patches(self.read, self.size, cells, side)
 
     def _filled(
         self, side: int, unit: NDArray[np.float32], valid: NDArray[np.bool_], window: Slices
@@ -176,11 +169,3 @@ def _check_nodata(value: float | None, *types: str) -> None:
             f"nodata is set to {value:g}, which pixels of type {' and '.join(types)} can't have; "
             "expected a value of theirs. Correct the setting"
         )
-
-
-def _samples(total: int, cells: int, side: int) -> list[slice]:
-    """Return the middle of each of so many cells of a side, or the whole side."""
-    if total <= cells * side:
-        return [slice(0, total)]
-    starts = (int((k + 0.5) * total / cells - side / 2) for k in range(cells))
-    return [slice(start, start + side) for start in starts]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from fusion_core.fuser import Fuser
 from fusion_core.network_fuser import NetworkFuser
+from fusion_core.out_of_memory import first_that_fits
+from fusion_core.patches import Luminances
 from fusion_core.pooling import ScenePooling
 from fusion_core.scene_pair import ScenePair, ScenePixels
 from fusion_core.tile_grid import Blender, Tile
@@ -32,6 +34,21 @@ pixels by 1.9, 0.9 and 0.2. Pooling over 64 takes the memory of one tile of 768.
 
 _WAITING = 2
 Result = TypeVar("Result")
+
+
+class Tileable(Protocol):
+    """A pair of images that is fused in tiles."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        ...
+
+    def patches(self, cells: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return samples as :func:`fusion_core.patches.sample_patches` does."""
+        ...
+
+
 Write = Callable[[Tile, ScenePixels, NDArray[np.float32]], None]
 
 
@@ -47,6 +64,7 @@ def fuse_tiles(pair: ScenePair, fuser: Fuser, tiles: Sequence[Tile], write: Writ
 
     Raises:
         PairError: What reading, fusing or writing raised first.
+        MemoryExhaustedError: Memory doesn't hold what a network pools over.
     """
     fuse = tile_fuser(pair, fuser)
     blender = Blender(pair.size[1])
@@ -70,19 +88,30 @@ def fuse_tiles(pair: ScenePair, fuser: Fuser, tiles: Sequence[Tile], write: Writ
             raise
 
 
-def tile_fuser(pair: ScenePair, fuser: Fuser) -> Callable[[Tile, ScenePixels], NDArray[np.float32]]:
+def tile_fuser(pair: Tileable, fuser: Fuser) -> Callable[[Tile, Luminances], NDArray[np.float32]]:
     """Return what fuses the tiles of a scene: (h, w) of what was read for the tile, in [0, 1].
 
-    A network that pools over whole images first pools over patches from all over the scene.
+    A network that pools over whole images first pools over patches from all over the scene; over
+    smaller ones where memory doesn't hold them.
+
+    Raises:
+        MemoryExhaustedError: It doesn't hold the smallest.
     """
     if not (isinstance(fuser, NetworkFuser) and fuser.cells):
         return lambda _, pixels: _fused(fuser, pixels.ir, pixels.vi)
     network = fuser
     height, width = pair.size
-    ir, vi = (torch.from_numpy(side)[None, None] for side in pair.patches(network.cells, PATCH))
-    scene: ScenePooling = network.pool(ir, vi, height, width)
 
-    def fuse(tile: Tile, pixels: ScenePixels) -> NDArray[np.float32]:
+    def pool(side: int) -> ScenePooling:
+        ir, vi = (
+            torch.from_numpy(plane)[None, None] for plane in pair.patches(network.cells, side)
+        )
+        return network.pool(ir, vi, height, width)
+
+    what = f"what {width}x{height} pixels share, in patches"
+    _, scene = first_that_fits((PATCH, PATCH // 2, PATCH // 4), pool, what, network.device)
+
+    def fuse(tile: Tile, pixels: Luminances) -> NDArray[np.float32]:
         return _fused(network, pixels.ir, pixels.vi, scene.tile(*tile.read))
 
     return fuse

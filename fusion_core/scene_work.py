@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
+from fusion_core.deadline import SceneDeadline
 from fusion_core.errors import OverlapError, StorageError, WriteError
 from fusion_core.fuser import Fuser
 from fusion_core.keys import fused_path
 from fusion_core.local_files import file_sha256
+from fusion_core.out_of_memory import first_that_fits, tile_sizes, tiles_remark
 from fusion_core.pair_work import PairInWork
 from fusion_core.part_worker import RunIdentity
 from fusion_core.raster_file import gdal_settings
@@ -43,6 +46,7 @@ from fusion_core.tile_grid import Tile, cut_tiles
 
 log = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 15.0
+_PROBE = 1 << 16
 
 
 class SceneWork:
@@ -78,14 +82,17 @@ class SceneWork:
         """
         ref, settings = pair.ref, self.settings
         path = fused_path(ref, self.run.settings_hash, self.fuser.model_hash, "tiff")
-        with scratch_folder() as folder, gdal_settings(max(64, settings.memory_mb // 4)):
+        with _scratch_with_room() as folder, gdal_settings(max(64, settings.memory_mb // 4)):
             work, greys, cog = (folder / name for name in ("work.tif", "greys.tif", "fused.tif"))
             with ExitStack() as opened:
                 with pair.timed("read"):
                     scene = opened.enter_context(open_scene(self.source, ref, settings))
                 with pair.timed("fuse"):
-                    counts = self._fuse_tiles(pair, scene, work, greys)
+                    tile_size, counts = self._fuse_in_room(pair, scene, work, greys)
                 record = SceneRecord.of(scene, ref, counts)
+                if tile_size < settings.tile_size:
+                    parts = (record.columns["remark"], tiles_remark(tile_size))
+                    record.columns["remark"] = "; ".join(filter(None, parts))
                 scaling = scene.vi_scaling
             with pair.timed("encode"):
                 make_cog(work, cog, settings.compression)
@@ -101,18 +108,40 @@ class SceneWork:
                 started = pair.started or dt.datetime.now(dt.UTC)
                 return {**scores, **record.write(self, path, size, digest, scores, started)}
 
-    def _fuse_tiles(
+    def _fuse_in_room(
         self, pair: PairInWork, scene: ScenePair, work: Path, greys: Path
+    ) -> tuple[int, tuple[int, int]]:
+        """Fuse in the largest tiles that memory holds; return their size, then the counts."""
+        height, width = scene.size
+        deadline = SceneDeadline(self.settings.pair_deadline, scene.size, pair.seconds)
+
+        def fuse(size: int) -> tuple[int, int]:
+            for begun_before in (work, greys):  # in tiles that were too large
+                begun_before.unlink(missing_ok=True)
+            tiles = cut_tiles(height, width, size, self.fuser.reach)
+            return self._fuse_tiles(pair, scene, tiles, work, greys, deadline)
+
+        what = f"a scene of {width}x{height} pixels in tiles"
+        sizes = tile_sizes(self.settings.tile_size)
+        return first_that_fits(sizes, fuse, what, self.fuser.device)
+
+    def _fuse_tiles(
+        self,
+        pair: PairInWork,
+        scene: ScenePair,
+        tiles: Sequence[Tile],
+        work: Path,
+        greys: Path,
+        deadline: SceneDeadline,
     ) -> tuple[int, int]:
         """Fuse into the working files; return the numbers of fused and of visible pixels."""
         vi = scene.vi
         check_room(work.parent, vi.raster.dataset, scene.grid)
-        tiles = cut_tiles(*scene.size, self.settings.tile_size, self.fuser.reach)
         with (
             create_work(work, vi.raster.dataset, scene.grid, vi.nodata) as fused,
             create_greys(greys, scene.grid) as grey,
         ):
-            writer = _TileWriter(scene, fused, grey, len(tiles), pair.ref.pair_id)
+            writer = _TileWriter(scene, fused, grey, len(tiles), pair.ref.pair_id, deadline)
             fuse_tiles(scene, self.fuser, tiles, writer.write)
             if not writer.fused:
                 pair.stage = "pair"
@@ -144,16 +173,23 @@ class _TileWriter:
     """Writes blended tiles into the working files, and counts pixels."""
 
     def __init__(
-        self, scene: ScenePair, fused: DatasetWriter, grey: DatasetWriter, tiles: int, pair_id: str
+        self,
+        scene: ScenePair,
+        fused: DatasetWriter,
+        grey: DatasetWriter,
+        tiles: int,
+        pair_id: str,
+        deadline: SceneDeadline,
     ):
         self.scene, self.target, self.grey = scene, fused, grey
-        self.tiles, self.pair_id = tiles, pair_id
+        self.tiles, self.pair_id, self.deadline = tiles, pair_id, deadline
         self.masked = has_mask_band(scene.vi.raster.dataset)
         self.written = self.fused = self.visible = 0
         self._told = time.monotonic()
 
     def write(self, tile: Tile, pixels: ScenePixels, fused: NDArray[np.float32]) -> None:
         """Write what a tile completes; ``fused`` is its luminance in [0, 1], (h, w)."""
+        self.deadline.check()
         ir, vi, old, valid, vi_valid = (
             tile.cut(plane, tile.final)
             for plane in (pixels.ir, pixels.vi, pixels.luminance, pixels.valid, pixels.vi_valid)
@@ -182,6 +218,22 @@ class _TileWriter:
         if time.monotonic() - self._told > _PROGRESS_SECONDS:
             self._told = time.monotonic()
             log.info("scene %s: %d of %d tiles", self.pair_id, self.written, self.tiles)
+
+
+@contextmanager
+def _scratch_with_room() -> Iterator[Path]:
+    """Give a temporary folder that can be written to, or a full one would look like bad sources.
+
+    Raises:
+        EncodeError: It can't be.
+    """
+    with ExitStack() as held:
+        with writing("what a scene needs while it is fused"):
+            folder = held.enter_context(scratch_folder())
+            probe = folder / "probe"
+            probe.write_bytes(bytes(_PROBE))
+            probe.unlink()
+        yield folder
 
 
 def _same_grid(stored: Path, cog: Path) -> bool:

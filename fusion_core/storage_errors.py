@@ -39,6 +39,7 @@ _PASSING_NUMBERS = {
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
 
 
@@ -110,6 +111,11 @@ def named_error(what: str, error: Exception, place: str, seconds: float) -> Exce
             f"can't {what}: {place} gave no whole answer for {seconds:.0f} s, at last {told}. "
             "Check that it is up and can be reached from here; the next run goes on where this "
             "one was"
+        )
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return StorageError(
+            f"can't {what}: {told}. Make room there, or make it writable; the next run goes on "
+            "where this one was"
         )
     if isinstance(error, OSError) or from_client(error):
         return StorageError(

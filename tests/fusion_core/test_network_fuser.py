@@ -65,36 +65,6 @@ def test_other_shapes_are_refused(ir: tuple[int, ...], vi: tuple[int, ...]) -> N
         NetworkFuser(small_model(), "cpu", "fp32")(torch.zeros(ir), torch.zeros(vi))
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3])
-def test_a_batch_that_does_not_fit_is_halved(limit: int) -> None:
-    ir, vi = random_pair(5, 1, 16, 16)
-    model = small_model()
-    expected = NetworkFuser(small_model(), "cpu", "fp32")(ir, vi)
-    sizes: list[int] = []
-
-    def refuse_large(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if len(inputs[0]) > limit:
-            raise torch.OutOfMemoryError("no room")
-        sizes.append(len(inputs[0]))
-
-    model.register_forward_pre_hook(refuse_large)
-    fused = NetworkFuser(model, "cpu", "fp32")(ir, vi)
-    torch.testing.assert_close(fused, expected, atol=1e-5, rtol=0)
-    assert sum(sizes) == 5
-    assert max(sizes) <= limit
-
-
-def test_a_single_pair_that_does_not_fit_is_an_error() -> None:
-    model = small_model()
-
-    def refuse(*_: object) -> None:
-        raise torch.OutOfMemoryError("no room")
-
-    model.register_forward_pre_hook(refuse)
-    with pytest.raises(torch.OutOfMemoryError, match="no room"):
-        NetworkFuser(model, "cpu", "fp32")(*random_pair(2, 1, 8, 8))
-
-
 def test_precision_is_chosen_by_what_the_cpu_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     for native, expected in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda n=native: n)
