@@ -164,6 +164,13 @@ def settings_for(
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
 
 
+def as_options(settings: FuseArchiveSettings) -> list[str]:
+    """Return settings as the command line takes them."""
+    changes = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    named = [(f"--{name.replace('_', '-')}", str(value)) for name, value in changes.items()]
+    return [word for option in named for word in option]
+
+
 def score_settings_for(
     source: Path | str, output: Path | str, *methods: str, **changes: Any
 ) -> ScoreArchiveSettings:

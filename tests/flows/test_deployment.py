@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from prefect_processes import PrefectServer, prefect_server, stop
 from processes import command, descendants, kill_tree
 from s3_servers import S3Server
-from tiny import settings_for, tiny_weights, write_pairs
+from tiny import as_options, settings_for, tiny_weights, write_pairs
 
 from fusion_core.settings import FuseArchiveSettings
 
@@ -204,12 +205,20 @@ def test_a_cancelled_run_ends_its_actors_and_the_next_one_goes_on(
     assert set(rows["status"]) == {"ok"}
 
 
-def test_the_schedule_fires_by_itself(
+def test_the_schedule_fires_by_itself_and_a_run_by_hand_beside_it_doubles_nothing(
     server: PrefectServer, worker: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    names = write_pairs(tmp_path / "in", ["a", "b", "c"])
-    settings = settings_for(tmp_path / "in", tmp_path / "out", tiny_weights(tmp_path))
+    names = write_pairs(tmp_path / "in", [f"p{k:02}" for k in range(24)], size=(240, 320))
+    weights = tiny_weights(tmp_path)
+    settings = settings_for(tmp_path / "in", tmp_path / "out", weights, chunk_pairs=1)
     server.deploy(settings.model_dump(mode="json", exclude_none=True), cron="* * * * *")
     # Nobody starts a run: the minute does.
-    wait_for(lambda: len(local_rows(settings)) == 3, 180, "no scheduled run fused the archive")
+    lease = tmp_path / "out/runs/.lease/00000001.json"
+    wait_for(lease.exists, 180, "no scheduled run began")
+    command = [str(Path(sys.executable).with_name("fuse-archive")), "run", *as_options(settings)]
+    by_hand = subprocess.run(
+        command, env=server.environment, capture_output=True, text=True, timeout=180
+    )
+    assert by_hand.returncode == 0, by_hand.stderr
+    assert "24 left alone" in by_hand.stdout
     assert sorted(local_rows(settings)["pair_id"]) == names

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from prefect.settings import PREFECT_API_URL
 from processes import descendants
-from tiny import settings_for, tiny_weights, write_pairs
+from tiny import as_options, settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
 from flows.holding import LeftToAnother
@@ -56,14 +56,8 @@ def by_hand(
     api = str(PREFECT_API_URL.value())
 
     def start() -> subprocess.Popen[str]:
-        changes = archive.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        words = [
-            word
-            for name, value in changes.items()
-            for word in (f"--{name.replace('_', '-')}", str(value))
-        ]
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("fuse-archive")), "run", *words],
+            [str(Path(sys.executable).with_name("fuse-archive")), "run", *as_options(archive)],
             env={**os.environ, "COLUMNS": "200", "PREFECT_API_URL": api},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
