@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private import ray_constants
 
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
@@ -28,19 +29,36 @@ def connected(address: str | None) -> Iterator[None]:
     with _signal_handlers_kept():
         if address is None:
             # An explicit "local": a plain init may join a stale cluster of somebody else.
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-                object_store_memory=_OBJECT_STORE_BYTES,
-            )
+            with _loopback_only():
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.WARNING,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                )
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let a local cluster listen on the loopback interface only, as Ray does on macOS and Windows.
+
+    Ray binds to it where the node's address is 127.0.0.1, and to all interfaces otherwise. An
+    address that is given as 127.0.0.1 it replaces by another one, unless it holds that this
+    machine can be in no cluster.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager

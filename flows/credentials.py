@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import Any
 
@@ -11,6 +12,17 @@ from prefect.blocks.system import Secret
 from fusion_core.errors import SettingsError
 
 _FRESH_SECONDS = 60.0
+
+
+def _without_parameters(record: logging.LogRecord) -> bool:
+    """Cut off what Prefect quotes of parameters that it refuses: a URL may hold a password."""
+    told, found, _ = str(record.msg).partition(": [")
+    if found and told.startswith("Parameter validation failed"):
+        record.msg = f"{told}; the error that follows names the fields and what was expected"
+    return True
+
+
+logging.getLogger("prefect.flows").addFilter(_without_parameters)
 
 
 class StorageCredentials:

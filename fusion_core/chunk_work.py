@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.deadline import deadline_error
-from fusion_core.errors import PairError
+from fusion_core.errors import UnreachableError
 from fusion_core.fuser import Fuser
 from fusion_core.keys import fused_path
 from fusion_core.leavable_threads import LeavableThreads
@@ -90,7 +90,9 @@ class ChunkWorker(PartWorker[FusedInWork]):
     def _is_scene(self, pair: FusedInWork) -> bool:
         try:
             return is_scene(self.source, pair.ref, self.settings.max_megapixels)
-        except PairError:
+        except UnreachableError:
+            raise
+        except Exception:
             return True  # what is wrong with it will be said again where it counts
 
     def _scene(self, pair: FusedInWork) -> Outcome[FusedInWork]:

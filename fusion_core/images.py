@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fusion_core.errors import DecodeError, EncodeError
+from fusion_core.image_checks import check_cost, check_png, check_whole
 from fusion_core.images_deep import decode_deep, encode_deep
 from fusion_core.picture import Picture, check_size, upright
 from fusion_core.settings import ImageSettings
@@ -21,6 +22,7 @@ EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_MAGIC)
 _GREY = {"1", "L", "LA", "La"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 
@@ -45,22 +47,31 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
             check_size(image.width, image.height, max_megapixels)
             if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
                 raise DecodeError("the image is animated; expected a single picture")
+            check_cost(image, body, max_megapixels)
             if _is_deep_colour(image, body):
+                if image.format == "PNG":
+                    check_png(body)
                 # GDAL leaves a photograph lying as the camera was held.
                 tags = getattr(image, "tag_v2", {})
                 return upright(decode_deep(body, max_megapixels), tags.get(274, 1))
             image.load()
+            check_whole(image, body)
             return _from_pillow(ImageOps.exif_transpose(image))
     except DecodeError:
         raise
     except UnidentifiedImageError as error:
+        if body.startswith(_BEGINNINGS):
+            raise DecodeError(
+                f"the image is damaged: it starts as an image does, with {body[:8]!r}, and its "
+                "header can't be read. Expected a whole file; upload it again"
+            ) from error
         raise DecodeError(
             f"the file is no image: it starts with {body[:8]!r}; expected PNG, JPEG, WebP, TIFF "
             "or BMP. Check what was uploaded under this name"
         ) from error
     except Image.DecompressionBombError as error:
         raise DecodeError(
-            f"the image is too large to decode: {error}. Cut it into tiles"
+            f"the image is too large to decode: {str(error).rstrip('.')}. Cut it into tiles"
         ) from error
     except Exception as error:  # codecs raise many types on damaged bytes; each damns only its file
         raise DecodeError(

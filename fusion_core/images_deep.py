@@ -22,16 +22,21 @@ def decode_deep(body: bytes, max_megapixels: float) -> Picture:
     """Decode a PNG or TIFF file of 16-bit channels.
 
     Raises:
-        DecodeError: It has other bands than grey or RGB with or without alpha, or is too large.
+        DecodeError: It has other bands than grey or RGB with or without alpha, or is too large, or
+            its tiles are.
     """
     with _no_side_cars(), MemoryFile(body) as memory, memory.open() as source:
         check_size(source.width, source.height, max_megapixels)
+        # Before any is read: there may be 65,535 bands, and they may be tiles of any size.
+        types = ", ".join(sorted(set(source.dtypes)))
+        if types != "uint16" or source.count not in (2, 3, 4):
+            raise DecodeError(
+                f"the image has {source.count} bands of type {types}; expected one or three of "
+                "8 or 16 bits, and alpha"
+            )
+        rows, columns = source.block_shapes[0]
+        check_size(columns, rows, max_megapixels, "a tile of the image")
         bands = source.read()
-    if bands.dtype != np.uint16 or bands.shape[0] not in (2, 3, 4):
-        raise DecodeError(
-            f"the image has {bands.shape[0]} bands of type {bands.dtype}; expected one or three of "
-            "8 or 16 bits, and alpha"
-        )
     alpha = bands[-1] if bands.shape[0] in (2, 4) else None
     colour = np.ascontiguousarray(bands[:3].transpose(1, 2, 0))
     return Picture(bands[0] if bands.shape[0] == 2 else colour, alpha)

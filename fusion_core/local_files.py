@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+
+def find_files(fs: Any, top: str) -> dict[str, dict[str, Any]]:
+    """List all that is below a folder and no folder, links as what they lead to, by full names.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        PermissionError: It, or a folder below it, may not be read.
+    """
+
+    def stop(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # gone since its parent was read
+            raise error
+
+    found: dict[str, dict[str, Any]] = fs.find(top, detail=True, on_error=stop)
+    for name in [name for name, info in found.items() if info.get("islink")]:
+        with suppress(OSError):  # a link to nothing fails where it is read
+            found[name] = fs.info(name)
+    return found
+
+
+def check_regular(full: str) -> None:
+    """Raise OSError for what is there and no regular file: a pipe would hold its reader up."""
+    if not stat.S_ISREG(os.stat(full).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", full)
+
+
+def read_file(full: str) -> bytes:
+    """Return a regular file's bytes; raises OSError, for anything else too."""
+    check_regular(full)
+    with open(full, "rb") as file:
+        return file.read()
 
 
 @contextmanager

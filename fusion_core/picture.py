@@ -90,11 +90,11 @@ def reduced(picture: Picture, height: int, width: int) -> Picture:
     return Picture(np.rint(means).astype(pixels.dtype).reshape(rows, columns, *pixels.shape[2:]))
 
 
-def check_size(width: int, height: int, max_megapixels: float) -> None:
-    """Raise DecodeError where an image has more than ``max_megapixels``."""
+def check_size(width: int, height: int, max_megapixels: float, what: str = "the image") -> None:
+    """Raise DecodeError where an image has more than ``max_megapixels``; ``what`` it is."""
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         raise DecodeError(
-            f"the image has {width}x{height} = {megapixels:.1f} megapixels; at most "
+            f"{what} has {width}x{height} = {megapixels:.1f} megapixels; at most "
             f"{max_megapixels:g} are decoded. Raise max_megapixels or cut the image into tiles"
         )

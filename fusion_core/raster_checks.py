@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Interleaving
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, MemoryFile
 
 from fusion_core.errors import DecodeError
 from fusion_core.raster_file import Raster
@@ -33,16 +31,18 @@ def check_raster(raster: Raster) -> None:
     Raises:
         DecodeError: Its pixels are of a type that isn't fused (1-bit, palette, complex, 64-bit
             integers, bands of several types), its blocks don't fit in memory, its coordinate system
-            can't be identified, or its nodata value is none that its type can hold.
+            can't be identified, its nodata value is none that its type can hold, or its header
+            is damaged.
     """
     dataset = raster.dataset
-    # The others make sense only where the first finds nothing.
-    problem = (
-        _type_problem(dataset)
-        or _block_problem(dataset)
-        or _crs_problem(dataset.crs)
-        or _nodata_problem(raster)
-    )
+    with raster.reading():
+        # The others make sense only where the first finds nothing.
+        problem = (
+            _type_problem(dataset)
+            or _block_problem(dataset)
+            or _crs_problem(dataset.crs)
+            or _nodata_problem(raster)
+        )
     if problem is not None:
         raise DecodeError(f"{raster.path}: {problem}")
 
@@ -140,7 +140,6 @@ def _declared_nodata(raster: Raster) -> list[str]:
     rasterio keeps silent about a value that the type can't hold; GDAL's own description of the file
     does not.
     """
-    with raster.reading(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "description.vrt"
-        rasterio.shutil.copy(raster.dataset, path, driver="VRT")
-        return re.findall(r"<NoDataValue>(.*?)</NoDataValue>", path.read_text())
+    with MemoryFile(ext=".vrt") as memory:  # a full disk is no fault of the file
+        rasterio.shutil.copy(raster.dataset, memory.name, driver="VRT")
+        return re.findall(r"<NoDataValue>(.*?)</NoDataValue>", memory.read().decode())

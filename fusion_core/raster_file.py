@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import rasterio
 from rasterio._err import CPLE_BaseError
@@ -20,6 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from fusion_core.errors import DecodeError, ReadError, UnreachableError
+from fusion_core.local_files import check_regular
 from fusion_core.object_version import object_version
 from fusion_core.storage import Storage
 from fusion_core.storage_retry import counted_by, current_count
@@ -133,12 +134,12 @@ def _translated(path: str, objects: _Objects) -> Iterator[None]:
         yield
     except (RasterioError, CPLE_BaseError) as error:
         if objects.error is not None:
-            raise objects.failure() from objects.error
+            objects.fail()
         raise DecodeError(
             f"{path} is damaged: {error.__cause__ or error}. Expected a whole file; upload it again"
         ) from error
     if objects.error is not None:  # some formats pass over a short read
-        raise objects.failure() from objects.error
+        objects.fail()
 
 
 def _driver(path: str, start: bytes) -> str:
@@ -181,11 +182,15 @@ class _Objects(FileContainer):  # type: ignore[misc]
                 f"bytes and had {self._size}, so it changed in between. The next run looks again"
             )
 
-    def failure(self) -> Exception:
-        """Return the error of whoever reads, given the one that the store raised."""
+    def fail(self) -> NoReturn:
+        """Raise the error of whoever reads, given the one that the store raised."""
         if isinstance(self.error, UnreachableError):
-            return self.error
-        return ReadError(f"{self._path} can't be read: {self.error}")
+            raise self.error
+        if self.error is not None and type(self.error.__cause__).__name__ == "FileExpired":
+            raise ReadError(
+                f"{self._path} changed while it was read. The next run looks again"
+            ) from self.error
+        raise ReadError(f"{self._path} can't be read: {self.error}") from self.error
 
     def start(self) -> bytes:
         """Return the object's first bytes; who opens it next goes on with the same file."""
@@ -194,7 +199,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
             found = file.read(12)
             file.seek(0)
         if self.error is not None:
-            raise self.failure() from self.error
+            self.fail()
         self._begun = file
         return found
 
@@ -211,10 +216,14 @@ class _Objects(FileContainer):  # type: ignore[misc]
         how = {"block_size": self._block, "cache_type": "blockcache"}
         cache = {"maxblocks": _BLOCKS}
         full = self._storage.fs_path(self._path)
+
+        def opened() -> Any:
+            if self._storage.is_local:
+                check_regular(full)
+            return self._storage.fs.open(full, "rb", **how, cache_options=cache)
+
         try:
-            file = self.patiently(
-                lambda: self._storage.fs.open(full, "rb", **how, cache_options=cache)
-            )
+            file = self.patiently(opened)
         except Exception as error:
             self.error = error
             raise
@@ -267,7 +276,8 @@ class _File:
             return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._file.seek(offset, whence))
+        # A damaged header may point further than a position can be told.
+        return int(self._file.seek(min(offset, 1 << 62), whence))
 
     def tell(self) -> int:
         return int(self._file.tell())

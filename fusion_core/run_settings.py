@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+_SECRET = r"://(?!arn:)[^/\[\]]*:(?!\d*(/|$)).*@"
+NO_SECRET: dict[str, Any] = {"not": {"type": "string", "pattern": _SECRET}}
+"""In a field's JSON schema, by which Prefect refuses such a URL before it stores it."""
+
 
 class PairSettings(BaseModel):
     """What decides the pixels of a loaded pair."""
@@ -29,10 +33,12 @@ class ArchiveSettings(PairSettings):
     """Which pairs are taken, where results go, and what is taken of the machines."""
 
     source: str = Field(
+        json_schema_extra=NO_SECRET,
         description="Folder or bucket that holds the pairs: any fsspec URL, such as "
         "s3://archive/2026 or a local path.",
     )
     output: str = Field(
+        json_schema_extra=NO_SECRET,
         description="Folder or bucket for the fused images and the manifest: any fsspec URL.",
     )
     ir: str = Field(
@@ -48,6 +54,7 @@ class ArchiveSettings(PairSettings):
     )
     index: str | None = Field(
         None,
+        json_schema_extra=NO_SECRET,
         description="CSV or Parquet file with the columns pair_id, ir and vi (paths below the "
         "source), used instead of the templates: any fsspec URL.",
     )
@@ -99,12 +106,17 @@ class ArchiveSettings(PairSettings):
     @classmethod
     def _prefix_expands(cls, prefix: str) -> str:
         try:
-            prefix.format(date=dt.date(2000, 1, 1))
+            expanded = prefix.format(date=dt.date(2000, 1, 1))
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{prefix!r} can't be expanded ({error!r}); the only field it may hold is the "
                 "date, such as {date:%Y/%m/%d}"
             ) from error
+        if ".." in expanded.split("/"):
+            raise ValueError(
+                f"{prefix!r} leads out of the source; expected a path below it. Give the folder "
+                "that is meant as the source"
+            )
         return prefix
 
     def expanded_prefix(self, date: dt.date) -> str:
@@ -177,7 +189,7 @@ def refuse_secret(url: str) -> str:
         ValueError: It holds a user name and a password.
     """
     # An AWS secret may hold slashes, so the @ is looked for beyond them too.
-    if re.search(r"://(?!arn:)[^/\[\]]*:(?!\d*(/|$)).*@", url):
+    if re.search(_SECRET, url):
         raise ValueError(
             "the URL holds a user name and password; expected a plain URL. Give credentials "
             "by the AWS chain (environment, profile, instance role) or by credentials_block"

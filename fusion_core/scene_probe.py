@@ -78,20 +78,25 @@ def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
 
 
 def looks_like_scene(raster: Raster) -> bool:
-    """Tell whether a raster is more than a photograph, by anything but its size."""
+    """Tell whether a raster is more than a photograph, by anything but its size.
+
+    Raises:
+        DecodeError: Its header is damaged.
+    """
     dataset = raster.dataset
-    placed: Sequence[object] = (
-        dataset.crs is not None,
-        bool(dataset.gcps[0]),
-        dataset.rpcs is not None,
-        not dataset.transform.is_identity,
-    )
-    return (
-        any(placed)
-        or dataset.nodata is not None
-        or not set(dataset.dtypes) <= _PHOTOGRAPHS
-        or dataset.count > 4
-    )
+    with raster.reading():
+        placed: Sequence[object] = (
+            dataset.crs is not None,
+            bool(dataset.gcps[0]),
+            dataset.rpcs is not None,
+            not dataset.transform.is_identity,
+        )
+        return (
+            any(placed)
+            or dataset.nodata is not None
+            or not set(dataset.dtypes) <= _PHOTOGRAPHS
+            or dataset.count > 4
+        )
 
 
 def _pixels(source: Storage, path: str, size: int) -> int:

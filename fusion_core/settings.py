@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from fusion_core.metrics import METRIC_VERSION
-from fusion_core.run_settings import RunSettings, refuse_secret, settings_digest
+from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret, settings_digest
 from fusion_core.scene_settings import SceneSettings
 
 IMAGE_VERSION = 1
@@ -54,6 +54,7 @@ class FuseArchiveSettings(RunSettings, ImageSettings):
     )
     model: str = Field(
         "refinefuse",
+        json_schema_extra=NO_SECRET,
         description="What fuses: refinefuse (the packaged weights), mean, maximum, laplacian, "
         "guided, or the fsspec URL of a file: weights of ours as safetensors, or a program of "
         "torch.export (read by the usual AWS chain).",

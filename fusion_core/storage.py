@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from fusion_core.local_files import (
     create_copy,
     create_file,
     file_sha256,
+    find_files,
+    read_file,
     replace_copy,
     replace_file,
 )
@@ -130,17 +133,17 @@ class Storage:
         if self._on_s3:
             start = self._below + prefix.lstrip("/")
             return list_bucket(self.fs, start, lambda page: self.call(what, page), self._limit)
+        everywhere = partial(self.fs.find, detail=True, **self._limit)
+        find = partial(find_files, self.fs) if self.is_local else everywhere
         try:
-            return dict(self.call(what, lambda: self.fs.find(top, detail=True, **self._limit)))
+            return dict(self.call(what, lambda: find(top)))
         except FileNotFoundError:
             return {}
 
     def info(self, path: str) -> dict[str, Any]:
         """Return what the store tells of an object; raises FileNotFoundError or StorageError."""
-        full = self.fs_path(path)
-        return self.call(
-            f"look up {self.url(path)}", lambda: dict(self.fs.info(full, **self._limit))
-        )
+        look_up = partial(self.fs.info, self.fs_path(path), **self._limit)
+        return dict(self.call(f"look up {self.url(path)}", look_up))
 
     def read(self, path: str, size: int = 0) -> bytes:
         """Return an object's bytes, of which ``size`` are expected.
@@ -152,9 +155,8 @@ class Storage:
         full, limit = self.fs_path(path), self._limit_for(size)
         if self._on_s3:
             limit["max_concurrency"] = 1  # else it asks for the size first, a request more
-        return self.call(
-            f"read {self.url(path)}", lambda: bytes(self.fs.cat_file(full, **limit)), size
-        )
+        read = read_file if self.is_local else partial(self.fs.cat_file, **limit)
+        return self.call(f"read {self.url(path)}", lambda: bytes(read(full)), size)
 
     def is_version(self, path: str, body: bytes, version: str) -> bool:
         """Tell whether ``body`` is the object of that version, as far as the store can say."""

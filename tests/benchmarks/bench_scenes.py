@@ -23,7 +23,9 @@ from rasterio.session import AWSSession
 from rasterio.windows import Window
 from record import alternate, ratios, spread, write
 
+# The project before its tests, which have folders of the same names.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from generated_scenes import scene_bands, texture, write_raster, write_scene_pair
 from s3_servers import S3Server, moto_server
 from scene_measures import alone, fused_scene, meet, scene_in, seam_ratio, whole_scene

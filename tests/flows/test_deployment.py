@@ -3,7 +3,6 @@
 import collections
 import hashlib
 import io
-import itertools
 import os
 import signal
 import subprocess
@@ -177,32 +176,6 @@ def test_171_pairs_survive_the_death_of_worker_and_actor_and_20_more_are_20_more
     assert frame["vif"].notna().all()
     assert s3.secret_key not in server.logs()
     assert s3.secret_key not in frame.to_csv()
-
-
-def test_a_cancelled_run_ends_its_actors_and_the_next_one_goes_on(
-    server: PrefectServer, worker: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
-    # So many that the run is still at work when the command line has started and cancelled it.
-    names = [f"p{k:03}" for k in range(180)]
-    write_pairs(tmp_path / "in", names[:1], size=(480, 640))
-    for name, side in itertools.product(names[1:], ("ir", "vi")):
-        os.link(tmp_path / f"in/{side}/{names[0]}.png", tmp_path / f"in/{side}/{name}.png")
-    weights = tiny_weights(tmp_path)
-    settings = settings_for(tmp_path / "in", tmp_path / "out", weights, chunk_pairs=2)
-    server.deploy(settings.model_dump(mode="json", exclude_none=True))
-    server.cli("deployment", "run", "fuse-archive/nightly")
-    wait_for(lambda: len(local_rows(settings)), 120, "no part was committed")
-    assert actors_below(worker)
-    server.cli("flow-run", "cancel", server.newest_run())
-    wait_for(lambda: not actors_below(worker), 40, "the actors did not end")
-    committed = len(local_rows(settings))
-    assert 0 < committed < len(names)
-    more = settings.model_copy(update={"limit": 20}).model_dump_json(exclude_none=True)
-    run = ("deployment", "run", "fuse-archive/nightly", "--watch", "-p", f"settings={more}")
-    server.cli(*run, timeout=300)
-    rows = local_rows(settings)
-    assert len(rows) == len(set(rows["pair_id"])) == min(committed + 20, len(names))
-    assert set(rows["status"]) == {"ok"}
 
 
 def test_the_schedule_fires_by_itself_and_a_run_by_hand_beside_it_doubles_nothing(

@@ -185,21 +185,32 @@ def test_a_passing_failure_is_tried_again_and_a_lasting_one_named(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.write("x", b"body")
-    real, failures = storage.fs.cat_file, [OSError("reset"), TimeoutError("slow")]
+    real, failures = storage.fs.info, [OSError("reset"), TimeoutError("slow")]
 
-    def flaky(path: str) -> bytes:
+    def flaky(path: str) -> dict[str, Any]:
         if failures:
             raise failures.pop()
-        return bytes(real(path))
+        return dict(real(path))
 
-    monkeypatch.setattr(storage.fs, "cat_file", flaky)
-    assert storage.read("x") == b"body"
+    monkeypatch.setattr(storage.fs, "info", flaky)
+    assert storage.info("x")["size"] == 4
     failures += [OSError("reset")] * 99
     few = Storage(storage.url(""), patience=0.5)
-    monkeypatch.setattr(few.fs, "cat_file", flaky)
-    with pytest.raises(StorageError, match=r"can't read .*x: OSError: reset"):
-        few.read("x")
+    monkeypatch.setattr(few.fs, "info", flaky)
+    with pytest.raises(StorageError, match=r"can't look up .*x: OSError: reset"):
+        few.info("x")
     assert 60 < len(failures) < 98  # again and again, but not for ever
+
+
+def test_links_are_listed_as_what_they_lead_to(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write("real", b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    rows = {row["path"]: row for row in storage.list().to_pylist()}
+    assert rows["link"]["version"] == rows["real"]["version"]
+    assert storage.is_version("link", storage.read("link"), rows["link"]["version"])
+    assert set(rows) == {"real", "link", "dangling"}
 
 
 def test_names_that_are_not_utf8_or_hold_anything_are_listed(tmp_path: Path) -> None:

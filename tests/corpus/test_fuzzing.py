@@ -1,0 +1,82 @@
+"""Damage anywhere gives a picture or an error that says what is wrong with the file."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzz_decoders import fuzz, numbered
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import examine, mutant, seeds
+
+from fusion_core.raster_file import _Objects
+from fusion_core.storage import Storage
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    return Storage(str(tmp_path_factory.mktemp("scratch")))
+
+
+def test_an_offset_behind_every_file_looks_like_its_end() -> None:
+    """GDAL goes where a damaged file points; found by mutants as a SystemError of rasterio."""
+    store = Storage("memory://offsets")
+    store.write("a.tif", b"II*")
+    file = _Objects(store, "a.tif", 3, 1 << 16).open("a.tif")
+    file.seek(2**64 - 5)
+    assert file.read(4) == b""
+
+
+def test_seeds_are_of_every_format() -> None:
+    beginnings = [b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"II+\0"]
+    for beginning in beginnings:
+        assert any(body.startswith(beginning) for body in seeds()), beginning
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
+@settings(max_examples=300, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_a_mutant_gives_a_picture_or_a_clear_error(scratch: Storage, rng: random.Random) -> None:
+    begin = time.perf_counter()
+    examine(mutant(rng), scratch)
+    assert time.perf_counter() - begin < 10
+
+
+def test_equal_numbers_give_equal_mutants() -> None:
+    assert numbered(3, 5) == numbered(3, 5)
+    assert numbered(3, 5) != numbered(3, 6)
+
+
+def killed_at_3(seed: int, number: Any, results: Any, first: int, store: str) -> None:
+    """Stands for a codec that ends its process at mutant 3, and never comes back from mutant 5."""
+    for k in range(first, 1000):
+        number.value = k
+        if k == 3:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if k == 4:
+            results.send((k, "raised", "planted"))
+        if k == 5:
+            time.sleep(60)
+    time.sleep(60)
+
+
+def test_what_kills_or_keeps_the_process_is_found_and_kept(tmp_path: Path) -> None:
+    found = fuzz(2, 2, tmp_path, "memory://", target=killed_at_3, patience=4, most=6)
+    assert found["findings"]["raised"] == 1
+    assert found["findings"]["ended"] == 2
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    expected = {3: "ended", 4: "raised", 5: "ended"}
+    for number, kind in expected.items():
+        assert kept[f"2-{number}-{kind}.bin"] == numbered(2, number)
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_and_keeps_nothing_where_nothing_is_found(tmp_path: Path) -> None:
+    found = fuzz(2, 2, tmp_path / "kept", str(tmp_path / "store"), most=200)
+    assert found["mutants"] >= 200
+    assert found["findings"] == {}
+    assert not (tmp_path / "kept").exists()

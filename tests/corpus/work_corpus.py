@@ -1,0 +1,112 @@
+"""Works the laid out corpus off in a process of its own, and measures the memory that it takes.
+
+    python tests/corpus/work_corpus.py FOLDER
+
+reads FOLDER/source, writes FOLDER/output, and prints what became of each pair as one JSON object.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# The repository before it: a folder of tests has the name of a package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from corpus_archive import spring
+from tiny import tiny_fuser
+
+from fusion_core.archive import list_pairs
+from fusion_core.chunk_work import ChunkWorker
+from fusion_core.part_worker import RunIdentity
+from fusion_core.plan import cut_chunks
+from fusion_core.scene_probe import add_pixels
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+
+CHUNK_PAIRS = 8
+COLUMNS = ("pair_id", "status", "stage", "error_type", "error_message", "height", "width")
+
+
+def main() -> None:
+    """Work a folder off."""
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    settings = FuseArchiveSettings(
+        source=f"{folder}/source",
+        output=f"{folder}/output",
+        ir="ir/{pair}",
+        vi="vi/{pair}",
+        precision="fp32",
+        io_threads=2,
+        size_mismatch="resize_ir",
+    )
+    source, output = Storage(settings.source), Storage(settings.output)
+    today = dt.date(2026, 7, 19)
+    pairing = list_pairs(settings, source, output, today, {})
+    spring(folder / "source")
+    fuser = tiny_fuser()
+    digest = settings.image_settings().settings_hash()
+    run = RunIdentity("corpus", today, fuser.model_hash, digest)
+    worker = ChunkWorker(source, output, fuser, settings, run)
+    attempts = pa.array([0] * len(pairing.pairs), pa.int64())
+    todo = add_pixels(source, pairing.pairs.append_column("attempts", attempts))
+    chunks = list(cut_chunks(todo, "corpus", CHUNK_PAIRS))
+    worker.run(chunks[0])  # so that what is loaded once counts as the baseline
+    baseline = _status("VmRSS")
+    _forget_peak()
+    begin = time.perf_counter()
+    seconds = {}
+    for chunk in chunks[1:]:
+        started = time.perf_counter()
+        worker.run(chunk)
+        seconds[chunk.part_id] = time.perf_counter() - started
+    parts = sorted((folder / "output" / "manifest").rglob("part-*.parquet"))
+    found = {
+        "seconds": round(time.perf_counter() - begin, 2),
+        "slowest_chunk_seconds": round(max(seconds.values()), 2),
+        "baseline_mib": baseline >> 10,
+        "peak_above_baseline_mib": (_status("VmHWM") - baseline) >> 10,
+        "chunks": len(chunks),
+        "stray": list(pairing.stray),
+        "half": list(pairing.half),
+        "doubled": list(pairing.doubled),
+        "rows": [row for part in parts for row in _rows(part)],
+    }
+    print(json.dumps(found))
+
+
+def _rows(part: Path) -> list[dict[str, Any]]:
+    table = pyarrow.parquet.read_table(part)
+    timed = [name for name in table.column_names if name.startswith("seconds_")]
+    rows = table.select([*COLUMNS, *timed]).to_pylist()
+    return [
+        {name: row[name] for name in COLUMNS}
+        | {"seconds": round(sum(row[name] or 0 for name in timed), 3)}
+        for row in rows
+    ]
+
+
+def _status(name: str) -> int:
+    """Return a number of KiB that the kernel keeps about this process."""
+    found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def _forget_peak() -> None:
+    """Let the peak begin at what is held now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+if __name__ == "__main__":
+    main()
