@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from fusion_core.baselines import BASELINES
 from fusion_core.model_file import PACKAGED_NAME
 from fusion_core.published import published_sets
-from fusion_core.run_settings import RunSettings, refuse_secret
+from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret
 from fusion_core.score_settings import check_method_name
 from fusion_core.settings import FuseArchiveSettings, ImageSettings
 
@@ -29,6 +29,7 @@ class EvaluateSettings(RunSettings, ImageSettings):
         f"{', '.join(published_sets())}.",
     )
     output: str = Field(
+        json_schema_extra=NO_SECRET,
         description="Folder or bucket for the fused images, the manifest and the comparison: any "
         "fsspec URL.",
     )

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from fusion_core.errors import SettingsError
 from fusion_core.metrics import METRIC_VERSIONS, Convention
-from fusion_core.run_settings import RunSettings, refuse_secret, settings_digest
+from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret, settings_digest
 from fusion_core.templates import PathTemplate, parse_templates
 
 _INDEX_FIELDS = ("pair",)
@@ -46,6 +46,7 @@ class ScoreArchiveSettings(RunSettings):
         "hold more; it is a path below the source or a URL with its own folder or bucket.",
     )
     output: str = Field(
+        json_schema_extra=NO_SECRET,
         description="Folder or bucket for the scores and the comparison table: any fsspec URL.",
     )
     convention: Convention = Field(

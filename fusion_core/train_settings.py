@@ -7,13 +7,14 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from fusion_core.recipe import Recipe
-from fusion_core.run_settings import ArchiveSettings, refuse_secret
+from fusion_core.run_settings import NO_SECRET, ArchiveSettings, refuse_secret
 
 
 class TrainSettings(ArchiveSettings, Recipe):
     """Everything that a training can be told."""
 
     output: str = Field(
+        json_schema_extra=NO_SECRET,
         description="Folder or bucket of this training alone, for weights, checkpoint, log and "
         "curve: any fsspec URL. A training that was stopped goes on from what lies there.",
     )

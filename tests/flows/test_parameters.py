@@ -1,0 +1,28 @@
+"""What Prefect makes of the flows' parameters before a run begins."""
+
+from typing import Any
+
+import pytest
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
+from prefect.utilities.schema_tools.validation import ValidationError
+
+from flows.evaluate import evaluate_refinefuse
+from flows.fuse_archive import fuse_archive
+from flows.score_archive import score_archive
+
+
+@pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate_refinefuse])
+@pytest.mark.parametrize("field", ["source", "output", "index"])
+def test_a_url_with_a_password_is_refused_before_it_is_kept(
+    flow: Flow[Any, Any], field: str
+) -> None:
+    schema = parameter_schema(flow).model_dump()
+    settings: dict[str, Any] = {"source": "s3://a", "output": "s3://b", "index": None}
+    if flow is score_archive:
+        settings["fused"] = {"densefuse": "fused/{pair}.png"}
+    validate({"settings": settings}, schema, raise_on_error=True)
+    settings[field] = "s3://user:planted@host/bucket"
+    with pytest.raises(ValidationError, match=rf"settings\.{field}"):
+        validate({"settings": settings}, schema, raise_on_error=True)
