@@ -45,7 +45,8 @@ def holding(run: Run[Any]) -> Iterator[Lease]:
     """Take the output's lease, close what dead runs left open, and give the lease back at the end.
 
     Raises:
-        OutputBusyError: A living run is at work, and the setting ``overlap`` says to leave.
+        OutputBusyError: A living run is at work, and the setting ``overlap`` says to leave, or the
+            run's deadline came while it waited.
         StorageError: The store failed.
     """
     logger, settings = get_run_logger(), run.settings
@@ -64,6 +65,7 @@ def holding(run: Run[Any]) -> Iterator[Lease]:
         settings.lease_seconds,
         settings.overlap == "wait",
         exclusive,
+        run.ends_at,
     )
     try:
         if closed := close_unfinished(output, lease):

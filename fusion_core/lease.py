@@ -139,6 +139,7 @@ def acquire(
     seconds: float,
     wait: bool,
     exclusive: bool = True,
+    until: float | None = None,
 ) -> Lease:
     """Take an output's lease.
 
@@ -150,16 +151,17 @@ def acquire(
             is known to be.
         exclusive: Whether the store honours conditional writes. Where it doesn't, a claim is looked
             at again after a moment, which makes two claims at once unlikely and not impossible.
+        until: Moment of the monotonic clock at which waiting ends.
 
     Raises:
-        OutputBusyError: A living run holds it, and ``wait`` is False.
+        OutputBusyError: A living run holds it, and ``wait`` is False or the time to wait is over.
         StorageError: The store failed.
     """
     while True:
         storage = output()
         newest = newest_generation(storage)
         if newest:
-            _wait_until_free(output, newest, seconds, wait)
+            _wait_until_free(output, newest, seconds, wait, until)
         token = uuid.uuid4().hex
         record = LeaseRecord(run_id=run_id, host=platform.node(), token=token, seconds=seconds)
         body = record.model_dump_json().encode()
@@ -173,7 +175,11 @@ def acquire(
 
 
 def _wait_until_free(
-    output: Callable[[], Storage], generation: int, seconds: float, wait: bool
+    output: Callable[[], Storage],
+    generation: int,
+    seconds: float,
+    wait: bool,
+    until: float | None,
 ) -> None:
     """Return once a generation is released, dead or followed by another."""
     seen: LeaseRecord | None = None
@@ -187,10 +193,12 @@ def _wait_until_free(
         if seen is not None and record == seen and now - still_since > record.seconds:
             log.warning("%s on %s is dead; its lease is taken over", record.run_id, record.host)
             return
-        if seen is not None and record != seen and not wait:
+        patient = wait and (until is None or now < until)
+        if seen is not None and record != seen and not patient:
             raise OutputBusyError(
                 f"{record.run_id} on {record.host} is at work on {storage.url('')}; found its "
-                "heartbeat, expected none. Wait for it, or set overlap to 'wait'"
+                "heartbeat, expected none. Start later, or set overlap to 'wait' and no earlier "
+                "deadline"
             )
         if record != seen:
             seen, still_since = record, now

@@ -57,6 +57,14 @@ def test_who_may_not_wait_leaves_at_the_holders_heartbeat(output: Storage, held:
     held.check()
 
 
+def test_waiting_ends_at_its_time(output: Storage, held: Lease) -> None:
+    began = time.monotonic()
+    with pytest.raises(OutputBusyError, match="no earlier deadline"):
+        acquire(lambda: output, "second", SECONDS, wait=True, until=began + SECONDS)
+    assert SECONDS <= time.monotonic() - began < 4 * SECONDS
+    held.check()
+
+
 def test_who_may_wait_has_it_as_soon_as_it_is_free(output: Storage, held: Lease) -> None:
     with ThreadPoolExecutor(1) as thread:
         second = thread.submit(take, output, "second")
