@@ -16,10 +16,15 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start Ray on one worker of pytest-xdist: each of them fills a machine."""
+    """Keep the tests that start Ray on two workers of pytest-xdist: each of them fills a machine.
+
+    Those that share a cluster are on one of them, those that start processes of their own on the
+    other.
+    """
     for item in items:
         if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
+            shares = "ray_nodes" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("ray" if shares else "ray-processes"))
 
 
 @pytest.fixture(scope="session")
