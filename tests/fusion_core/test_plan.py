@@ -1,4 +1,3 @@
-import datetime as dt
 from itertools import pairwise
 from typing import Any
 
@@ -6,54 +5,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plan_tables import HISTORY, PAIRS, ROWS_SCHEMA, make_pairing, make_rows, with_column
 
-from fusion_core.fused_images import IMAGES_SCHEMA
-from fusion_core.pairing import PAIRS_SCHEMA, Pairing
-from fusion_core.plan import Chunk, PairRef, Plan, ScoreRef, cut_chunks, make_plan
-
-ROWS_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("pair_id", "ir_version", "vi_version", "status", "stage")]
-    + [("ended", pa.timestamp("us", tz="UTC"))]
-)
-START = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
-VERSIONS = st.sampled_from(["v1", "v2"])
-STAGES = st.sampled_from([None, "read", "decode", "pair", "crash", "write"])
-PAIRS = st.dictionaries(
-    st.sampled_from("abcdefgh"), st.tuples(VERSIONS, VERSIONS, st.integers(0, 50)), max_size=8
-)
-HISTORY = st.lists(st.tuples(st.sampled_from("abcdefgh"), VERSIONS, VERSIONS, STAGES), max_size=20)
-
-
-def make_pairing(pairs: dict[str, tuple[str, str, int]]) -> Pairing:
-    rows = [
-        {
-            "pair_id": pair_id,
-            "ir_path": f"ir/{pair_id}",
-            "ir_bytes": size,
-            "ir_version": ir,
-            "vi_path": f"vi/{pair_id}",
-            "vi_bytes": 2 * size,
-            "vi_version": vi,
-        }
-        for pair_id, (ir, vi, size) in sorted(pairs.items())
-    ]
-    return Pairing(pa.Table.from_pylist(rows, schema=PAIRS_SCHEMA), (), (), ())
-
-
-def make_rows(history: list[tuple[str, str, str, str | None]]) -> pa.Table:
-    """Rows in the order of time; a stage is where the pair failed, None a success."""
-    rows = [
-        {
-            "pair_id": pair_id,
-            "ir_version": ir,
-            "vi_version": vi,
-            "status": "failed" if stage else "ok",
-            "stage": stage,
-            "ended": START + dt.timedelta(seconds=k),
-        }
-        for k, (pair_id, ir, vi, stage) in enumerate(history)
-    ]
-    return pa.Table.from_pylist(rows[::-1], schema=ROWS_SCHEMA)
+from fusion_core.plan import Chunk, PairRef, Plan, cut_chunks, make_plan
 
 
 def ids(plan: Plan) -> list[str]:
@@ -239,11 +193,6 @@ def more(attempts: pa.Array) -> list[int]:
     return [number + 1 for number in attempts.to_pylist()]
 
 
-def with_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
-    place = table.column_names.index(name)
-    return table.set_column(place, name, pa.array(values))
-
-
 def test_many_pairs_are_cut_without_a_seam() -> None:
     pairs = {f"{k:05}": ("v", "v", 1) for k in range(10_000)}
     plan = make_plan(make_pairing(pairs), ROWS_SCHEMA.empty_table())
@@ -272,94 +221,6 @@ def test_halving_comes_down_to_single_pairs_with_names_of_their_own(count: int) 
         assert halves[0].pairs + halves[1].pairs == chunk.pairs
         chunks += reversed(halves)
     assert tuple(singles) == whole.pairs
-
-
-METHODS = st.sampled_from(["m", "n"])
-IMAGES = st.dictionaries(
-    st.tuples(st.sampled_from("abcd"), METHODS), st.tuples(VERSIONS, st.integers(0, 50)), max_size=8
-)
-SCORED = st.lists(st.tuples(st.sampled_from("abcd"), METHODS, VERSIONS, STAGES), max_size=20)
-
-
-def images_of(images: dict[tuple[str, str], tuple[str, int]]) -> pa.Table:
-    pairs = make_pairing({pair_id: ("v", "v", 1) for pair_id, _ in images})
-    sources = {row["pair_id"]: row for row in pairs.pairs.to_pylist()}
-    rows = [
-        {
-            **sources[pair_id],
-            "fused_path": f"{method}/{pair_id}",
-            "fused_bytes": size,
-            "fused_version": version,
-            "method": method,
-        }
-        for (pair_id, method), (version, size) in sorted(images.items())
-    ]
-    return pa.Table.from_pylist(rows, schema=IMAGES_SCHEMA)
-
-
-def score_rows(history: list[tuple[str, str, str, str | None]]) -> pa.Table:
-    rows = make_rows([(pair_id, "v", "v", stage) for pair_id, _, _, stage in history])
-    newest_first = history[::-1]
-    rows = rows.append_column("method", pa.array([row[1] for row in newest_first], pa.string()))
-    versions = pa.array([row[2] for row in newest_first], pa.string())
-    return rows.append_column("fused_version", versions)
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    images=IMAGES,
-    history=SCORED,
-    reprocess=st.sampled_from(["none", "failed", "all"]),
-    limit=st.none() | st.integers(1, 9),
-)
-def test_every_image_is_exactly_one_of_todo_done_failed_and_left(
-    images: dict[tuple[str, str], tuple[str, int]],
-    history: Any,
-    reprocess: str,
-    limit: int | None,
-) -> None:
-    todo, done, failed = [], 0, 0
-    for (pair_id, method), (version, _) in sorted(images.items()):
-        stages = [row[3] for row in history if row[:3] == (pair_id, method, version)]
-        is_done = None in stages
-        hopeless = bool(stages) and not is_done and stages[-1] not in ("read", "write")
-        if is_done and reprocess != "all":
-            done += 1
-        elif hopeless and reprocess == "none":
-            failed += 1
-        else:
-            todo.append((pair_id, method))
-    pairing, table = make_pairing({}), images_of(images)
-    plan = make_plan(pairing, score_rows(history), reprocess, limit, table)
-    found = [(row["pair_id"], row["method"]) for row in plan.todo.to_pylist()]
-    assert found == todo[:limit]
-    assert (plan.done, plan.known_failed) == (done, failed)
-    assert len(plan.todo) + plan.done + plan.known_failed + plan.over_limit == len(images)
-    assert plan.todo_bytes == sum(3 + images[key][1] for key in found)
-
-
-def test_a_scored_image_is_scored_again_when_any_of_its_three_files_changes() -> None:
-    images = images_of({("a", "m"): ("v1", 1), ("a", "n"): ("v1", 1), ("b", "m"): ("v1", 1)})
-    pairing = make_pairing({})
-    rows = score_rows([(pair_id, method, "v1", None) for pair_id, method in ("am", "an", "bm")])
-    assert make_plan(pairing, rows, images=images).done == 3
-    for column in ("ir_version", "vi_version", "fused_version"):
-        changed = with_column(images, column, ["v9", *images[column].to_pylist()[1:]])
-        todo = make_plan(pairing, rows, images=changed).todo
-        assert list(
-            zip(*(todo[name].to_pylist() for name in ("pair_id", "method")), strict=True)
-        ) == [("a", "m")]
-
-
-def test_images_of_one_pair_in_different_chunks_have_different_names() -> None:
-    images = images_of({("a", "m"): ("v", 5), ("a", "n"): ("v", 7)})
-    todo = make_plan(make_pairing({}), score_rows([]), images=images).todo
-    singles = list(cut_chunks(todo, "key", 1))
-    (whole,) = cut_chunks(todo, "key", 9)
-    assert whole.pairs == tuple(ScoreRef(**row) for row in images.to_pylist())
-    assert [ref.file_bytes for ref in whole.pairs] == [8, 10]
-    names = [chunk.part_id for chunk in (*singles, whole, *whole.halves())]
-    assert len(set(names)) == 5
 
 
 def test_a_chunk_is_frozen() -> None:
