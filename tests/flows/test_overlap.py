@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("prefect_api", "ray_nodes"),
 ]
-NAMES = [f"p{k:02}" for k in range(16)]
+NAMES = [f"p{k:02}" for k in range(40)]
 
 
 @pytest.fixture
@@ -86,36 +86,23 @@ def wait_for(what: Callable[[], Any], reason: str) -> None:
         time.sleep(0.05)
 
 
-def test_a_run_waits_for_the_one_at_work_or_leaves_as_it_is_told(
-    archive: FuseArchiveSettings, by_hand: Callable[[], subprocess.Popen[str]]
-) -> None:
-    other = by_hand()
-    wait_for(lambda: len(manifest(archive)), "the other run did not begin")
-    left = fuse_archive(archive.model_copy(update={"overlap": "leave"}))
-    waited = fuse_archive(archive)
-    told, _ = other.communicate(timeout=60)
-    assert other.returncode == 0, told
-    assert isinstance(left, LeftToAnother)
-    assert "is at work on" in left.markdown()
-    assert isinstance(waited, RunSummary)
-    assert (waited.fused, waited.done_before) == (0, len(NAMES))
-    assert sorted(manifest(archive)["pair_id"]) == NAMES
-    assert f"{len(NAMES)} fused and 0 failed" in told
-
-
-def test_a_run_that_is_taken_for_dead_and_wakes_up_commits_nothing_more(
+def test_a_run_leaves_the_work_to_another_and_takes_it_over_from_one_that_sleeps(
     archive: FuseArchiveSettings, by_hand: Callable[[], subprocess.Popen[str]]
 ) -> None:
     sleeper = by_hand()
     wait_for(lambda: len(manifest(archive)), "the other run did not begin")
+    left = fuse_archive(archive.model_copy(update={"overlap": "leave"}))
+    assert isinstance(left, LeftToAnother)
+    assert "is at work on" in left.markdown()
     # The driver alone sleeps; its actors go on with what they were given.
     os.kill(sleeper.pid, signal.SIGSTOP)
     began = time.monotonic()
     summary = fuse_archive(archive)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     os.kill(sleeper.pid, signal.SIGCONT)
     told, _ = sleeper.communicate(timeout=60)
     assert sleeper.returncode == 1, told
+    # What it began in that moment it could not commit.
     assert "took the output over" in told or "has taken the output over" in told
     assert isinstance(summary, RunSummary)
     assert 0 < summary.fused < len(NAMES)
@@ -126,7 +113,7 @@ def test_no_pair_is_doubled_though_both_believe_that_they_hold_the_output(
     archive: FuseArchiveSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run is blind to others and silent; the second finds it dead while it works."""
-    names = [*NAMES, *write_pairs(archive.source, [f"q{k:02}" for k in range(24)], (480, 640))]
+    names = [*NAMES, *write_pairs(archive.source, [f"q{k:02}" for k in range(16)], (480, 640))]
     output = Storage(archive.output)
     monkeypatch.setattr(Lease, "check", lambda lease: None)
     monkeypatch.setattr(Lease, "_look", lambda lease: None)
@@ -144,7 +131,7 @@ def test_no_pair_is_doubled_though_both_believe_that_they_hold_the_output(
     thread.start()
     try:
         with pytest.raises(LeaseLostError, match="has taken the output over from"):
-            fuse_archive(archive.model_copy(update={"limit": 39}))  # another plan
+            fuse_archive(archive.model_copy(update={"limit": 55}))  # another plan
     finally:
         thread.join()
     (summary,) = outcomes
