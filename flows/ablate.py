@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from actors.cluster import connected
 from flows.evaluate import evaluate_refinefuse
 from flows.evaluation_summary import EvaluationSummary
+from flows.holding import LeftToAnother
 from flows.train import train_refinefuse
 from flows.train_summary import TrainSummary
 from fusion_core.ablation_settings import AblateSettings
@@ -28,7 +29,7 @@ class AblationSummary(BaseModel):
 
     study: str
     trainings: dict[str, TrainSummary]
-    evaluation: EvaluationSummary
+    evaluation: EvaluationSummary | LeftToAnother
 
     def markdown(self) -> str:
         """Return the summary as people read it."""
