@@ -14,7 +14,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from actors.pool import ActorPool, NoWorkerError
-from fusion_core.errors import StorageError, WeightsError
+from fusion_core.errors import LeaseLostError, StorageError, UnreachableError, WeightsError
 from fusion_core.manifest import read_manifest
 from fusion_core.manifest_schema import MANIFEST_FOLDER
 from fusion_core.pair_work import PairInWork
@@ -55,6 +55,10 @@ class ScriptedWorker(PartWorker[PairInWork]):
                 os.kill(os.getpid(), signal.SIGKILL)
             if "unwritable" in name:
                 raise StorageError("can't create the part")
+            if "unanswered" in name:
+                raise UnreachableError("the store gave no whole answer")
+            if "overtaken" in name:
+                raise LeaseLostError("another run has taken the output over")
             time.sleep(0.02 if "slow" not in name else 0.5)
         return [(pair, {}) for pair in pairs]
 
@@ -180,6 +184,17 @@ def test_an_output_that_cannot_be_written_stops_the_run_after_three_tries(
     with pytest.raises(StorageError, match="can't create the part"):
         list(pool_of(1, tmp_path).run(chunks(["unwritable"], 1)))
     assert len(lines(tmp_path / "starts")) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("unanswered", UnreachableError), ("overtaken", LeaseLostError)]
+)
+def test_what_no_second_try_can_mend_stops_the_run_at_once(
+    ray_nodes: Cluster, tmp_path: Path, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        list(pool_of(1, tmp_path).run(chunks([name], 1)))
+    assert len(lines(tmp_path / "starts")) == 1
 
 
 def test_a_cluster_without_room_ends_the_run_in_bounded_time(
