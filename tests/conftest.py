@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+import hypothesis
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 from s3_servers import S3Server, moto_server, radosgw_server
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

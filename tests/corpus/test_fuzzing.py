@@ -38,7 +38,7 @@ def test_seeds_are_of_every_format() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.randoms(use_true_random=False))
 def test_a_mutant_gives_a_picture_or_a_clear_error(scratch: Storage, rng: random.Random) -> None:
     begin = time.perf_counter()

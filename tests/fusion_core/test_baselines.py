@@ -194,7 +194,7 @@ def test_equal_images_give_that_image(name: str, size: tuple[int, int]) -> None:
     assert fused.is_contiguous()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     name=st.sampled_from(NAMES),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),

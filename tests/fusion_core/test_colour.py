@@ -73,7 +73,7 @@ def test_chroma_stays_where_nothing_is_clipped() -> None:
     assert np.abs(luminance(found) - wanted).max() < 1e-4
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 65535), st.floats(0, 1), st.sampled_from(DTYPES))
 def test_grey_stays_grey_in_colour_files_too(level: int, new: float, dtype: type) -> None:
     top = int(np.iinfo(dtype).max)

@@ -84,7 +84,7 @@ def test_methods_that_were_not_asked_for_have_no_say() -> None:
 VALUES = st.none() | st.integers(0, 9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.dictionaries(st.tuples(st.sampled_from("mn"), st.sampled_from("123")), VALUES))
 def test_means_are_those_of_pandas(values: dict[tuple[str, str], int | None]) -> None:
     found = comparison(*(row(*key, value) for key, value in values.items()))

@@ -54,7 +54,7 @@ def test_a_flat_image_has_its_detail_in_the_middle() -> None:
     assert salient_box(flat, flat) == (0.375, 0.375, 0.625, 0.625)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.tuples(st.integers(1, 150), st.integers(1, 150)),
     st.tuples(st.integers(1, 150), st.integers(1, 150)),
@@ -74,7 +74,7 @@ def test_the_detail_lies_in_the_image_and_is_always_the_same(
     assert salient_box(ir.copy(), vi.copy()) == box
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 86), st.integers(0, 86), st.integers(2, 4))
 def test_the_detail_moves_with_the_hot_spot_whatever_the_resolution(
     row: int, column: int, scale: int

@@ -123,9 +123,7 @@ def test_who_lost_the_lease_is_told_before_it_begins_more(desk: Desk) -> None:
 
 
 @given(data=st.data())
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_pair_is_doubled_or_lost_though_both_runs_believe_that_they_hold_the_output(
     data: st.DataObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,7 @@ def match(ids: set[str], *paths: str, template: str = "fused/{pair}.{digest}.png
     return match_fused(pairs_of(ids), {"m": (listing_of(*paths), template)}, ("pair",))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ids=IDS, files=st.fixed_dictionaries({"m": FILES, "n": FILES}))
 def test_every_file_and_pair_is_matched_or_listed_as_plain_python_does(
     ids: set[str], files: dict[str, list[tuple[str, str]]]

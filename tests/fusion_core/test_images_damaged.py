@@ -64,7 +64,7 @@ def test_a_truncated_file_is_refused_and_never_half_an_image(name: str, part: fl
         decode(body[: int(len(body) * part)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damage_anywhere_gives_a_picture_or_a_decode_error(data: st.DataObject) -> None:
     body = bytearray(FILES[data.draw(st.sampled_from(sorted(FILES)))])
@@ -83,7 +83,7 @@ def test_damage_anywhere_gives_a_picture_or_a_decode_error(data: st.DataObject) 
     assert found.alpha is None or found.alpha.shape == found.pixels.shape[:2]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"II*\0", b"MM\0+", b"\x89PNG\r\n\x1a\n"]))
 def test_anything_else_is_refused(body: bytes, magic: bytes) -> None:
     with pytest.raises(DecodeError):

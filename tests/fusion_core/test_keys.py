@@ -23,7 +23,7 @@ def key(pair_id: str) -> str:
     return fused_path(dataclasses.replace(REF, pair_id=pair_id), "settings", "model", "png")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pair_id=NAMES)
 @example(pair_id="..[" + "a" * 200 + "/..[" + "a" * 200 + "/..[" + "a" * 200 + "/x")
 def test_no_pair_id_leads_out_of_its_folder(pair_id: str) -> None:
@@ -37,7 +37,7 @@ def test_no_pair_id_leads_out_of_its_folder(pair_id: str) -> None:
     assert path.count("/") == pair_id.count("/") + 2
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pair_ids=st.lists(NAMES, unique=True, min_size=2, max_size=6))
 def test_no_two_pair_ids_share_a_path(pair_ids: list[str]) -> None:
     # also where a file system doesn't tell upper from lower case

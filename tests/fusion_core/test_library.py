@@ -29,9 +29,7 @@ def muted_pair(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return ir, np.uint8(128) + vi // 16
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     bands=st.tuples(st.sampled_from([1, 3]), st.sampled_from([1, 3, 4])),

@@ -79,7 +79,7 @@ def test_every_column_has_a_description_and_the_schema_a_version() -> None:
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(rows=st.lists(ROWS, min_size=1, max_size=5))
 def test_a_part_gives_back_the_rows_and_descriptions_that_it_was_given(
     rows: list[dict[str, Any]],
@@ -92,7 +92,7 @@ def test_a_part_gives_back_the_rows_and_descriptions_that_it_was_given(
     assert table.to_pylist() == rows
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(parts=PARTS, columns=st.lists(st.sampled_from(MANIFEST_SCHEMA.names), unique=True))
 def test_reading_agrees_with_plain_python(
     parts: list[tuple[dt.date, list[dict[str, Any]]]], columns: list[str]

@@ -15,7 +15,7 @@ def masked(size: tuple[int, int], seed: int, share: float) -> NDArray[np.bool_]:
     return np.asarray(noise >= np.quantile(noise, share))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),

@@ -88,7 +88,7 @@ def naive_by_templates(paths: list[str]) -> Pairing:
     return Pairing(found.pairs, found.half, doubled, found.stray)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(paths=PATHS)
 def test_templates_pair_as_a_naive_pairing_does(paths: list[str]) -> None:
     found = pair_by_templates(listing(paths), IR, VI)
@@ -96,7 +96,7 @@ def test_templates_pair_as_a_naive_pairing_does(paths: list[str]) -> None:
     assert found.pairs.schema == PAIRS_SCHEMA
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(paths=PATHS, data=st.data())
 def test_every_path_ends_in_one_group_whatever_the_order(
     paths: list[str], data: st.DataObject
@@ -136,7 +136,7 @@ def test_many_pairs_in_several_chunks_of_columns_are_paired() -> None:
     assert pairing.stray == ("ir/readme", "vi/readme")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=INDEX, present=st.lists(st.sampled_from("abcdefgh"), unique=True), data=st.data())
 def test_an_index_pairs_as_a_naive_pairing_does(
     rows: list[tuple[str, str, str]], present: list[str], data: st.DataObject

@@ -59,7 +59,7 @@ def everything(root: str) -> set[str]:
 
 
 @pytest.mark.parametrize("made", [local_root, memory_root])
-@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(pair_ids=st.lists(PATHS, unique=True, min_size=1, max_size=4))
 @example(pair_ids=HOSTILE)
 def test_whatever_pairs_are_called_all_that_is_written_lies_below_the_output(
@@ -84,7 +84,7 @@ def test_whatever_pairs_are_called_all_that_is_written_lies_below_the_output(
         assert sorted(row["pair_id"] for row in rows) == sorted(pair_ids)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(pair_id=PATHS, digest=st.text(min_size=1, max_size=20))
 def test_a_version_that_a_store_tells_of_never_becomes_part_of_a_path(
     pair_id: str, digest: str
@@ -109,7 +109,7 @@ def in_parquet(rows: list[tuple[str, str, str]]) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("written", [in_csv, in_parquet])
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(paths=st.lists(PATHS.filter(lambda path: "\n" not in path), min_size=1, max_size=5))
 @example(paths=["../secret/ir/s.png", "{outside}/ir/s.png", "file://{outside}/ir/s.png"])
 @example(paths=["ir/../../secret/ir/s.png", "./ir/a.png", "ir//a.png", "IR/a.png", "ir/a.png\0"])

@@ -22,7 +22,7 @@ def no_thread_stays() -> Iterator[None]:
     assert [one.name for one in threading.enumerate() if one.name.startswith(("load", "fin"))] == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_every_pair_has_one_outcome_and_it_is_its_own(data: st.DataObject) -> None:
     sizes = st.tuples(st.integers(1, 3), st.integers(1, 3))

@@ -20,7 +20,7 @@ def ok_rows(plan: Plan) -> list[tuple[str, str, str, None]]:
     return [(*(row[name] for name in names), None) for row in plan.todo.to_pylist()]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     pairs=PAIRS,
     history=HISTORY,
@@ -49,7 +49,7 @@ def test_the_plan_is_what_plain_python_plans(
     assert plan.todo_bytes == sum(3 * pairs[pair_id][2] for pair_id in ids(plan))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pairs=PAIRS, history=HISTORY)
 def test_after_success_there_is_nothing_to_do_until_a_version_changes(
     pairs: dict[str, tuple[str, str, int]], history: Any
@@ -87,7 +87,7 @@ def test_limits_work_an_archive_off_in_steps() -> None:
     assert steps == [(["a", "b"], 3), (["c", "d"], 1), (["e"], 0)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     pairs=PAIRS,
     chunk_pairs=st.integers(1, 9),
@@ -170,7 +170,7 @@ def test_by_default_a_chunk_ends_at_sixteen_million_pixels() -> None:
     assert wide == [plain]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     pixels=st.lists(st.integers(0, 40), min_size=1, max_size=10),
     chunk_pairs=st.integers(1, 5),
@@ -201,7 +201,7 @@ def test_many_pairs_are_cut_without_a_seam() -> None:
     assert [pair.pair_id for chunk in chunks for pair in chunk.pairs] == [*pairs]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(count=st.integers(2, 9))
 def test_halving_comes_down_to_single_pairs_with_names_of_their_own(count: int) -> None:
     pairs = dict.fromkeys("abcdefghi"[:count], ("v", "v", 1))

@@ -61,7 +61,7 @@ def tiled(
     return result
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cells=st.integers(1, 24), count=st.integers(1, 90))
 def test_over_the_whole_it_is_the_interpolation_of_torch(cells: int, count: int) -> None:
     grid = torch.rand(1, 1, cells, generator=torch.Generator().manual_seed(cells))
@@ -77,7 +77,7 @@ def test_both_sides_together_are_bilinear() -> None:
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cells=st.integers(1, 24), count=st.integers(2, 200), data=st.data())
 def test_a_part_is_the_crop_of_the_whole(cells: int, count: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, count - 1))

@@ -36,7 +36,7 @@ def test_a_value_keeps_what_it_exceeds_the_range_by() -> None:
     assert scaling.changed(values, unit, fused).tolist() == [160, 200, 400, 600]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     low=NUMBERS, span=st.floats(0.01, 1e5), fused=st.floats(0, 1, width=32), share=st.floats(0, 1)
 )

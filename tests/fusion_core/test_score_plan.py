@@ -41,7 +41,7 @@ def score_rows(history: list[tuple[str, str, str, str | None]]) -> pa.Table:
     return rows.append_column("fused_version", versions)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     images=IMAGES,
     history=SCORED,

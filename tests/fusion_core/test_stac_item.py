@@ -6,7 +6,7 @@ from typing import Any
 
 import pystac
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
@@ -301,7 +301,6 @@ def test_relative_href(path: str, start: str, expected: str) -> None:
     assert relative_href(path, start) == expected
 
 
-@settings(deadline=None)  # the first examples read the schemas
 @given(
     st.floats(-1e7, 1e7),
     st.floats(-1e7, 1e7),

@@ -43,7 +43,7 @@ def naive(template: str, path: str) -> str | None:
     return "/".join(values.values())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pieces=st.lists(st.tuples(LITERALS, FIELDS), min_size=1, max_size=4), paths=PATHS)
 def test_matching_agrees_with_a_naive_matcher(
     pieces: list[tuple[str, str]], paths: list[str]

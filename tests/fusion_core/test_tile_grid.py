@@ -28,7 +28,7 @@ def blended(tiles: list[Tile], image: NDArray[np.float32]) -> NDArray[np.float32
     return result
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(height=SIDES, width=SIDES, size=SIZES, reach=REACHES, shift=SHIFTS)
 def test_what_tiles_complete_is_each_pixel_once_in_reading_order(
     height: int, width: int, size: int, reach: int, shift: int
@@ -46,7 +46,7 @@ def test_what_tiles_complete_is_each_pixel_once_in_reading_order(
     assert tiles[-1].columns.last
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(total=st.integers(1, 5000), size=SIZES, reach=REACHES, shift=SHIFTS)
 def test_borders_and_reads_are_aligned(total: int, size: int, reach: int, shift: int) -> None:
     for span in spans(total, size, reach, shift):
@@ -59,7 +59,7 @@ def test_borders_and_reads_are_aligned(total: int, size: int, reach: int, shift:
             assert (span.zone.stop - BLEND) % ALIGNMENT == 0
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(total=st.integers(1, 5000), size=SIZES, reach=REACHES, shift=SHIFTS)
 def test_around_every_pixel_that_counts_as_much_is_read_as_the_reach(
     total: int, size: int, reach: int, shift: int
@@ -71,7 +71,7 @@ def test_around_every_pixel_that_counts_as_much_is_read_as_the_reach(
         assert span.read.stop <= total
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(total=st.integers(1, 5000), size=SIZES, reach=REACHES)
 def test_tiles_are_not_larger_than_asked_for_nor_more_than_needed(
     total: int, size: int, reach: int
@@ -104,7 +104,7 @@ def test_a_side_that_fits_is_one_tile(total: int) -> None:
     assert (span.weights() == 1).all()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(total=st.integers(1, 3000), size=SIZES, shift=SHIFTS)
 def test_weights_sum_to_one_everywhere(total: int, size: int, shift: int) -> None:
     sums, tiles_here = np.zeros(total, np.float32), np.zeros(total, int)
@@ -118,7 +118,7 @@ def test_weights_sum_to_one_everywhere(total: int, size: int, shift: int) -> Non
     assert tiles_here.max() <= 2
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(height=SIDES, width=SIDES, size=SIZES, reach=REACHES, shift=SHIFTS, seed=st.integers(0, 99))
 def test_an_image_cut_and_blended_is_itself(
     height: int, width: int, size: int, reach: int, shift: int, seed: int
@@ -166,7 +166,7 @@ def test_what_is_read_is_cut_to_what_is_asked_for() -> None:
     )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(height=st.integers(300, 900), width=st.integers(300, 900), shift=SHIFTS)
 def test_a_blender_keeps_two_strips_and_one_edge(height: int, width: int, shift: int) -> None:
     size = 128

@@ -47,14 +47,14 @@ def assert_close(
         assert found[name] == approximately, (name, shape)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shape=shapes, of=st.tuples(kinds, kinds, kinds), seed=seeds)
 def test_images_of_every_kind(shape, of, seed):
     rng = np.random.default_rng(seed)
     assert_same(*(make(kind, shape, rng) for kind in of))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shape=shapes, kind=kinds, weight=st.floats(0, 1), seed=seeds)
 def test_fused_images_that_keep_something_of_both(shape, kind, weight, seed):
     rng = np.random.default_rng(seed)
@@ -63,14 +63,14 @@ def test_fused_images_that_keep_something_of_both(shape, kind, weight, seed):
     assert_same(ir, vi, fused)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), shape=st.tuples(st.integers(1, 8), st.integers(1, 8)))
 def test_tiny_images_of_arbitrary_pixels(data, shape):
     images = [data.draw(arrays(np.uint8, shape)) for _ in range(3)]
     assert_same(*images)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), shape=st.tuples(st.integers(1, 6), st.integers(1, 6)))
 def test_tiny_images_whose_edges_are_often_upright_or_level(data, shape):
     few_levels = st.sampled_from((0, 1, 200))

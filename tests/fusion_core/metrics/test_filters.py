@@ -32,7 +32,7 @@ def test_taps_are_gaussian_and_sum_to_one_exactly_in_fp32(size):
     assert sum(taps) == 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     size=st.sampled_from(sorted(TAPS)),
     extra=st.tuples(st.integers(0, 40), st.integers(0, 60)),
@@ -59,7 +59,7 @@ def test_smoothing_weights_every_window_that_is_inside(size, extra, step, paddin
         assert np.allclose(found.numpy(), expected, rtol=0, atol=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(extra=st.tuples(st.integers(0, 20), st.integers(0, 20)), seed=st.integers(0, 2**16))
 def test_box_sums_are_exact(extra, seed):
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ def assert_as_reference(images, valid, tile) -> None:
         assert_close(found, reference(*images, valid), valid.shape)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     of=st.tuples(*[st.sampled_from(KINDS)] * 3),
@@ -41,7 +41,7 @@ def test_images_with_gaps_of_every_kind(shape, of, kind, tile, seed):
     assert_as_reference([make(kind, shape, rng) for kind in of], gaps(kind, shape, rng), tile)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     data=st.data(),
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
@@ -107,7 +107,7 @@ def test_a_scene_without_gaps_scores_as_without_a_mask_to_the_last_bit(conventio
     assert bits(streamed(images, convention, everywhere, 64)) == bits(expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(kind=st.sampled_from(GAPS), convention=conventions, seed=seeds)
 def test_what_lies_in_the_gaps_has_no_influence(kind, convention, seed):
     rng = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ def test_what_lies_in_the_gaps_of_colour_images_has_no_influence_either(value):
     assert bits(streamed(changed, valid=valid)) == bits(streamed(images, valid=valid))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     top=st.integers(0, 5),
     left=st.integers(0, 5),

@@ -148,7 +148,7 @@ def test_without_gaps_the_reasons_are_those_of_whole_images():
                             assert reason == why_undefined(name, *images, convention)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     kind=st.sampled_from(GAPS),
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
@@ -165,7 +165,7 @@ def test_every_nan_has_a_reason_and_every_reason_a_nan(kind, shape, convention, 
     assert "it is not a number" not in reasons.values()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     kind=st.sampled_from(GAPS),
     shape=st.tuples(st.integers(1, 50), st.integers(1, 50)),
