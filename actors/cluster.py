@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import ray
 from ray._private import ray_constants
+
+from actors import warden
 
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
@@ -20,8 +25,8 @@ def connected(address: str | None) -> Iterator[None]:
 
     Args:
         address: ``auto`` or ``host:port`` of a cluster that this machine is a node of; None
-            starts a local cluster that ends with the block. Where this process is connected
-            already, that connection is used and kept.
+            starts a local cluster that ends with the block, or with this process if that is
+            killed. Where this process is connected already, that connection is used and kept.
     """
     if ray.is_initialized():
         yield
@@ -40,9 +45,29 @@ def connected(address: str | None) -> Iterator[None]:
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     try:
-        yield
+        with _watched() if address is None else nullcontext():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """Have the local cluster ended by another process if this one is killed inside the block."""
+    session = ray.get_runtime_context().get_session_name()
+    command = [sys.executable, "-I", warden.__file__, str(os.getpid()), session]
+    # In a session of its own: what kills this process may kill all of its process group.
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 @contextmanager
