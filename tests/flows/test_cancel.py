@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 PAIRS = 240
 GONE_SECONDS = 10.0
 WORKER_PATIENCE = 5.0
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 10.0
 DEADLINE = 10.0  # the actor takes some seconds to start
 
 
@@ -49,7 +49,14 @@ def long_run(tmp_path: Path) -> FuseArchiveSettings:
     for name, side in itertools.product(names[1:], ("ir", "vi")):
         os.link(tmp_path / f"in/{side}/{names[0]}.png", tmp_path / f"in/{side}/{name}.png")
     weights = tiny_weights(tmp_path)
-    return settings_for(tmp_path / "in", tmp_path / "out", weights, chunk_pairs=2, contact_sheet=0)
+    return settings_for(
+        tmp_path / "in",
+        tmp_path / "out",
+        weights,
+        chunk_pairs=2,
+        contact_sheet=0,
+        lease_seconds=LEASE_SECONDS,
+    )
 
 
 def processes_of(flow_run: str) -> dict[int, str]:

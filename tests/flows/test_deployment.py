@@ -37,7 +37,8 @@ def server(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 def worker(server: PrefectServer) -> Iterator[subprocess.Popen[bytes]]:
     process = server.start_worker()
     yield process
-    stop(process)
+    kill_tree(process.pid)  # the next minute's run may have begun, and stopping would wait for it
+    process.wait()
 
 
 def local_rows(settings: FuseArchiveSettings) -> pd.DataFrame:
@@ -136,6 +137,7 @@ def test_171_pairs_survive_the_death_of_worker_and_actor_and_20_more_are_20_more
         vi=f"vi/{{pair}}.{extension}",
         chunk_pairs=8,
         contact_sheet=2,
+        lease_seconds=10,
     )
     server.deploy(settings.model_dump(mode="json", exclude_none=True))
     # The first night ends in the middle: worker, flow and all below them are killed.
