@@ -16,7 +16,7 @@ from fusion_core.errors import SettingsError, TrainingError
 from fusion_core.train_settings import TrainSettings
 from fusion_core.training_run import TrainingJob
 
-_PATIENCE_SECONDS = 6.0
+_PATIENCE_SECONDS = 20.0  # less than the 30 s after which Prefect kills a run that is cancelled
 _ENVIRONMENT = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
