@@ -26,7 +26,7 @@ from fusion_core.run_settings import PairSettings
 from fusion_core.scoring import score_columns
 from fusion_core.settings import ImageSettings
 from fusion_core.storage import Storage
-from fusion_core.storage_errors import as_pair_error
+from fusion_core.storage_errors import as_pair_error, gone
 from fusion_core.storage_retry import RetryCount, counted_by
 
 
@@ -189,9 +189,7 @@ def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:
     except ReadError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
-        raise ReadError(
-            f"{path} is gone; it was there when the archive was listed. The next run looks again"
-        ) from error
+        raise gone(path) from error
     if changed:
         now = f"{len(body)} bytes and had {size}" if len(body) != size else "other content than"
         raise ReadError(

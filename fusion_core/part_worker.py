@@ -39,15 +39,13 @@ class ChunkResult:
 
     Attributes:
         parts: Paths of the parts that hold the chunk's rows: one, or more where it was split.
-        ok: Number of pairs fused, or images scored.
+        ok: Number of pairs fused, or images scored, by this worker or one that was first.
         failed: Number of those that failed.
-        won: False where another worker had committed rows of the chunk first; the numbers are its.
     """
 
     parts: tuple[str, ...]
     ok: int
     failed: int
-    won: bool
 
 
 class PartWorker(ABC, Generic[Work]):
@@ -155,7 +153,7 @@ class PartWorker(ABC, Generic[Work]):
             # Only a conditional write says who was first, but a store may lack those.
             free = not self.output.exists(path) and commit_part(self.output, path, [])
             if not free and (rows := self._rows_of(chunk, path)):
-                return _counted(path, rows, won=False)
+                return _counted(path, rows)
         path = self._part_path(chunk.part_id)
         return self._committed_before(chunk) if self.output.exists(path) else None
 
@@ -164,12 +162,12 @@ class PartWorker(ABC, Generic[Work]):
         path = self._part_path(chunk.part_id)
         if not commit_part(self.output, path, rows):
             return self._committed_before(chunk)
-        return _counted(path, [row["status"] for row in rows], won=True)
+        return _counted(path, [row["status"] for row in rows])
 
     def _committed_before(self, chunk: Chunk) -> ChunkResult:
         path = self._part_path(chunk.part_id)
         if rows := self._rows_of(chunk, path):
-            return _counted(path, rows, won=False)
+            return _counted(path, rows)
         if len(chunk.pairs) == 1:
             raise ManifestError(
                 f"{self.output.url(path)} holds no row of {chunk.pairs[0].pair_id}; expected one. "
@@ -180,7 +178,6 @@ class PartWorker(ABC, Generic[Work]):
             tuple(dict.fromkeys(first.parts + second.parts)),
             first.ok + second.ok,
             first.failed + second.failed,
-            first.won and second.won,
         )
 
     def _rows_of(self, chunk: Chunk, path: str) -> list[str]:
@@ -201,6 +198,6 @@ class PartWorker(ABC, Generic[Work]):
         return [row["status"] for row in rows if tuple(row[name] for name in columns) in wanted]
 
 
-def _counted(path: str, statuses: Sequence[str], won: bool) -> ChunkResult:
+def _counted(path: str, statuses: Sequence[str]) -> ChunkResult:
     ok = statuses.count("ok")
-    return ChunkResult((path,), ok, len(statuses) - ok, won)
+    return ChunkResult((path,), ok, len(statuses) - ok)

@@ -7,7 +7,7 @@ rows are joined on columns; a pair becomes a Python object only inside its chunk
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,8 +73,8 @@ class Chunk:
     """The unit of work, retry and commit.
 
     Attributes:
-        part_id: Names the chunk's part: a digest of the run, the model, the settings, the pairs and
-            what the manifest held for them before. Whoever works on the chunk races for that name.
+        part_id: Names the chunk's part: a digest of the run, the model, the settings and the pairs.
+            Whoever works on the chunk races for that name.
         pairs: The pairs, in order; for scoring, fused images with their pairs.
         split_from: Part ids of the chunks that it is half of, the whole one first. Someone may have
             committed those without being heard.
@@ -101,8 +101,7 @@ class Plan:
     Attributes:
         pairing: The pairs found, and the files that make none.
         todo: The pairs to fuse (columns of :data:`fusion_core.pairing.PAIRS_SCHEMA`) or images to
-            score (of :data:`fusion_core.fused_images.IMAGES_SCHEMA`), and ``attempts``, the number
-            of rows that the manifest holds for each already.
+            score (of :data:`fusion_core.fused_images.IMAGES_SCHEMA`).
         done: Number of them whose successful row stands in the manifest.
         known_failed: Number of them left alone because the same files failed before.
         over_limit: Number of them left for later by ``limit``.
@@ -149,18 +148,17 @@ def make_plan(
     state = _state_by_version(rows, key)
     joined = items.join(state, list(key), join_type="left outer")
     joined = joined.sort_by([(name, "ascending") for name in key])
-    attempts = pc.fill_null(joined["attempts"], 0)
+    tried = pc.is_valid(joined["done"])
     done = pc.fill_null(joined["done"], False)
     passing = pc.is_in(joined["stage"], value_set=pa.array(STORAGE_STAGES))
-    hopeless = pc.and_(pc.and_(pc.invert(done), pc.greater(attempts, 0)), pc.invert(passing))
+    hopeless = pc.and_(pc.and_(pc.invert(done), tried), pc.invert(passing))
     if reprocess == "all":
         skip = pa.chunked_array([pa.repeat(False, len(joined))])
     elif reprocess == "failed":
         skip = done
     else:
         skip = pc.or_(done, hopeless)
-    columns = joined.select(items.column_names).append_column("attempts", attempts)
-    todo = columns.filter(pc.invert(skip))
+    todo = joined.select(items.column_names).filter(pc.invert(skip))
     wanted = len(todo) if limit is None else min(limit, len(todo))
     skipped_failures = pc.sum(pc.and_(skip, hopeless)).as_py() or 0
     return Plan(
@@ -189,10 +187,9 @@ def cut_chunks(
         chunk_pixels: The same in pixels, so that large scenes make chunks of their own: whoever is
             lost in the middle of one loses nothing else.
     """
-    columns = [name for name in todo.column_names if name not in ("attempts", "pixels")]
+    columns = [name for name in todo.column_names if name != "pixels"]
     kind = ScoreRef if "method" in columns else PairRef
     pending: list[PairRef] = []
-    state: list[str] = []
     size = area = 0
     for batch in todo.to_batches(max_chunksize=8192):
         for row in batch.to_pylist():
@@ -204,26 +201,26 @@ def cut_chunks(
                 or area + pixels > chunk_pixels
             )
             if pending and full:
-                yield Chunk(_digest(run_key, *state), tuple(pending))
-                pending, state, size, area = [], [], 0, 0
+                yield _chunk(run_key, pending)
+                pending, size, area = [], 0, 0
             pending.append(pair)
-            state.append("\0".join((*pair.key, str(row["attempts"]))))
             size, area = size + pair.file_bytes, area + pixels
     if pending:
-        yield Chunk(_digest(run_key, *state), tuple(pending))
+        yield _chunk(run_key, pending)
 
 
 def _state_by_version(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    """Fold rows to one per key: done, attempts, and the stage of the latest row."""
+    """Fold rows to one per key: whether one is successful, and the stage of the latest row."""
     ordered = rows.sort_by([("ended", "ascending")])
     ok = pc.equal(ordered["status"], "ok")
     folded = (
         ordered.append_column("ok", ok)
         .group_by(list(key), use_threads=False)  # "last" needs the order
-        .aggregate([("ok", "max"), ("ok", "count"), ("stage", "last")])
+        .aggregate([("ok", "max"), ("stage", "last")])
     )
-    return folded.rename_columns([*key, "done", "attempts", "stage"])
+    return folded.rename_columns([*key, "done", "stage"])
 
 
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0\0".join(texts).encode()).hexdigest()[:24]
+def _chunk(run_key: str, pairs: Sequence[PairRef]) -> Chunk:
+    texts = (run_key, *("\0".join(pair.key) for pair in pairs))
+    return Chunk(hashlib.sha256("\0\0".join(texts).encode()).hexdigest()[:24], tuple(pairs))

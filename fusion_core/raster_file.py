@@ -23,6 +23,7 @@ from fusion_core.errors import DecodeError, ReadError, UnreachableError
 from fusion_core.local_files import check_regular
 from fusion_core.object_version import object_version
 from fusion_core.storage import Storage
+from fusion_core.storage_errors import gone
 from fusion_core.storage_retry import counted_by, current_count
 
 _MAGIC = {
@@ -168,10 +169,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
         try:
             info = self._storage.info(self._path)
         except FileNotFoundError as error:
-            raise ReadError(
-                f"{self._path} is gone; it was there when the archive was listed. The next run "
-                "looks again"
-            ) from error
+            raise gone(self._path) from error
         except UnreachableError:
             raise
         except Exception as error:

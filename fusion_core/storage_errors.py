@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fusion_core.errors import PairError, StorageError, UnreachableError
+from fusion_core.errors import PairError, ReadError, StorageError, UnreachableError
 
 _PERMANENT = (
     FileNotFoundError,
@@ -39,6 +40,7 @@ _PASSING_NUMBERS = {
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
 }
+_ESCAPED_NAME = re.compile(r"\\udc[89a-f][0-9a-f]")  # as listings show a byte that is not UTF-8
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
 
@@ -136,6 +138,18 @@ def as_pair_error(kind: type[PairError]) -> Iterator[None]:
         raise
     except (StorageError, FileNotFoundError) as error:
         raise kind(f"{error}") from error
+
+
+def gone(path: str) -> ReadError:
+    """Return the error of a listed file that can't be found when it is to be read."""
+    if _ESCAPED_NAME.search(path):
+        return ReadError(
+            f"{path} can't be opened: its name is not UTF-8, as names have to be, and is shown "
+            "with escapes. Rename the file"
+        )
+    return ReadError(
+        f"{path} is gone; it was there when the archive was listed. The next run looks again"
+    )
 
 
 def _response(error: BaseException) -> dict[str, Any] | None:

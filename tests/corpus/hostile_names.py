@@ -65,5 +65,6 @@ def names() -> Iterator[Named]:
     for name, text in texts.items():
         yield Named(f"name-{name}", text.encode(), Fused())
     # Listed with escapes, under which there is no such file.
-    yield Named("name-latin-1", "Zürich.png".encode("latin-1"), unread())
-    yield Named("name-no-utf-8", b"\xff\xfe\x80.png", unread())
+    not_utf8 = unread("its name is not UTF-8")
+    yield Named("name-latin-1", "Zürich.png".encode("latin-1"), not_utf8)
+    yield Named("name-no-utf-8", b"\xff\xfe\x80.png", not_utf8)

@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # The repository before it: a folder of tests has the name of a package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import pyarrow as pa
 import pyarrow.parquet
 import torch
 from corpus_archive import spring
@@ -58,9 +57,7 @@ def main() -> None:
     digest = settings.image_settings().settings_hash()
     run = RunIdentity("corpus", today, fuser.model_hash, digest)
     worker = ChunkWorker(source, output, fuser, settings, run)
-    attempts = pa.array([0] * len(pairing.pairs), pa.int64())
-    todo = add_pixels(source, pairing.pairs.append_column("attempts", attempts))
-    chunks = list(cut_chunks(todo, "corpus", CHUNK_PAIRS))
+    chunks = list(cut_chunks(add_pixels(source, pairing.pairs), "corpus", CHUNK_PAIRS))
     worker.run(chunks[0])  # so that what is loaded once counts as the baseline
     baseline = _status("VmRSS")
     _forget_peak()

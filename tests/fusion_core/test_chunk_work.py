@@ -32,7 +32,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def test_a_chunk_becomes_images_and_rows_of_the_schema(root: str) -> None:
     desk = Desk(root)
     before = dt.datetime.now(dt.UTC)
-    assert desk.worker().run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0, won=True)
+    assert desk.worker().run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
     table = read_part(desk.output, desk.part)
     assert table.schema.equals(PART_SCHEMA)
     rows = desk.rows()
@@ -117,7 +117,7 @@ def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: s
         desk.source.write(f"vi/{name}.png", vi)
     chunk = Chunk("part", pair_refs(desk.settings.source, [*bad, *NAMES]))
     desk.source.fs.rm_file(desk.source.fs_path("vi/e.png"))
-    assert desk.worker().run(chunk) == ChunkResult((desk.part,), ok=3, failed=5, won=True)
+    assert desk.worker().run(chunk) == ChunkResult((desk.part,), ok=3, failed=5)
     rows = desk.rows()
     found = {name: (row["stage"], row["error_type"]) for name, row in rows.items()}
     assert found == {
@@ -159,7 +159,7 @@ def test_a_committed_chunk_is_not_worked_on_again(root: str) -> None:
     images, rows = desk.images(), desk.rows()
     again = ChunkWorker(desk.source, desk.output, tiny_fuser(), desk.settings, desk.run)
     again.fuser = None  # type: ignore[assignment]
-    assert again.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0, won=False)
+    assert again.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
     assert (desk.images(), desk.rows()) == (images, rows)
 
 
@@ -174,7 +174,7 @@ def test_the_part_of_who_commits_first_stays_and_is_reported(
     # As if the first had committed while the second was at work.
     monkeypatch.setattr(desk.output, "exists", lambda path: path != desk.part and exists(path))
     images = desk.images()
-    assert second.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0, won=False)
+    assert second.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
     assert desk.rows() == rows
     assert {row["run_id"] for row in rows.values()} == {"first"}
     assert desk.images() == images
@@ -184,13 +184,13 @@ def test_the_numbers_reported_are_those_of_the_part_that_stays(root: str) -> Non
     desk = Desk(root)
     desk.worker("other").give_up(desk.chunk(), "the process ended")
     result = desk.worker().run(desk.chunk())
-    assert result == ChunkResult((desk.part,), ok=0, failed=4, won=False)
+    assert result == ChunkResult((desk.part,), ok=0, failed=4)
 
 
 def test_giving_up_writes_a_crash_row_for_each_pair(root: str) -> None:
     desk = Desk(root)
     result = desk.worker().give_up(desk.chunk(), "its process was killed by signal 11")
-    assert result == ChunkResult((desk.part,), ok=0, failed=4, won=True)
+    assert result == ChunkResult((desk.part,), ok=0, failed=4)
     for row in desk.rows().values():
         assert (row["status"], row["stage"], row["error_type"]) == ("failed", "crash", "CrashError")
         assert "signal 11" in row["error_message"]
@@ -214,7 +214,7 @@ def test_killed_before_the_commit_the_next_run_commits_what_is_stored(
     if damaged:
         path = next(iter(images))
         desk.output.write(path, desk.output.read(path)[:50])
-    assert desk.worker("second").run(desk.chunk()) == ChunkResult((desk.part,), 4, 0, won=True)
+    assert desk.worker("second").run(desk.chunk()) == ChunkResult((desk.part,), 4, 0)
     for row in desk.rows().values():
         assert row["run_id"] == "second"
         desk.check_image(row)
@@ -257,10 +257,10 @@ def test_halves_of_a_chunk_that_was_committed_unheard_stand_in_its_part(root: st
     desk = Desk(root)
     desk.worker().run(desk.chunk())
     first, second = desk.chunk().halves()
-    expected = ChunkResult((desk.part,), ok=2, failed=0, won=False)
+    expected = ChunkResult((desk.part,), ok=2, failed=0)
     assert desk.worker("late").run(first) == expected
     (single, _) = second.halves()
-    assert desk.worker("late").give_up(single, "lost") == ChunkResult((desk.part,), 1, 0, False)
+    assert desk.worker("late").give_up(single, "lost") == ChunkResult((desk.part,), 1, 0)
     assert all_rows(desk) == [(name, "first") for name in NAMES]
 
 
@@ -276,7 +276,7 @@ def test_a_chunk_whose_half_was_begun_can_no_longer_be_committed_whole(root: str
 
     unreachable._outcomes = overtaken  # type: ignore[method-assign]
     result = unreachable.run(desk.chunk())
-    assert (result.ok, result.failed, result.won, len(result.parts)) == (4, 0, False, 2)
+    assert (result.ok, result.failed, len(result.parts)) == (4, 0, 2)
     assert read_part(desk.output, desk.part).num_rows == 0
     assert sorted({name for name, _ in all_rows(desk)}) == NAMES
     assert len(all_rows(desk)) == 4
@@ -289,7 +289,7 @@ def test_a_split_that_was_left_half_done_is_ended_by_the_next_run(root: str) -> 
     for chunk in (first, quarter):
         desk.worker().run(chunk)
     result = desk.worker("next").run(desk.chunk())
-    assert (result.ok, result.failed, result.won, len(result.parts)) == (4, 0, False, 3)
+    assert (result.ok, result.failed, len(result.parts)) == (4, 0, 3)
     assert all_rows(desk) == [("a", "first"), ("b", "first"), ("c/d", "next"), ("e", "first")]
 
 

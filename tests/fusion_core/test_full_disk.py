@@ -95,7 +95,7 @@ def test_an_image_that_does_not_fit_fails_its_pair_and_small_ones_are_written(
     desk = desk_on(disk, tmp_path)
     disk.fill(left=120_000)
     result = desk.worker().run(chunk_of(desk, "part", *NAMES, *LARGE))
-    assert result == ChunkResult((desk.part,), ok=4, failed=2, won=True)
+    assert result == ChunkResult((desk.part,), ok=4, failed=2)
     for name in LARGE:
         row = desk.rows()[name]
         assert (row["stage"], row["error_type"]) == ("write", "WriteError")
@@ -130,7 +130,7 @@ def test_where_no_part_can_be_written_the_chunk_is_an_error_and_the_next_run_end
     else:
         disk.read_only(False)
     result = desk.worker("second").run(chunk_of(desk, "part", "b", "c/d", "larger"))
-    assert result == ChunkResult((desk.part,), ok=3, failed=0, won=True)
+    assert result == ChunkResult((desk.part,), ok=3, failed=0)
     assert ok_rows(desk) == ["a", "b", "c/d", "large", "larger"]
     for row in desk.rows().values():
         desk.check_image(row)

@@ -40,10 +40,9 @@ def test_the_plan_is_what_plain_python_plans(
         elif hopeless and reprocess == "none":
             failed += 1
         else:
-            todo.append((pair_id, len(stages)))
+            todo.append(pair_id)
     plan = make_plan(make_pairing(pairs), make_rows(history), reprocess, limit)
-    found = list(zip(ids(plan), plan.todo["attempts"].to_pylist(), strict=True))
-    assert found == todo[:limit]
+    assert ids(plan) == todo[:limit]
     assert (plan.done, plan.known_failed) == (done, failed)
     assert len(plan.todo) + plan.done + plan.known_failed + plan.over_limit == len(pairs)
     assert plan.todo_bytes == sum(3 * pairs[pair_id][2] for pair_id in ids(plan))
@@ -92,20 +91,14 @@ def test_limits_work_an_archive_off_in_steps() -> None:
     pairs=PAIRS,
     chunk_pairs=st.integers(1, 9),
     chunk_bytes=st.integers(1, 400),
-    attempts=st.lists(st.integers(0, 3), min_size=8, max_size=8),
 )
 def test_chunks_partition_the_todo_in_order_within_their_bounds(
-    pairs: dict[str, tuple[str, str, int]],
-    chunk_pairs: int,
-    chunk_bytes: int,
-    attempts: list[int],
+    pairs: dict[str, tuple[str, str, int]], chunk_pairs: int, chunk_bytes: int
 ) -> None:
-    table = make_pairing(pairs).pairs
-    tried = pa.array(attempts[: len(table)], pa.int64())
-    todo = table.append_column("attempts", tried)
+    todo = make_pairing(pairs).pairs
     chunks = list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes))
     flat = [pair for chunk in chunks for pair in chunk.pairs]
-    assert flat == [PairRef(**row) for row in table.to_pylist()]
+    assert flat == [PairRef(**row) for row in todo.to_pylist()]
     sizes = [[pair.ir_bytes + pair.vi_bytes for pair in chunk.pairs] for chunk in chunks]
     for size in sizes:
         assert 1 <= len(size) <= chunk_pairs
@@ -118,7 +111,6 @@ def test_chunks_partition_the_todo_in_order_within_their_bounds(
     if chunks:
         others = [
             cut_chunks(todo, "model-2-settings", chunk_pairs, chunk_bytes),
-            cut_chunks(with_column(todo, "attempts", more(tried)), "model-settings", chunk_pairs),
             cut_chunks(with_column(todo, "ir_version", ["v9"] * len(todo)), "model-settings", 9),
             cut_chunks(with_column(todo, "vi_version", ["v9"] * len(todo)), "model-settings", 9),
         ]
@@ -159,8 +151,7 @@ def test_without_a_column_of_pixels_a_bound_on_them_means_nothing() -> None:
 
 def test_by_default_a_chunk_ends_at_sixteen_million_pixels() -> None:
     table = make_pairing(dict.fromkeys("abc", ("v", "v", 1))).pairs
-    todo = table.append_column("attempts", pa.array([0] * 3))
-    todo = todo.append_column("pixels", pa.array([1 << 23, 1 << 23, 1]))
+    todo = table.append_column("pixels", pa.array([1 << 23, 1 << 23, 1]))
     chunks = list(cut_chunks(todo, "key", 9))
     assert [len(chunk.pairs) for chunk in chunks] == [2, 1]
     # neither pairs nor names know of the pixels
@@ -187,10 +178,6 @@ def test_chunks_of_scenes_keep_order_and_bounds_and_end_no_sooner_than_they_must
         assert len(chunk) == 1 or (len(chunk) <= chunk_pairs and total <= chunk_pixels)
     for (chunk, following), total in zip(pairwise(found), sums, strict=False):
         assert len(chunk) == chunk_pairs or total + area[following[0]] > chunk_pixels
-
-
-def more(attempts: pa.Array) -> list[int]:
-    return [number + 1 for number in attempts.to_pylist()]
 
 
 def test_many_pairs_are_cut_without_a_seam() -> None:

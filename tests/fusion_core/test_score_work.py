@@ -67,7 +67,7 @@ class Desk:
 def test_a_chunk_becomes_one_row_of_the_schema_for_every_image(root: str) -> None:
     desk = Desk(root)
     before = dt.datetime.now(dt.UTC)
-    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=4, failed=0, won=True)
+    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=4, failed=0)
     assert read_part(desk.output, PART).schema.equals(PART_SCHEMA)
     rows = desk.rows()
     assert [*rows] == [("a", "m"), ("a", "n"), ("b", "m"), ("b", "n")]
@@ -104,7 +104,7 @@ def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
     desk.source.write("ir/text.png", b"no image")
     chunk = desk.chunk()
     desk.source.fs.rm_file(desk.source.fs_path("fused_n/gone.png"))
-    assert desk.worker().run(chunk) == ChunkResult((PART,), ok=6, failed=5, won=True)
+    assert desk.worker().run(chunk) == ChunkResult((PART,), ok=6, failed=5)
     failed = {key: row for key, row in desk.rows().items() if row["status"] == "failed"}
     assert {key: (row["stage"], row["error_type"]) for key, row in failed.items()} == {
         ("cut", "m"): ("decode", "DecodeError"),
@@ -160,7 +160,7 @@ def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> 
 def test_giving_up_writes_a_crash_row_for_each_image(root: str) -> None:
     desk = Desk(root)
     result = desk.worker().give_up(desk.chunk(), "its process was killed")
-    assert result == ChunkResult((PART,), ok=0, failed=4, won=True)
+    assert result == ChunkResult((PART,), ok=0, failed=4)
     assert {row["stage"] for row in desk.rows().values()} == {"crash"}
     # What was committed first stays.
-    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=0, failed=4, won=False)
+    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=0, failed=4)
