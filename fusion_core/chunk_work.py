@@ -27,6 +27,7 @@ from fusion_core.scene_probe import is_scene
 from fusion_core.scene_work import SceneWork
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
+from fusion_core.storage_retry import counted_by
 
 
 @dataclass
@@ -89,7 +90,8 @@ class ChunkWorker(PartWorker[FusedInWork]):
 
     def _is_scene(self, pair: FusedInWork) -> bool:
         try:
-            return is_scene(self.source, pair.ref, self.settings.max_megapixels)
+            with counted_by(pair.repeated):
+                return is_scene(self.source, pair.ref, self.settings.max_megapixels)
         except UnreachableError:
             raise
         except Exception:

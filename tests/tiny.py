@@ -143,13 +143,15 @@ def write_fused(
         storage.write(f"fused_{method}/{name}.png", png(pixels[::-1]))
 
 
-def pair_refs(folder: Path | str, names: Iterable[str]) -> tuple[PairRef, ...]:
+def pair_refs(
+    folder: Path | str, names: Iterable[str], extension: str = "png"
+) -> tuple[PairRef, ...]:
     """Return references to the pairs of :func:`write_pairs`, with what a listing says of them."""
     storage = Storage(str(folder))
     listing = {row["path"]: row for row in storage.list().to_pylist()}
 
     def ref(name: str) -> PairRef:
-        ir, vi = listing[f"ir/{name}.png"], listing[f"vi/{name}.png"]
+        ir, vi = (listing[f"{side}/{name}.{extension}"] for side in ("ir", "vi"))
         return PairRef(name, *ir.values(), *vi.values())
 
     return tuple(ref(name) for name in names)
