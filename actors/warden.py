@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_POLL_SECONDS = 0.5
-_GRACE_SECONDS = 2.0  # most of them end by themselves
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 1.0  # most of them end by themselves
 _ROUNDS = 3  # one that is between two files isn't seen
 
 

@@ -13,12 +13,13 @@ import time
 from functools import cache
 
 _POLL_SECONDS = 1.0
+_GRACE_SECONDS = 3.0  # what it prints goes to the worker, too, so it may hang at that
 _STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
 log = logging.getLogger(__name__)
 
 
 def end_with_worker() -> None:
-    """Watch the worker from now on; at its end this process is sent SIGTERM.
+    """Watch the worker from now on; at its end this process is sent SIGTERM, then SIGKILL.
 
     A run that was started by hand has no worker, and goes on when its terminal is closed.
     """
@@ -40,3 +41,5 @@ def _wait(worker: int) -> None:
         worker,
     )
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)

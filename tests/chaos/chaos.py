@@ -160,7 +160,7 @@ class Chaos:
         return {
             "seed": self.arguments.seed,
             "settings": {
-                "nodes": NODES,
+                "nodes": NODES + 1,  # with the head, which stays
                 "chunk_pairs": self.arguments.chunk_pairs,
                 "image_height_width": SIZE,
                 "longest_s3_outage_seconds": LONGEST_OUTAGE,
