@@ -1,5 +1,4 @@
 import datetime as dt
-import errno
 import threading
 import time
 import uuid
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from desk import NAMES, Desk
-from raw_images import raw_tiff
 from tiny import empty_memory_store, pair_refs, picture_pair, png, tiny_fuser
 
 from fusion_core.chunk_work import ChunkWorker
@@ -153,26 +151,6 @@ def test_an_unforeseen_error_is_a_row_with_the_stage_it_happened_in(
     row = desk.rows()["b"]
     assert (row["stage"], row["error_type"]) == ("fuse", "RuntimeError")
     assert len(row["error_message"]) == 2000
-
-
-def test_what_is_asked_for_again_to_tell_a_scene_is_counted(
-    root: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk = Desk(root)
-    for side in ("ir", "vi"):
-        desk.source.write(f"{side}/t.tif", raw_tiff(np.full((24, 32), 9, np.uint8)))
-    (ref,) = pair_refs(desk.settings.source, ["t"], "tif")
-    whole, begun = desk.source.fs.open, []
-
-    def busy_at_first(path: str, *how: Any, **options: Any) -> Any:
-        begun.append(path)
-        if len(begun) == 1:
-            raise OSError(errno.EBUSY, "busy")
-        return whole(path, *how, **options)
-
-    monkeypatch.setattr(desk.source.fs, "open", busy_at_first)
-    assert desk.worker().run(Chunk("part", (ref,))).ok == 1
-    assert desk.rows()["t"]["retries"] == 1
 
 
 def test_a_committed_chunk_is_not_worked_on_again(root: str) -> None:

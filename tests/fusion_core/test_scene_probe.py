@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -5,14 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import rasterio
+from desk import Desk
 from generated_scenes import UTM, scene_bands, write_raster
 from PIL import Image
 from rasterio.control import GroundControlPoint
 from raw_images import raw_tiff
 from scene_desk import two_files
+from tiny import pair_refs
 
 from fusion_core.errors import DecodeError
-from fusion_core.plan import PairRef
+from fusion_core.plan import Chunk, PairRef
 from fusion_core.scene_probe import add_pixels, is_scene
 from fusion_core.storage import Storage
 
@@ -185,3 +188,23 @@ def test_no_pairs_are_no_pixels(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", GREY)
     table = add_pixels(Storage(str(tmp_path)), todo(tmp_path, "a.tif").slice(0, 0))
     assert table["pixels"].to_pylist() == []
+
+
+def test_what_is_asked_for_again_to_tell_a_scene_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(str(tmp_path))
+    for side in ("ir", "vi"):
+        desk.source.write(f"{side}/t.tif", raw_tiff(np.full(SIZE, 9, np.uint8)))
+    (ref,) = pair_refs(desk.settings.source, ["t"], "tif")
+    whole, begun = desk.source.fs.open, []
+
+    def busy_at_first(path: str, *how: Any, **options: Any) -> Any:
+        begun.append(path)
+        if len(begun) == 1:
+            raise OSError(errno.EBUSY, "busy")
+        return whole(path, *how, **options)
+
+    monkeypatch.setattr(desk.source.fs, "open", busy_at_first)
+    assert desk.worker().run(Chunk("part", (ref,))).ok == 1
+    assert desk.rows()["t"]["retries"] == 1
