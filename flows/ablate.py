@@ -11,6 +11,7 @@ from flows.evaluation_summary import EvaluationSummary
 from flows.holding import LeftToAnother
 from flows.train import train_refinefuse
 from flows.train_summary import TrainSummary
+from flows.worker_watch import end_with_worker
 from fusion_core.ablation_settings import AblateSettings
 
 FLOW = "ablate-refinefuse"
@@ -58,6 +59,7 @@ def ablate_refinefuse(settings: AblateSettings) -> AblationSummary:
     Raises:
         FuseArchiveError: A training or the evaluation can't go on.
     """
+    end_with_worker()
     logger = get_run_logger()
     trainings = {}
     with connected(settings.ray_address):

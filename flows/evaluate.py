@@ -34,6 +34,7 @@ from flows.run import (
 )
 from flows.run_summary import evenly
 from flows.summary import plan_counts
+from flows.worker_watch import end_with_worker
 from fusion_core.archive import list_pairs
 from fusion_core.comparison import compare
 from fusion_core.errors import OutputBusyError, SettingsError
@@ -74,6 +75,7 @@ def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary | LeftT
         TooManyFailuresError: More than the stated fraction of images failed.
         FuseArchiveError: The run as a whole can't go on: settings, a model or storage.
     """
+    end_with_worker()
     began = time.monotonic()
     run = Run.begin(settings, None, "")  # rows have the hashes of their model's run
     runs = runs_of_models(run)

@@ -31,6 +31,7 @@ from flows.run import (
 )
 from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
 from flows.summary import plan_counts
+from flows.worker_watch import end_with_worker
 from fusion_core.archive import list_pairs
 from fusion_core.errors import OutputBusyError
 from fusion_core.fuser import read_model
@@ -66,6 +67,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | LeftToA
         TooManyFailuresError: More than the stated fraction of pairs failed.
         FuseArchiveError: The run as a whole can't go on: settings, model or storage.
     """
+    end_with_worker()
     began = time.monotonic()
     model = read_model(settings.model, settings.model_sha256)
     run = Run.begin(settings, model.model_hash, settings.image_settings().settings_hash())

@@ -27,6 +27,7 @@ from flows.run import (
 )
 from flows.score_summary import ScoreSummary
 from flows.summary import plan_counts
+from flows.worker_watch import end_with_worker
 from fusion_core.archive import list_fused
 from fusion_core.comparison import Comparison, compare
 from fusion_core.errors import OutputBusyError
@@ -60,6 +61,7 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | LeftToAnothe
         TooManyFailuresError: More than the stated fraction of images failed.
         FuseArchiveError: The run as a whole can't go on: settings or storage.
     """
+    end_with_worker()
     began = time.monotonic()
     run = Run.begin(settings, None, settings.settings_hash())
     try:

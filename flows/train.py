@@ -12,6 +12,7 @@ from actors.training import train, training_share
 from flows.credentials import StorageCredentials
 from flows.train_progress import shown
 from flows.train_summary import TrainSummary
+from flows.worker_watch import end_with_worker
 from fusion_core.errors import TrainingError
 from fusion_core.storage import Storage
 from fusion_core.train_settings import TrainSettings
@@ -39,6 +40,7 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
         FuseArchiveError: The settings, pairs, checkpoint or storage can't be used, or the workers
             failed for good.
     """
+    end_with_worker()
     credentials = StorageCredentials(settings.credentials_block)
     job = plan(settings, credentials)
     log = finished_log(job, credentials())

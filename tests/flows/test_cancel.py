@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 import os
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pytest
 import ray
 from listening import LOOPBACK, listeners
 from prefect_processes import ROOT, PrefectServer, prefect_server, stop
-from processes import alive, command, kill_tree
+from processes import alive, command
 from test_deployment import local_rows, wait_for
 from tiny import settings_for, tiny_weights, write_pairs
 
@@ -157,12 +156,8 @@ def test_a_run_that_is_cancelled_or_loses_its_worker_leaves_nothing_and_the_next
         expect_lease_given_back(long_run)
         flow_run = start_run(server, long_run)
         # Prefect's worker either kills its runs now or waits for them. Who manages services kills
-        # one that waits, and all below it.
-        worker.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            worker.wait(WORKER_PATIENCE)
-        kill_tree(worker.pid)
-        worker.wait()
+        # a worker that waits, and that alone; its run must end by itself.
+        stop(worker, patience=WORKER_PATIENCE)
         expect_gone(flow_run, time.monotonic())
     finally:
         stop(worker)

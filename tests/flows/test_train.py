@@ -96,12 +96,12 @@ def test_a_cancelled_training_ends_its_workers_and_the_next_run_ends_at_the_same
         wait_for_step(settings, 60, lambda: process.poll() is None)
         assert ray_processes("RayTrainWorker")
         process.terminate()
-        assert process.wait(60) != 0
         deadline = time.monotonic() + 10
         kinds = ("RayTrainWorker", "TrainController", "PlacementGroupCleaner", "TrainingBoard")
         while left := ray_processes(*kinds):
             assert time.monotonic() < deadline, [command(pid) for pid in left]
             time.sleep(0.1)
+        assert process.wait(60) != 0
     assert 60 <= records(settings)[-1]["step"] < 200
     summary = train_refinefuse(settings)
     assert (summary.steps, summary.pairs, summary.done_before) == (200, 4, False)
