@@ -8,7 +8,7 @@ from flows.progress import shown
 from fusion_core.part_worker import ChunkResult
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
-RESULTS = [ChunkResult(("a",), 3, 1, True), ChunkResult(("b",), 4, 0, True)]
+RESULTS = [ChunkResult(("a",), 3, 1), ChunkResult(("b",), 4, 0)]
 
 
 def show(bar: bool, verb: str = "fuse") -> list[ChunkResult]:
