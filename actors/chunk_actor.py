@@ -12,11 +12,11 @@ import torch
 from ray.actor import ActorHandle
 
 from actors.resources import WorkerShare
+from fusion_core.archive.plan import Chunk
 from fusion_core.errors import SettingsError
-from fusion_core.part_worker import ChunkResult, PartWorker, RunIdentity
-from fusion_core.plan import Chunk
+from fusion_core.jobs.worker import ChunkResult, PartWorker, RunIdentity
 from fusion_core.run_settings import RunSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 Settings = TypeVar("Settings", bound=RunSettings)
 
@@ -62,7 +62,7 @@ class ChunkActor(ABC, Generic[Settings]):
         return self._device
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
-        """Work a chunk off; see :meth:`fusion_core.part_worker.PartWorker.run`."""
+        """Work a chunk off; see :meth:`fusion_core.jobs.worker.PartWorker.run`."""
         return self._worker_for(storage_options).run(chunk)
 
     def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:

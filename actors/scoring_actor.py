@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.chunk_actor import ChunkActor
-from fusion_core.score_settings import ScoreArchiveSettings
-from fusion_core.score_work import ScoreWorker
-from fusion_core.storage import Storage
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.jobs.scoring_worker import ScoreWorker
+from fusion_core.storage.store import Storage
 
 
 class ScoringActor(ChunkActor[ScoreArchiveSettings]):

@@ -13,24 +13,24 @@ import torch
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import WorkerShare
 from actors.waiting import result_of
-from fusion_core.chunk_work import ChunkWorker
-from fusion_core.plan import Chunk, PairRef
-from fusion_core.run_pictures import write_comparison_sheet, write_contact_sheet
-from fusion_core.storage import Storage
-from fusion_core.tile_grid import cut_tiles
+from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.models.tiling.grid import cut_tiles
+from fusion_core.reports.sheets import write_comparison_sheet, write_contact_sheet
+from fusion_core.storage.store import Storage
 
 
 def draw_contact_sheet(
     output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
-    """Call :func:`fusion_core.run_pictures.write_contact_sheet` on a worker; same arguments."""
+    """Call :func:`fusion_core.reports.sheets.write_contact_sheet` on a worker; same arguments."""
     return _drawn(write_contact_sheet, output, path, rows, title)
 
 
 def draw_comparison_sheet(
     output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
-    """Call :func:`fusion_core.run_pictures.write_comparison_sheet` likewise."""
+    """Call :func:`fusion_core.reports.sheets.write_comparison_sheet` likewise."""
     return _drawn(write_comparison_sheet, output, path, rows, title)
 
 

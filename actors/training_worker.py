@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from actors.resources import WorkerShare
 from fusion_core.errors import FuseArchiveError
-from fusion_core.training_run import Link, Place, TrainingJob, run_training
+from fusion_core.training.run import Link, Place, TrainingJob, run_training
 
 # The others wait for worker 0 while it validates, however large the set. That a worker is gone is
 # seen by its closed connections, and by Ray.
@@ -79,7 +79,7 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
         config: ``task``, the :class:`WorkerTask`.
 
     Raises:
-        FuseArchiveError: As :func:`fusion_core.training_run.run_training`; told to the board too.
+        FuseArchiveError: As :func:`fusion_core.training.run.run_training`; told to the board too.
     """
     task: WorkerTask = config["task"]
     board = task.board

@@ -22,12 +22,12 @@ from pydantic_settings import (
 from rich.console import Console
 from rich.markdown import Markdown
 
-from fusion_core.ablation_settings import AblateSettings
 from fusion_core.errors import FuseArchiveError
-from fusion_core.evaluation_settings import EvaluateSettings
-from fusion_core.score_settings import ScoreArchiveSettings
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.train_settings import TrainSettings
+from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.settings import TrainSettings
 
 
 class RunCommand(FuseArchiveSettings):

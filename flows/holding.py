@@ -10,10 +10,10 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from flows.run import Run
-from fusion_core.archive import RUNS_FOLDER
+from fusion_core.archive.fencing import close_unfinished
+from fusion_core.archive.lease import Lease, acquire
 from fusion_core.errors import OutputBusyError, UnreachableError
-from fusion_core.fence import close_unfinished
-from fusion_core.lease import Lease, acquire
+from fusion_core.jobs.listing import RUNS_FOLDER
 
 
 class LeftToAnother(BaseModel):

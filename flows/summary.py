@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from fusion_core.archive.plan import Plan
 from fusion_core.metrics import METRIC_VERSION
-from fusion_core.plan import Plan
 
 _LISTED = 20
 

@@ -3,8 +3,8 @@
 As a library: :func:`fuse`, :func:`score` and :func:`read_manifest`.
 """
 
-from fusion_core.library import fuse
-from fusion_core.manifest import read_manifest
+from fusion_core.api import fuse
+from fusion_core.archive.manifest import read_manifest
 from fusion_core.metrics import score
 
 __all__ = ["fuse", "read_manifest", "score"]

@@ -16,6 +16,12 @@ from s3_servers import S3Server, moto_server, radosgw_server
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
+TESTS = Path(__file__).resolve().parent
+# for the programs that tests start, and for Ray's workers
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [*filter(None, [os.environ.get("PYTHONPATH")]), str(TESTS / "support"), str(TESTS.parent)]
+)
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

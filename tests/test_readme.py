@@ -9,12 +9,12 @@ from prefect_processes import prefect_server
 from s3_servers import S3Server
 from tiny import plain_network, tiny_model, write_fused, write_pairs
 
-from fusion_core.ablation_settings import AblateSettings
-from fusion_core.evaluation_settings import EvaluateSettings
-from fusion_core.score_settings import ScoreArchiveSettings
+from fusion_core.demo.archive import write_archive
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.models.weights_file import save_weights
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.synthetic import write_archive
-from fusion_core.weights_file import save_weights
+from fusion_core.training.ablation import AblateSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

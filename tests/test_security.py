@@ -18,18 +18,18 @@ import pytest
 import torch
 import yaml
 from pydantic import ValidationError
-from test_architecture import ROOT
 from tiny import settings_for
 
-from fusion_core.archive import list_pairs
-from fusion_core.checkpoint import read_checkpoint
+from fusion_core.archive.lease_record import read_record, record_path
+from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import FuseArchiveError
-from fusion_core.fuser import load_fuser, read_model
-from fusion_core.lease_record import read_record, record_path
-from fusion_core.manifest import read_manifest
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.models.fuser import load_fuser, read_model
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
+from fusion_core.training.checkpoint import read_checkpoint
 
+ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("fusion_core", "actors", "flows")
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "jsonpickle"}
 NEVER_IMPORTED = {*UNPICKLERS, "marshal", "shelve", "code", "codeop", "runpy", "pty"}

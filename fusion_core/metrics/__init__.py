@@ -15,7 +15,7 @@ from fusion_core.metrics.functions import (
     sum_of_correlations_of_differences,
     visual_information_fidelity,
 )
-from fusion_core.metrics.inputs import to_grey255
+from fusion_core.metrics.greyscale import to_grey255
 from fusion_core.metrics.scores import score, score_batch
 from fusion_core.metrics.streaming import StreamedScores
 

@@ -8,8 +8,8 @@ import torch
 
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.gradients import central_gradient_sum
+from fusion_core.metrics.masks import counted_blocks, edge_mask, gradient_mask
 from fusion_core.metrics.tiles import Block, Tile, sum_pixels
-from fusion_core.metrics.validity import counted_blocks, edge_mask, gradient_mask
 
 _STRENGTH_GAIN, _STRENGTH_SLOPE, _STRENGTH_CENTRE = 0.9994, 15.0, 0.5
 _ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import torch
 
 from fusion_core.metrics.conventions import Convention, check_convention
+from fusion_core.metrics.counts import image_places
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
-from fusion_core.metrics.inputs import grey_images, require_side
-from fusion_core.metrics.pixels import correlation_value, entropy_value, pixel_sums
-from fusion_core.metrics.places import image_places
+from fusion_core.metrics.greyscale import grey_images, require_side
+from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
 from fusion_core.metrics.tiles import Tile, windows

@@ -7,9 +7,9 @@ import math
 import torch
 
 from fusion_core.metrics.conventions import Convention
-from fusion_core.metrics.places import Places
+from fusion_core.metrics.counts import Places
+from fusion_core.metrics.masks import difference_masks
 from fusion_core.metrics.tiles import Block, Tile, sum_pixels
-from fusion_core.metrics.validity import difference_masks
 
 
 def central_gradient_sum(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from fusion_core.metrics.conventions import Convention, check_convention
-from fusion_core.metrics.inputs import grey_images, to_grey255
+from fusion_core.metrics.greyscale import grey_images, to_grey255
 from fusion_core.metrics.sums import image_sums, values
 
 

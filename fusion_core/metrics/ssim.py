@@ -6,9 +6,9 @@ import torch
 
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.filters import box_sums, gaussian_taps
+from fusion_core.metrics.masks import counted_blocks, window_mask
 from fusion_core.metrics.moments import local_moments
 from fusion_core.metrics.tiles import Tile, sum_pixels
-from fusion_core.metrics.validity import counted_blocks, window_mask
 
 WINDOW = {"published": 7, "textbook": 11}
 """Side of the window in pixels."""

@@ -13,8 +13,8 @@ import torch
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics.conventions import Convention, check_convention
-from fusion_core.metrics.inputs import grey_images
-from fusion_core.metrics.places import Places, image_places, lost_places
+from fusion_core.metrics.counts import Places, image_places, lost_places
+from fusion_core.metrics.greyscale import grey_images
 from fusion_core.metrics.scores import grey_tensor
 from fusion_core.metrics.sums import Sums, add_sums, tile_sums, values
 from fusion_core.metrics.tiles import Tile, Window, windows

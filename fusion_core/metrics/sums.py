@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import torch
 
 from fusion_core.metrics.conventions import METRIC_NAMES, Convention
+from fusion_core.metrics.counts import Places, image_places
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
-from fusion_core.metrics.pixels import correlation_value, entropy_value, pixel_sums
-from fusion_core.metrics.places import Places, image_places
+from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
 from fusion_core.metrics.tiles import Tile, windows
 from fusion_core.metrics.vif import vif_sums, vif_value

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from fusion_core.metrics.conventions import Convention
-from fusion_core.metrics.places import SOBEL_WINDOW, Places
+from fusion_core.metrics.counts import SOBEL_WINDOW, Places
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 

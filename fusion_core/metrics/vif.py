@@ -6,9 +6,9 @@ import torch
 
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
+from fusion_core.metrics.masks import all_valid, counted_blocks
 from fusion_core.metrics.moments import LocalMoments, local_moments
 from fusion_core.metrics.tiles import HALO_AFTER, Tile, sum_pixels
-from fusion_core.metrics.validity import all_valid, counted_blocks
 
 WINDOWS = (17, 9, 5, 3)
 """Side of the Gaussian window at each scale, finest first, in pixels."""

@@ -18,14 +18,14 @@ from actors.fusion_actor import FusionActor, FusionJob
 from actors.pool import ActorPool
 from actors.resources import WorkerShare
 from actors.tasks import draw_contact_sheet, time_pairs, time_tile
-from fusion_core.archive import list_pairs
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.plan import PairRef, cut_chunks, make_plan
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.fuser import read_model
-from fusion_core.manifest import read_manifest
-from fusion_core.part_worker import RunIdentity
-from fusion_core.plan import PairRef, cut_chunks, make_plan
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.models.fuser import read_model
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -14,14 +14,14 @@ import ray
 from ray.cluster_utils import Cluster
 
 from actors.pool import ActorPool, NoWorkerError
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.archive.schema import MANIFEST_FOLDER
 from fusion_core.errors import LeaseLostError, StorageError, UnreachableError, WeightsError
-from fusion_core.manifest import read_manifest
-from fusion_core.manifest_schema import MANIFEST_FOLDER
-from fusion_core.pair_work import PairInWork
-from fusion_core.part_worker import ChunkResult, PartWorker, RunIdentity
-from fusion_core.pipeline import Outcome
-from fusion_core.plan import Chunk, PairRef
-from fusion_core.storage import Storage
+from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pipeline import Outcome
+from fusion_core.jobs.worker import ChunkResult, PartWorker, RunIdentity
+from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -16,15 +16,15 @@ from tiny import settings_for, tiny_weights
 
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.pool import ActorPool
-from fusion_core.archive import list_pairs
-from fusion_core.fuser import read_model
-from fusion_core.manifest import read_manifest
-from fusion_core.part_worker import RunIdentity
-from fusion_core.plan import cut_chunks, make_plan
-from fusion_core.scene_probe import add_pixels
-from fusion_core.scene_work import _TileWriter
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.plan import cut_chunks, make_plan
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.jobs.scene import _TileWriter
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.models.fuser import read_model
+from fusion_core.scenes.probe import add_pixels
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -74,7 +74,7 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fusion_core.scene_probe._LARGE_ENOUGH", 1)
+    monkeypatch.setattr("fusion_core.scenes.probe._LARGE_ENOUGH", 1)
     source, output = Storage(settings.source), Storage(settings.output)
     pairing = list_pairs(settings, source, output, TODAY, {})
     todo = make_plan(pairing, read_manifest(output.url("manifest"), latest=False)).todo

@@ -13,14 +13,14 @@ from actors.chunk_actor import Job, start_actor
 from actors.pool import ActorPool
 from actors.resources import WorkerShare
 from actors.scoring_actor import ScoringActor
-from fusion_core.archive import list_fused
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.plan import cut_chunks, make_plan
+from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import SettingsError
-from fusion_core.manifest import read_manifest
-from fusion_core.manifest_schema import PART_SCHEMA
-from fusion_core.part_worker import RunIdentity
-from fusion_core.plan import cut_chunks, make_plan
-from fusion_core.score_settings import ScoreArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.jobs.listing import list_fused
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.storage.store import Storage
 
 ONE_CPU = WorkerShare(1.0, 0.0, 2)
 NAMES = ["a", "b", "c"]

@@ -13,7 +13,7 @@ from actors.training import training_share
 from actors.training_board import start_board
 from actors.training_worker import WorkerTask, train_on_worker
 from fusion_core.errors import ReadError, SettingsError
-from fusion_core.training_plan import plan_training
+from fusion_core.training.plan import plan_training
 
 GPUS: list[dict[str, float]] = [{"CPU": 16, "GPU": 4}, {"CPU": 16, "GPU": 2}]
 CPUS: list[dict[str, float]] = [{"CPU": 8}]

@@ -15,10 +15,10 @@ from plain_metrics import plain_scores, separable, windowed
 from record import alternate, ratios, spread, write
 
 from fusion_core import fuse
-from fusion_core.colour import luminance
-from fusion_core.fuser import load_fuser
+from fusion_core.demo.archive import make_pair
+from fusion_core.images.colour import luminance
 from fusion_core.metrics import score_batch, to_grey255
-from fusion_core.synthetic import make_pair
+from fusion_core.models.fuser import load_fuser
 
 HEIGHT, WIDTH = 480, 640
 ROUNDS = 15

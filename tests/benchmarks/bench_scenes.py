@@ -19,24 +19,20 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
+from generated_scenes import scene_bands, texture, write_raster, write_scene_pair
 from rasterio.session import AWSSession
 from rasterio.windows import Window
 from record import alternate, ratios, spread, write
-
-# The project before its tests, which have folders of the same names.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from generated_scenes import scene_bands, texture, write_raster, write_scene_pair
 from s3_servers import S3Server, moto_server
 from scene_measures import alone, fused_scene, meet, scene_in, seam_ratio, whole_scene
 
-from fusion_core.fuser import load_fuser
-from fusion_core.network_fuser import NetworkFuser
-from fusion_core.raster_file import gdal_settings, open_raster
+from fusion_core.models.fuser import load_fuser
+from fusion_core.models.network_fuser import NetworkFuser
+from fusion_core.models.tiling.grid import cut_tiles
 from fusion_core.scene_settings import SceneSettings
-from fusion_core.scene_tiles import tile_fuser
-from fusion_core.storage import Storage
-from fusion_core.tile_grid import cut_tiles
+from fusion_core.scenes.fuse_tiles import tile_fuser
+from fusion_core.scenes.raster import gdal_settings, open_raster
+from fusion_core.storage.store import Storage
 
 HERE = Path(__file__).resolve().parent
 LANDSAT = HERE.parents[2] / "shared" / "data" / "landsat"

@@ -9,27 +9,22 @@ import os
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import ray
+from auditor import Auditor
+from faulty_proxy import FAULTS, faulty_proxy
 from prefect.blocks.system import Secret
 from prefect.testing.utilities import prefect_test_harness
 from record import write
-
-# The project before its tests, which have folders of the same names.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from auditor import Auditor
-from faulty_proxy import FAULTS, faulty_proxy
 from s3_servers import S3Server, moto_server
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
+from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import FuseArchiveError
-from fusion_core.manifest import read_manifest
 
 PAIRS = 40
 RATES = (0.05, 0.2)

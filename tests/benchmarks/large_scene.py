@@ -17,22 +17,20 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
+from generated_scenes import texture
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
-
-from fusion_core.archive import list_pairs
-from fusion_core.chunk_work import ChunkWorker
-from fusion_core.fuser import Fuser, load_fuser
-from fusion_core.manifest_parts import read_part
-from fusion_core.part_worker import RunIdentity
-from fusion_core.plan import Chunk, PairRef
-from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from generated_scenes import texture
 from tiny import TODAY
+
+from fusion_core.archive.parts import read_part
+from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.models.fuser import Fuser, load_fuser
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage.store import Storage
 
 SIDE = 20_000
 _PIECE = 2048

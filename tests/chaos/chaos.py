@@ -23,10 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # else tests/fusion_core is fusion_core
 import record
 from auditor import STALE_SECONDS, Audit, Auditor
 from driver import Driver, run_arguments

@@ -23,13 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-# The repository before it: a folder of tests has the name of a package.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mutations import examine, mutant
 
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 SLOW_SECONDS = 3.0
 HANG_SECONDS = 30.0

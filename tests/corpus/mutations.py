@@ -16,11 +16,11 @@ from raw_images import raw_tiff
 from raw_tags import NODATA, UTM_KEYS, geo_tags, grey_tags, tiff_of_tags
 
 from fusion_core.errors import PairError
-from fusion_core.images import decode
-from fusion_core.raster_checks import check_raster
-from fusion_core.raster_file import gdal_settings, open_header
-from fusion_core.scene_probe import looks_like_scene
-from fusion_core.storage import Storage
+from fusion_core.images.codecs import decode
+from fusion_core.scenes.probe import looks_like_scene
+from fusion_core.scenes.raster import gdal_settings, open_header
+from fusion_core.scenes.raster_checks import check_raster
+from fusion_core.storage.store import Storage
 
 MOST_MEGAPIXELS = 1.0
 _LARGEST_SEED = 8000  # bytes

@@ -13,11 +13,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-# The repository before it: a folder of tests has the name of a package.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from corpus_archive import Entry, listed
 from record import write
 from run_corpus import MEMORY_BOUND_MIB, Found, difference, neighbours_lost, run_corpus

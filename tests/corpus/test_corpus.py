@@ -14,7 +14,7 @@ ENTRIES = [entry for entry, _ in entries()]
 READ = """
 import sys
 from fusion_core.errors import FuseArchiveError
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 try:
     Storage(sys.argv[1]).read("fifo.png")
 except FuseArchiveError:

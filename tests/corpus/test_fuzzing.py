@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import examine, mutant, seeds
 
-from fusion_core.raster_file import _Objects
-from fusion_core.storage import Storage
+from fusion_core.scenes.raster import _Objects
+from fusion_core.storage.store import Storage
 
 
 @pytest.fixture(scope="module")

@@ -15,22 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-# The repository before it: a folder of tests has the name of a package.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 import pyarrow.parquet
 import torch
 from corpus_archive import spring
 from tiny import tiny_fuser
 
-from fusion_core.archive import list_pairs
-from fusion_core.chunk_work import ChunkWorker
-from fusion_core.part_worker import RunIdentity
-from fusion_core.plan import cut_chunks
-from fusion_core.scene_probe import add_pixels
+from fusion_core.archive.plan import cut_chunks
+from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.scenes.probe import add_pixels
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 CHUNK_PAIRS = 8
 COLUMNS = ("pair_id", "status", "stage", "error_type", "error_message", "height", "width")

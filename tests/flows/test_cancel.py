@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 import ray
 from listening import LOOPBACK, listeners
+from outputs import local_rows
 from prefect_processes import ROOT, PrefectServer, prefect_server, stop
-from processes import alive, command
-from test_deployment import local_rows, wait_for
+from processes import alive, command, wait_for
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
+from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import RunDeadlineError
-from fusion_core.lease_record import newest_generation, read_record
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 PAIRS = 240

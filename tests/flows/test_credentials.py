@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outputs import Bucket
 from prefect.blocks.system import Secret
 from s3_servers import S3Server
-from test_deployment import Bucket
 from tiny import settings_for, tiny_weights, write_pairs
 
 import flows.credentials

@@ -1,27 +1,19 @@
 """The nightly deployment as an operator has it: server, worker, S3, and things that die."""
 
-import collections
-import hashlib
-import io
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
+from outputs import Bucket, audit, local_rows
 from prefect_processes import PrefectServer, prefect_server, stop
-from processes import command, descendants, kill_tree
+from processes import command, descendants, kill_tree, wait_for
 from s3_servers import S3Server
 from tiny import as_options, settings_for, tiny_weights, write_pairs
-
-from fusion_core.settings import FuseArchiveSettings
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(900)]
 ALL_PAIRS = 171
@@ -41,44 +33,6 @@ def worker(server: PrefectServer) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def local_rows(settings: FuseArchiveSettings) -> pd.DataFrame:
-    folder = Path(settings.output) / "manifest"
-    return pd.read_parquet(folder) if folder.is_dir() else pd.DataFrame({"pair_id": []})
-
-
-class Bucket:
-    """Reads a bucket without any code of the project."""
-
-    def __init__(self, server: S3Server, name: str):
-        self.name = name
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=server.url,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            region_name=server.region,
-        )
-
-    def keys(self, prefix: str) -> list[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.name, Prefix=prefix
-        )
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-    def read(self, key: str) -> bytes:
-        return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
-
-    def put(self, key: str, body: bytes) -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=body)
-
-    def rows(self, output: str) -> list[dict[str, Any]]:
-        return [
-            row
-            for key in self.keys(f"{output}/manifest/")
-            for row in pq.read_table(io.BytesIO(self.read(key)), partitioning=None).to_pylist()
-        ]
-
-
 def roadscene_or_generated(shared: Path, folder: Path) -> tuple[Path, str]:
     """Return the archive of 171 pairs and its extension: real where there is one."""
     if shared.is_dir():
@@ -92,28 +46,6 @@ def upload(bucket: Bucket, folder: Path, prefix: str, names: list[str], extensio
         for side in ("ir", "vi"):
             body = (folder / side / f"{name}.{extension}").read_bytes()
             bucket.put(f"{prefix}/{side}/{name}.{extension}", body)
-
-
-def audit(bucket: Bucket, output: str, names: list[str]) -> None:
-    """Check that every pair has one row, and every row the image that it names."""
-    rows = bucket.rows(output)
-    counts = collections.Counter(row["pair_id"] for row in rows)
-    assert counts == collections.Counter(names)
-    assert {row["status"] for row in rows} == {"ok"}
-    start = f"s3://{bucket.name}/"
-    for row in rows:
-        body = bucket.read(row["fused_url"].removeprefix(start))
-        assert hashlib.sha256(body).hexdigest() == row["fused_sha256"]
-    assert len(bucket.keys(f"{output}/fused/")) == len(names)
-
-
-def wait_for(what: Callable[[], Any], seconds: float, reason: str) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"{reason} within {seconds} s")
 
 
 def actors_below(worker: subprocess.Popen[bytes]) -> list[int]:

@@ -13,10 +13,10 @@ from tiny import tiny_weights, write_pairs
 
 from flows.evaluate import evaluate_refinefuse, runs_of_models, sheet_rows
 from flows.run import Run
-from fusion_core.baselines import baseline_hash
 from fusion_core.errors import SettingsError, TooManyFailuresError, WeightsError
-from fusion_core.evaluation_settings import EvaluateSettings
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.metrics import METRIC_NAMES
+from fusion_core.models.baselines import baseline_hash
 
 
 def settings_for(folder: Path, **changes: object) -> EvaluateSettings:

@@ -16,7 +16,7 @@ from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
 from fusion_core.errors import UnreachableError
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 pytestmark = [
     pytest.mark.ray,

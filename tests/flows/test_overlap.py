@@ -19,11 +19,11 @@ from tiny import as_options, settings_for, tiny_weights, write_pairs
 from flows.fuse_archive import fuse_archive
 from flows.holding import LeftToAnother
 from flows.run_summary import RunSummary
+from fusion_core.archive.lease import Lease
+from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import LeaseLostError
-from fusion_core.lease import Lease
-from fusion_core.lease_record import newest_generation, read_record
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 pytestmark = [
     pytest.mark.ray,

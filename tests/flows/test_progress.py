@@ -5,7 +5,7 @@ from prefect import flow
 from prefect.artifacts import Artifact
 
 from flows.progress import shown
-from fusion_core.part_worker import ChunkResult
+from fusion_core.jobs.worker import ChunkResult
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 RESULTS = [ChunkResult(("a",), 3, 1), ChunkResult(("b",), 4, 0)]

@@ -15,11 +15,11 @@ from tiny import score_settings_for, write_fused, write_pairs
 
 from flows.score_archive import score_archive
 from flows.score_summary import ScoreSummary
+from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import TooManyFailuresError
-from fusion_core.manifest import read_manifest
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.score_settings import ScoreArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.storage.store import Storage
 
 pytestmark = [
     pytest.mark.ray,

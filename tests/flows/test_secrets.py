@@ -18,6 +18,7 @@ from typing import Any
 import prefect.settings
 import pyarrow.parquet as pq
 import pytest
+from outputs import Bucket, audit
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ParameterTypeError
@@ -25,7 +26,6 @@ from prefect.logging.handlers import APILogWorker
 from pydantic import ValidationError
 from ray.cluster_utils import Cluster
 from s3_accounts import Account, short_lived_account
-from test_deployment import Bucket, audit
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.dry_run import DryRun

@@ -24,14 +24,14 @@ from tiny import timeless, train_settings_for, write_pairs
 
 from flows.ablate import ablate_refinefuse
 from flows.train import train_refinefuse
-from fusion_core import ablation_settings
-from fusion_core.ablation_settings import AblateSettings
 from fusion_core.errors import WeightsError
-from fusion_core.storage import Storage
-from fusion_core.train_settings import TrainSettings
-from fusion_core.training_plan import plan_training
-from fusion_core.training_run import Link, Place, run_training
-from fusion_core.weights_file import load_weights
+from fusion_core.models.weights_file import load_weights
+from fusion_core.storage.store import Storage
+from fusion_core.training import ablation as ablation_settings
+from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.plan import plan_training
+from fusion_core.training.run import Link, Place, run_training
+from fusion_core.training.settings import TrainSettings
 
 pytestmark = [
     pytest.mark.ray,

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from fusion_core.fuser import load_fuser
-from fusion_core.network_fuser import NetworkFuser
+from fusion_core.models.fuser import load_fuser
+from fusion_core.models.network_fuser import NetworkFuser
 
 # Threads that compete for busy cores, or wait for each other over small images, cost far more than
 # they save.

@@ -16,10 +16,10 @@ from packaging.version import Version
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
-from fusion_core.evaluation_settings import EvaluateSettings
-from fusion_core.score_settings import ScoreArchiveSettings
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.train_settings import TrainSettings
+from fusion_core.training.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"

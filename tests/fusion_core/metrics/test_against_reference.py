@@ -5,46 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from reference import reference_scores, textbook_scores
+from metric_cases import KINDS, assert_close, make
+from metric_reference import reference_scores, textbook_scores
 
-from fusion_core.metrics import METRIC_NAMES, score, to_grey255
+from fusion_core.metrics import score
 
-KINDS = ("noise", "smooth", "two levels", "one pixel", "constant", "16 bits")
-# By metric, relative and absolute: variances in fp32, sums of fp32 ratios of both signs.
-TOLERANCES = {"vif": (1e-4, 1e-5), "ssim": (1e-6, 1e-6), "qabf": (1e-6, 1e-7)}
 shapes = st.tuples(st.integers(1, 52), st.integers(1, 52))
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def make(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    if kind == "noise":
-        return rng.integers(0, 256, shape).astype(np.uint8)
-    if kind == "two levels":
-        return rng.choice(rng.integers(0, 256, 2), shape).astype(np.uint8)
-    image = np.full(shape, rng.integers(0, 256), np.uint8)
-    if kind == "one pixel":
-        image[tuple(rng.integers(0, shape))] = rng.integers(0, 256)
-    if kind in ("constant", "one pixel"):
-        return image
-    rows, columns = np.indices(shape) / 10 * rng.uniform(0.1, 3, 2)[:, None, None]
-    wave = (1 + np.sin(rows) * np.cos(columns + rng.uniform(0, 6))) / 2
-    return to_grey255(wave if kind == "smooth" else (wave * 65535).astype(np.uint16))
-
-
 def assert_same(ir: np.ndarray, vi: np.ndarray, fused: np.ndarray) -> None:
     assert_close(score(ir, vi, fused), reference_scores(ir, vi, fused), ir.shape)
     assert_close(score(ir, vi, fused, "textbook"), textbook_scores(ir, vi, fused), ir.shape)
-
-
-def assert_close(
-    found: dict[str, float], expected: dict[str, float], shape: tuple[int, ...]
-) -> None:
-    assert tuple(found) == METRIC_NAMES
-    for name in METRIC_NAMES:
-        rel, abs_ = TOLERANCES.get(name, (1e-6, 1e-9))
-        approximately = pytest.approx(expected[name], rel=rel, abs=abs_, nan_ok=True)
-        assert found[name] == approximately, (name, shape)
 
 
 @settings(max_examples=150)

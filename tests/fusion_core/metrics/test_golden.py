@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from metric_reference import reference_scores
 from PIL import Image
-from reference import reference_scores
 
 from fusion_core.metrics import METRIC_NAMES, score
 

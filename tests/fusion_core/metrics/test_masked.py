@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from reference import reference_scores, textbook_scores
-from scenes import GAPS, filled_stream, gaps, scene, streamed
-from test_against_reference import KINDS, TOLERANCES, assert_close, make
+from metric_cases import KINDS, TOLERANCES, assert_close, make
+from metric_reference import reference_scores, textbook_scores
+from metric_scenes import GAPS, filled_stream, gaps, scene, streamed
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics import METRIC_NAMES, StreamedScores, score

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import GAPS, filled_stream, gaps
+from metric_scenes import GAPS, filled_stream, gaps
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics import METRIC_NAMES, StreamedScores
-from fusion_core.metrics.places import image_places
+from fusion_core.metrics.counts import image_places
 from fusion_core.metrics.undefined import why_undefined
 
 RNG = np.random.default_rng(0)

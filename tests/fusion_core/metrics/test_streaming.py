@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 import pytest
-from scenes import scene, streamed
+from metric_scenes import scene, streamed
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics import StreamedScores, score, tiles

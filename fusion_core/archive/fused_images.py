@@ -1,0 +1,88 @@
+"""Matches the fused images of several methods with the pairs that they were made of, on columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fusion_core.archive.pairing import PAIRS_SCHEMA, split_doubled
+from fusion_core.archive.path_template import PathTemplate
+
+IMAGES_SCHEMA = pa.schema(
+    [*PAIRS_SCHEMA]
+    + [
+        pa.field(name, kind, nullable=False)
+        for name, kind in (
+            ("fused_path", pa.string()),
+            ("fused_bytes", pa.int64()),
+            ("fused_version", pa.string()),
+            ("method", pa.string()),
+        )
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FusedImages:
+    """The fused images that were found, and what has no counterpart, by method.
+
+    Attributes:
+        images: One row of :data:`IMAGES_SCHEMA` per fused image with its pair, sorted by pair id
+            and method.
+        unpaired: Paths of fused images whose pair is missing.
+        missing: Ids of the pairs without a fused image.
+        doubled: Paths of fused images that claim a pair which another one claims too.
+    """
+
+    images: pa.Table
+    unpaired: dict[str, tuple[str, ...]]
+    missing: dict[str, tuple[str, ...]]
+    doubled: dict[str, tuple[str, ...]]
+
+
+def match_fused(
+    pairs: pa.Table, methods: Mapping[str, tuple[pa.Table, str]], fields: tuple[str, ...]
+) -> FusedImages:
+    """Match the fused images of every method with the pairs.
+
+    Args:
+        pairs: Rows of :data:`fusion_core.archive.pairing.PAIRS_SCHEMA`.
+        methods: By name, the listing that holds the method's images and the template of their
+            paths.
+        fields: The template's fields that make up the pair id, in order.
+
+    Raises:
+        SettingsError: A template can't be read.
+    """
+    images = [IMAGES_SCHEMA.empty_table()]
+    unpaired, missing, doubled = {}, {}, {}
+    for method, (listing, template) in methods.items():
+        mask, ids = PathTemplate.parse(template).match(listing["path"], fields)
+        claims = listing.append_column("pair_id", ids).filter(mask)
+        claims, clashing = split_doubled(claims)
+        named = claims.select(["pair_id", "path", "bytes", "version"]).rename_columns(
+            ["pair_id", "fused_path", "fused_bytes", "fused_version"]
+        )
+        joined = pairs.join(named, "pair_id", join_type="full outer").sort_by("pair_id")
+        has_pair, has_image = pc.is_valid(joined["ir_path"]), pc.is_valid(joined["fused_path"])
+        whole = joined.filter(pc.and_(has_pair, has_image))
+        whole = whole.append_column("method", pa.repeat(pa.scalar(method), len(whole)))
+        images.append(whole.select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA))
+        unpaired[method] = tuple(joined.filter(pc.invert(has_pair))["fused_path"].to_pylist())
+        missing[method] = tuple(joined.filter(pc.invert(has_image))["pair_id"].to_pylist())
+        doubled[method] = tuple(sorted(clashing))
+    by_pair = [("pair_id", "ascending"), ("method", "ascending")]
+    return FusedImages(pa.concat_tables(images).sort_by(by_pair), unpaired, missing, doubled)
+
+
+def without_matches(paths: Sequence[str], templates: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths that none of the templates matches."""
+    left = pa.chunked_array([pa.array(paths, pa.string())])
+    for text in templates:
+        template = PathTemplate.parse(text)
+        mask, _ = template.match(left, template.fields)
+        left = left.filter(pc.invert(mask))
+    return tuple(left.to_pylist())

@@ -1,0 +1,129 @@
+"""The parts of a manifest: how one is named, committed, closed and read.
+
+A part is the commit of a chunk (decision 2 of the design): it is created exclusively and in one
+piece after the chunk's images, so a row exists only if its image does, and reading the folder never
+shows a half-written or doubled part. A part without rows closes a chunk: because it was split, or
+because another run took over.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fusion_core.archive.schema import MANIFEST_FOLDER, OWN_METHOD, PART_SCHEMA
+from fusion_core.errors import ManifestError
+from fusion_core.storage.store import Storage
+
+_CLOSED_BY = b"closed_by"
+
+
+def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:
+    """Return the path of a part below the output."""
+    return f"{folder}/date={date.isoformat()}/part-{part_id}.parquet"
+
+
+def part_date(path: str) -> dt.date | None:
+    """Return the date in a part's path, None where there is none."""
+    found = re.search(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/", path)
+    return dt.date.fromisoformat(found[1]) if found else None
+
+
+def half_paths(path: str) -> tuple[str, str]:
+    """Return the paths of the parts of a split chunk's halves, given the whole one's."""
+    stem = path.removesuffix(".parquet")
+    return f"{stem}a.parquet", f"{stem}b.parquet"
+
+
+def commit_part(
+    storage: Storage, path: str, rows: Sequence[Mapping[str, Any]], closed_by: str | None = None
+) -> bool:
+    """Write rows as one new part.
+
+    Args:
+        storage: The run's output.
+        path: Where, from :func:`part_path`.
+        rows: Values of :data:`PART_SCHEMA` by name; absent ones are null.
+        closed_by: The run that closes somebody else's part by one without rows.
+
+    Returns:
+        True if this call's rows are the part now, False if another writer's part was there first.
+
+    Raises:
+        ManifestError: The rows don't follow the schema.
+        StorageError: The store failed.
+    """
+    try:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=PART_SCHEMA)
+        table.validate(full=True)
+        if closed_by is not None:
+            mark = {**PART_SCHEMA.metadata, _CLOSED_BY: closed_by.encode()}
+            table = table.replace_schema_metadata(mark)
+        body = io.BytesIO()
+        pq.write_table(table, body, compression="zstd", write_page_checksum=True)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+        raise ManifestError(
+            f"rows for {path} don't follow the manifest's schema: {error}"
+        ) from error
+    return storage.create(path, body.getvalue())
+
+
+def read_part(
+    storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
+) -> pa.Table:
+    """Read one part of any schema version.
+
+    Args:
+        storage: The output.
+        path: The part's path.
+        columns: Those of :data:`PART_SCHEMA` that are wanted, in this order.
+
+    Raises:
+        ManifestError: The object is no Parquet file.
+    """
+    return read_closed_part(storage, path, columns)[0]
+
+
+def read_closed_part(
+    storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
+) -> tuple[pa.Table, str | None]:
+    """Read one part as :func:`read_part` does, and which other run closed it, if one did."""
+    try:
+        # Neither pq.read_table nor reading ahead: their threads may let go of the file after Python
+        # has ended, and abort the process.
+        body = io.BytesIO(storage.read(path))
+        with pq.ParquetFile(body, page_checksum_verification=True, pre_buffer=False) as file:
+            stored = set(file.schema_arrow.names)
+            table = file.read([name for name in columns if name in stored], use_threads=False)
+            rows = file.metadata.num_rows
+        schema = pa.schema([PART_SCHEMA.field(name) for name in columns], PART_SCHEMA.metadata)
+        values = [
+            table[field.name].cast(field.type)
+            if field.name in stored
+            else pa.nulls(rows, field.type)
+            for field in schema
+        ]
+        closed_by = (table.schema.metadata or {}).get(_CLOSED_BY)
+        current = _as_current(pa.table(values, schema=schema))
+        return current, None if closed_by is None else closed_by.decode()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ManifestError(
+            f"{storage.url(path)} can't be read as a manifest part: {error}. Expected Parquet; "
+            "move the file out of the manifest folder"
+        ) from error
+
+
+def _as_current(table: pa.Table) -> pa.Table:
+    """Fill the method in, which rows of schema version 1 don't hold."""
+    place = table.schema.get_field_index("method")
+    if place < 0:
+        return table
+    filled = pc.fill_null(table["method"], OWN_METHOD)
+    return table.set_column(place, table.schema.field(place), filled)

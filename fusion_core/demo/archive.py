@@ -1,0 +1,140 @@
+"""Makes pairs of infrared and visible images of invented streets, for demos and tests.
+
+One scene is drawn once and rendered twice: the visible image from reflectance times light, the
+infrared one from temperature times emissivity. Nothing is taken from real photographs.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fusion_core.demo.infrared import render_infrared
+from fusion_core.demo.scene import build_scene
+from fusion_core.demo.view import Bools
+from fusion_core.demo.visible import render_visible
+from fusion_core.demo.weather import KINDS, Kind, make_weather
+from fusion_core.errors import SettingsError, StorageError
+
+SMALLEST = 64
+SCENES_PER_SEED = 10_000
+TAGS = ("sky", "road", "building", "glass", "tree", "car", "engine", "person", "sign")
+
+
+@dataclass(frozen=True)
+class ScenePair:
+    """A synthetic infrared and visible image of the same scene.
+
+    Attributes:
+        ir: uint8 (H, W), white hot.
+        vi: uint8 (H, W, 3), sRGB.
+        kind: "day", "night", "smoke" or "glare".
+        masks: bool (H, W) each. Things: "sky", "road", "building", "glass", "tree", "car",
+            "engine" (what a running car heats), "person", "sign". Light and air: "shadow" (ground
+            that the sun does not reach), "smoke" (what smoke hides in the visible) and "glare"
+            (what headlights wash out in the visible); all False where the kind has none.
+    """
+
+    ir: NDArray[np.uint8]
+    vi: NDArray[np.uint8]
+    kind: Kind
+    masks: Mapping[str, Bools]
+
+
+def make_pair(
+    seed: int, height: int = 480, width: int = 640, kind: Kind | None = None
+) -> ScenePair:
+    """Makes one pair; equal arguments give equal bytes.
+
+    Two pairs of one seed and size but of different kinds show the same street and the same
+    people, under another sky.
+
+    Args:
+        seed: a non-negative number that decides everything left to chance.
+        height: rows, at least 64.
+        width: columns, at least 64.
+        kind: the light and the air; by default it follows from the seed.
+
+    Raises:
+        SettingsError: the seed is negative, the size too small, or the kind unknown.
+    """
+    if seed < 0:
+        raise SettingsError(f"seed is {seed}; expected 0 or more")
+    if min(height, width) < SMALLEST:
+        raise SettingsError(
+            f"size is {height}x{width}; synthetic scenes need at least {SMALLEST}x{SMALLEST}"
+        )
+    if kind is None:
+        kind = KINDS[seed % len(KINDS)]
+    if kind not in KINDS:
+        raise SettingsError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    # Each step has its own stream of chance, so that a change to one leaves the others alone.
+    layout, air, visible, infrared = (np.random.default_rng([seed, step]) for step in range(4))
+    scene = build_scene(layout, height, width)
+    weather = make_weather(air, scene, kind)
+    vi, veil = render_visible(scene, weather, visible)
+    ir = render_infrared(scene, weather, infrared)
+    masks = {tag: scene.tagged(tag) for tag in TAGS}
+    ground = masks["road"] & (not weather.dark)
+    masks["shadow"] = ground & (scene.shadow > 0.5)
+    masks["smoke"] = weather.smoke > 1.0
+    masks["glare"] = (veil > 0.3) & (kind == "glare")
+    return ScenePair(ir, vi, kind, masks)
+
+
+def write_archive(
+    url: str, pairs: int = 24, seed: int = 7, height: int = 480, width: int = 640
+) -> list[str]:
+    """Writes an archive of pairs as ``ir/{pair}.png`` (grey) and ``vi/{pair}.png`` (RGB).
+
+    The kinds take turns. A file that already holds the same bytes is left as it is, so that its
+    modification time, and with it its version, stays.
+
+    Args:
+        url: where to write, any fsspec URL or local path.
+        pairs: how many pairs, 1 to 10000.
+        seed: decides the scenes; archives of different seeds share none.
+        height: rows of each image, at least 64.
+        width: columns of each image, at least 64.
+
+    Returns:
+        The names of the pairs, such as ``scene_0007_night``, in the order written.
+
+    Raises:
+        SettingsError: a number is out of range.
+        StorageError: a file can't be written.
+    """
+    if not 1 <= pairs <= SCENES_PER_SEED:
+        raise SettingsError(f"pairs is {pairs}; expected 1 to {SCENES_PER_SEED}")
+    files, root = fsspec.core.url_to_fs(url)
+    root = root.rstrip("/")
+    names = []
+    try:
+        for folder in ("ir", "vi"):
+            files.makedirs(f"{root}/{folder}", exist_ok=True)
+        for index in range(pairs):
+            kind = KINDS[index % len(KINDS)]
+            pair = make_pair(seed * SCENES_PER_SEED + index, height, width, kind)
+            name = f"scene_{index:04d}_{kind}"
+            for folder, image in (("ir", pair.ir), ("vi", pair.vi)):
+                _write_if_new(files, f"{root}/{folder}/{name}.png", image)
+            names.append(name)
+    except OSError as error:
+        raise StorageError(
+            f"can't write the synthetic archive to {url}: {error}; check the address and that"
+            " it may be written to"
+        ) from error
+    return names
+
+
+def _write_if_new(files: fsspec.AbstractFileSystem, path: str, image: NDArray[np.uint8]) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    body = buffer.getvalue()
+    if files.exists(path) and files.size(path) == len(body) and files.cat_file(path) == body:
+        return
+    files.pipe_file(path, body)

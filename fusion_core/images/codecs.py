@@ -1,0 +1,150 @@
+"""Image files to arrays and back, keeping 8 or 16 bits, grey or colour, and alpha."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fusion_core.errors import DecodeError, EncodeError
+from fusion_core.images.checks import check_cost, check_png, check_whole
+from fusion_core.images.codecs_16bit import decode_deep, encode_deep
+from fusion_core.images.picture import Picture, check_size, upright
+from fusion_core.settings import ImageSettings
+
+READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
+
+# How large is too large is a setting here (check_size), not Pillow's.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_MAGIC)
+_GREY = {"1", "L", "LA", "La"}
+_COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
+
+
+def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
+    """Decode an image file.
+
+    Args:
+        body: The file's bytes: PNG, JPEG, WebP, TIFF or BMP.
+        max_megapixels: Larger images are refused by their header, before any pixel is decoded.
+
+    Raises:
+        DecodeError: Not such a file, damaged, too large, animated, or of a type (float, 32 bits)
+            that isn't fused.
+    """
+    if not body:
+        raise DecodeError("the file is empty (0 bytes); expected an image. Upload it again")
+    try:
+        if body.startswith(_TIFF_MAGIC) and not _pillow_knows(body):
+            return decode_deep(body, max_megapixels)
+        with Image.open(io.BytesIO(body), formats=READABLE) as image:
+            check_size(image.width, image.height, max_megapixels)
+            if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+                raise DecodeError("the image is animated; expected a single picture")
+            check_cost(image, body, max_megapixels)
+            if _is_deep_colour(image, body):
+                if image.format == "PNG":
+                    check_png(body)
+                # GDAL leaves a photograph lying as the camera was held.
+                tags = getattr(image, "tag_v2", {})
+                return upright(decode_deep(body, max_megapixels), tags.get(274, 1))
+            image.load()
+            check_whole(image, body)
+            return _from_pillow(ImageOps.exif_transpose(image))
+    except DecodeError:
+        raise
+    except UnidentifiedImageError as error:
+        if body.startswith(_BEGINNINGS):
+            raise DecodeError(
+                f"the image is damaged: it starts as an image does, with {body[:8]!r}, and its "
+                "header can't be read. Expected a whole file; upload it again"
+            ) from error
+        raise DecodeError(
+            f"the file is no image: it starts with {body[:8]!r}; expected PNG, JPEG, WebP, TIFF "
+            "or BMP. Check what was uploaded under this name"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise DecodeError(
+            f"the image is too large to decode: {str(error).rstrip('.')}. Cut it into tiles"
+        ) from error
+    except Exception as error:  # codecs raise many types on damaged bytes; each damns only its file
+        raise DecodeError(
+            f"the image is damaged: {type(error).__name__}: {error}. Expected a whole "
+            "file; upload it again"
+        ) from error
+
+
+def encode(picture: Picture, settings: ImageSettings) -> bytes:
+    """Encode an image in the format that the settings name.
+
+    Raises:
+        EncodeError: The format can't hold the image's depth, alpha or size.
+    """
+    kind = settings.format
+    if kind in ("jpeg", "webp") and picture.bit_depth == 16:
+        raise EncodeError(f"{kind} holds 8 bits and the image has 16; choose format png or tiff")
+    if kind == "jpeg" and picture.alpha is not None:
+        raise EncodeError("jpeg holds no alpha and the image has some; choose png, webp or tiff")
+    if picture.bit_depth == 16 and (picture.pixels.ndim == 3 or picture.alpha is not None):
+        return encode_deep(picture, settings)
+    choices: dict[str, dict[str, Any]] = {
+        "png": {"compress_level": settings.png_level},
+        "jpeg": {"quality": settings.quality, "subsampling": 0},
+        "webp": {"quality": settings.quality},
+        "tiff": {"compression": "tiff_deflate"},
+    }
+    file = io.BytesIO()
+    try:
+        _to_pillow(picture).save(file, format=kind.upper(), **choices[kind])
+    except (OSError, ValueError) as error:
+        height, width = picture.pixels.shape[:2]
+        raise EncodeError(
+            f"{kind} can't hold this {width}x{height} image: {error}; choose format png or tiff"
+        ) from error
+    return file.getvalue()
+
+
+def _from_pillow(image: Image.Image) -> Picture:
+    if image.mode.startswith("I;16"):
+        return Picture(np.asarray(image).astype(np.uint16))
+    if image.mode not in _GREY | _COLOUR:
+        raise DecodeError(
+            f"the image has pixels of type {image.mode}; expected 8 or 16 bits per channel"
+        )
+    base = "L" if image.mode in _GREY else "RGB"
+    if not image.has_transparency_data:
+        return Picture(np.asarray(image.convert(base)))
+    bands = np.asarray(image.convert("LA" if base == "L" else "RGBA"))
+    return Picture(bands[..., 0] if base == "L" else bands[..., :3], bands[..., -1])
+
+
+def _to_pillow(picture: Picture) -> Image.Image:
+    if picture.alpha is None:
+        return Image.fromarray(picture.pixels)
+    return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
+
+
+def _is_deep_colour(image: Image.Image, body: bytes) -> bool:
+    """Tell whether Pillow would narrow the file to 8 bits: several channels of 16 bits each."""
+    if image.format == "PNG":
+        depth, colour_type = body[24], body[25]  # in IHDR, always the first chunk
+        return depth == 16 and colour_type != 0
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+        return len(bits) > 1 and max(bits) == 16
+    return False
+
+
+def _pillow_knows(body: bytes) -> bool:
+    """Tell whether Pillow can open a TIFF file at all: it knows no 16-bit grey with alpha."""
+    try:
+        with Image.open(io.BytesIO(body), formats=("TIFF",)):
+            return True
+    except UnidentifiedImageError:
+        return False

@@ -1,0 +1,141 @@
+"""Works a chunk off: from pair references to fused images and one committed part."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion_core.archive.layout import fused_path
+from fusion_core.archive.plan import PairRef
+from fusion_core.errors import UnreachableError
+from fusion_core.jobs.deadline import deadline_error
+from fusion_core.jobs.failure import failed
+from fusion_core.jobs.pair import PairInWork, finish_pair, load_pair
+from fusion_core.jobs.pipeline import Outcome, run_pipeline
+from fusion_core.jobs.scene import SceneWork
+from fusion_core.jobs.thread_pool import LeavableThreads
+from fusion_core.jobs.worker import PartWorker, RunIdentity
+from fusion_core.metrics import METRIC_VERSION
+from fusion_core.models.fuser import Fuser
+from fusion_core.models.memory import tiles_remark
+from fusion_core.models.tiling.batches import PhotographFuser
+from fusion_core.scenes.probe import is_scene
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage.retry import counted_by
+from fusion_core.storage.store import Storage
+
+
+@dataclass
+class FusedInWork(PairInWork):
+    """A pair on its way through the stages.
+
+    Attributes:
+        remark: What a reader of its fused image should know, if anything.
+    """
+
+    remark: str | None = None
+
+
+class ChunkWorker(PartWorker[FusedInWork]):
+    """Turns chunks into fused images and parts; hosts one fuser.
+
+    Args:
+        source: Where the pairs are.
+        output: Where images and parts go.
+        fuser: What fuses.
+        settings: The run's settings.
+        run: What the rows of the run share.
+    """
+
+    def __init__(
+        self,
+        source: Storage,
+        output: Storage,
+        fuser: Fuser,
+        settings: FuseArchiveSettings,
+        run: RunIdentity,
+    ):
+        super().__init__(source, output, run, fuser.device)
+        self.fuser = fuser
+        self.settings = settings
+        # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
+        batch_size = settings.batch_size or (8 if self.on_gpu else 1)
+        self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size)
+
+    def _begin(self, ref: PairRef) -> FusedInWork:
+        return FusedInWork(ref)
+
+    def _outcomes(self, pairs: Sequence[FusedInWork]) -> list[Outcome[FusedInWork]]:
+        scenes: list[FusedInWork] = []
+        photographs: list[FusedInWork] = []
+        hanging: list[Outcome[FusedInWork]] = []
+        deadline = self.settings.pair_deadline
+        with LeavableThreads(self.settings.io_threads, "probe") as probers:
+            probes = [probers.submit(self._is_scene, pair) for pair in pairs]
+            for pair, probe in zip(pairs, probes, strict=True):
+                try:
+                    is_one = probe.result(min(deadline, threading.TIMEOUT_MAX))
+                except TimeoutError:
+                    probers.leave(probe)
+                    error = deadline_error("read", {"read": deadline}, deadline)
+                    hanging.append((pair, failed(pair, error)))
+                else:
+                    (scenes if is_one else photographs).append(pair)
+        return [*hanging, *self._photographs(photographs), *map(self._scene, scenes)]
+
+    def _is_scene(self, pair: FusedInWork) -> bool:
+        try:
+            with counted_by(pair.repeated):
+                return is_scene(self.source, pair.ref, self.settings.max_megapixels)
+        except UnreachableError:
+            raise
+        except Exception:
+            return True  # what is wrong with it will be said again where it counts
+
+    def _scene(self, pair: FusedInWork) -> Outcome[FusedInWork]:
+        """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
+        try:
+            scene = SceneWork(
+                self.source, self.output, self.fuser, self.settings, self.run_identity
+            )
+            return pair, scene.fuse(pair)
+        except Exception as error:
+            return pair, failed(pair, error)
+        finally:
+            pair.end()
+
+    def _photographs(self, pairs: Sequence[FusedInWork]) -> list[Outcome[FusedInWork]]:
+        return run_pipeline(
+            pairs,
+            self._load,
+            self._fuse,
+            self._finish,
+            batch_size=self.photographs.batch_size,
+            threads=self.settings.io_threads,
+            memory=self.settings.memory_mb << 20,
+            deadline=self.settings.pair_deadline,
+        )
+
+    def _load(self, pair: FusedInWork) -> None:
+        load_pair(pair, self.source, self.settings, self.settings.max_megapixels)
+
+    def _fuse(self, batch: Sequence[FusedInWork]) -> list[NDArray[np.float32]]:
+        ir, vi = map(np.stack, zip(*(pair.luminances() for pair in batch), strict=True))
+        fused = self.photographs.fuse(ir, vi)
+        for pair, (_, tile_size) in zip(batch, fused, strict=True):
+            pair.remark = None if tile_size is None else tiles_remark(tile_size)
+        return [image for image, _ in fused]
+
+    def _finish(self, pair: FusedInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+        settings_hash = self.run_identity.settings_hash
+        path = fused_path(pair.ref, settings_hash, self.fuser.model_hash, self.settings.format)
+        columns = finish_pair(pair, fused, self.output, path, self.settings, self.device)
+        return {**columns, "remark": pair.remark}
+
+    def _row(self, pair: FusedInWork) -> dict[str, Any]:
+        return {**super()._row(pair), "method": self.fuser.name, "metric_version": METRIC_VERSION}

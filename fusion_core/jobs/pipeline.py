@@ -1,0 +1,278 @@
+"""Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
+
+Loading runs in one pool of threads, finishing in another, and the network in the calling thread
+(decision 1 of the design); where the fused images are there already, there is no network. What is
+held in memory is counted by the calling thread alone, so there is no lock to forget.
+
+A pair for which memory runs out is worked on once more when no other is in memory. One that takes
+too long is given up, and the thread that hangs at it is left behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion_core.jobs.deadline import deadline_error
+from fusion_core.jobs.failure import drop_tracebacks, failed
+from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.thread_pool import LeavableThreads
+from fusion_core.models.memory import is_out_of_memory
+
+BYTES_PER_PIXEL = 48
+"""Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back.
+A pair with a fused picture that is to be scored takes less. What fuses takes more for its batch,
+which is not counted: RefineFuse 1800 in fp32, the largest baseline 170 (measured on a CPU)."""
+
+# Guesses at the same before a pair's size is known. The first pairs may be JPEG files of 2 bits a
+# pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits a pixel.
+_FIRST_PER_FILE_BYTE = 96
+_LOADED_PER_FILE_BYTE = 24
+
+FINISHING_BYTES_PER_PIXEL = 125
+"""The same while it is finished: encoding and scoring hold up to 74 bytes more (measured)."""
+
+_LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
+
+Work = TypeVar("Work", bound=PairInWork)
+Fuse = Callable[[Sequence[Work]], Iterable[NDArray[np.float32]]]
+Outcome = tuple[Work, dict[str, Any] | Exception]
+log = logging.getLogger(__name__)
+
+
+def run_pipeline(
+    pairs: Sequence[Work],
+    load: Callable[[Work], None],
+    fuse: Fuse[Work] | None,
+    finish: Callable[..., dict[str, Any]],
+    batch_size: int,
+    threads: int,
+    memory: int,
+    deadline: float = math.inf,
+) -> list[Outcome[Work]]:
+    """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
+
+    Args:
+        pairs: What to work on.
+        load: Reads and decodes a pair, in place.
+        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (H, W); None
+            where there is nothing to fuse.
+        finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
+            encodes, writes and scores one fused image; returns the row's columns.
+        batch_size: At most so many pairs in one call of ``fuse``.
+        threads: Threads for loading, and as many for finishing.
+        memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
+            itself is worked on alone.
+        deadline: A pair is given up whose stages take more seconds than this; what it waits
+            between them isn't counted, for that is no fault of its own.
+
+    Returns:
+        Each pair with the columns that ``finish`` returned, or the error that stopped it.
+
+    Raises:
+        UnreachableError: A store gives no answer, which is no pair's fault.
+    """
+    # Cancelled: what waits is not begun any more, what runs is let finish.
+    with (
+        LeavableThreads(threads, "load") as loaders,
+        LeavableThreads(threads, "finish") as finishers,
+    ):
+        pipeline = _Pipeline(load, fuse, finish, batch_size, memory, deadline, loaders, finishers)
+        return pipeline.run(pairs)
+
+
+class _Task(Generic[Work]):
+    """Loading or finishing of a pair, in a thread.
+
+    Attributes:
+        pair: Which pair.
+        size: Its share of the memory, in bytes.
+        earlier: Seconds that its earlier stages took.
+        begun: When a thread began it, by the monotonic clock; None before.
+    """
+
+    def __init__(self, pair: Work, size: int):
+        self.pair, self.size = pair, size
+        self.earlier = sum(pair.seconds.values())
+        self.begun: float | None = None
+
+    def run(self, action: Callable[..., Any], *more: Any) -> Any:
+        """Do it, in a thread."""
+        self.begun = time.monotonic()
+        return action(self.pair, *more)
+
+    def spent(self) -> float:
+        """Return the seconds that the pair's stages took so far."""
+        return self.earlier + (0.0 if self.begun is None else time.monotonic() - self.begun)
+
+
+class _Pipeline(Generic[Work]):
+    def __init__(
+        self,
+        load: Callable[[Work], None],
+        fuse: Fuse[Work] | None,
+        finish: Callable[..., dict[str, Any]],
+        batch_size: int,
+        memory: int,
+        deadline: float,
+        loaders: LeavableThreads,
+        finishers: LeavableThreads,
+    ):
+        self.load, self.fuse, self.finish = load, fuse, finish
+        self.batch_size, self.memory, self.deadline = batch_size, memory, deadline
+        self.loaders, self.finishers = loaders, finishers
+        self.held = 0
+        self.largest = 0
+        self.outcomes: list[Outcome[Work]] = []
+        self.ready: dict[tuple[int, int], list[Work]] = defaultdict(list)
+        self.loading: dict[Future[Any], _Task[Work]] = {}
+        self.finishing: dict[Future[Any], _Task[Work]] = {}
+        self.again: deque[Work] = deque()
+        self.tried_again: list[Work] = []
+
+    def run(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
+        queue = deque(pairs)
+        while queue or self.loading or self.ready or self.finishing or self.again:
+            if not (queue or self.loading or self.ready or self.finishing):
+                queue.append(self.again.popleft())
+            self._start_loading(queue)
+            batch = self._next_batch()
+            self._collect(block=not batch)
+            if batch:
+                self._fuse(batch)
+        return self.outcomes
+
+    def _start_loading(self, queue: deque[Work]) -> None:
+        while queue and len(self.loading) < 2 * self.loaders.count:
+            guess = self._guess(queue[0])
+            if self.held and self.held + guess > self.memory:
+                return
+            task = _Task(queue.popleft(), guess)
+            self.loading[self.loaders.submit(task.run, self.load)] = task
+            self.held += guess
+
+    def _guess(self, pair: Work) -> int:
+        size = pair.ref.file_bytes
+        if not self.largest:
+            return _FIRST_PER_FILE_BYTE * size
+        return max(self.largest, _LOADED_PER_FILE_BYTE * size)
+
+    def _next_batch(self) -> list[Work]:
+        """Take a full batch, or one as full as it gets once waiting longer would idle.
+
+        Nothing is taken while what is being finished leaves no memory to finish more.
+        """
+        if not self.ready:
+            return []
+        shape, bucket = max(self.ready.items(), key=lambda item: len(item[1]))
+        waiting = sum(len(pairs) for pairs in self.ready.values())
+        # Pairs that all differ in shape never fill a batch; two batches' worth of them is enough.
+        if len(bucket) < self.batch_size and self.loading and waiting < 2 * self.batch_size:
+            return []
+        batch, rest = bucket[: self.batch_size], bucket[self.batch_size :]
+        more = sum(_finishing_bytes(pair) - _loaded_bytes(pair) for pair in batch)
+        if self.finishing and self.held + more > self.memory:
+            return []
+        if rest:
+            self.ready[shape] = rest
+        else:
+            del self.ready[shape]
+        return batch
+
+    def _collect(self, block: bool) -> None:
+        """Take in what the threads have finished; wait for some of it if told to."""
+        tasks = {**self.loading, **self.finishing}
+        left = min(self.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
+        done, undone = wait(
+            tasks, min(max(left, 0.0), _LOOK_AGAIN) if block else 0, FIRST_COMPLETED
+        )
+        for future in done:
+            self._take_in(future)
+        for future in undone:
+            if tasks[future].spent() > self.deadline:
+                self._give_up(future)
+
+    def _take_in(self, future: Future[Any]) -> None:
+        origin = self.loading if future in self.loading else self.finishing
+        task = origin.pop(future)
+        pair = task.pair
+        self.held -= task.size
+        error = future.exception()
+        if error is not None:
+            self._fail(pair, error)
+        elif origin is self.loading:
+            self.held += _loaded_bytes(pair)
+            self.largest = max(self.largest, _loaded_bytes(pair))
+            self.ready[pair.shape].append(pair)
+        else:
+            pair.end()
+            self.outcomes.append((pair, future.result()))
+
+    def _give_up(self, future: Future[Any]) -> None:
+        """Fail a pair that takes too long, and wait no longer for what is done to it."""
+        loading = future in self.loading
+        task = (self.loading if loading else self.finishing).pop(future)
+        (self.loaders if loading else self.finishers).leave(future)
+        self.held -= task.size
+        # The thread that is left behind may go on one day; it keeps a pair of its own.
+        pair = dataclasses.replace(task.pair, seconds=dict(task.pair.seconds))
+        now = task.spent() - sum(pair.seconds.values())
+        pair.seconds[pair.stage] = pair.seconds.get(pair.stage, 0.0) + now
+        self._fail(pair, deadline_error(pair.stage, pair.seconds, self.deadline))
+
+    def _fuse(self, batch: list[Work]) -> None:
+        if self.fuse is None:
+            for pair in batch:
+                self._start_finishing(pair)
+            return
+        try:
+            with batch[0].timed("fuse"):
+                fused = self.fuse(batch)
+        except Exception as error:
+            if len(batch) > 1:  # so that one pair's failure doesn't become its neighbours'
+                for pair in batch:
+                    self._fuse([pair])
+                return
+            self.held -= _loaded_bytes(batch[0])
+            self._fail(batch[0], error)
+            return
+        share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
+        for pair, image in zip(batch, fused, strict=True):
+            pair.seconds["fuse"] = share
+            self._start_finishing(pair, image)
+
+    def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
+        task = _Task(pair, _finishing_bytes(pair))
+        self.finishing[self.finishers.submit(task.run, self.finish, *fused)] = task
+        self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
+
+    def _fail(self, pair: Work, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            raise error
+        pair.end()
+        if is_out_of_memory(error) and not any(pair is other for other in self.tried_again):
+            log.warning("pair %s waits to be alone in memory: %s", pair.ref.pair_id, error)
+            drop_tracebacks(error)
+            self.tried_again.append(pair)
+            self.again.append(pair)
+            return
+        self.outcomes.append((pair, failed(pair, error)))
+
+
+def _loaded_bytes(pair: PairInWork) -> int:
+    height, width = pair.shape
+    return height * width * BYTES_PER_PIXEL
+
+
+def _finishing_bytes(pair: PairInWork) -> int:
+    height, width = pair.shape
+    return height * width * FINISHING_BYTES_PER_PIXEL

@@ -1,0 +1,119 @@
+"""The settings of a scoring run: which methods' fused images are compared, and by what metrics."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from fusion_core.archive.path_template import PathTemplate, parse_templates
+from fusion_core.errors import SettingsError
+from fusion_core.metrics import METRIC_VERSIONS, Convention
+from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret, settings_digest
+
+_INDEX_FIELDS = ("pair",)
+
+
+@dataclass(frozen=True)
+class FusedPlace:
+    """Where the fused images of one method lie.
+
+    Attributes:
+        url: Root of their storage; None where that is the source.
+        template: Template of their paths below it.
+    """
+
+    url: str | None
+    template: str
+
+    @classmethod
+    def parse(cls, text: str) -> FusedPlace:
+        """Split a URL or an absolute path before its first folder part with a field."""
+        if "://" not in text and not text.startswith("/"):
+            return cls(None, text)
+        fixed = re.split(r"[{*]", text, maxsplit=1)[0]
+        url = fixed[: fixed.rindex("/") + 1]
+        return cls(url, text.removeprefix(url))
+
+
+class ScoreArchiveSettings(RunSettings):
+    """Everything that a score-archive run can be told."""
+
+    fused: dict[str, str] = Field(
+        description="The fused images of each method, NAME=TEMPLATE, once per method. The "
+        "template holds the fields of the infrared one ('pair' where there is an index) and may "
+        "hold more; it is a path below the source or a URL with its own folder or bucket.",
+    )
+    output: str = Field(
+        json_schema_extra=NO_SECRET,
+        description="Folder or bucket for the scores and the comparison table: any fsspec URL.",
+    )
+    convention: Convention = Field(
+        "published",
+        description="Definitions of the metrics where the field is split: those that reproduce "
+        "the published TNO table, or those of the textbooks.",
+    )
+    limit: int | None = Field(None, ge=1, description="Score at most so many images in this run.")
+
+    @field_validator("fused")
+    @classmethod
+    def _methods_are_named(cls, fused: dict[str, str]) -> dict[str, str]:
+        if not fused:
+            raise ValueError(
+                "found no method; expected at least one, such as densefuse=fused/{pair}.png"
+            )
+        for name, template in fused.items():
+            check_method_name(name)
+            refuse_secret(template)
+        return fused
+
+    @field_validator("fused")
+    @classmethod
+    def _templates_name_pairs(cls, fused: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        if not {"index", "ir", "vi"} <= others.data.keys():
+            return fused  # one of those was refused, which is said already
+        try:
+            wanted = _pair_fields(*(others.data[name] for name in ("index", "ir", "vi")))
+            for name, text in fused.items():
+                found = PathTemplate.parse(FusedPlace.parse(text).template).fields
+                if missing := [field for field in wanted if field not in found]:
+                    raise SettingsError(
+                        f"the template {text!r} of {name} has the fields {list(found)} and lacks "
+                        f"{missing}; expected all that make up the pair id, {list(wanted)}"
+                    )
+        except SettingsError as error:
+            raise ValueError(f"{error}") from error
+        return fused
+
+    def pair_fields(self) -> tuple[str, ...]:
+        """Return the fields that make up the pair id, in their order."""
+        return _pair_fields(self.index, self.ir, self.vi)
+
+    def places(self) -> dict[str, FusedPlace]:
+        """Return where the fused images of each method lie."""
+        return {name: FusedPlace.parse(text) for name, text in self.fused.items()}
+
+    @property
+    def metric_version(self) -> str:
+        """Name of the definitions that the scores follow."""
+        return METRIC_VERSIONS[self.convention]
+
+    def settings_hash(self) -> str:
+        """Return 16 hex digits that change whenever other scores may result."""
+        return settings_digest(
+            {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
+        )
+
+
+def check_method_name(name: str) -> None:
+    """Raise ValueError where a name of a method can't stand in tables and rows."""
+    if not name or name != name.strip() or "/" in name or not name.isprintable():
+        raise ValueError(
+            f"found the method name {name!r}; expected one that isn't empty, has no slash "
+            "or line break, and no blanks around it, such as densefuse"
+        )
+
+
+def _pair_fields(index: str | None, ir: str, vi: str) -> tuple[str, ...]:
+    return _INDEX_FIELDS if index else parse_templates(ir, vi)[0].fields

@@ -1,0 +1,128 @@
+"""The one interface behind which methods of fusing stand, and the one place that knows them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from fusion_core.models.baselines import BASELINES, BaselineFuser, baseline_hash
+from fusion_core.models.device import Precision, ResolvedPrecision
+from fusion_core.models.exported.fuser import ExportedFuser
+from fusion_core.models.exported.program import read_program
+from fusion_core.models.model_file import check_hash, read_model_file
+from fusion_core.models.network_fuser import NetworkFuser
+from fusion_core.models.weights_file import parse_weights
+
+
+class Fuser(Protocol):
+    """A method of fusing on a device.
+
+    Attributes:
+        name: of the method; the manifest's column ``method``.
+        device: where it computes, such as ``cpu`` or ``cuda:0``.
+        precision: of its arithmetic, where it has a choice; callers see fp32.
+        model_hash: changes whenever other pixels may result: sha256 of the model's file, or of a
+            baseline's name and version.
+        reach: around a pixel, of those that its value depends on, in pixels; scenes are cut into
+            tiles that overlap by it.
+    """
+
+    name: str
+    device: str
+    precision: ResolvedPrecision
+    model_hash: str
+    reach: int
+
+    def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
+        """Fuse aligned pairs; no pair's result depends on the others of its batch.
+
+        Args:
+            ir: infrared, (B, 1, H, W), float32, in [0, 1]; any H and W from 1 up.
+            vi: visible luminance, same shape and range.
+
+        Returns:
+            Fused luminance, (B, 1, H, W), float32, in [0, 1], on the device of ``ir``.
+
+        Raises:
+            ValueError: if the shapes are not as above.
+            WeightsError: if an exported program can't take the size, or its result is no image.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A method that is read and checked, and not on any device yet.
+
+    Attributes:
+        name: as of :class:`Fuser`.
+        model_hash: likewise.
+        fuser: makes the fuser, given device and precision; raises SettingsError where they can't
+            be used.
+    """
+
+    name: str
+    model_hash: str
+    fuser: Callable[[str, Precision], Fuser]
+
+
+def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
+    """Read and check a method of fusing.
+
+    Args:
+        model: ``refinefuse`` for the packaged weights; ``mean``, ``maximum``, ``laplacian`` or
+            ``guided``; or path or fsspec URL of a file: weights of ours (safetensors) or a program
+            of torch.export, told apart by their content.
+        sha256: expected model hash in hex.
+
+    Raises:
+        WeightsError: if the file can't be used or is not the expected one.
+        StorageError: if it can't be reached.
+    """
+    if model in BASELINES:
+        found = baseline_hash(model)
+        check_hash(f"The method {model}", found, sha256)
+        return Model(
+            model, found, lambda device, precision: BaselineFuser(model, device, precision)
+        )
+    file = read_model_file(model, sha256)
+    if file.kind == "program":
+        program = read_program(file)
+        return Model(
+            file.stem,
+            file.sha256,
+            lambda device, precision: ExportedFuser(
+                program, device, precision, file.stem, file.sha256
+            ),
+        )
+    network, _ = parse_weights(file)
+    return Model(
+        NetworkFuser.name,
+        file.sha256,
+        lambda device, precision: NetworkFuser(network, device, precision, file.sha256),
+    )
+
+
+def load_fuser(
+    model: str = "refinefuse",
+    device: str = "auto",
+    precision: Precision = "auto",
+    sha256: str | None = None,
+) -> Fuser:
+    """Make a method of fusing ready on a device.
+
+    Args:
+        model: as for :func:`read_model`.
+        device: a torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+        precision: of a network's body; ``auto`` is bf16 where the device computes it natively,
+            else fp32. Baselines take ``auto`` and ``fp32`` only, an exported program ``auto`` and
+            its own.
+        sha256: expected model hash in hex.
+
+    Raises:
+        WeightsError: if the model can't be used or is not the expected one.
+        StorageError: if it can't be reached.
+        SettingsError: if device or precision can't be used.
+    """
+    return read_model(model, sha256).fuser(device, precision)

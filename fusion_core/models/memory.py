@@ -1,0 +1,114 @@
+"""What to do where memory runs out, on the GPU or the host: give back, take less, try again."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
+
+import torch
+from rasterio._err import CPLE_OutOfMemoryError
+
+from fusion_core.errors import MemoryExhaustedError
+from fusion_core.models.tiling.grid import ALIGNMENT
+
+SMALLEST_TILE = 128
+"""Tiles aren't made smaller, for then what is read around them outweighs them."""
+
+# Torch raises RuntimeError for these, where it has no class of its own. The last is said by oneDNN
+# of a convolution without room; of one that it doesn't know it says "a primitive descriptor".
+_TELLTALES = re.compile(
+    r"(can't|cannot) allocate memory|not enough memory|out of memory|bad_alloc|_ALLOC_FAILED"
+    r"|could not create a primitive(?! desc)",
+    re.IGNORECASE,
+)
+_LONGEST_REASON = 200
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory ran out, on whatever device, also where another error was made of it."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, MemoryError | torch.OutOfMemoryError | CPLE_OutOfMemoryError):
+            return True
+        # Of an operator or the system; what a file's name or content says is no evidence.
+        if isinstance(link, RuntimeError | OSError) and _TELLTALES.search(str(link)):
+            return True
+        link = link.__cause__
+    return False
+
+
+def unless_out_of_memory(action: Callable[[], Result], what: str, device: str) -> Result | None:
+    """Return what ``action`` does, or None where memory ran out, which it has then given back.
+
+    Args:
+        action: What takes memory; it never returns None.
+        what: Names it in the log.
+        device: Where it computes, as torch names it.
+    """
+    try:
+        return action()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        log.warning("memory ran out on %s for %s: %s", device, what, short_reason(error))
+    # Outside the handler: the error's traceback kept alive what the attempt had taken.
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return None
+
+
+def first_that_fits(
+    sizes: Iterable[int], action: Callable[[int], Result], what: str, device: str
+) -> tuple[int, Result]:
+    """Do something with one size after the other, until memory holds it.
+
+    Args:
+        sizes: What to try, the largest first; in pixels.
+        action: What is done with a size.
+        what: Names it in messages, such as ``400x300 pixels in tiles``.
+        device: Where it computes, as torch names it.
+
+    Returns:
+        The size and the result.
+
+    Raises:
+        MemoryExhaustedError: The smallest takes too much.
+    """
+    size = 0
+    for size in sizes:
+        result = unless_out_of_memory(partial(action, size), f"{what} of {size}", device)
+        if result is not None:
+            return size, result
+    raise MemoryExhaustedError(
+        f"memory ran out on {device} for {what} of {size}; expected room for that. Leave each "
+        "worker more (fewer workers on a machine, a lower memory_mb), or keep photographs of that "
+        "size out by max_megapixels"
+    )
+
+
+def tile_sizes(largest: int) -> Iterator[int]:
+    """Yield sizes of tiles in pixels: ``largest``, and its halves down to a floor."""
+    size = largest
+    while True:
+        yield size
+        if size <= SMALLEST_TILE:
+            return
+        size = max(SMALLEST_TILE, size // 2 // ALIGNMENT * ALIGNMENT)
+
+
+def tiles_remark(size: int) -> str:
+    """Say to readers of the manifest that an image was fused in smaller pieces than others."""
+    return f"fused in tiles of {size} pixels, because memory ran out"
+
+
+def short_reason(error: BaseException) -> str:
+    """Return the first line of an error, without the statistics that allocators add."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:_LONGEST_REASON]}".rstrip(": ")

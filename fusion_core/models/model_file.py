@@ -1,0 +1,113 @@
+"""Reads the file of a model, wherever it lies, and says by its content what kind it is."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+import fsspec
+
+from fusion_core.errors import StorageError, WeightsError
+
+PACKAGED_NAME = "refinefuse"
+"""Names the weights that come with the package."""
+
+_PACKAGED_FILE = "refinefuse.safetensors"
+_HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header
+
+Kind = Literal["weights", "program"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model as it lies on storage.
+
+    Attributes:
+        url: where it was read from, or ``refinefuse``.
+        body: its bytes.
+        sha256: of the bytes, in hex; the model hash.
+    """
+
+    url: str
+    body: bytes
+    sha256: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folder and suffix."""
+        name = self.url.rpartition("/")[2]
+        return name.rpartition(".")[0] or name
+
+    @property
+    def kind(self) -> Kind:
+        """``weights`` for a safetensors file, ``program`` for one of torch.export.
+
+        Raises:
+            WeightsError: It is neither; a pickle is not looked into.
+        """
+        if self.body.startswith(b"PK\x03\x04"):
+            return "program"
+        if self.body[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + 1] == b"{":
+            return "weights"
+        if self.body.startswith(b"\x80"):
+            raise WeightsError(
+                f"{self.url} is a pickle, which could run any code and is never loaded. Convert it "
+                "where it comes from: RefineFuse weights by fusion_core.models.weights_file.save_weights, "
+                "any other network by torch.export.save."
+            )
+        raise WeightsError(
+            f"{self.url} is not a safetensors file and no program of torch.export either, or it is "
+            "cut short. Give one of these, or fetch it again."
+        )
+
+
+def read_model_file(url: str, sha256: str | None = None) -> ModelFile:
+    """Read a model's bytes.
+
+    Args:
+        url: path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
+        sha256: expected hash of the file in hex; the packaged weights bring their own.
+
+    Raises:
+        WeightsError: if the file is missing or not the expected one.
+        StorageError: if the storage fails.
+    """
+    if url == PACKAGED_NAME:
+        folder = resources.files("fusion_core.models.weights")
+        body = (folder / _PACKAGED_FILE).read_bytes()
+        recorded = (folder / _PACKAGED_FILE.replace(".safetensors", ".sha256")).read_text()
+        sha256 = sha256 or recorded.split()[0]
+    else:
+        body = _read(url)
+    file = ModelFile(url, body, hashlib.sha256(body).hexdigest())
+    check_hash(f"The file of model {url}", file.sha256, sha256)
+    return file
+
+
+def check_hash(what: str, found: str, expected: str | None) -> None:
+    """Compare a hash with the expected one, if any.
+
+    Raises:
+        WeightsError: They differ.
+    """
+    if expected is not None and found != expected.lower():
+        raise WeightsError(
+            f"{what} has sha256 {found}, expected {expected}. It is damaged or another one; fetch "
+            "it again or give the hash of the one that is meant."
+        )
+
+
+def _read(url: str) -> bytes:
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+        body: bytes = fs.cat_file(path)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise WeightsError(
+            f"No model at {url}. Give the path or URL of a safetensors file or of a program "
+            "exported by torch.export, or a name: refinefuse, mean, maximum, laplacian, guided."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"Can't read the model from {url}: {error}. Check the address and the access rights."
+        ) from error
+    return body

@@ -1,0 +1,125 @@
+"""What the network pools over an image: over itself, or over the scene that it is a tile of.
+
+Two blocks see more than their surroundings: PSIM attends over a grid that spans the image, and FIM
+weighs channels by their mean over it. Were a tile to pool over itself, neighbours would disagree
+where they meet. So a preview of the whole scene goes through the network once, what it pooled is
+kept, and every tile takes its place in that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from fusion_core.models.blocks import FIM, PSIM, resize
+from fusion_core.models.grid_sampling import sampling_matrix
+
+
+class Pooling(Protocol):
+    """What is pooled, in place of what the image itself would give."""
+
+    def attended(self, level: int, block: PSIM, ir: Tensor, vi: Tensor) -> Tensor:
+        """Return what PSIM adds to both modalities, (B, 2C, H, W), for features (B, C, H, W)."""
+        ...
+
+    def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Return FIM's channel weights, (B, D, 1, 1)."""
+        ...
+
+
+@dataclass
+class PreviewPooling:
+    """Pools over a preview of a scene and keeps the result for the scene's tiles.
+
+    Attributes:
+        grids: What PSIM attended to, (1, 2C, g, g), by level.
+        channel_weights: FIM's, (1, D, 1, 1); None in a network without FIM.
+    """
+
+    grids: dict[int, Tensor] = field(default_factory=dict)
+    channel_weights: Tensor | None = None
+
+    def attended(self, level: int, block: PSIM, ir: Tensor, vi: Tensor) -> Tensor:
+        """Pool, and keep the grid."""
+        self.grids[level] = block.attend(ir, vi)
+        return resize(self.grids[level], (ir.shape[-2], ir.shape[-1]))
+
+    def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Pool, and keep the weights."""
+        self.channel_weights = block.weigh(deep, shallow)
+        return self.channel_weights
+
+
+@dataclass(frozen=True)
+class TilePooling:
+    """Gives a tile its place in what the preview of its scene pooled.
+
+    Attributes:
+        preview: The preview's pooling.
+        rows: First row of the tile and number of rows, as shares of the scene's height; a tile
+            padded beyond the scene's edge may start below 0 or end beyond 1.
+        columns: The same of its columns and the scene's width.
+    """
+
+    preview: PreviewPooling
+    rows: tuple[float, float]
+    columns: tuple[float, float]
+
+    def attended(self, level: int, block: PSIM, ir: Tensor, vi: Tensor) -> Tensor:
+        """Return the tile's part of the scene's grid, (1, 2C, H, W)."""
+        grid = self.preview.grids[level]
+        rows = sampling_matrix(grid.shape[-2], ir.shape[-2], *self.rows).to(grid.device)
+        columns = sampling_matrix(grid.shape[-1], ir.shape[-1], *self.columns).to(grid.device)
+        part = rows @ grid.float() @ columns.mT
+        return part.to(ir.dtype, memory_format=torch.channels_last)
+
+    def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Return the scene's weights."""
+        assert self.preview.channel_weights is not None
+        return self.preview.channel_weights
+
+
+@dataclass(frozen=True)
+class ScenePooling:
+    """What the preview of a scene pooled, and how the preview lies over the scene.
+
+    Both preview and tiles are padded before they enter the network: by ``margin`` on all sides, and
+    below and right to a multiple of ``multiple``.
+
+    Attributes:
+        preview: What was pooled.
+        preview_size: Height and width of the preview before it was padded.
+        scene_size: Height and width of the scene.
+        multiple: See above.
+        margin: See above.
+    """
+
+    preview: PreviewPooling
+    preview_size: tuple[int, int]
+    scene_size: tuple[int, int]
+    multiple: int
+    margin: int
+
+    def tile(self, rows: slice, columns: slice) -> TilePooling:
+        """Return the pooling of the tile that is read at these rows and columns of the scene."""
+        spans = (
+            self._span(side, preview, scene)
+            for side, preview, scene in zip(
+                (rows, columns), self.preview_size, self.scene_size, strict=True
+            )
+        )
+        return TilePooling(self.preview, *spans)
+
+    def _span(self, side: slice, preview: int, scene: int) -> tuple[float, float]:
+        """Return the start and extent of a padded side of a tile in the padded preview."""
+        scale = preview / scene
+        start = (side.start - self.margin) * scale + self.margin
+        extent = self._padded(side.stop - side.start) * scale
+        whole = self._padded(preview)
+        return start / whole, extent / whole
+
+    def _padded(self, size: int) -> int:
+        return -(-(size + 2 * self.margin) // self.multiple) * self.multiple

@@ -1,0 +1,195 @@
+"""One image of a scene pair on the scene's grid: windows of pixels, and which of them hold data.
+
+The scene's grid is the visible one's, or the part of it that the infrared covers. Where the
+infrared has another grid it is warped window by window, as it is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from fusion_core.errors import DecodeError
+from fusion_core.scene_settings import SceneSettings
+from fusion_core.scenes.bands import BandLayout
+from fusion_core.scenes.grid import SceneGrid
+from fusion_core.scenes.raster import Raster
+from fusion_core.scenes.raster_checks import can_hold
+
+Slices = tuple[slice, slice]
+"""Rows and columns of the scene."""
+
+Read = tuple[Any, Any]
+"""Bands (N, H, W) and the masks of those with values, None where every pixel holds data."""
+
+_PIECE = 2048  # pixels a side, of one band
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A window of a scene.
+
+    Attributes:
+        bands: All bands of the file, (N, H, W), in its type.
+        luminance: Of the bands, (H, W), in their units.
+        valid: Where there is data, (H, W).
+    """
+
+    bands: NDArray[Any]
+    luminance: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+
+
+class SceneSide:
+    """One image of a scene pair.
+
+    Args:
+        raster: The image.
+        grid: The scene's grid, and how this image gets there.
+        settings: Nodata and resampling.
+        warped: Whether it has to be warped to get there.
+    """
+
+    def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, warped: bool):
+        self.raster = raster
+        self.grid = grid
+        self.warped = warped
+        self.dtype: str = raster.dataset.dtypes[0]
+        self.layout = BandLayout.of(raster.dataset.colorinterp)
+        self.declared: float | None = raster.dataset.nodata
+        self.nodata = self.declared
+        given = settings.nodata
+        if self.declared is None and given is not None and can_hold(self.dtype, given):
+            self.nodata = given
+        self._resampling = Resampling[settings.resampling]
+        self._full = ExitStack()
+        with raster.reading():
+            self._source = self._full.enter_context(
+                self._on_grid(grid.height, grid.width, self._resampling)
+            )
+
+    def close(self) -> None:
+        """Let go of the warped view, if there is one."""
+        self._full.close()
+
+    def read(self, window: Slices) -> Pixels:
+        """Read a window; raises ReadError or DecodeError."""
+        with self.raster.reading():
+            return self._pixels(*self._read(self._source, self._window(*window)))
+
+    def decimated(self, step: int) -> Pixels:
+        """Read every so many-th row and column of the whole scene; raises as :meth:`read`.
+
+        Returns:
+            (⌈H / step⌉, ⌈W / step⌉) pixels.
+        """
+        height, width = -(-self.grid.height // step), -(-self.grid.width // step)
+        dataset = self.raster.dataset
+        try:
+            with self.raster.reading():
+                if self.warped:
+                    with self._on_grid(height, width, Resampling.nearest) as coarse:
+                        return self._pixels(*self._read(coarse, Window(0, 0, width, height)))
+                if dataset.overviews(1):
+                    everything = self._window(slice(0, self.grid.height), slice(0, self.grid.width))
+                    return self._pixels(*self._read(dataset, everything, (height, width)))
+                return self._pixels(*self._sampled(step))
+        except DecodeError as error:
+            if not dataset.overviews(1):
+                raise
+            raise DecodeError(
+                f"{error}. The file lists overviews, of which one may be missing: make them anew "
+                "(gdaladdo)"
+            ) from error
+
+    def _sampled(self, step: int) -> Read:
+        """Read piece by piece and keep what counts.
+
+        GDAL skips row by row, and decodes blocks again for each where its cache is too small for a
+        row of blocks.
+        """
+        side = int(_PIECE / math.sqrt(self.raster.dataset.count))
+        piece = -(-side // step) * step
+        parts = [
+            [
+                self._read(self._source, self._window(rows, columns), None, step)
+                for columns in _pieces(self.grid.width, piece)
+            ]
+            for rows in _pieces(self.grid.height, piece)
+        ]
+        bands, masks = (
+            None
+            if parts[0][0][k] is None
+            else np.concatenate([np.concatenate([part[k] for part in row], 2) for row in parts], 1)
+            for k in (0, 1)
+        )
+        return bands, masks
+
+    @contextmanager
+    def _on_grid(self, height: int, width: int, resampling: Resampling) -> Iterator[Any]:
+        """Give what reads on the scene's grid, at so many pixels."""
+        dataset = self.raster.dataset
+        if not self.warped:
+            yield dataset
+            return
+        alpha = self.nodata is None and ColorInterp.alpha not in dataset.colorinterp
+        with WarpedVRT(
+            dataset,
+            **self.grid.warp_options(dataset, height, width),
+            resampling=resampling,
+            src_nodata=self.nodata,
+            nodata=self.nodata,
+            add_alpha=alpha,
+            warp_mem_limit=64,
+        ) as warped:
+            yield warped
+
+    def _window(self, rows: slice, columns: slice) -> Window:
+        top, left = (0, 0) if self.warped else (self.grid.top, self.grid.left)
+        return Window.from_slices(
+            (rows.start + top, rows.stop + top), (columns.start + left, columns.stop + left)
+        )
+
+    def _read(
+        self, source: Any, window: Window, shape: tuple[int, int] | None = None, step: int = 1
+    ) -> Read:
+        """Read all bands, and the masks of those that hold values where there are any."""
+        count = self.raster.dataset.count
+        every = list(range(1, count + 1))
+        out_shape = None if shape is None else (count, *shape)
+        bands = source.read(every, window=window, out_shape=out_shape)[:, ::step, ::step]
+        data = [k + 1 for k in self.layout.data]
+        # Copied where pixels are skipped, to let go of those.
+        bands = bands if step == 1 else bands.copy()
+        if all(MaskFlags.all_valid in source.mask_flag_enums[k - 1] for k in data):
+            return bands, None
+        out_shape = None if shape is None else (len(data), *shape)
+        masks = source.read_masks(data, window=window, out_shape=out_shape)[:, ::step, ::step]
+        return bands, masks if step == 1 else masks.copy()
+
+    def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> Pixels:
+        valid: NDArray[np.bool_] = np.full(bands.shape[1:], True)
+        if masks is not None:
+            valid &= (masks > 0).all(axis=0)
+        values = bands[list(self.layout.data)]
+        if self.declared is None and self.nodata is not None:
+            valid &= (values != self.nodata).all(axis=0)
+        if values.dtype.kind == "f":
+            finite = np.isfinite(values).all(axis=0)
+            valid &= finite
+            return Pixels(bands, self.layout.luminance(np.where(finite, bands, 0)), valid)
+        return Pixels(bands, self.layout.luminance(bands), valid)
+
+
+def _pieces(total: int, piece: int) -> list[slice]:
+    """Cut a side into pieces."""
+    return [slice(start, min(start + piece, total)) for start in range(0, total, piece)]

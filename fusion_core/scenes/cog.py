@@ -1,0 +1,190 @@
+"""The files of a fused scene: working files for the tiles, then a cloud-optimised GeoTIFF."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.windows import Window
+
+from fusion_core.errors import EncodeError
+from fusion_core.scene_settings import Compression
+from fusion_core.scenes.grid import SceneGrid
+from fusion_core.scenes.scaling import Scaling
+
+BLOCK = 512
+"""Side of the blocks of a COG, in pixels."""
+
+_FILES, _GREYS = 2.8, 3
+_STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Turn what GDAL raises about a file of ours into EncodeError; ``what`` says which."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        raise EncodeError(
+            f"{what} can't be written: {error.__cause__ or error}. Expected room in the worker's "
+            "temporary folder for four times the scene's pixels; free some, or set TMPDIR"
+        ) from error
+
+
+def check_room(folder: Path, source: DatasetReader, grid: SceneGrid) -> None:
+    """Check that a folder has room for the files of a scene.
+
+    A full disk shows late, and GDAL may take blocks that it couldn't write for empty ones.
+
+    Raises:
+        EncodeError: It has not.
+    """
+    values = source.count * np.dtype(source.dtypes[0]).itemsize
+    # The working file, as much for a COG that can't be compressed and its overviews, grey values.
+    needed = int(grid.height * grid.width * (_FILES * values + _GREYS))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise EncodeError(
+            f"the worker's temporary folder {folder.parent} has {free / 1e9:.1f} GB free; expected "
+            f"{needed / 1e9:.1f} GB for a scene of {grid.width}x{grid.height} pixels. Free some, "
+            "or set TMPDIR"
+        )
+
+
+def create_work(
+    path: Path, source: DatasetReader, grid: SceneGrid, nodata: float | None
+) -> DatasetWriter:
+    """Create the file that tiles are written to, with all that the visible source says of itself.
+
+    Args:
+        path: Where.
+        source: The visible image.
+        grid: The part of its grid that is fused.
+        nodata: The value that means no data, None where there is none.
+    """
+    place: dict[str, Any] = {"crs": grid.crs, "transform": grid.transform}
+    points, points_crs = source.gcps
+    if points:
+        place = {"gcps": points, "crs": points_crs}
+    elif grid.crs is None and source.transform.is_identity:
+        place = {}
+    with writing("the fused scene"):
+        work = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=grid.height,
+            width=grid.width,
+            count=source.count,
+            dtype=source.dtypes[0],
+            nodata=nodata,
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            bigtiff="IF_SAFER",
+            **place,
+        )
+        _describe(work, source)
+    return work
+
+
+def create_greys(path: Path, grid: SceneGrid) -> DatasetWriter:
+    """Create a file for what is scored: infrared and visible grey, and where both hold data."""
+    with writing("the grey values for the metrics"):
+        return rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=grid.height,
+            width=grid.width,
+            count=3,
+            dtype="uint8",
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            bigtiff="IF_SAFER",
+        )
+
+
+def has_mask_band(source: DatasetReader) -> bool:
+    """Tell whether a file holds a mask beside its bands."""
+    flags = source.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+
+def window_of(part: tuple[slice, slice]) -> Window:
+    """Return rows and columns as rasterio names them."""
+    rows, columns = part
+    return Window.from_slices((rows.start, rows.stop), (columns.start, columns.stop))
+
+
+def make_cog(work: Path, cog: Path, compression: Compression) -> None:
+    """Make a cloud-optimised GeoTIFF with overviews of a finished working file.
+
+    Raises:
+        EncodeError: It can't be written, or doesn't say of the scene what the working file says.
+    """
+    options = {"predictor": "YES"} if compression != "none" else {}
+    with writing("the fused scene"):
+        rasterio.shutil.copy(
+            work,
+            cog,
+            driver="COG",
+            compress=compression.upper(),
+            blocksize=BLOCK,
+            bigtiff="IF_SAFER",
+            overview_resampling="AVERAGE",
+            num_threads="2",
+            **options,
+        )
+        with rasterio.open(work) as before, rasterio.open(cog) as after:
+            for name in ("crs", "transform", "gcps", "rpcs", "shape", "count", "dtypes"):
+                wanted, found = getattr(before, name), getattr(after, name)
+                if name == "gcps":  # their ids are made up anew
+                    wanted, found = (len(points) for points, _ in (wanted, found))
+                if wanted != found:
+                    raise EncodeError(
+                        f"the fused scene's {name} would be {found}; expected {wanted}. GeoTIFF "
+                        "can't hold it: reproject the visible scene"
+                    )
+
+
+def grey255(values: NDArray[Any], scaling: Scaling) -> NDArray[np.uint8]:
+    """Return values as the 8-bit grey that metrics are defined on: scaled, rounded half up."""
+    greys: NDArray[np.uint8] = np.floor(255 * scaling.unit(values).astype(np.float64) + 0.5).astype(
+        np.uint8
+    )
+    return greys
+
+
+def _describe(work: DatasetWriter, source: DatasetReader) -> None:
+    """Copy what a source says of itself and of its bands."""
+    # GDAL's COG keeps no domain IMAGERY, so what it holds of the acquisition moves to the tags.
+    tags = source.tags(ns="IMAGERY") | source.tags()
+    work.update_tags(**_lasting(tags))
+    if source.rpcs is not None:
+        work.rpcs = source.rpcs
+    work.colorinterp = source.colorinterp
+    work.scales, work.offsets = source.scales, source.offsets
+    for k in range(source.count):
+        work.update_tags(k + 1, **_lasting(source.tags(k + 1)))
+        if source.descriptions[k]:
+            work.set_band_description(k + 1, source.descriptions[k])
+        if source.units[k]:
+            work.set_band_unit(k + 1, source.units[k])
+
+
+def _lasting(tags: dict[str, str]) -> dict[str, str]:
+    """Leave out what was true of the source's pixels only."""
+    return {name: value for name, value in tags.items() if not name.startswith(_STALE)}

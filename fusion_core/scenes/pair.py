@@ -1,0 +1,171 @@
+"""Both images of a scene on one grid, scaled for the model, in windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusion_core.archive.plan import PairRef
+from fusion_core.errors import DecodeError, OverlapError
+from fusion_core.models.grid_sampling import sampling_matrix
+from fusion_core.models.tiling.patches import sample_patches
+from fusion_core.scene_settings import SceneSettings
+from fusion_core.scenes.aligned_raster import SceneSide, Slices
+from fusion_core.scenes.grid import SceneGrid, match_grids
+from fusion_core.scenes.nodata_fill import filled
+from fusion_core.scenes.raster import open_raster
+from fusion_core.scenes.raster_checks import can_hold, check_raster, check_upright
+from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.storage.store import Storage
+
+PREVIEW_SIDE = 1024
+"""Longest side of the decimated read from which scaling and fill are taken."""
+
+
+@dataclass(frozen=True)
+class ScenePixels:
+    """A window of a scene, ready for the model.
+
+    Attributes:
+        bands: The visible image's bands, (N, H, W), in its type.
+        luminance: Their luminance, (H, W), in their units.
+        ir: Infrared luminance in [0, 1], (H, W), float32; filled where there are no data.
+        vi: The visible one, likewise.
+        vi_valid: Where the visible image holds data, (H, W).
+        valid: Where both do: what is fused and scored.
+    """
+
+    bands: NDArray[Any]
+    luminance: NDArray[np.float64]
+    ir: NDArray[np.float32]
+    vi: NDArray[np.float32]
+    vi_valid: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+
+class ScenePair:
+    """A pair of images on the scene's grid; one thread at a time reads.
+
+    Attributes:
+        grid: The grid that is fused on.
+        ir: The infrared image.
+        vi: The visible image.
+        scaling_names: The scaling of the infrared and of the visible image.
+        scalings: The same, in numbers.
+    """
+
+    def __init__(self, ir: SceneSide, vi: SceneSide, grid: SceneGrid, settings: SceneSettings):
+        self.grid, self.ir, self.vi = grid, ir, vi
+        step = max(1, math.ceil(max(grid.height, grid.width) / PREVIEW_SIDE))
+        previews = {"ir": ir.decimated(step), "vi": vi.decimated(step)}
+        if not (previews["ir"].valid & previews["vi"].valid).any():
+            raise OverlapError(
+                f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
+                f"one pixel in {step} along each side; expected valid pixels in both. Check the "
+                "nodata values, and which files were paired"
+            )
+        chosen = {
+            side: choose_scaling(settings, side, image.dtype, pixels.luminance[pixels.valid])
+            for (side, pixels), image in zip(previews.items(), (ir, vi), strict=True)
+        }
+        self.scaling_names = chosen["ir"][0], chosen["vi"][0]
+        self.scalings = chosen["ir"][1], chosen["vi"][1]
+        self._fill = [
+            torch.from_numpy(filled(scaling.unit(pixels.luminance), pixels.valid))
+            for scaling, pixels in zip(self.scalings, previews.values(), strict=True)
+        ]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the scene."""
+        return self.grid.height, self.grid.width
+
+    @property
+    def vi_scaling(self) -> Scaling:
+        """The visible image's scaling, which is that of the fused scene too."""
+        return self.scalings[1]
+
+    def read(self, window: Slices) -> ScenePixels:
+        """Read a window.
+
+        Raises:
+            ReadError: The store failed, or a file has changed.
+            DecodeError: A file is damaged.
+        """
+        ir, vi = self.ir.read(window), self.vi.read(window)
+        units = [
+            self._filled(side, scaling.unit(pixels.luminance), pixels.valid, window)
+            for side, (scaling, pixels) in enumerate(zip(self.scalings, (ir, vi), strict=True))
+        ]
+        return ScenePixels(
+            vi.bands, vi.luminance, units[0], units[1], vi.valid, ir.valid & vi.valid
+        )
+
+    def patches(self, cells: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Read full-resolution samples from all over the scene, laid out as one small scene.
+
+        Args:
+            cells: Cells of a grid over the scene, along each side; each gives one patch.
+            side: Side of a patch in pixels. Where the patches would cover a side of the scene, that
+                side is taken whole.
+
+        Returns:
+            Infrared and visible luminance in [0, 1], (h, w).
+        """
+        return sample_patches(self.read, self.size, cells, side)
+
+    def _filled(
+        self, side: int, unit: NDArray[np.float32], valid: NDArray[np.bool_], window: Slices
+    ) -> NDArray[np.float32]:
+        if valid.all():
+            return unit
+        coarse = self._fill[side]
+        matrices = [
+            sampling_matrix(
+                cells, part.stop - part.start, part.start / total, (part.stop - part.start) / total
+            )
+            for cells, part, total in zip(coarse.shape, window, self.size, strict=True)
+        ]
+        spread = (matrices[0] @ coarse @ matrices[1].mT).numpy()
+        return np.where(valid, unit, spread)
+
+
+@contextmanager
+def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterator[ScenePair]:
+    """Open both images of a pair as a scene; use it inside :func:`raster_file.gdal_settings`.
+
+    Raises:
+        ReadError: A file is gone, has changed, or the store fails.
+        DecodeError: A file is damaged, or of a kind that isn't fused.
+        OverlapError: The images have no place on Earth in common.
+        SizeMismatchError: They are matched by pixel and differ in size.
+    """
+    with (
+        open_raster(source, ref.vi_path, ref.vi_bytes, ref.vi_version) as vi,
+        open_raster(source, ref.ir_path, ref.ir_bytes, ref.ir_version) as ir,
+    ):
+        for raster in (vi, ir):
+            check_raster(raster)
+        check_upright(vi)
+        _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
+        grid = match_grids(vi, ir, settings.size_mismatch == "resize_ir")
+        with (
+            closing(SceneSide(ir, grid, settings, warped=not grid.same)) as infrared,
+            closing(SceneSide(vi, grid, settings, warped=False)) as visible,
+        ):
+            yield ScenePair(infrared, visible, grid, settings)
+
+
+def _check_nodata(value: float | None, *types: str) -> None:
+    if value is not None and not any(can_hold(dtype, value) for dtype in types):
+        raise DecodeError(
+            f"nodata is set to {value:g}, which pixels of type {' and '.join(types)} can't have; "
+            "expected a value of theirs. Correct the setting"
+        )

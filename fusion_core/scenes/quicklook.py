@@ -1,0 +1,117 @@
+"""Small pictures of scenes, for eyes: a quicklook, and what the sheets of a run show."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.io import DatasetReader
+
+from fusion_core.images.colour import Pixels
+from fusion_core.scene_settings import SceneSettings
+from fusion_core.scenes.aligned_raster import SceneSide
+from fusion_core.scenes.bands import BandLayout
+from fusion_core.scenes.cog import grey255
+from fusion_core.scenes.grid import SceneGrid, match_grids
+from fusion_core.scenes.probe import looks_like_scene
+from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
+from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.storage.store import Storage
+from fusion_core.storage.version import object_version
+
+QUICKLOOK_SIDE = 1024
+"""Longest side of a quicklook and of the pictures for sheets, in pixels."""
+
+_CACHE_MB = 128
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+def make_quicklook(fused: DatasetReader, scaling: Scaling) -> tuple[bytes, tuple[int, int]]:
+    """Draw a fused scene small, with the model's scaling, as PNG.
+
+    Bands marked red, green and blue, or three bands, are shown in colour, others by their
+    luminance; pixels without data are transparent.
+
+    Returns:
+        The file's bytes, and height and width.
+    """
+    shrink = max(1.0, max(fused.shape) / QUICKLOOK_SIDE)
+    height, width = (max(1, round(side / shrink)) for side in fused.shape)
+    bands = fused.read(out_shape=(fused.count, height, width), resampling=Resampling.average)
+    shown = _shown(bands, fused.colorinterp)
+    greys = grey255(np.nan_to_num(shown), scaling)
+    valid = fused.dataset_mask(out_shape=(height, width)) > 0
+    valid &= np.isfinite(shown).reshape(height, width, -1).all(axis=-1)
+    if not valid.all():
+        greys = np.dstack([greys, 255 * valid.astype(np.uint8)])
+    file = io.BytesIO()
+    Image.fromarray(greys).save(file, format="PNG")
+    return file.getvalue(), (height, width)
+
+
+def scene_pictures(
+    urls: Mapping[str, str], fused_url: str, options: Mapping[str, Any]
+) -> dict[str, Pixels] | None:
+    """Draw the files of a scene small, all on the fused scene's grid.
+
+    Args:
+        urls: What to draw, by name.
+        fused_url: A fused scene.
+        options: fsspec options of the stores.
+
+    Returns:
+        By name, (h, w) or (h, w, 3) uint8, black where the fused scene has no data; None if what
+        lies at ``fused_url`` is no scene but a photograph.
+    """
+    if not fused_url.endswith(".tif"):
+        return None
+    with gdal_settings(_CACHE_MB), _opened(fused_url, options) as fused:
+        if not looks_like_scene(fused):
+            return None
+        step = max(1, math.ceil(max(fused.dataset.shape) / QUICKLOOK_SIDE))
+        shape = tuple(math.ceil(side / step) for side in fused.dataset.shape)
+        valid = fused.dataset.dataset_mask(out_shape=shape) > 0
+        pictures = {}
+        for name, url in urls.items():
+            with _opened(url, options) as raster:
+                grid = match_grids(fused, raster, resize=True)
+                pictures[name] = _drawn(raster, grid, step, valid)
+        return pictures
+
+
+def _drawn(raster: Raster, grid: SceneGrid, step: int, valid: NDArray[np.bool_]) -> Pixels:
+    settings = SceneSettings()
+    with closing(SceneSide(raster, grid, settings, warped=not grid.same)) as side:
+        pixels = side.decimated(step)
+    both = pixels.valid & valid
+    _, scaling = choose_scaling(settings, "vi", side.dtype, pixels.luminance[both])
+    shown = grey255(np.nan_to_num(_shown(pixels.bands, raster.dataset.colorinterp)), scaling)
+    shown[~both] = 0
+    return shown
+
+
+def _shown(bands: NDArray[Any], colours: tuple[ColorInterp, ...]) -> NDArray[np.float64]:
+    """Return what is seen of bands (N, H, W): (H, W, 3) in colour, or (H, W)."""
+    layout = BandLayout.of(colours)
+    if all(colour in colours for colour in _RGB):
+        order = [colours.index(colour) for colour in _RGB]
+    elif len(layout.data) == 3:
+        order = list(layout.data)
+    else:
+        return layout.luminance(bands)
+    return np.stack([bands[k] for k in order], -1).astype(np.float64)
+
+
+@contextmanager
+def _opened(url: str, options: Mapping[str, Any]) -> Iterator[Raster]:
+    storage = Storage(url, options)
+    info = storage.info("")
+    with open_raster(storage, "", int(info["size"] or 0), object_version(info)) as raster:
+        yield raster

@@ -1,0 +1,145 @@
+"""Refuses rasters that can't be fused, each with its reason, before any pixel is read."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Interleaving
+from rasterio.io import DatasetReader, MemoryFile
+
+from fusion_core.errors import DecodeError
+from fusion_core.scenes.raster import Raster
+
+TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+"""Data types that are fused."""
+
+_UNKNOWN_EARTH = "unretrievable - using WGS84"
+"""What GDAL calls the ellipsoid of a system of which it knows nothing."""
+
+_BLOCK_OF_OURS = 512
+_LARGEST_BLOCK = 1 << 30  # bytes
+
+
+def check_raster(raster: Raster) -> None:
+    """Check what a raster's header says.
+
+    Raises:
+        DecodeError: Its pixels are of a type that isn't fused (1-bit, palette, complex, 64-bit
+            integers, bands of several types), its blocks don't fit in memory, its coordinate system
+            can't be identified, its nodata value is none that its type can hold, or its header
+            is damaged.
+    """
+    dataset = raster.dataset
+    with raster.reading():
+        # The others make sense only where the first finds nothing.
+        problem = (
+            _type_problem(dataset)
+            or _block_problem(dataset)
+            or _crs_problem(dataset.crs)
+            or _nodata_problem(raster)
+        )
+    if problem is not None:
+        raise DecodeError(f"{raster.path}: {problem}")
+
+
+def check_upright(raster: Raster) -> None:
+    """Check that a raster's rows run east to west and its columns north to south.
+
+    Raises:
+        DecodeError: Its grid is rotated, sheared or without extent.
+    """
+    transform = raster.dataset.transform
+    if transform.b or transform.d or not transform.a or not transform.e:
+        raise DecodeError(
+            f"{raster.path}: the grid is rotated or sheared, with the transform "
+            f"{tuple(transform)[:6]}; expected rows along the x axis and columns along the y axis. "
+            "Warp the visible scene to an upright grid first (gdalwarp)"
+        )
+
+
+def can_hold(dtype: str | np.dtype[Any], value: float) -> bool:
+    """Tell whether pixels of a type may have a value, so that it can mean no data."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(kind).max)
+    limits = np.iinfo(kind)
+    return math.isfinite(value) and limits.min <= value <= limits.max and value.is_integer()
+
+
+def _type_problem(dataset: DatasetReader) -> str | None:
+    types = set(dataset.dtypes)
+    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "8")
+    if int(bits) < 8:
+        return f"the pixels have {bits} bits; expected 8 or more. Store it as 8 bits"
+    if ColorInterp.palette in dataset.colorinterp:
+        return (
+            "the pixels are indices into a palette; expected values. Expand it to RGB "
+            "(gdal_translate -expand rgb)"
+        )
+    if len(types) > 1 or not types <= set(TYPES):
+        return (
+            f"the pixels are of type {', '.join(sorted(types))}; expected one of "
+            f"{', '.join(TYPES)} for all bands. Convert it first"
+        )
+    return None
+
+
+def _block_problem(dataset: DatasetReader) -> str | None:
+    height, width = dataset.block_shapes[0]
+    pixel = np.dtype(dataset.dtypes[0]).itemsize * dataset.count
+    sides = 1 if dataset.interleaving is Interleaving.pixel else dataset.count
+    ours = (pixel * _BLOCK_OF_OURS**2, _BLOCK_OF_OURS, _BLOCK_OF_OURS)
+    largest, height, width = max((pixel // sides * height * width, height, width), ours)
+    if largest > _LARGEST_BLOCK:
+        return (
+            f"its {dataset.count} bands in blocks of {width}x{height} pixels take "
+            f"{largest >> 20} MiB a block; expected at most {_LARGEST_BLOCK >> 20}. Cut it into "
+            "tiles (gdal_translate -co TILED=YES), or choose fewer bands"
+        )
+    return None
+
+
+def _crs_problem(crs: CRS | None) -> str | None:
+    if crs is None:
+        return None
+    wkt = crs.to_wkt()
+    if (crs.is_projected or crs.is_geographic) and _UNKNOWN_EARTH not in wkt:
+        return None
+    name = re.match(r'\w+\["([^"]*)"', wkt)
+    if name is not None and name[1] not in ("", "unnamed", "unknown"):
+        return None  # a local system, which matches itself
+    return (
+        "it has a coordinate system that can't be identified: its GeoTIFF keys name no known code "
+        "and no parameters; expected an EPSG code or a full definition. Assign one (gdal_edit "
+        "-a_srs)"
+    )
+
+
+def _nodata_problem(raster: Raster) -> str | None:
+    dtype = np.dtype(raster.dataset.dtypes[0])
+    if dtype.kind == "f":
+        return None
+    limits = np.iinfo(dtype)
+    for text in _declared_nodata(raster):
+        if not can_hold(dtype, float(text)):
+            return (
+                f"the nodata value is {text}, which {dtype} can't hold; expected a whole number "
+                f"from {limits.min} to {limits.max}. Correct it (gdal_edit -a_nodata)"
+            )
+    return None
+
+
+def _declared_nodata(raster: Raster) -> list[str]:
+    """Return the nodata values of a file as they stand in it.
+
+    rasterio keeps silent about a value that the type can't hold; GDAL's own description of the file
+    does not.
+    """
+    with MemoryFile(ext=".vrt") as memory:  # a full disk is no fault of the file
+        rasterio.shutil.copy(raster.dataset, memory.name, driver="VRT")
+        return re.findall(r"<NoDataValue>(.*?)</NoDataValue>", memory.read().decode())

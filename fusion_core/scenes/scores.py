@@ -1,0 +1,45 @@
+"""The seven metrics of a fused scene, streamed from its file."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from fusion_core.metrics import METRIC_VERSION, StreamedScores
+from fusion_core.scenes.bands import BandLayout
+from fusion_core.scenes.cog import grey255, window_of
+from fusion_core.scenes.scaling import Scaling
+
+
+def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict[str, Any]:
+    """Score a fused scene for its row of the manifest; pixels without data are left out.
+
+    Args:
+        greys: File of :func:`fusion_core.scenes.cog.create_greys`.
+        fused: The fused scene, as it is stored.
+        scaling: The visible scene's, which takes the fused luminance to grey values too.
+        device: Where to compute.
+
+    Returns:
+        The columns that :func:`fusion_core.metrics.columns.score_columns` gives for photographs.
+    """
+    with rasterio.open(greys) as sources, rasterio.open(fused) as scene:
+        layout = BandLayout.of(scene.colorinterp)
+        stream = StreamedScores(scene.height, scene.width, device=device)
+        for window in stream.windows():
+            top, left, bottom, right = window.read
+            part = window_of((slice(top, bottom), slice(left, right)))
+            ir, vi, valid = sources.read(window=part)
+            luminance = np.nan_to_num(layout.luminance(scene.read(window=part)))
+            stream.add(window, ir, vi, grey255(luminance, scaling), valid > 0)
+    values = stream.scores()
+    reasons = [f"{name}: {reason}" for name, reason in stream.undefined().items()]
+    return {
+        **{name: value if math.isfinite(value) else None for name, value in values.items()},
+        "metrics_undefined": "; ".join(reasons) or None,
+        "metric_version": METRIC_VERSION,
+    }

@@ -1,0 +1,320 @@
+"""One place for reading, listing and exclusively creating objects below any fsspec URL.
+
+Everything that touches storage goes through :class:`Storage`, so that retries, versions and the
+differences between stores in what an exclusive write answers are dealt with once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fsspec
+import fsspec.core
+import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
+
+from fusion_core.errors import StorageError
+from fusion_core.storage.errors import is_lost_race, named_error
+from fusion_core.storage.local import (
+    create_copy,
+    create_file,
+    file_sha256,
+    find_files,
+    read_file,
+    replace_copy,
+    replace_file,
+)
+from fusion_core.storage.retry import Patience
+from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3, s3_options
+from fusion_core.storage.version import object_version
+
+LISTING_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("version", pa.string(), nullable=False),
+    ]
+)
+
+PATIENCE_SECONDS = 120.0
+"""How long a store is waited for unless a setting says otherwise."""
+
+_SLOWEST = 1 << 20  # bytes a second; a large object may take longer than the patience
+
+_Result = TypeVar("_Result")
+
+
+class Storage:
+    """A folder or bucket behind an fsspec URL.
+
+    Args:
+        url: Root of all paths given to the methods, e.g. ``s3://archive/2026`` or a local path.
+        options: fsspec storage options. Left empty, S3 takes the usual AWS chain, whose
+            credentials refresh themselves.
+        patience: Seconds that a call is repeated for while it fails for a passing reason.
+
+    Raises:
+        StorageError: The URL names a protocol that isn't installed, or no bucket.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ):
+        self.options = dict(options or {})
+        self.patience = Patience(patience)
+        to_s3 = url.startswith(("s3://", "s3a://"))
+        used = s3_options(self.options, patience) if to_s3 else self.options
+        try:
+            self.fs, root = fsspec.core.url_to_fs(url, **used)
+        except (ImportError, ValueError) as error:
+            raise StorageError(
+                f"can't open {url}: {error}. Expected a local path or an fsspec URL whose "
+                "protocol is installed, such as s3://bucket/folder"
+            ) from error
+        self.root = root.rstrip("/") or root
+        self._on_s3 = "s3" in self.fs.protocol
+        if not self.root and self._on_s3:
+            raise StorageError(f"{url} names no bucket; expected a URL such as s3://bucket/folder")
+        self._below = f"{self.root.rstrip('/')}/"
+        self._limit = {"timeout": patience} if self.fs.async_impl else {}
+        if self._on_s3:
+            self.fs.retries = 1  # repeating is done in one place, where it is bounded and counted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the arguments: open connections and event loops belong to one process."""
+        return Storage, (self.url(""), self.options, self.patience.seconds)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether objects are files of this machine."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    def url(self, path: str) -> str:
+        """Return the full URL of ``path``, as pandas and fsspec open it."""
+        full = self.fs_path(path)
+        return full if self.is_local else str(self.fs.unstrip_protocol(full))
+
+    def fs_path(self, path: str) -> str:
+        """Return ``path`` as the underlying file system names it."""
+        return f"{self._below}{path}" if path else self.root
+
+    def list(self, prefix: str = "") -> pa.Table:
+        """List the objects whose path below the root starts with ``prefix``.
+
+        Returns:
+            Rows of :data:`LISTING_SCHEMA`, sorted by path; empty where there is nothing. A local
+            name that is not UTF-8 comes with escapes, so that it can be told but not read.
+        """
+        start = self._below + prefix.lstrip("/")
+        top = start.rpartition("/")[0] or self.root
+        found = self._find(top, prefix)
+        # S3 consoles make empty objects with a final slash to show a folder.
+        wanted = [name for name in found if name.startswith(start) and not name.endswith("/")]
+        rows = sorted((_utf8(name[len(self._below) :]), name) for name in wanted)
+        return pa.table(
+            {
+                "path": [path for path, _ in rows],
+                "bytes": [int(found[name]["size"] or 0) for _, name in rows],
+                "version": [object_version(found[name]) for _, name in rows],
+            },
+            schema=LISTING_SCHEMA,
+        )
+
+    def _find(self, top: str, prefix: str) -> dict[str, dict[str, Any]]:
+        what = f"list {self.url(prefix)}"
+        if self._on_s3:
+            start = self._below + prefix.lstrip("/")
+            return list_bucket(self.fs, start, lambda page: self.call(what, page), self._limit)
+        everywhere = partial(self.fs.find, detail=True, **self._limit)
+        find = partial(find_files, self.fs) if self.is_local else everywhere
+        try:
+            return dict(self.call(what, lambda: find(top)))
+        except FileNotFoundError:
+            return {}
+
+    def info(self, path: str) -> dict[str, Any]:
+        """Return what the store tells of an object; raises FileNotFoundError or StorageError."""
+        look_up = partial(self.fs.info, self.fs_path(path), **self._limit)
+        return dict(self.call(f"look up {self.url(path)}", look_up))
+
+    def read(self, path: str, size: int = 0) -> bytes:
+        """Return an object's bytes, of which ``size`` are expected.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            StorageError: The store failed for good.
+        """
+        full, limit = self.fs_path(path), self._limit_for(size)
+        if self._on_s3:
+            limit["max_concurrency"] = 1  # else it asks for the size first, a request more
+        read = read_file if self.is_local else partial(self.fs.cat_file, **limit)
+        return self.call(f"read {self.url(path)}", lambda: bytes(read(full)), size)
+
+    def is_version(self, path: str, body: bytes, version: str) -> bool:
+        """Tell whether ``body`` is the object of that version, as far as the store can say."""
+        # The ETag is the MD5 of what was uploaded in one piece and not encrypted with other keys.
+        if hashlib.md5(body, usedforsecurity=False).hexdigest() == version:
+            return True
+        return object_version(self.info(path)) == version
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is an object at ``path``."""
+        full = self.fs_path(path)
+        try:  # not fs.isfile, which answers no where the store fails or refuses
+            info = self.call(f"look up {self.url(path)}", lambda: self.fs.info(full, **self._limit))
+        except FileNotFoundError:
+            return False
+        return bool(info["type"] != "directory")
+
+    def write(self, path: str, body: bytes) -> None:
+        """Write or replace an object; readers see the old or the new bytes, never a part."""
+        full = self.fs_path(path)
+        if self.is_local:
+            self.call(f"write {self.url(path)}", lambda: replace_file(full, body))
+        else:
+            limit = self._limit_for(len(body))
+            self.call(
+                f"write {self.url(path)}",
+                lambda: self.fs.pipe_file(full, body, **limit),
+                len(body),
+            )
+
+    def create(self, path: str, body: bytes) -> bool:
+        """Create an object exclusively and in one piece.
+
+        Returns:
+            True if the object now holds ``body`` by this call, False if another writer's object
+            was there first. An answer of "exists" to a repeated request may hide our own earlier
+            success, therefore the object is read back and compared before losing is admitted.
+
+        Raises:
+            StorageError: The store failed for good.
+        """
+        full = self.fs_path(path)
+        try:
+            self.call(f"create {self.url(path)}", lambda: self._create_once(full, body), len(body))
+        except FileExistsError:
+            return self.read(path) == body
+        return True
+
+    def create_file(self, path: str, local: Path) -> bool:
+        """Create an object of a local file exclusively, as :meth:`create` does, without holding it.
+
+        Returns:
+            True if the object now holds the file's bytes, False if another writer's was first.
+
+        Raises:
+            StorageError: The store failed for good.
+        """
+        full, size = self.fs_path(path), local.stat().st_size
+        try:
+            self.call(
+                f"create {self.url(path)}", lambda: self._put(full, local, exclusive=True), size
+            )
+        except FileExistsError:
+            return self.sha256(path) == file_sha256(local)
+        return True
+
+    def write_file(self, path: str, local: Path) -> None:
+        """Write or replace an object by a local file."""
+        full, size = self.fs_path(path), local.stat().st_size
+        self.call(f"write {self.url(path)}", lambda: self._put(full, local, exclusive=False), size)
+
+    def download(self, path: str, local: Path) -> None:
+        """Copy an object to a local file; raises FileNotFoundError or StorageError."""
+        full, size = self.fs_path(path), int(self.info(path)["size"] or 0)
+        limit = self._limit_for(size)
+        self.call(
+            f"read {self.url(path)}", lambda: self.fs.get_file(full, str(local), **limit), size
+        )
+
+    def remove(self, path: str) -> bool:
+        """Remove an object; return whether it could be, for a run may lack the right to."""
+        full = self.fs_path(path)
+        try:
+            self.call(f"remove {self.url(path)}", lambda: self.fs.rm_file(full))
+        except (StorageError, FileNotFoundError):
+            return False
+        return True
+
+    def sha256(self, path: str) -> str:
+        """Return the sha256 of an object in hex; raises FileNotFoundError or StorageError."""
+
+        def digest() -> str:
+            with self.fs.open(self.fs_path(path), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return self.call(f"read {self.url(path)}", digest, int(self.info(path)["size"] or 0))
+
+    def _put(self, full: str, local: Path, exclusive: bool) -> None:
+        if self.is_local:
+            (create_copy if exclusive else replace_copy)(full, local)
+            return
+        size = local.stat().st_size
+        limit = self._limit_for(size)
+        try:
+            if self._on_s3 and size < LARGEST_PUT:
+                put_on_s3(self.fs, full, local, exclusive, limit)
+            else:
+                mode = "create" if exclusive else "overwrite"
+                self.fs.put_file(str(local), full, mode=mode, **limit)
+        except OSError as error:
+            if is_lost_race(error):
+                raise FileExistsError(full) from error
+            raise
+
+    def _create_once(self, full: str, body: bytes) -> None:
+        if self.is_local:
+            create_file(full, body)
+            return
+        try:
+            self.fs.pipe_file(full, body, mode="create", **self._limit_for(len(body)))
+        except OSError as error:
+            if is_lost_race(error):
+                raise FileExistsError(full) from error
+            raise
+
+    def check_exclusive(self, folder: str) -> bool:
+        """Tell whether this store refuses a second exclusive write; a small probe object stays."""
+        path = f"{folder}/.exclusive-probe"
+        bodies = [uuid.uuid4().hex.encode() for _ in range(2)]
+        # Where an earlier probe lies, the first write is the second.
+        return not all(self.create(path, body) for body in bodies)
+
+    def _limit_for(self, size: int) -> dict[str, Any]:
+        return {name: seconds + size / _SLOWEST for name, seconds in self._limit.items()}
+
+    def call(self, what: str, action: Callable[[], _Result], size: int = 0) -> _Result:
+        """Run something on the file system itself, such as a read of an open file, patiently.
+
+        Args:
+            what: Completes "can't …" in the errors, which are those of every method here.
+            action: What is done, again and again if it fails for a passing reason.
+            size: Bytes that it moves.
+        """
+        patience = Patience(self.patience.seconds + size / _SLOWEST, self.patience.attempts)
+        try:
+            return patience.call(what, action)
+        except Exception as error:
+            named = named_error(what, error, self._place(), patience.seconds)
+            if named is error:
+                raise
+            raise named from error
+
+    def _place(self) -> str:
+        """Name where the store is, for messages."""
+        client = getattr(self.fs, "_s3", None)
+        endpoint = getattr(getattr(client, "meta", None), "endpoint_url", None)
+        return f"the store at {endpoint}" if endpoint else f"the store of {self.url('')}"
+
+
+def _utf8(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,137 @@
+"""Checkpoints of a training: one safetensors object that is replaced at once.
+
+Its tensors are the trainer's state; the header says which training it is of and holds the log so
+far. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from fusion_core.errors import WeightsError
+from fusion_core.storage.store import Storage
+from fusion_core.training.trainer import Trainer
+
+FORMAT = "1"
+"""Version of the header; raised when a reader of the old one would misread the new one."""
+
+_KEYS = {"checkpoint", "step", "training", "log"}
+_LENGTH_BYTES = 8  # safetensors begins with the header's length, unsigned, little-endian
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training at one of its steps.
+
+    Attributes:
+        step: Steps taken.
+        training: What decides the weights, as JSON values; another value is another training.
+        log: Records up to this step and whatever else the training says of itself, as JSON values.
+        tensors: State of the trainer.
+    """
+
+    step: int
+    training: Mapping[str, Any]
+    log: Mapping[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None:
+    """Replace the object at ``path``: a reader sees the old checkpoint or the new one.
+
+    Raises:
+        StorageError: The store failed; the old checkpoint is still there.
+    """
+    values = {
+        "checkpoint": FORMAT,
+        "step": checkpoint.step,
+        "training": checkpoint.training,
+        "log": checkpoint.log,
+    }
+    metadata = {key: json.dumps(value) for key, value in values.items()}
+    output.write(path, safetensors.torch.save(checkpoint.tensors, metadata))
+
+
+def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
+    """Read what :func:`write_checkpoint` wrote; None where there is no object.
+
+    Raises:
+        WeightsError: The object is no checkpoint, or a damaged one.
+        StorageError: The store failed.
+    """
+    try:
+        body = output.read(path)
+    except FileNotFoundError:
+        return None
+    url = output.url(path)
+    advice = "Delete it to start anew, or give another output folder"
+    try:
+        tensors = safetensors.torch.load(body)
+        length = int.from_bytes(body[:_LENGTH_BYTES], "little")
+        header = json.loads(body[_LENGTH_BYTES : _LENGTH_BYTES + length])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{url} is damaged or no checkpoint: {error}; expected a whole safetensors file. "
+            f"{advice}"
+        ) from error
+    metadata = header.get("__metadata__", {})
+    if not metadata.keys() >= _KEYS or json.loads(metadata["checkpoint"]) != FORMAT:
+        raise WeightsError(
+            f"{url} is a safetensors file and no checkpoint that this version reads: its header "
+            f"has {sorted(metadata)}; expected {sorted(_KEYS)} of format {FORMAT}. {advice}"
+        )
+    values = {key: json.loads(metadata[key]) for key in _KEYS}
+    return Checkpoint(values["step"], values["training"], values["log"], tensors)
+
+
+def resume(trainer: Trainer, checkpoint: Checkpoint, url: str) -> None:
+    """Put ``trainer`` where it was when the checkpoint was written.
+
+    Raises:
+        WeightsError: The tensors are not those of such a training.
+    """
+    try:
+        trainer.restore(checkpoint.tensors, checkpoint.step)
+    except (KeyError, RuntimeError, ValueError, IndexError) as error:
+        raise WeightsError(
+            f"the tensors of checkpoint {url} don't fit its settings: {error}. Delete it to start "
+            "anew"
+        ) from error
+
+
+def check_same(url: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Refuse to go on with what another training wrote.
+
+    Args:
+        url: Where it lies.
+        ours: What decides the weights of the training that is asked for.
+        theirs: The same of the one that wrote it.
+
+    Raises:
+        WeightsError: They differ; the message names in what.
+    """
+    different = _differences(ours, theirs)
+    if different:
+        raise WeightsError(
+            f"{url} was written with other values of {', '.join(different)}. Train with the same "
+            "settings and pairs to go on, or give another output folder"
+        )
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Names of the values that differ, with a dot where they are nested."""
+    names: list[str] = []
+    for name in sorted({*ours, *theirs}):
+        a, b = ours.get(name), theirs.get(name)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            names += [f"{name}.{inner}" for inner in _differences(a, b)]
+        elif a != b:
+            names.append(name)
+    return names

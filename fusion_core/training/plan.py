@@ -1,0 +1,115 @@
+"""Decides on a training: which pairs it trains and validates on, and whether it is done already."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from fusion_core.archive.pairing import Pairing
+from fusion_core.archive.plan import PairRef
+from fusion_core.errors import SettingsError
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.models.weights_file import load_weights
+from fusion_core.storage.store import Storage
+from fusion_core.training.checkpoint import check_same
+from fusion_core.training.data import split_ids
+from fusion_core.training.log import LOG_FILE, read_log
+from fusion_core.training.run import TrainingJob
+from fusion_core.training.settings import TrainSettings
+
+
+def plan_training(
+    settings: TrainSettings, storage_options: Mapping[str, Any]
+) -> tuple[TrainingJob, Pairing]:
+    """List the archive, set validation pairs apart, and fix what decides the weights.
+
+    Args:
+        settings: What is asked for.
+        storage_options: fsspec options of source, output, index and list of validation pairs.
+
+    Raises:
+        SettingsError: Templates, index or validation can't be used, or no pair is left.
+        StorageError: There is no such archive, or it can't be listed.
+        WeightsError: The weights to start from can't be read.
+    """
+    now = dt.datetime.now(dt.UTC)
+    source = Storage(settings.source, storage_options)
+    output = Storage(settings.output, storage_options)
+    pairing = list_pairs(settings, source, output, settings.date or now.date(), storage_options)
+    refs = {row["pair_id"]: PairRef(**row) for row in pairing.pairs.to_pylist()}
+    if isinstance(settings.validation, int):
+        apart = split_ids(list(refs), settings.validation)
+    else:
+        apart = _listed(settings.validation, refs, storage_options)
+    left = tuple(ref for name, ref in refs.items() if name not in set(apart))
+    if not left:
+        raise SettingsError(
+            f"{len(refs)} pairs were found in {settings.source} and {len(apart)} of them are for "
+            "validation, so none is left to train on. Check source and templates, or keep fewer "
+            "apart"
+        )
+    start = settings.start_from
+    training = {
+        **settings.recipe().model_dump(mode="json"),
+        "pairs": len(left),
+        "pairs_digest": _digest(left),
+        "validation": apart,
+        "start_sha256": load_weights(start)[1].sha256 if start else None,
+    }
+    # Workers may stand in other folders than the one that relative paths are meant from.
+    places = {"source": source.url(""), "output": output.url("")}
+    job = TrainingJob(
+        settings.model_copy(update=places),
+        left,
+        tuple(refs[name] for name in apart),
+        training,
+        now.isoformat(timespec="seconds"),
+    )
+    return job, pairing
+
+
+def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The log of the job's training where it has run to its end; None where there is work left.
+
+    Raises:
+        WeightsError: The output holds a training of other settings or pairs.
+        SettingsError: The output holds something else.
+    """
+    output = Storage(job.settings.output, storage_options)
+    log = read_log(output)
+    if log is None:
+        return None
+    check_same(output.url(LOG_FILE), job.training, log["training"])
+    return log if log["finished"] else None
+
+
+def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str, Any]) -> list[str]:
+    """The pair ids that a text file names, in the order of the pairs."""
+    try:
+        lines = Storage(url, storage_options).read("").decode().splitlines()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"there is no list of validation pairs {url}; expected a text file with a pair id "
+            "per line, or give a number"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{url} is no text in UTF-8; expected a pair id per line") from error
+    wanted = {line.strip() for line in lines if line.strip()}
+    if unknown := sorted(wanted - refs.keys()):
+        raise SettingsError(
+            f"{url} names {len(unknown)} pairs that are not in the archive, the first "
+            f"{unknown[0]!r}; expected pair ids as the templates make them, such as "
+            f"{next(iter(refs), 'none')!r}"
+        )
+    return [name for name in refs if name in wanted]
+
+
+def _digest(refs: tuple[PairRef, ...]) -> str:
+    """Changes whenever the pairs do: their ids, or the size of a file.
+
+    Not by versions: a copy of the archive has other times of change, and trains the same.
+    """
+    text = "\n".join(f"{ref.pair_id}\t{ref.ir_bytes}\t{ref.vi_bytes}" for ref in refs)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,197 @@
+"""A training from its pairs to its weights, as each of its processes runs it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fusion_core.archive.plan import PairRef
+from fusion_core.errors import SettingsError
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.weights_file import load_weights, weights_body
+from fusion_core.storage.store import Storage
+from fusion_core.training.checkpoint import (
+    Checkpoint,
+    check_same,
+    read_checkpoint,
+    resume,
+    write_checkpoint,
+)
+from fusion_core.training.curve import draw_curve
+from fusion_core.training.data import CropSource, read_luminances
+from fusion_core.training.log import (
+    CHECKPOINT_FILE,
+    CURVE_FILE,
+    LOG_FILE,
+    WEIGHTS_FILE,
+    TrainingLog,
+    machine_facts,
+    versions,
+)
+from fusion_core.training.settings import TrainSettings
+from fusion_core.training.trainer import Trainer
+from fusion_core.training.validation import Validator
+
+_SECONDS_BETWEEN_SIGNS = 2.0
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training that is decided on.
+
+    Attributes:
+        settings: What was asked for; source and output as full URLs or absolute paths.
+        pairs: Pairs to train on, in their order.
+        validation: Pairs kept apart.
+        training: What decides the weights, as JSON values: recipe, pairs, first weights.
+        began: When it was begun, ISO 8601.
+    """
+
+    settings: TrainSettings
+    pairs: tuple[PairRef, ...]
+    validation: tuple[PairRef, ...]
+    training: Mapping[str, Any]
+    began: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one process of a training stands.
+
+    Attributes:
+        device: Torch device.
+        rank: Its number; 0 validates, writes and reports.
+        workers: Number of processes.
+        wrap: Makes the module that averages gradients between the processes.
+        mean: Averages a tensor over the processes; every one must call it at the same steps.
+    """
+
+    device: str = "cpu"
+    rank: int = 0
+    workers: int = 1
+    wrap: Callable[[nn.Module], nn.Module] = lambda module: module
+    mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+
+@dataclass(frozen=True)
+class Link:
+    """A process's way to whoever waits for the training.
+
+    Attributes:
+        options: Returns the storage options to use now.
+        report: Takes signs of life: ``step`` and ``steps``, and ``record`` where there is a new
+            one.
+    """
+
+    options: Callable[[], Mapping[str, Any]]
+    report: Callable[[dict[str, Any]], None]
+
+
+def run_training(job: TrainingJob, place: Place, link: Link) -> None:
+    """Train from the last checkpoint, or from the start, to the end.
+
+    Raises:
+        FuseArchiveError: A pair can't be read, the checkpoint is damaged or of other settings, the
+            store failed, or the loss is not finite.
+    """
+    settings, recipe = job.settings, job.settings.recipe()
+    steps = recipe.total_steps(len(job.pairs))
+    trainer = Trainer(recipe, steps, place.device, place.wrap, _first_weights(settings))
+    log = TrainingLog(_go_on(job, trainer, link))
+    crops = CropSource(_images(job, job.pairs, link), recipe.crop, recipe.loss)
+    validator = None
+    if job.validation and place.rank == 0:
+        validator = Validator(list(_images(job, job.validation, link)), trainer)
+    if trainer.step == steps and place.rank == 0:
+        _save(job, trainer, log, place, link)  # stopped after the last checkpoint, before the log
+    log.rest()
+    signed = time.monotonic()
+    while trainer.step < steps:
+        batch = crops.random_batch(recipe.batch, recipe.seed, trainer.step)
+        log.add(trainer.advance(batch.part(place.rank, place.workers)))
+        step, last = trainer.step, trainer.step == steps
+        validate = step % settings.validate_every == 0 or last
+        save = step % settings.checkpoint_every == 0 or last
+        if validate or save:
+            record = log.record(trainer, place.mean(log.means()))
+            if place.rank == 0:
+                if validate and validator:
+                    record["validation"] = validator(trainer)
+                if save:
+                    _save(job, trainer, log, place, link)
+                link.report({"step": step, "steps": steps, "record": record})
+            log.rest()
+        elif place.rank == 0 and time.monotonic() - signed > _SECONDS_BETWEEN_SIGNS:
+            link.report({"step": step, "steps": steps, "record": None})
+            signed = time.monotonic()
+
+
+def _first_weights(settings: TrainSettings) -> RefineFuse | None:
+    if settings.start_from is None:
+        return None
+    model, info = load_weights(settings.start_from)
+    if info.network != settings.network:
+        raise SettingsError(
+            f"the weights {settings.start_from} are of a network with "
+            f"{info.network.model_dump()}, and the one to train has "
+            f"{settings.network.model_dump()}; set network to theirs"
+        )
+    return model
+
+
+def _go_on(job: TrainingJob, trainer: Trainer, link: Link) -> list[dict[str, Any]]:
+    """Restore the last checkpoint, if there is one, and return its records."""
+    output = Storage(job.settings.output, link.options())
+    checkpoint = read_checkpoint(output, CHECKPOINT_FILE)
+    if checkpoint is None:
+        return []
+    url = output.url(CHECKPOINT_FILE)
+    check_same(url, job.training, checkpoint.training)
+    resume(trainer, checkpoint, url)
+    records: list[dict[str, Any]] = checkpoint.log["records"]
+    return records
+
+
+def _images(
+    job: TrainingJob, pairs: Iterable[PairRef], link: Link
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    settings = job.settings
+    source = Storage(settings.source, link.options())
+    with ThreadPoolExecutor(settings.io_threads) as readers:
+        yield from readers.map(
+            lambda pair: read_luminances(pair, source, settings, settings.max_megapixels), pairs
+        )
+
+
+def _save(job: TrainingJob, trainer: Trainer, log: TrainingLog, place: Place, link: Link) -> None:
+    """Write checkpoint, weights and curve, and the log last: what it says of them is there."""
+    output = Storage(job.settings.output, link.options())
+    story = {
+        "finished": trainer.step == trainer.steps,
+        "began": job.began,
+        "training": job.training,
+        "settings": _told(job.settings),
+        "versions": versions(),
+        "machine": machine_facts(place.device, place.workers),
+        "records": log.records,
+    }
+    checkpoint = Checkpoint(trainer.step, job.training, {"records": log.records}, trainer.state())
+    write_checkpoint(output, CHECKPOINT_FILE, checkpoint)
+    summary = {**job.training, "result": log.records[-1]}
+    output.write(WEIGHTS_FILE, weights_body(trainer.averaged(), summary))
+    output.write(CURVE_FILE, draw_curve(log.records, f"RefineFuse, step {trainer.step}"))
+    output.write(LOG_FILE, json.dumps(story, indent=1).encode())
+
+
+def _told(settings: TrainSettings) -> dict[str, Any]:
+    """The settings that say how it was run; those with paths stay out of the log."""
+    names = ("workers", "worker", "checkpoint_every", "validate_every", "size_mismatch")
+    return {name: getattr(settings, name) for name in names}

@@ -1,0 +1,70 @@
+"""The settings of a training: its pairs and output, the recipe, and when it saves and validates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from fusion_core.run_settings import NO_SECRET, ArchiveSettings, refuse_secret
+from fusion_core.training.recipe import Recipe
+
+
+class TrainSettings(ArchiveSettings, Recipe):
+    """Everything that a training can be told."""
+
+    output: str = Field(
+        json_schema_extra=NO_SECRET,
+        description="Folder or bucket of this training alone, for weights, checkpoint, log and "
+        "curve: any fsspec URL. A training that was stopped goes on from what lies there.",
+    )
+    worker: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|gpu|cpu:[0-9]+|gpu:1|gpu:1\.0)$",
+        description="What one worker takes: 'auto' (a GPU where the cluster shows one, else all "
+        "CPUs shared among the workers), 'gpu', 'cpu', or a number of CPUs such as 'cpu:4'.",
+    )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="Number of workers, which share each batch; it must divide it. How many they "
+        "are changes the result by rounding only, but for the loss's fidelity term, which is no "
+        "mean over crops. Default: one per GPU, or one that computes on CPUs.",
+    )
+    io_threads: int = Field(8, ge=1, le=256, description="Threads per worker that read pairs.")
+    validation: int | str = Field(
+        0,
+        description="Pairs kept apart for validation: a number of them, spread evenly over the "
+        "sorted ids, or the fsspec URL of a text file with a pair id per line.",
+    )
+    checkpoint_every: int = Field(
+        100, ge=1, description="Steps between checkpoints, each with a record in the log."
+    )
+    validate_every: int = Field(500, ge=1, description="Steps between validations.")
+    start_from: str | None = Field(
+        None,
+        description="Weights to start from instead of random ones, 'refinefuse' for the "
+        "packaged ones or the fsspec URL of a safetensors file (read by the usual AWS chain). "
+        "Their network must be the recipe's.",
+    )
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _number_or_url(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+
+    @field_validator("validation")
+    @classmethod
+    def _not_negative(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"found {value}; expected a number of pairs from 0 up, or a URL")
+        return value if isinstance(value, int) else refuse_secret(value)
+
+    @field_validator("start_from")
+    @classmethod
+    def _no_secret_in_start(cls, url: str | None) -> str | None:
+        return url if url is None else refuse_secret(url)
+
+    def recipe(self) -> Recipe:
+        """Return the part that decides the weights."""
+        return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})

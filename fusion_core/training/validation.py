@@ -1,0 +1,69 @@
+"""Judges a training's averaged weights on pairs kept apart: loss on crops, metrics on images."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusion_core.metrics import METRIC_NAMES
+from fusion_core.metrics.columns import score_columns
+from fusion_core.models.network_fuser import NetworkFuser
+from fusion_core.training.data import CropSource
+from fusion_core.training.losses import loss_terms
+from fusion_core.training.trainer import Trainer
+
+Images = Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+
+
+class Validator:
+    """Holds the pairs kept apart, and validates a trainer on them."""
+
+    def __init__(self, images: Images, trainer: Trainer) -> None:
+        """Keep infrared and visible luminance of each pair, (H, W), at least one pair."""
+        recipe = trainer.recipe
+        self._images = images
+        self._crops = CropSource(images, recipe.crop, recipe.loss).centre_batch()
+
+    def __call__(self, trainer: Trainer) -> dict[str, Any]:
+        """Validate the averaged weights.
+
+        Returns:
+            ``loss``, that of the centre crops, with its ``terms``; and the mean of every metric
+            over the whole images, fused by a :class:`NetworkFuser` and rounded to 8 bits. A
+            mean leaves out the images for which the metric is undefined; it is None where that
+            is all.
+        """
+        recipe, device = trainer.recipe, trainer.device
+        fuser = NetworkFuser(trainer.averaged(), device, recipe.precision)
+        terms = self._loss_terms(fuser, trainer)
+        rows = [self._score(fuser, ir, vi) for ir, vi in self._images]
+        return {"loss": sum(terms.values()), "terms": terms, **_means(rows)}
+
+    @torch.inference_mode()
+    def _loss_terms(self, fuser: NetworkFuser, trainer: Trainer) -> dict[str, float]:
+        size = trainer.recipe.batch
+        totals: dict[str, float] = {}
+        for first in range(0, len(self._crops.ir), size):
+            batch = self._crops.between(first, first + size).to(trainer.device)
+            fused = fuser(batch.ir, batch.vi)
+            terms = loss_terms(fused, batch.ir, batch.vi, batch.masks, trainer.recipe.loss)
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0.0) + float(term) * len(batch.ir)
+        return {name: total / len(self._crops.ir) for name, total in totals.items()}
+
+    def _score(
+        self, fuser: NetworkFuser, ir: NDArray[np.uint8], vi: NDArray[np.uint8]
+    ) -> dict[str, Any]:
+        a, b = (torch.from_numpy(image)[None, None].float() / 255 for image in (ir, vi))
+        fused = (fuser(a, b)[0, 0] * 255).round().to(torch.uint8).cpu().numpy()
+        return score_columns(ir, vi, fused, fuser.device)
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    defined = {name: [row[name] for row in rows if row[name] is not None] for name in METRIC_NAMES}
+    return {name: statistics.fmean(v) if v else None for name, v in defined.items()}

@@ -1,1 +1,0 @@
-"""Packaged weights; read with :func:`fusion_core.weights_file.load_weights`."""

@@ -1,0 +1,166 @@
+"""Who takes an output over closes what its predecessor announced, so that nothing is doubled."""
+
+import collections
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import NAMES, Desk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny import TODAY, empty_memory_store
+
+from fusion_core.archive.fencing import announced, close_unfinished
+from fusion_core.archive.lease import Lease, acquire
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import part_path, read_closed_part
+from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.errors import LeaseLostError
+from fusion_core.storage.store import Storage
+
+SECONDS = 1.0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(str(tmp_path))
+
+
+def take(output: Storage, run_id: str) -> Lease:
+    return acquire(lambda: output, run_id, SECONDS, wait=True)
+
+
+def dead(output: Storage, run_id: str) -> Lease:
+    """Take the lease without a heartbeat, as who is stopped in the next moment."""
+    lease = take(output, run_id)
+    lease.abandon()
+    return lease
+
+
+def path_of(chunk: Chunk) -> str:
+    return part_path(TODAY, chunk.part_id)
+
+
+def chunks_of(run_id: str, pairs: tuple[PairRef, ...], size: int) -> list[Chunk]:
+    return [
+        Chunk(f"{run_id}{start}", pairs[start : start + size])
+        for start in range(0, len(pairs), size)
+    ]
+
+
+def rows(output: Storage) -> collections.Counter[str]:
+    table = read_manifest(output.url("manifest"), latest=False)
+    assert set(table["status"].to_pylist()) <= {"ok"}
+    return collections.Counter(table["pair_id"].to_pylist())
+
+
+def test_what_was_announced_and_not_committed_is_closed(desk: Desk) -> None:
+    first = dead(desk.output, "first")
+    chunks = list(announced(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
+    desk.worker("first").run(chunks[0])
+    second = take(desk.output, "second")
+    assert close_unfinished(desk.output, second) == 3
+    assert rows(desk.output) == {"a": 1}
+    table, closed_by = read_closed_part(desk.output, path_of(chunks[1]))
+    assert (len(table), closed_by) == (0, "second")
+    for chunk in chunks[1:]:
+        with pytest.raises(LeaseLostError, match=r"second has taken the output over from first"):
+            desk.worker("first").run(chunk)
+        with pytest.raises(LeaseLostError):
+            desk.worker("first").give_up(chunk, "reason")
+    # What it committed before, it may hear of again.
+    assert desk.worker("first").run(chunks[0]).ok == 1
+    second.release()
+
+
+def test_halves_of_a_split_chunk_are_closed_too(desk: Desk) -> None:
+    first = dead(desk.output, "first")
+    (whole,) = announced([Chunk("first", desk.chunk().pairs)], first, path_of)
+    left, right = whole.halves()
+    desk.worker("first").run(left.halves()[0])
+    second = take(desk.output, "second")
+    # The left half was split, so its second half is closed, and so is the right half as a whole.
+    assert close_unfinished(desk.output, second) == 2
+    for chunk in (whole, left, left.halves()[1], right, *right.halves()):
+        with pytest.raises(LeaseLostError):
+            desk.worker("first").run(chunk)
+    assert rows(desk.output) == {"a": 1}
+    second.release()
+
+
+def test_nothing_is_looked_at_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = dead(desk.output, "first")
+    list(announced(chunks_of("first", desk.chunk().pairs, 2), first, path_of))
+    second = take(desk.output, "second")
+    assert close_unfinished(desk.output, second) == 2
+    second.release()
+    third = take(desk.output, "third")
+
+    def unexpected(*_: Any) -> bool:
+        raise AssertionError("a part was looked at")
+
+    monkeypatch.setattr(Storage, "exists", unexpected)
+    assert close_unfinished(desk.output, third) == 0
+    third.release()
+
+
+def test_who_dies_while_closing_leaves_the_rest_to_the_next(desk: Desk) -> None:
+    first = dead(desk.output, "first")
+    list(announced(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
+    dead(desk.output, "second")  # before it closed anything
+    third = take(desk.output, "third")
+    assert close_unfinished(desk.output, third) == 4
+    third.release()
+
+
+def test_who_lost_the_lease_is_told_before_it_begins_more(desk: Desk) -> None:
+    first = dead(desk.output, "first")
+    second = take(desk.output, "second")
+    with pytest.raises(LeaseLostError):
+        list(announced([desk.chunk()], first, path_of))
+    second.release()
+
+
+@given(data=st.data())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_pair_is_doubled_or_lost_though_both_runs_believe_that_they_hold_the_output(
+    data: st.DataObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run never learns of the second; their steps come in any order."""
+    empty_memory_store()
+    desk = Desk("memory://fence")
+    first = dead(desk.output, "first")
+    size = data.draw(st.integers(1, 4))
+    mine = list(announced(chunks_of("first", desk.chunk().pairs, size), first, path_of))
+    monkeypatch.setattr(Lease, "check", lambda _: None)
+    split = data.draw(st.booleans())
+    todo = [half for chunk in mine for half in (chunk.halves() if split else [chunk])]
+    work = iter([chunk for chunk in todo if chunk.pairs])
+    second = Lease(lambda: desk.output, 2, first._record.model_copy(update={"run_id": "second"}))
+    second.abandon()
+
+    def steps() -> Iterator[None]:
+        close_unfinished(desk.output, second)
+        yield
+        done = rows(desk.output)
+        left = tuple(pair for pair in desk.chunk().pairs if pair.pair_id not in done)
+        yield
+        for chunk in announced(chunks_of("second", left, 2), second, path_of):
+            desk.worker("second").run(chunk)
+            yield
+
+    theirs, ends = steps(), [False, False]
+    while not all(ends):
+        who = data.draw(st.sampled_from([k for k in (0, 1) if not ends[k]]))
+        if who == 0:
+            chunk = next(work, None)
+            ends[0] = chunk is None
+            if chunk is not None:
+                try:
+                    desk.worker("first").run(chunk)
+                except LeaseLostError:
+                    ends[0] = True
+        else:
+            ends[1] = next(theirs, "end") == "end"
+    assert rows(desk.output) == dict.fromkeys(NAMES, 1)

@@ -1,0 +1,79 @@
+import dataclasses
+import posixpath
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fusion_core.archive.layout import fused_path
+from fusion_core.archive.plan import PairRef
+from fusion_core.images.codecs import EXTENSIONS
+from fusion_core.storage.store import Storage
+
+REF = PairRef("1", "ir/1.png", 10, "v1", "vi/1.png", 20, "w1")
+SWAPPED = dataclasses.replace(REF, ir_version="w1", vi_version="v1")
+NAMES = st.one_of(
+    st.text(max_size=300),
+    st.text(alphabet="./%~\\\n[aé☃", max_size=300),
+    st.sampled_from(["..", "../..", "/etc/passwd", "a//b", "a/./b", "", "%2E%2E/x", "." * 400]),
+)
+
+
+def key(pair_id: str) -> str:
+    return fused_path(dataclasses.replace(REF, pair_id=pair_id), "settings", "model", "png")
+
+
+@settings(max_examples=60)
+@given(pair_id=NAMES)
+@example(pair_id="..[" + "a" * 200 + "/..[" + "a" * 200 + "/..[" + "a" * 200 + "/x")
+def test_no_pair_id_leads_out_of_its_folder(pair_id: str) -> None:
+    path = key(pair_id)
+    assert posixpath.normpath(path) == path
+    assert path.startswith("fused/settings/")
+    assert path.isascii()
+    assert path.isprintable()
+    assert "\\" not in path
+    assert all(0 < len(part) <= 200 for part in path.split("/"))
+    assert path.count("/") == pair_id.count("/") + 2
+
+
+@settings(max_examples=60)
+@given(pair_ids=st.lists(NAMES, unique=True, min_size=2, max_size=6))
+def test_no_two_pair_ids_share_a_path(pair_ids: list[str]) -> None:
+    # also where a file system doesn't tell upper from lower case
+    assert len({key(pair_id).lower() for pair_id in pair_ids}) == len(pair_ids)
+
+
+def test_long_names_with_the_same_start_differ() -> None:
+    assert key("a" * 400) != key("a" * 401)
+    assert key("é" * 400 + "x") != key("é" * 400 + "y")
+
+
+def test_the_path_changes_with_all_that_could_change_the_pixels() -> None:
+    paths = {
+        fused_path(REF, "settings", "model", "png"),
+        fused_path(REF, "settings-2", "model", "png"),
+        fused_path(REF, "settings", "model-2", "png"),
+        fused_path(dataclasses.replace(REF, ir_version="v2"), "settings", "model", "png"),
+        fused_path(dataclasses.replace(REF, vi_version="w2"), "settings", "model", "png"),
+        fused_path(SWAPPED, "settings", "model", "png"),
+        *(fused_path(REF, "settings", "model", kind) for kind in ("jpeg", "webp", "tiff")),
+    }
+    assert len(paths) == 9
+
+
+def test_the_path_is_known_before_the_image_is_and_readable() -> None:
+    moved = dataclasses.replace(REF, ir_path="elsewhere.png", ir_bytes=11)
+    assert fused_path(REF, "s", "m", "png") == fused_path(moved, "s", "m", "png")
+    assert key("2026/11/shot (7)").startswith("fused/settings/2026/11/shot (7).")
+    for kind, extension in EXTENSIONS.items():
+        assert fused_path(REF, "s", "m", kind).endswith(f".{extension}")  # type: ignore[arg-type]
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("pair_id", ["../up", "é ☃", "100%", "a\nb", "q?x=1#y", "n" * 300])
+def test_any_key_can_be_written_and_read_on_s3(pair_id: str, s3_bucket: str) -> None:
+    storage = Storage(f"s3://{s3_bucket}/out")
+    assert storage.create(key(pair_id), pair_id.encode())
+    assert storage.list()["path"].to_pylist() == [key(pair_id)]
+    assert storage.read(key(pair_id)) == pair_id.encode()

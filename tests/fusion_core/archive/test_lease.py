@@ -1,0 +1,217 @@
+"""The lease of an output: one holder at a time, found dead by its silence alone."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fusion_core.archive.lease import Lease, acquire
+from fusion_core.archive.lease_record import (
+    LEASE_FOLDER,
+    announced_parts,
+    generations,
+    newest_generation,
+    read_record,
+    record_path,
+)
+from fusion_core.errors import LeaseLostError, OutputBusyError, StorageError, UnreachableError
+from fusion_core.storage.store import Storage
+
+SECONDS = 1.0
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path))
+
+
+@pytest.fixture
+def held(output: Storage) -> Iterator[Lease]:
+    lease = take(output, "first")
+    yield lease
+    lease.abandon()
+
+
+def take(output: Storage, run_id: str, wait: bool = True, exclusive: bool = True) -> Lease:
+    return acquire(lambda: output, run_id, SECONDS, wait, exclusive)
+
+
+def test_a_lease_that_was_given_back_is_free_at_once(output: Storage, held: Lease) -> None:
+    held.release()
+    began = time.monotonic()
+    second = take(output, "second", wait=False)
+    second.release()
+    assert time.monotonic() - began < SECONDS
+    assert (held.generation, second.generation) == (1, 2)
+    record = read_record(output, 2)
+    assert record is not None
+    assert (record.run_id, record.released, record.complete) == ("second", True, True)
+
+
+def test_who_may_not_wait_leaves_at_the_holders_heartbeat(output: Storage, held: Lease) -> None:
+    with pytest.raises(OutputBusyError, match=r"first on .* is at work on .*overlap to 'wait'"):
+        take(output, "second", wait=False)
+    held.check()
+
+
+def test_waiting_ends_at_its_time(output: Storage, held: Lease) -> None:
+    began = time.monotonic()
+    with pytest.raises(OutputBusyError, match="no earlier deadline"):
+        acquire(lambda: output, "second", SECONDS, wait=True, until=began + SECONDS)
+    assert SECONDS <= time.monotonic() - began < 4 * SECONDS
+    held.check()
+
+
+def test_who_may_wait_has_it_as_soon_as_it_is_free(output: Storage, held: Lease) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        second = thread.submit(take, output, "second")
+        time.sleep(2 * SECONDS)  # longer than a dead one is waited for
+        assert not second.done()
+        held.release()
+        second.result(timeout=SECONDS).release()
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_dead_holders_lease_is_taken_over_after_its_time_and_not_before(
+    output: Storage, held: Lease, wait: bool
+) -> None:
+    held.abandon()
+    began = time.monotonic()
+    second = take(output, "second", wait)
+    assert SECONDS <= time.monotonic() - began < 3 * SECONDS
+    with pytest.raises(LeaseLostError, match="second took the output over from first"):
+        held.announce(["part"])
+    second.check()
+    second.release()
+
+
+def test_a_holder_that_wakes_up_finds_out_by_its_next_heartbeat(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep = threading.Event()
+    write = Storage.write
+
+    def slow(self: Storage, path: str, body: bytes) -> None:
+        if b"sleeper" in body:
+            asleep.wait(10)
+        write(self, path, body)
+
+    monkeypatch.setattr(Storage, "write", slow)
+    first = take(output, "sleeper")
+    second = take(output, "second")
+    asleep.set()
+    first._heart.join(timeout=5)
+    with pytest.raises(LeaseLostError, match="second took the output over"):
+        first.check()
+    second.check()
+    first.release()
+    record = read_record(output, 2)
+    assert record is not None
+    assert not record.released
+    second.release()
+
+
+def test_many_that_want_it_have_it_one_after_the_other(output: Storage) -> None:
+    holding, most = [], []
+
+    def one(number: int) -> None:
+        lease = take(output, f"run {number}")
+        holding.append(number)
+        most.append(len(holding))
+        time.sleep(0.05)
+        holding.remove(number)
+        lease.release()
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(one, range(6)))
+    assert most == [1] * 6
+    assert newest_generation(output) >= 6
+
+
+def test_a_heartbeat_that_fails_once_is_made_up_for(
+    output: Storage, held: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [UnreachableError("away")]
+    write = Storage.write
+
+    def flaky(self: Storage, path: str, body: bytes) -> None:
+        if failures:
+            raise failures.pop()
+        write(self, path, body)
+
+    monkeypatch.setattr(Storage, "write", flaky)
+    deadline = time.monotonic() + 5
+    while (record := read_record(output, 1)) is None or record.beat < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not failures
+    held.check()
+
+
+def test_what_is_announced_can_be_looked_up(output: Storage, held: Lease) -> None:
+    held.announce(["a.parquet", "b.parquet"])
+    held.announce(["c.parquet"])
+    assert announced_parts(output, held.generation) == ["a.parquet", "b.parquet", "c.parquet"]
+    assert announced_parts(output, 2) == []
+    held.release()
+    record = read_record(output, held.generation)
+    assert record is not None
+    assert not record.complete
+
+
+def test_old_generations_are_removed_once_they_are_settled(output: Storage) -> None:
+    for number in range(1, 13):
+        lease = take(output, f"run {number}")
+        lease.settle(lease.generation - 1)
+        lease.release()
+    assert generations(output) == list(range(4, 13))
+
+
+def test_without_the_right_to_remove_the_old_ones_stay(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(output.fs, "rm_file", refuse)
+    for number in range(1, 12):
+        lease = take(output, f"run {number}")
+        lease.settle(lease.generation - 1)
+        lease.release()
+    assert generations(output) == list(range(1, 12))
+
+
+def test_a_foreign_file_in_place_of_a_record_is_named(output: Storage) -> None:
+    output.write(record_path(1), b"no JSON")
+    with pytest.raises(StorageError, match=r"00000001.json is no lease of this software"):
+        take(output, "first")
+
+
+def test_where_creating_overwrites_the_claim_is_read_back(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overwriting(self: Storage, path: str, body: bytes) -> bool:
+        meeting.wait(5)  # both have seen that nobody holds it
+        self.write(path, body)
+        return True
+
+    meeting = threading.Barrier(2, timeout=5)
+    monkeypatch.setattr(Storage, "create", overwriting)
+    calls: list[Callable[[], Lease]] = [
+        lambda: take(output, "one", False, exclusive=False),
+        lambda: take(output, "two", False, exclusive=False),
+    ]
+    outcomes: list[object] = []
+    with ThreadPoolExecutor(2) as threads:
+        for future in [threads.submit(call) for call in calls]:
+            try:
+                outcomes.append(future.result(timeout=20))
+            except OutputBusyError as error:
+                outcomes.append(error)
+    (winner,) = [one for one in outcomes if isinstance(one, Lease)]
+    winner.check()
+    winner.release()
+    assert output.list(f"{LEASE_FOLDER}/").num_rows == 1

@@ -1,0 +1,243 @@
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from desk import NAMES, Desk
+from generated_scenes import scene_bands
+from scene_desk import SceneDesk, pixels_of
+from tiny import pair_refs, tiny_fuser, write_pairs
+from torch import Tensor
+
+from fusion_core.archive.plan import Chunk
+from fusion_core.jobs.scene import SceneWork, _TileWriter
+from fusion_core.models.network_fuser import NetworkFuser
+from fusion_core.scenes.pair import ScenePair
+
+TILED = "fused in tiles of 128 pixels, because memory ran out"
+LONG = 60.0
+
+
+def cramped(room: int, refused: list[tuple[int, ...]] | None = None) -> NetworkFuser:
+    """Return a tiny network's fuser with room for a batch of so many pixels."""
+    fuser = tiny_fuser()
+
+    def refuse(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].numel() > room:
+            if refused is not None:
+                refused.append(tuple(inputs[0].shape))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    fuser._model.register_forward_pre_hook(refuse)
+    return fuser
+
+
+# Photographs
+
+
+def test_batches_stay_small_for_all_chunks_of_a_worker(tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path), batch_size=4, io_threads=1)
+    refused: list[tuple[int, ...]] = []
+    desk.fuser = cramped(2 * 40 * 48, refused)
+    worker = desk.worker()
+    for part in ("first", "second"):
+        assert worker.run(Chunk(part, desk.chunk().pairs)).ok == 4
+    assert worker.photographs.batch_size == 2
+    assert len(refused) == 1
+
+
+def test_a_pair_fused_in_tiles_says_so_and_its_neighbours_do_not(tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path))
+    write_pairs(desk.settings.source, ["large"], (300, 340))
+    refs = pair_refs(desk.settings.source, [*NAMES, "large"])
+    whole = desk.worker()
+    assert whole.run(Chunk("whole", refs)).ok == 5
+    (path,) = (path for path in desk.images() if "large" in path)
+    expected = pixels_of(desk.output.fs_path(path)).astype(float)
+    desk.output.fs.rm(desk.output.root, recursive=True)
+    desk.fuser = cramped(200 * 230)
+    assert desk.worker().run(Chunk("part", refs)).ok == 5
+    remarks = {name: row["remark"] for name, row in desk.rows().items()}
+    assert remarks == {**dict.fromkeys(NAMES), "large": TILED}
+    desk.check_image(desk.rows()["large"])
+    found = pixels_of(desk.output.fs_path(path)).astype(float)
+    assert np.abs(found - expected).max() <= 1  # a network that pools nothing, and rounding
+
+
+def test_a_pair_that_fits_in_no_tile_fails_and_its_neighbours_are_fused(tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path), batch_size=8)
+    write_pairs(desk.settings.source, ["large", "twin"], (300, 340))
+    desk.fuser = cramped(40 * 48)
+    refs = pair_refs(desk.settings.source, ["large", *NAMES, "twin"])
+    result = desk.worker().run(Chunk("part", refs))
+    assert (result.ok, result.failed) == (4, 2)
+    for name in ("large", "twin"):
+        row = desk.rows()[name]
+        assert (row["stage"], row["error_type"]) == ("fuse", "MemoryExhaustedError")
+        assert "on cpu for a pair of 340x300 pixels in tiles of 128" in row["error_message"]
+        assert row["remark"] is None
+    assert len(desk.images()) == 4
+
+
+def test_memory_that_runs_out_while_decoding_costs_no_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(str(tmp_path))
+    worker, tries = desk.worker(), list[str]()
+    load = worker._load
+
+    def narrow(pair: Any) -> None:
+        tries.append(pair.ref.pair_id)
+        if tries.count("b") == 1 and pair.ref.pair_id == "b":
+            raise MemoryError
+        load(pair)
+
+    monkeypatch.setattr(worker, "_load", narrow)
+    assert worker.run(desk.chunk()).ok == 4
+    assert sorted(tries) == sorted([*NAMES, "b"])
+    assert tries[-1] == "b"
+
+
+def test_a_pair_that_hangs_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(str(tmp_path), pair_deadline=0.5, io_threads=1)
+    over, done = threading.Event(), threading.Event()
+    read = desk.source.read
+
+    def hang(path: str, size: int = 0) -> bytes:
+        if path == "vi/b.png":
+            over.wait(LONG)
+            done.set()
+        return read(path, size)
+
+    monkeypatch.setattr(desk.source, "read", hang)
+    result = desk.worker().run(desk.chunk())
+    assert (result.ok, result.failed) == (3, 1)
+    row = desk.rows()["b"]
+    assert (row["stage"], row["error_type"]) == ("read", "DeadlineError")
+    assert "pair_deadline" in row["error_message"]
+    assert 0.5 <= row["seconds_read"] < 10
+    over.set()
+    assert done.wait(LONG)
+
+
+# Scenes
+
+
+class Scenes(SceneDesk):
+    """Scenes of 300x340 pixels, of which ``a`` and ``b`` differ."""
+
+    def __init__(self, folder: Path, fuser: NetworkFuser | None = None, **changes: Any):
+        super().__init__(folder, fuser=fuser, tile_size=256, **changes)
+        for name, seed in (("a", 5), ("b", 8)):
+            self.put(name, *scene_bands(seed, (300, 340), bands=1, nodata=None))
+
+
+def test_a_scene_is_fused_in_smaller_tiles_where_memory_runs_out(tmp_path: Path) -> None:
+    expected = Scenes(tmp_path / "whole").fuse_one("a")
+    assert expected["remark"] is None
+    refused: list[tuple[int, ...]] = []
+    desk = Scenes(tmp_path / "cramped", cramped(200 * 230, refused))
+    row = desk.fuse_one("a")
+    assert row["remark"] == TILED
+    assert len(refused) == 1
+    whole, tiled = (pixels_of(found["fused_url"]).astype(float) for found in (expected, row))
+    assert np.abs(whole - tiled).max() <= 1
+
+
+def test_a_remark_about_tiles_stands_beside_that_about_the_overlap(tmp_path: Path) -> None:
+    desk = Scenes(tmp_path, cramped(200 * 230))
+    ir, vi = scene_bands(5, (300, 340), bands=1, nodata=None)
+    ir[:50] = 0
+    desk.put("c", ir, vi, {"nodata": 0})
+    assert desk.fuse_one("c")["remark"] == (
+        f"17000 pixels without infrared keep the visible values; {TILED}"
+    )
+
+
+def test_a_scene_that_fits_in_no_tile_fails_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    desk = Scenes(tmp_path, cramped(100))
+    for row in desk.fuse(desk.ref("a"), desk.ref("b")):
+        assert (row["stage"], row["error_type"]) == ("fuse", "MemoryExhaustedError")
+        assert "a scene of 340x300 pixels in tiles of 128" in row["error_message"]
+    assert desk.fused() == []
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "method"), [(ScenePair, "read"), (_TileWriter, "write")])
+def test_memory_that_runs_out_beside_the_network_is_answered_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, method: str
+) -> None:
+    """In the thread that reads, and in the one that writes."""
+    desk = Scenes(tmp_path)
+    original, calls = getattr(kind, method), []
+
+    def narrow(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise MemoryError
+        return original(*args)
+
+    monkeypatch.setattr(kind, method, narrow)
+    assert desk.fuse_one("a")["remark"] == TILED
+
+
+def test_memory_that_runs_out_while_scoring_a_scene_fails_it_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Scenes(tmp_path)
+
+    def narrow(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("fusion_core.jobs.scene.score_scene", narrow)
+    (row,) = desk.fuse(desk.ref("a"))
+    assert (row["stage"], row["error_type"]) == ("score", "MemoryExhaustedError")
+
+
+def test_a_scene_that_takes_too_long_is_given_up_between_tiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Scenes(tmp_path, pair_deadline=0.3)
+    fuse_tiles = SceneWork._fuse_tiles
+
+    def slow(self: SceneWork, pair: Any, *args: Any) -> Any:
+        if pair.ref.pair_id == "a":
+            time.sleep(0.4)
+        return fuse_tiles(self, pair, *args)
+
+    monkeypatch.setattr(SceneWork, "_fuse_tiles", slow)
+    rows = {row["pair_id"]: row for row in desk.fuse(desk.ref("a"))}
+    assert (rows["a"]["stage"], rows["a"]["error_type"]) == ("fuse", "DeadlineError")
+    assert "expected all stages within 0.3 s" in rows["a"]["error_message"]
+    assert desk.fused() == []
+
+
+def test_a_header_that_is_never_read_fails_its_pair_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Scenes(tmp_path, pair_deadline=2.0)
+    over, done = threading.Event(), threading.Event()
+    worker = desk.worker()
+    is_scene = worker._is_scene
+
+    def hang(pair: Any) -> bool:
+        if pair.ref.pair_id == "a":
+            over.wait(LONG)
+            done.set()
+        return is_scene(pair)
+
+    monkeypatch.setattr(worker, "_is_scene", hang)
+    monkeypatch.setattr(desk, "worker", lambda: worker)
+    found = {row["pair_id"]: row for row in desk.fuse(desk.ref("a"), desk.ref("b"))}
+    assert (found["a"]["stage"], found["a"]["error_type"]) == ("read", "DeadlineError")
+    assert found["b"]["status"] == "ok", found["b"]["error_message"]
+    over.set()
+    assert done.wait(LONG)

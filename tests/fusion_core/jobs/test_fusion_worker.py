@@ -1,0 +1,301 @@
+import datetime as dt
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from desk import NAMES, Desk
+from tiny import empty_memory_store, pair_refs, picture_pair, png, tiny_fuser
+
+from fusion_core.archive.layout import fused_path
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import commit_part, read_part
+from fusion_core.archive.plan import Chunk
+from fusion_core.archive.schema import PART_SCHEMA, STAGES
+from fusion_core.errors import ManifestError, StorageError
+from fusion_core.images.codecs import decode
+from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.worker import ChunkResult
+
+
+@pytest.fixture(params=["local", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+    empty_memory_store()
+
+
+def test_a_chunk_becomes_images_and_rows_of_the_schema(root: str) -> None:
+    desk = Desk(root)
+    before = dt.datetime.now(dt.UTC)
+    assert desk.worker().run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
+    table = read_part(desk.output, desk.part)
+    assert table.schema.equals(PART_SCHEMA)
+    rows = desk.rows()
+    assert sorted(rows) == sorted(NAMES)
+    for ref in desk.chunk().pairs:
+        row = rows[ref.pair_id]
+        desk.check_image(row)
+        assert (row["status"], row["stage"], row["error_message"]) == ("ok", None, None)
+        assert row["ir_url"] == desk.source.url(f"ir/{ref.pair_id}.png")
+        assert (row["ir_version"], row["vi_version"]) == (ref.ir_version, ref.vi_version)
+        assert (row["ir_bytes"], row["vi_bytes"]) == (ref.ir_bytes, ref.vi_bytes)
+        assert (row["height"], row["width"], row["bit_depth"]) == (24, 32, 8)
+        assert all(row[f"seconds_{stage}"] >= 0 for stage in STAGES)
+        assert before <= row["started"] <= row["ended"] <= dt.datetime.now(dt.UTC)
+        assert (row["run_id"], row["model_hash"]) == ("first", desk.fuser.model_hash)
+        assert row["device"] == "cpu"
+
+
+def test_rows_say_when_their_own_pair_was_worked_on(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(root, io_threads=1)
+    worker = desk.worker()
+    load, finish = worker._load, worker._finish
+    first_is_done = threading.Event()
+
+    def slow_load(pair: PairInWork) -> None:
+        if pair.ref.pair_id == NAMES[-1]:
+            first_is_done.wait(10)
+            time.sleep(0.2)
+        load(pair)
+
+    def noted_finish(pair: PairInWork, fused: Any) -> dict[str, Any]:
+        row = finish(pair, fused)
+        first_is_done.set()
+        return row
+
+    monkeypatch.setattr(worker, "_load", slow_load)
+    monkeypatch.setattr(worker, "_finish", noted_finish)
+    worker.run(desk.chunk())
+    first, last = (desk.rows()[name] for name in (NAMES[0], NAMES[-1]))
+    assert first["ended"] + dt.timedelta(seconds=0.1) < last["started"]
+
+
+def test_the_fused_image_is_the_networks(root: str) -> None:
+    desk = Desk(root)
+    desk.worker().run(desk.chunk())
+    pixels = decode(desk.output.read(next(iter(desk.images())))).pixels
+    assert pixels.shape == (24, 32, 3)
+    ir, vi = (picture.astype(np.float32) for picture in picture_pair(int.from_bytes(b"a")))
+    assert np.abs(pixels - vi).mean() > 1  # neither of its sources
+    assert np.abs(pixels.mean(-1) - ir).mean() > 1
+
+
+def test_keys_are_known_beforehand_and_hold_the_settings_hash(root: str) -> None:
+    desk, other = Desk(root), Desk(root, quality=50)
+    assert desk.run.settings_hash != other.run.settings_hash
+    for each in (desk, other):
+        part = Chunk(f"part-{each.settings.quality}", each.chunk().pairs)
+        each.worker().run(part)
+    expected = {
+        fused_path(ref, each.run.settings_hash, each.fuser.model_hash, "png")
+        for each in (desk, other)
+        for ref in each.chunk().pairs
+    }
+    assert set(desk.images()) == expected
+    assert all(
+        path.split("/")[1] in (desk.run.settings_hash, other.run.settings_hash) for path in expected
+    )
+
+
+def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: str) -> None:
+    desk = Desk(root)
+    bad = {
+        "cut": (png(picture_pair(1)[0])[:200], png(picture_pair(1)[1])),
+        "empty": (png(picture_pair(2)[0]), b""),
+        "text": (b"not an image, though named so", png(picture_pair(3)[1])),
+        "sizes": (png(picture_pair(4, (9, 9))[0]), png(picture_pair(4)[1])),
+    }
+    for name, (ir, vi) in bad.items():
+        desk.source.write(f"ir/{name}.png", ir)
+        desk.source.write(f"vi/{name}.png", vi)
+    chunk = Chunk("part", pair_refs(desk.settings.source, [*bad, *NAMES]))
+    desk.source.fs.rm_file(desk.source.fs_path("vi/e.png"))
+    assert desk.worker().run(chunk) == ChunkResult((desk.part,), ok=3, failed=5)
+    rows = desk.rows()
+    found = {name: (row["stage"], row["error_type"]) for name, row in rows.items()}
+    assert found == {
+        "cut": ("decode", "DecodeError"),
+        "empty": ("decode", "DecodeError"),
+        "text": ("decode", "DecodeError"),
+        "sizes": ("pair", "SizeMismatchError"),
+        "e": ("read", "ReadError"),
+        **dict.fromkeys(["a", "b", "c/d"], (None, None)),
+    }
+    assert "ir/text.png: the file is no image" in rows["text"]["error_message"]
+    for name, row in rows.items():
+        assert (row["status"] == "ok") == (name in NAMES[:3])
+        assert (row["fused_url"] is None) == (row["status"] == "failed")
+        if row["status"] == "ok":
+            desk.check_image(row)
+    assert len(desk.images()) == 3
+
+
+def test_an_unforeseen_error_is_a_row_with_the_stage_it_happened_in(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(root)
+
+    def unforeseen(*_: Any) -> None:
+        raise RuntimeError("x" * 5000)
+
+    worker = desk.worker()
+    monkeypatch.setattr(worker, "_fuse", unforeseen)
+    assert worker.run(desk.chunk()).failed == 4
+    row = desk.rows()["b"]
+    assert (row["stage"], row["error_type"]) == ("fuse", "RuntimeError")
+    assert len(row["error_message"]) == 2000
+
+
+def test_a_committed_chunk_is_not_worked_on_again(root: str) -> None:
+    desk = Desk(root)
+    desk.worker().run(desk.chunk())
+    images, rows = desk.images(), desk.rows()
+    again = ChunkWorker(desk.source, desk.output, tiny_fuser(), desk.settings, desk.run)
+    again.fuser = None  # type: ignore[assignment]
+    assert again.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
+    assert (desk.images(), desk.rows()) == (images, rows)
+
+
+def test_the_part_of_who_commits_first_stays_and_is_reported(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(root)
+    first, second = desk.worker("first"), desk.worker("second")
+    first.run(desk.chunk())
+    rows = desk.rows()
+    exists = desk.output.exists
+    # As if the first had committed while the second was at work.
+    monkeypatch.setattr(desk.output, "exists", lambda path: path != desk.part and exists(path))
+    images = desk.images()
+    assert second.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
+    assert desk.rows() == rows
+    assert {row["run_id"] for row in rows.values()} == {"first"}
+    assert desk.images() == images
+
+
+def test_the_numbers_reported_are_those_of_the_part_that_stays(root: str) -> None:
+    desk = Desk(root)
+    desk.worker("other").give_up(desk.chunk(), "the process ended")
+    result = desk.worker().run(desk.chunk())
+    assert result == ChunkResult((desk.part,), ok=0, failed=4)
+
+
+def test_giving_up_writes_a_crash_row_for_each_pair(root: str) -> None:
+    desk = Desk(root)
+    result = desk.worker().give_up(desk.chunk(), "its process was killed by signal 11")
+    assert result == ChunkResult((desk.part,), ok=0, failed=4)
+    for row in desk.rows().values():
+        assert (row["status"], row["stage"], row["error_type"]) == ("failed", "crash", "CrashError")
+        assert "signal 11" in row["error_message"]
+        assert all(row[f"seconds_{stage}"] is None for stage in STAGES)
+    assert desk.images() == {}
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_killed_before_the_commit_the_next_run_commits_what_is_stored(
+    root: str, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    desk = Desk(root)
+    killed = desk.worker()
+    with monkeypatch.context() as patch:
+        patch.setattr(killed, "_commit", raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            killed.run(desk.chunk())
+    images = desk.images()
+    assert len(images) == 4
+    assert not desk.output.exists(desk.part)
+    if damaged:
+        path = next(iter(images))
+        desk.output.write(path, desk.output.read(path)[:50])
+    assert desk.worker("second").run(desk.chunk()) == ChunkResult((desk.part,), 4, 0)
+    for row in desk.rows().values():
+        assert row["run_id"] == "second"
+        desk.check_image(row)
+    assert len(desk.images()) == 4
+    assert (desk.images() == images) == (not damaged)
+
+
+def raising(error: BaseException) -> Any:
+    def call(*_: Any) -> None:
+        raise error
+
+    return call
+
+
+def test_a_part_that_cannot_be_read_or_written_is_an_error_of_the_chunk(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(root)
+    desk.output.write(desk.part, b"no Parquet")
+    with pytest.raises(ManifestError, match="can't be read as a manifest part"):
+        desk.worker().run(desk.chunk())
+    monkeypatch.setattr(desk.output, "create", raising(StorageError("away")))
+    elsewhere = Chunk("elsewhere", desk.chunk().pairs)
+    with pytest.raises(StorageError, match="away"):
+        desk.worker().run(elsewhere)
+
+
+def test_a_parts_rows_stand_in_the_order_of_their_pair_ids(root: str) -> None:
+    desk = Desk(root)
+    desk.worker().run(Chunk("part", tuple(reversed(desk.chunk().pairs))))
+    assert read_part(desk.output, desk.part)["pair_id"].to_pylist() == NAMES
+
+
+def all_rows(desk: Desk) -> list[tuple[str, str]]:
+    rows = read_manifest(desk.output.url("manifest"), latest=False).to_pylist()
+    return sorted((row["pair_id"], row["run_id"]) for row in rows)
+
+
+def test_halves_of_a_chunk_that_was_committed_unheard_stand_in_its_part(root: str) -> None:
+    desk = Desk(root)
+    desk.worker().run(desk.chunk())
+    first, second = desk.chunk().halves()
+    expected = ChunkResult((desk.part,), ok=2, failed=0)
+    assert desk.worker("late").run(first) == expected
+    (single, _) = second.halves()
+    assert desk.worker("late").give_up(single, "lost") == ChunkResult((desk.part,), 1, 0)
+    assert all_rows(desk) == [(name, "first") for name in NAMES]
+
+
+def test_a_chunk_whose_half_was_begun_can_no_longer_be_committed_whole(root: str) -> None:
+    desk = Desk(root)
+    unreachable = desk.worker("unreachable")
+    outcomes = unreachable._outcomes
+
+    def overtaken(pairs: Any) -> Any:
+        done = outcomes(pairs)
+        desk.worker("half").run(desk.chunk().halves()[0])
+        return done
+
+    unreachable._outcomes = overtaken  # type: ignore[method-assign]
+    result = unreachable.run(desk.chunk())
+    assert (result.ok, result.failed, len(result.parts)) == (4, 0, 2)
+    assert read_part(desk.output, desk.part).num_rows == 0
+    assert sorted({name for name, _ in all_rows(desk)}) == NAMES
+    assert len(all_rows(desk)) == 4
+
+
+def test_a_split_that_was_left_half_done_is_ended_by_the_next_run(root: str) -> None:
+    desk = Desk(root)
+    first, second = desk.chunk().halves()
+    quarter = second.halves()[1]
+    for chunk in (first, quarter):
+        desk.worker().run(chunk)
+    result = desk.worker("next").run(desk.chunk())
+    assert (result.ok, result.failed, len(result.parts)) == (4, 0, 3)
+    assert all_rows(desk) == [("a", "first"), ("b", "first"), ("c/d", "next"), ("e", "first")]
+
+
+def test_an_empty_part_of_a_single_pair_is_no_split(root: str) -> None:
+    desk = Desk(root)
+    single = Chunk("part", desk.chunk().pairs[:1])
+    commit_part(desk.output, desk.part, [])
+    with pytest.raises(ManifestError, match="holds no row of a; expected one"):
+        desk.worker().run(single)

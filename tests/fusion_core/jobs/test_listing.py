@@ -1,0 +1,144 @@
+import datetime as dt
+import uuid
+from pathlib import Path
+
+import pytest
+
+from fusion_core.archive.fused_images import FusedImages
+from fusion_core.archive.pairing import Pairing
+from fusion_core.errors import SettingsError, StorageError
+from fusion_core.jobs.listing import list_fused, list_pairs
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage.store import Storage
+
+DATE = dt.date(2026, 11, 20)
+
+
+@pytest.fixture(params=["local", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+
+
+def fill(url: str, *paths: str) -> None:
+    storage = Storage(url)
+    for path in paths:
+        storage.write(path, path.encode())
+
+
+def find(source: str, output: str = "memory://elsewhere", **settings: object) -> Pairing:
+    made = FuseArchiveSettings.model_validate({"source": source, "output": output, **settings})
+    return list_pairs(made, Storage(source), Storage(output), DATE, {})
+
+
+def ids(pairing: Pairing) -> list[str]:
+    found: list[str] = pairing.pairs["pair_id"].to_pylist()
+    return found
+
+
+def test_the_files_below_the_source_are_paired(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "ir/2.png", "notes.txt")
+    pairing = find(root)
+    assert ids(pairing) == ["1"]
+    assert pairing.half == ("ir/2.png",)
+    assert pairing.stray == ("notes.txt",)
+
+
+def test_the_prefix_takes_the_date_of_the_run(root: str) -> None:
+    days = ("2026/11/19", "2026/11/20", "2026/11/21")
+    fill(root, *(f"{day}/{name}.png" for day in days for name in ("ir", "vi")))
+    templates = {"ir": "{day:path}/ir.png", "vi": "{day:path}/vi.png"}
+    assert ids(find(root, **templates)) == list(days)
+    assert ids(find(root, prefix="{date:%Y/%m/%d}/", **templates)) == ["2026/11/20"]
+
+
+@pytest.mark.parametrize(("inside", "kept"), [("", ["fused-by-hand", "vi"]), ("out", ["out-2"])])
+def test_an_output_inside_the_source_is_no_part_of_it(
+    root: str, inside: str, kept: list[str]
+) -> None:
+    fill(root, *(f"{folder}/1.png" for folder in ("ir", *kept)))
+    output = f"{root}/{inside}".rstrip("/")
+    fill(output, "fused/1.png", "manifest/1.png", "scores/1.png", "runs/1.png")
+    pairing = find(root, output, ir="ir/{pair}.png", vi=f"{kept[-1]}/{{pair}}.png")
+    assert ids(pairing) == ["1"]
+    assert not pairing.doubled
+    assert pairing.stray == tuple(f"{folder}/1.png" for folder in kept[:-1])
+
+
+def test_an_output_below_the_root_of_a_memory_store_is_left_out() -> None:
+    folder = uuid.uuid4().hex
+    fill("memory://", f"{folder}/ir/1.png", f"{folder}-out/fused/1.png")
+    pairing = find("memory://", f"memory://{folder}-out", prefix=folder, vi="none/{pair}.png")
+    assert pairing.stray == (f"{folder}/ir/1.png",)
+
+
+def test_an_index_names_the_pairs_at_any_url(root: str, tmp_path: Path) -> None:
+    fill(root, "x/a.png", "y/b.png", "c.png")
+    fill(root, "index.csv")
+    for index in (f"{tmp_path}/in/dex.csv", f"memory://{uuid.uuid4().hex}/dex.csv"):
+        rows = b"pair_id,ir,vi\n007,x/a.png,y/b.png\n008,x/z.png,c.png\n"
+        folder, name = index.rsplit("/", 1)
+        Storage(folder).write(name, rows)
+        pairing = find(root, index=index)
+        assert ids(pairing) == ["007"]
+        assert pairing.half == ("c.png", "x/z.png")
+        assert "index.csv" in pairing.stray
+
+
+def test_an_index_at_the_root_of_the_file_system_is_not_looked_for_here(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{uuid.uuid4().hex}.csv"
+    (tmp_path / name).write_text("pair_id,ir,vi\n")
+    monkeypatch.chdir(tmp_path)
+    fill(root, "a")
+    assert ids(find(root, index=name)) == []
+    with pytest.raises(SettingsError, match=f"there is no index /{name}"):
+        find(root, index=f"/{name}")
+
+
+def test_a_missing_local_archive_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=f"no folder {tmp_path}/none"):
+        find(f"{tmp_path}/none")
+
+
+def find_fused(
+    source: str, output: str, fused: dict[str, str], **settings: object
+) -> tuple[Pairing, FusedImages]:
+    fields = {"source": source, "output": output, "fused": fused, **settings}
+    made = ScoreArchiveSettings.model_validate(fields)
+    return list_fused(made, Storage(source), Storage(output), DATE, {})
+
+
+def test_fused_images_are_found_below_the_source_and_in_stores_of_their_own(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "near/1.png", "near/2.png", "notes.txt")
+    other = f"memory://{uuid.uuid4().hex}"
+    fill(other, "far/x/1.png", "elsewhere/1.png")
+    fused = {"near": "near/{pair}.png", "far": f"{other}/far/{{hash}}/{{pair}}.png"}
+    pairing, images = find_fused(root, f"{root}/out", fused)
+    found = [(row["method"], row["fused_path"]) for row in images.images.to_pylist()]
+    assert found == [("far", "x/1.png"), ("near", "near/1.png")]
+    assert images.unpaired == {"near": ("near/2.png",), "far": ()}
+    assert pairing.stray == ("notes.txt",)
+
+
+def test_what_fuse_archive_wrote_into_the_archive_itself_can_be_scored(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "fused/h/1.d.png", "scores/x.parquet", "manifest/x.parquet")
+    fused = {"refinefuse": "fused/{hash}/{pair}.{digest}.png"}
+    pairing, images = find_fused(root, root, fused)
+    assert images.images["fused_path"].to_pylist() == ["fused/h/1.d.png"]
+    assert pairing.stray == ()
+
+
+def test_an_index_pairs_the_sources_of_fused_images_too(root: str) -> None:
+    fill(root, "x/a.png", "y/b.png", "f/007.png")
+    Storage(root).write("dex.csv", b"pair_id,ir,vi\n007,x/a.png,y/b.png\n")
+    _, images = find_fused(root, "memory://o", {"m": "f/{pair}.png"}, index=f"{root}/dex.csv")
+    assert images.images["pair_id"].to_pylist() == ["007"]
+
+
+@pytest.mark.s3
+def test_a_missing_bucket_is_named_and_an_empty_one_has_no_pairs(s3_bucket: str) -> None:
+    assert ids(find(f"s3://{s3_bucket}/none/yet")) == []
+    with pytest.raises(StorageError, match=f"s3://{s3_bucket}-missing: there is no such bucket"):
+        find(f"s3://{s3_bucket}-missing")

@@ -1,0 +1,243 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny import pair_refs, picture_pair, png, write_pairs
+
+from fusion_core.errors import (
+    DecodeError,
+    EncodeError,
+    PairError,
+    ReadError,
+    SizeMismatchError,
+    StorageError,
+    WriteError,
+)
+from fusion_core.images.codecs import decode, encode
+from fusion_core.images.picture import Picture
+from fusion_core.jobs.pair import PairInWork, finish_pair, load_pair
+from fusion_core.metrics import METRIC_NAMES, score
+from fusion_core.settings import ImageSettings
+from fusion_core.storage.store import Storage
+
+PNG = ImageSettings()
+PATH = "fused/a.png"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Storage:
+    write_pairs(tmp_path / "source", ["a"])
+    return Storage(str(tmp_path / "source"))
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "output"))
+
+
+def pair_in(source: Storage) -> PairInWork:
+    return PairInWork(pair_refs(source.root, ["a"])[0])
+
+
+def loaded(source: Storage, settings: ImageSettings = PNG) -> PairInWork:
+    pair = pair_in(source)
+    load_pair(pair, source, settings, 1)
+    return pair
+
+
+def fused_for(pair: PairInWork) -> NDArray[np.float32]:
+    return np.mean(pair.luminances(), axis=0, dtype=np.float32)
+
+
+def finished(
+    pair: PairInWork, output: Storage, settings: ImageSettings = PNG, path: str = PATH
+) -> dict[str, Any]:
+    return finish_pair(pair, fused_for(pair), output, path, settings, "cpu")
+
+
+def check_row(row: dict[str, Any], pair: PairInWork, output: Storage, path: str = PATH) -> None:
+    """Compare what a row says of the image with the image that is stored."""
+    body = output.read(path)
+    stored = decode(body)
+    assert row["fused_url"] == output.url(path)
+    assert row["fused_sha256"] == hashlib.sha256(body).hexdigest()
+    assert row["fused_bytes"] == len(body)
+    assert (row["height"], row["width"]) == stored.pixels.shape[:2]
+    assert row["bit_depth"] == stored.bit_depth
+    ir, vi = pair.pictures
+    expected = score(ir.pixels, vi.pixels, stored.pixels)
+    assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_loaded_pair_holds_the_pixels_of_its_files(source: Storage) -> None:
+    pair = loaded(source)
+    ir, vi = picture_pair(int.from_bytes(b"a"))
+    np.testing.assert_array_equal(pair.pictures[0].pixels, ir)
+    np.testing.assert_array_equal(pair.pictures[1].pixels, vi)
+    assert pair.shape == (24, 32)
+    assert set(pair.seconds) == {"read", "decode"}
+
+
+def test_a_pair_lets_go_of_its_pixels_at_its_end(source: Storage) -> None:
+    pair = loaded(source)
+    pair.end()
+    assert (pair.ir, pair.vi) == (None, None)
+    assert pair.ended is not None
+
+
+def test_different_sizes_are_refused_and_named_by_stage(source: Storage) -> None:
+    source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
+    pair = pair_in(source)
+    with pytest.raises(SizeMismatchError, match=r"is 16x12 and visible 32x24; .*resize_ir"):
+        load_pair(pair, source, PNG, 1)
+    assert pair.stage == SizeMismatchError.stage == "pair"
+
+
+def test_resize_ir_brings_infrared_to_the_visible_size(source: Storage, output: Storage) -> None:
+    source.write("ir/a.png", png(np.full((12, 16), 90, np.uint8)))
+    pair = loaded(source, ImageSettings(size_mismatch="resize_ir"))
+    assert (pair.pictures[0].pixels == 90).all()
+    assert pair.pictures[0].pixels.shape == (24, 32)
+    assert finished(pair, output)["height"] == 24
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_a_file_that_changed_since_it_was_listed_is_not_read(source: Storage, name: str) -> None:
+    pair = pair_in(source)
+    source.write(name, source.read(name) + b"more")
+    with pytest.raises(ReadError, match=f"{name} has .* when the archive was listed") as caught:
+        load_pair(pair, source, PNG, 1)
+    assert caught.value.stage == pair.stage == "read"
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_other_content_of_the_same_size_is_not_read(source: Storage, name: str) -> None:
+    pair = pair_in(source)
+    body = source.read(name)
+    source.write(name, body[:-1] + bytes([body[-1] ^ 1]))
+    with pytest.raises(ReadError, match=f"{name} has other content than when the archive"):
+        load_pair(pair, source, PNG, 1)
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_a_file_that_vanished_since_it_was_listed_is_named(source: Storage, name: str) -> None:
+    pair = pair_in(source)
+    source.fs.rm_file(source.fs_path(name))
+    with pytest.raises(ReadError, match=f"{name} is gone; .* The next run looks again"):
+        load_pair(pair, source, PNG, 1)
+
+
+def test_storage_that_fails_is_a_read_error(
+    source: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = pair_in(source)
+    monkeypatch.setattr(source, "read", raising(StorageError("the store is away")))
+    with pytest.raises(ReadError, match="the store is away"):
+        load_pair(pair, source, PNG, 1)
+
+
+def raising(error: Exception) -> Any:
+    def call(*_: Any) -> None:
+        raise error
+
+    return call
+
+
+def test_a_damaged_file_is_named_with_its_path(source: Storage) -> None:
+    source.write("vi/a.png", source.read("vi/a.png")[:300])
+    pair = pair_in(source)
+    with pytest.raises(DecodeError, match=r"^vi/a\.png: the image is damaged"):
+        load_pair(pair, source, PNG, 1)
+    assert pair.stage == "decode"
+
+
+def test_the_limit_of_megapixels_is_kept(source: Storage) -> None:
+    with pytest.raises(DecodeError, match=r"ir/a\.png: .* at most 0\.0001 are decoded"):
+        load_pair(pair_in(source), source, PNG, 0.0001)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "tiff"])
+def test_a_row_describes_and_scores_the_stored_file(
+    source: Storage, output: Storage, kind: Any
+) -> None:
+    pair = loaded(source)
+    row = finished(pair, output, ImageSettings(format=kind, quality=30))
+    assert row["fused_format"] == kind
+    check_row(row, pair, output)
+    assert set(pair.seconds) == {"read", "decode", "encode", "write", "score"}
+
+
+# Outside of tests the module of deep images silences it; pytest puts its own filters before that.
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_16_bits_and_alpha_of_the_visible_image_are_kept(source: Storage, output: Storage) -> None:
+    pair = loaded(source)
+    alpha = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32)
+    pair.vi = Picture(pair.pictures[1].pixels[..., 0].astype(np.uint16) * 257, alpha)
+    row = finished(pair, output)
+    assert row["bit_depth"] == 16
+    np.testing.assert_array_equal(decode(output.read(PATH)).alpha, alpha)
+
+
+def test_metrics_that_are_not_defined_are_null(source: Storage, output: Storage) -> None:
+    for name in ("ir/a.png", "vi/a.png"):
+        source.write(name, png(np.full((3, 3), 7, np.uint8)))
+    row = finished(loaded(source), output)
+    assert row["vif"] is None  # smaller than its window
+    assert row["en"] == 0
+
+
+def test_an_image_with_the_same_bytes_stays(source: Storage, output: Storage) -> None:
+    first = finished(loaded(source), output)
+    before = output.fs.info(output.fs_path(PATH))["mtime"]
+    assert finished(loaded(source), output) == first
+    assert output.fs.info(output.fs_path(PATH))["mtime"] == before
+
+
+def test_another_image_at_the_key_stays_and_is_what_the_row_describes(
+    source: Storage, output: Storage
+) -> None:
+    deep = np.random.default_rng(2).integers(0, 65535, (24, 32), np.uint16)
+    other = encode(Picture(deep), PNG)
+    output.write(PATH, other)
+    pair = loaded(source)
+    row = finished(pair, output)
+    assert output.read(PATH) == other
+    assert row["bit_depth"] == 16
+    check_row(row, pair, output)
+
+
+@pytest.mark.parametrize("what", ["truncated", "empty", "of another size"])
+def test_what_is_no_image_of_the_pair_at_the_key_is_replaced(
+    source: Storage, output: Storage, what: str
+) -> None:
+    whole = png(picture_pair(3)[1])
+    other = png(picture_pair(3, (9, 9))[1])
+    output.write(PATH, {"truncated": whole[:100], "empty": b"", "of another size": other}[what])
+    pair = loaded(source)
+    row = finished(pair, output)
+    check_row(row, pair, output)
+    np.testing.assert_array_equal(decode(output.read(PATH)).pixels.shape, (24, 32, 3))
+
+
+def test_what_a_format_cannot_hold_fails_at_encoding(source: Storage, output: Storage) -> None:
+    pair = loaded(source)
+    pair.vi = Picture(pair.pictures[1].pixels, np.zeros((24, 32), np.uint8))
+    with pytest.raises(EncodeError):
+        finished(pair, output, ImageSettings(format="jpeg"))
+    assert pair.stage == "encode"
+    assert not output.exists(PATH)
+
+
+@pytest.mark.parametrize("error", [StorageError("the disk is full"), FileNotFoundError("gone")])
+def test_storage_that_fails_is_a_write_error(
+    source: Storage, output: Storage, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(output, "create", raising(error))
+    pair = loaded(source)
+    with pytest.raises(WriteError, match=str(error)) as caught:
+        finished(pair, output)
+    assert isinstance(caught.value, PairError)
+    assert pair.stage == caught.value.stage == "write"

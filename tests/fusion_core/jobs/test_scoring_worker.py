@@ -1,0 +1,166 @@
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import (
+    TODAY,
+    empty_memory_store,
+    picture_pair,
+    png,
+    score_settings_for,
+    write_fused,
+    write_pairs,
+)
+
+from fusion_core.archive.parts import part_path, read_part
+from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
+from fusion_core.archive.schema import PART_SCHEMA, SCORES_FOLDER
+from fusion_core.images.codecs import decode
+from fusion_core.jobs.listing import list_fused
+from fusion_core.jobs.scoring_worker import ScoreWorker
+from fusion_core.jobs.worker import ChunkResult, RunIdentity
+from fusion_core.metrics import METRIC_NAMES, score
+from fusion_core.storage.store import Storage
+
+NAMES = ["a", "b"]
+PART = part_path(TODAY, "part", SCORES_FOLDER)
+
+
+@pytest.fixture(params=["local", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+    empty_memory_store()
+
+
+class Desk:
+    """An archive of two pairs with the fused images of two methods."""
+
+    def __init__(self, root: str, **changes: Any):
+        self.settings = score_settings_for(f"{root}/source", f"{root}/output", "m", "n", **changes)
+        self.source, self.output = Storage(self.settings.source), Storage(self.settings.output)
+        write_pairs(self.settings.source, NAMES)
+        for method in ("m", "n"):
+            write_fused(self.settings.source, method, NAMES)
+
+    def worker(self) -> ScoreWorker:
+        run = RunIdentity("first", TODAY, None, self.settings.settings_hash())
+        fused = dict.fromkeys(self.settings.fused, self.source)
+        return ScoreWorker(self.source, self.output, fused, self.settings, run)
+
+    def chunk(self) -> Chunk:
+        settings = self.settings
+        pairing, images = list_fused(settings, self.source, self.output, TODAY, {})
+        rows = PART_SCHEMA.empty_table()
+        (chunk,) = cut_chunks(make_plan(pairing, rows, images=images.images).todo, "key", 99)
+        return Chunk("part", chunk.pairs)
+
+    def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        rows = read_part(self.output, PART).to_pylist()
+        return {(row["pair_id"], row["method"]): row for row in rows}
+
+
+def test_a_chunk_becomes_one_row_of_the_schema_for_every_image(root: str) -> None:
+    desk = Desk(root)
+    before = dt.datetime.now(dt.UTC)
+    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=4, failed=0)
+    assert read_part(desk.output, PART).schema.equals(PART_SCHEMA)
+    rows = desk.rows()
+    assert [*rows] == [("a", "m"), ("a", "n"), ("b", "m"), ("b", "n")]
+    for ref in desk.chunk().pairs:
+        row = rows[ref.pair_id, ref.method]
+        path = f"fused_{ref.method}/{ref.pair_id}.png"
+        body = desk.source.read(path)
+        assert row["fused_url"] == desk.source.url(path)
+        assert (row["fused_version"], row["fused_bytes"]) == (ref.fused_version, len(body))
+        assert row["fused_sha256"] == hashlib.sha256(body).hexdigest()
+        assert (row["ir_version"], row["vi_version"]) == (ref.ir_version, ref.vi_version)
+        sides = [desk.source.read(f"{side}/{ref.pair_id}.png") for side in ("ir", "vi")]
+        expected = score(*(decode(file).pixels for file in (*sides, body)))
+        assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-12)
+        assert (row["height"], row["width"], row["bit_depth"]) == (24, 32, 8)
+        assert (row["status"], row["model_hash"], row["metrics_undefined"]) == ("ok", None, None)
+        assert row["metric_version"] == "published-1"
+        timed = {stage: row[f"seconds_{stage}"] for stage in ("read", "decode", "score")}
+        assert all(seconds >= 0 for seconds in timed.values())
+        assert all(row[f"seconds_{stage}"] is None for stage in ("fuse", "encode", "write"))
+        assert before <= row["started"] <= row["ended"]
+
+
+def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
+    root: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(root)
+    write_pairs(desk.settings.source, ["gone", "cut", "small", "text"])
+    for method in ("m", "n"):
+        write_fused(desk.settings.source, method, ["gone", "cut", "text"])
+    write_fused(desk.settings.source, "m", ["small"], size=(12, 16))
+    whole = desk.source.read("fused_m/cut.png")
+    desk.source.write("fused_m/cut.png", whole[:200])
+    desk.source.write("ir/text.png", b"no image")
+    chunk = desk.chunk()
+    desk.source.fs.rm_file(desk.source.fs_path("fused_n/gone.png"))
+    assert desk.worker().run(chunk) == ChunkResult((PART,), ok=6, failed=5)
+    failed = {key: row for key, row in desk.rows().items() if row["status"] == "failed"}
+    assert {key: (row["stage"], row["error_type"]) for key, row in failed.items()} == {
+        ("cut", "m"): ("decode", "DecodeError"),
+        ("gone", "n"): ("read", "ReadError"),
+        ("small", "m"): ("pair", "SizeMismatchError"),
+        ("text", "m"): ("decode", "DecodeError"),
+        ("text", "n"): ("decode", "DecodeError"),
+    }
+    assert failed["small", "m"]["error_message"].startswith(
+        "fused_m/small.png is 16x12 and its sources 32x24; expected equal sizes"
+    )
+    assert "pair small failed at pair: fused_m/small.png is 16x12" in caplog.text
+    assert "fused_n/gone.png is gone" in failed["gone", "n"]["error_message"]
+    assert failed["cut", "m"]["fused_url"] == desk.source.url("fused_m/cut.png")
+    assert failed["cut", "m"]["vif"] is None
+
+
+def test_a_metric_that_is_undefined_is_null_with_its_reason(root: str) -> None:
+    desk = Desk(root)
+    desk.source.write("ir/a.png", png(np.full((24, 32), 7, np.uint8)))
+    desk.worker().run(desk.chunk())
+    row = desk.rows()["a", "m"]
+    assert (row["status"], row["scd"]) == ("ok", None)
+    assert "scd: the infrared image is constant" in row["metrics_undefined"]
+    assert row["ag"] > 0
+    assert desk.rows()["b", "m"]["metrics_undefined"] is None
+
+
+def test_sources_of_different_size_follow_the_setting(root: str) -> None:
+    desk = Desk(root)
+    desk.source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
+    assert desk.worker().run(desk.chunk()).failed == 2
+    other = Desk(f"{root}/resized", size_mismatch="resize_ir")
+    other.source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
+    assert other.worker().run(other.chunk()).failed == 0
+
+
+def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk("memory://convention", convention="textbook")
+    asked = []
+
+    def noted(*arguments: Any) -> dict[str, Any]:
+        asked.append(arguments[-2:])
+        return {"metric_version": "textbook-1"}
+
+    monkeypatch.setattr("fusion_core.jobs.scoring_worker.score_columns", noted)
+    desk.worker().run(desk.chunk())
+    assert asked == [("cpu", "textbook")] * 4
+    assert {row["metric_version"] for row in desk.rows().values()} == {"textbook-1"}
+    empty_memory_store()
+
+
+def test_giving_up_writes_a_crash_row_for_each_image(root: str) -> None:
+    desk = Desk(root)
+    result = desk.worker().give_up(desk.chunk(), "its process was killed")
+    assert result == ChunkResult((PART,), ok=0, failed=4)
+    assert {row["stage"] for row in desk.rows().values()} == {"crash"}
+    # What was committed first stays.
+    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=0, failed=4)

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from fusion_core.errors import MetricError
+from fusion_core.metrics import METRIC_NAMES, score
+from fusion_core.metrics.columns import score_columns
+
+RNG = np.random.default_rng(0)
+IR, VI, FUSED = (RNG.integers(0, 256, (40, 50)).astype(np.uint8) for _ in range(3))
+
+
+@pytest.mark.parametrize("convention", ["published", "textbook"])
+def test_columns_are_the_scores_and_the_name_of_their_definitions(convention):
+    columns = score_columns(IR, VI, FUSED, convention=convention)
+    assert {name: columns[name] for name in METRIC_NAMES} == score(IR, VI, FUSED, convention)
+    assert columns["metric_version"] == f"{convention}-1"
+    assert columns["metrics_undefined"] is None
+    assert len(columns) == len(METRIC_NAMES) + 2
+
+
+def test_what_is_undefined_is_null_and_has_its_reason():
+    columns = score_columns(np.full_like(IR, 9), VI, FUSED)
+    assert [name for name in METRIC_NAMES if columns[name] is None] == ["vif", "scd"]
+    assert columns["metrics_undefined"] == (
+        "vif: the infrared image is constant; scd: the infrared image is constant"
+    )
+
+
+def test_reasons_are_those_of_the_convention():
+    small = [image[:10, :10] for image in (IR, VI, FUSED)]
+    assert "ssim" not in score_columns(*small)["metrics_undefined"]
+    assert (
+        "ssim: the image has 10x10 pixels and needs at least 11 a side"
+        in (score_columns(*small, convention="textbook")["metrics_undefined"])
+    )
+
+
+def test_arrays_that_run_backwards_or_are_read_only_are_scored():
+    turned = [image[::-1, ::-1] for image in (IR, VI, FUSED)]
+    for image in turned:
+        image.flags.writeable = False
+    expected = score(*(image.copy() for image in turned))
+    columns = score_columns(*turned)
+    assert {name: columns[name] for name in METRIC_NAMES} == expected
+
+
+def test_images_of_different_sizes_are_refused():
+    with pytest.raises(MetricError, match=r"vi has shape \(1, 1, 40, 49\), expected that of ir"):
+        score_columns(IR, VI[:, 1:], FUSED)

@@ -1,0 +1,58 @@
+"""An archive and a worker for it, as the tests of chunks need them."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from tiny import TODAY, pair_refs, tiny_fuser, write_pairs
+
+from fusion_core.archive.parts import part_path, read_part
+from fusion_core.archive.plan import Chunk
+from fusion_core.images.codecs import decode
+from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.metrics import METRIC_NAMES, score
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage.store import Storage
+
+NAMES = ["a", "b", "c/d", "e"]
+
+
+class Desk:
+    """An archive of four pairs, and a worker for it."""
+
+    def __init__(self, root: str, **changes: Any):
+        fields = {"source": f"{root}/source", "output": f"{root}/output", "precision": "fp32"}
+        self.settings = FuseArchiveSettings(**{**fields, "io_threads": 2, **changes})
+        write_pairs(self.settings.source, NAMES)
+        self.source, self.output = Storage(self.settings.source), Storage(self.settings.output)
+        self.fuser = tiny_fuser()
+        self.run = self.identity("first")
+        self.part = part_path(TODAY, "part")
+
+    def identity(self, run_id: str) -> RunIdentity:
+        settings_hash = self.settings.image_settings().settings_hash()
+        return RunIdentity(run_id, TODAY, self.fuser.model_hash, settings_hash)
+
+    def worker(self, run_id: str = "first") -> ChunkWorker:
+        identity = self.identity(run_id)
+        return ChunkWorker(self.source, self.output, self.fuser, self.settings, identity)
+
+    def chunk(self) -> Chunk:
+        return Chunk("part", pair_refs(self.settings.source, NAMES))
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["pair_id"]: row for row in read_part(self.output, self.part).to_pylist()}
+
+    def images(self) -> dict[str, str]:
+        """Versions of the fused images by path."""
+        return {row["path"]: row["version"] for row in self.output.list("fused").to_pylist()}
+
+    def check_image(self, row: dict[str, Any]) -> None:
+        """Compare an ok row with the image that it names."""
+        path = row["fused_url"].removeprefix(self.output.url("")).lstrip("/")
+        body = self.output.read(path)
+        assert row["fused_sha256"] == hashlib.sha256(body).hexdigest()
+        sides = [self.source.read(f"{side}/{row['pair_id']}.png") for side in ("ir", "vi")]
+        expected = score(*(decode(file).pixels for file in (*sides, body)))
+        assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-12)
