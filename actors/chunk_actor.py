@@ -62,7 +62,7 @@ class ChunkActor(ABC, Generic[Settings]):
         return self._device
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
-        """Work a chunk off; see :meth:`fusion_core.jobs.worker.PartWorker.run`."""
+        """Work a chunk off; see ``PartWorker.run``."""
         return self._worker_for(storage_options).run(chunk)
 
     def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:

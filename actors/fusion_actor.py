@@ -15,14 +15,14 @@ FusionJob = Job[FuseArchiveSettings]
 
 
 class FusionActor(ChunkActor[FuseArchiveSettings]):
-    """Hosts a fuser and fuses chunks of pairs; arguments as of :class:`ChunkActor`."""
+    """Hosts a fuser and fuses chunks of pairs; arguments as of ``ChunkActor``."""
 
     def __init__(self, job: FusionJob, device: str, cpus: float):
         super().__init__(job, device, cpus)
         self._fuser: Fuser | None = None
 
     def start(self) -> str:
-        """Load the fuser and return the device that it runs on; errors as of :meth:`fuser`."""
+        """Load the fuser and return the device that it runs on; errors as of ``fuser``."""
         return self.fuser().device
 
     def fuser(self) -> Fuser:

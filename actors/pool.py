@@ -71,7 +71,7 @@ class ActorPool:
 
     Args:
         make_actor: Asks Ray for one actor with the methods of
-            :class:`actors.chunk_actor.ChunkActor`.
+            ``ChunkActor``.
         size: Number of actors.
         storage_options: Called for every chunk, so that credentials are always fresh.
         patience: Seconds without any living actor after which the run fails.

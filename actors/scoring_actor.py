@@ -12,7 +12,7 @@ from fusion_core.storage.store import Storage
 
 
 class ScoringActor(ChunkActor[ScoreArchiveSettings]):
-    """Scores chunks of fused images; arguments as of :class:`ChunkActor`."""
+    """Scores chunks of fused images; arguments as of ``ChunkActor``."""
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]

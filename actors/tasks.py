@@ -23,14 +23,14 @@ from fusion_core.storage.store import Storage
 def draw_contact_sheet(
     output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
-    """Call :func:`fusion_core.reports.sheets.write_contact_sheet` on a worker; same arguments."""
+    """Call ``write_contact_sheet`` on a worker; same arguments."""
     return _drawn(write_contact_sheet, output, path, rows, title)
 
 
 def draw_comparison_sheet(
     output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
 ) -> str:
-    """Call :func:`fusion_core.reports.sheets.write_comparison_sheet` likewise."""
+    """Call ``write_comparison_sheet`` likewise."""
     return _drawn(write_comparison_sheet, output, path, rows, title)
 
 

@@ -23,7 +23,7 @@ class TrainingBoard:
         return self._options
 
     def post(self, sign: dict[str, Any]) -> None:
-        """Take a sign of life of :class:`fusion_core.training.run.Link`."""
+        """Take a sign of life of ``Link``."""
         self._posts.append(sign)
 
     def fail(self, error: Exception) -> None:

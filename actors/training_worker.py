@@ -33,7 +33,7 @@ class WorkerTask:
     Attributes:
         job: The training.
         share: What the worker has of the cluster, and how many there are.
-        board: Handle of the :class:`actors.training_board.TrainingBoard`.
+        board: Handle of the ``TrainingBoard``.
     """
 
     job: TrainingJob
@@ -76,10 +76,10 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
     """Take part in a training; Ray Train calls this once on each worker.
 
     Args:
-        config: ``task``, the :class:`WorkerTask`.
+        config: ``task``, the ``WorkerTask``.
 
     Raises:
-        FuseArchiveError: As :func:`fusion_core.training.run.run_training`; told to the board too.
+        FuseArchiveError: As ``run_training``; told to the board too.
     """
     task: WorkerTask = config["task"]
     board = task.board

@@ -12,7 +12,7 @@ POLL_SECONDS = 0.5
 
 
 def wait_any(refs: Sequence[Any]) -> list[Any]:
-    """Return the references that are done, or none after :data:`POLL_SECONDS`."""
+    """Return the references that are done, or none after ``POLL_SECONDS``."""
     try:
         return list(ray.wait(list(refs), timeout=POLL_SECONDS)[0])
     except SystemError as error:

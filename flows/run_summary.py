@@ -62,7 +62,7 @@ class RunSummary(Summary):
 
 
 def metric_table(metrics: Mapping[str, Mapping[str, float | None]], pairs: int) -> list[str]:
-    """Return the lines of a markdown table of :func:`metric_statistics`."""
+    """Return the lines of a markdown table of ``metric_statistics``."""
     lines = [
         f"Metrics ({METRIC_VERSION}) over {pairs} fused pairs:",
         "",

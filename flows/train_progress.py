@@ -20,7 +20,7 @@ def shown(signs: Iterable[dict[str, Any]], logger: Logger) -> None:
     """Take the signs of life of a training and show the progress they make.
 
     Args:
-        signs: What :func:`actors.training.train` yields.
+        signs: What ``train`` yields.
         logger: Takes a line for every record, and now and then one in between.
     """
     artifact = create_progress_artifact(0.0, "train-refinefuse-progress", "Steps of the training")

@@ -1,6 +1,6 @@
 """Everything about one pair or one chunk: network, metrics, image files, pairing, manifest.
 
-As a library: :func:`fuse`, :func:`score` and :func:`read_manifest`.
+As a library: ``fuse``, ``score`` and ``read_manifest``.
 """
 
 from fusion_core.api import fuse

@@ -30,7 +30,7 @@ def fuse(
         ir: Infrared image: (H, W) grey or (H, W, 3) RGB, uint8 or uint16, any size from 1x1 up.
         vi: Visible image: likewise, or (H, W, 4) RGB with alpha; same height and width.
         model: What fuses: "refinefuse" for the packaged weights, "mean", "maximum", "laplacian",
-            "guided", or path or URL of a file; see :func:`fusion_core.models.fuser.read_model`.
+            "guided", or path or URL of a file; see ``read_model``.
         device: A torch device; "auto" takes a GPU where there is one.
         precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it. The
             other methods take "auto".

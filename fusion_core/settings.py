@@ -1,7 +1,7 @@
 """The settings of a fusing run: one frozen, validated object (decision 8 of the design).
 
 The flow's parameter form, the command line and the manifest's settings hash are all made from
-:class:`FuseArchiveSettings`; a setting exists in one place only.
+``FuseArchiveSettings``; a setting exists in one place only.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class FusedImages:
     """The fused images that were found, and what has no counterpart, by method.
 
     Attributes:
-        images: One row of :data:`IMAGES_SCHEMA` per fused image with its pair, sorted by pair id
+        images: One row of ``IMAGES_SCHEMA`` per fused image with its pair, sorted by pair id
             and method.
         unpaired: Paths of fused images whose pair is missing.
         missing: Ids of the pairs without a fused image.
@@ -49,7 +49,7 @@ def match_fused(
     """Match the fused images of every method with the pairs.
 
     Args:
-        pairs: Rows of :data:`fusion_core.archive.pairing.PAIRS_SCHEMA`.
+        pairs: Rows of ``PAIRS_SCHEMA``.
         methods: By name, the listing that holds the method's images and the template of their
             paths.
         fields: The template's fields that make up the pair id, in order.

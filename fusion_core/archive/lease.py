@@ -6,7 +6,7 @@ whoever waits takes the next generation. So taking over needs no clock that two 
 right to delete, and no other conditional write than creating.
 
 A lease alone is no mutual exclusion: its owner may be asleep and wake up. What holds is the fence
-(:mod:`fusion_core.archive.fencing`): parts may only be committed that were announced here while nobody had a
+(``archive.fencing``): parts may only be committed that were announced here while nobody had a
 later generation, and whoever takes over first closes what was announced and not committed.
 """
 

@@ -30,9 +30,9 @@ def read_manifest(
 
     Args:
         url: The manifest folder, ``OUTPUT/manifest`` or ``OUTPUT/scores``: any fsspec URL.
-        latest: True for one row per pair and method, the newest, see :func:`newest_rows`; False
+        latest: True for one row per pair and method, the newest, see ``newest_rows``; False
             for every row ever written.
-        columns: Names of the columns wanted; None for all of :data:`MANIFEST_SCHEMA`.
+        columns: Names of the columns wanted; None for all of ``MANIFEST_SCHEMA``.
         filters: As in ``pyarrow.parquet.read_table``: ``[("status", "=", "failed")]`` or an
             expression. With ``latest`` it is applied to the newest rows, so that a pair which
             failed once and is fused now isn't shown as failed.

@@ -34,7 +34,7 @@ class Pairing:
     """The outcome of pairing a listing.
 
     Attributes:
-        pairs: One row of :data:`PAIRS_SCHEMA` per pair, sorted by pair id.
+        pairs: One row of ``PAIRS_SCHEMA`` per pair, sorted by pair id.
         half: Paths of files whose counterpart is missing.
         doubled: Paths of files that claim a pair id and modality that another file claims too.
             None of them is paired, because choosing one would be a guess.
@@ -51,7 +51,7 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     """Pair the files of a listing by two path templates.
 
     Args:
-        listing: Rows of :data:`fusion_core.storage.store.LISTING_SCHEMA`.
+        listing: Rows of ``LISTING_SCHEMA``.
         ir: Template of the infrared files.
         vi: Template of the visible files.
 
@@ -76,7 +76,7 @@ def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
     """Pair the files of a listing by an index table.
 
     Args:
-        listing: Rows of :data:`fusion_core.storage.store.LISTING_SCHEMA`.
+        listing: Rows of ``LISTING_SCHEMA``.
         index: Columns ``pair_id``, ``ir`` and ``vi``, the latter two paths below the source.
 
     Raises:

@@ -49,8 +49,8 @@ def commit_part(
 
     Args:
         storage: The run's output.
-        path: Where, from :func:`part_path`.
-        rows: Values of :data:`PART_SCHEMA` by name; absent ones are null.
+        path: Where, from ``part_path``.
+        rows: Values of ``PART_SCHEMA`` by name; absent ones are null.
         closed_by: The run that closes somebody else's part by one without rows.
 
     Returns:
@@ -83,7 +83,7 @@ def read_part(
     Args:
         storage: The output.
         path: The part's path.
-        columns: Those of :data:`PART_SCHEMA` that are wanted, in this order.
+        columns: Those of ``PART_SCHEMA`` that are wanted, in this order.
 
     Raises:
         ManifestError: The object is no Parquet file.
@@ -94,7 +94,7 @@ def read_part(
 def read_closed_part(
     storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
 ) -> tuple[pa.Table, str | None]:
-    """Read one part as :func:`read_part` does, and which other run closed it, if one did."""
+    """Read one part as ``read_part`` does, and which other run closed it, if one did."""
     try:
         # Neither pq.read_table nor reading ahead: their threads may let go of the file after Python
         # has ended, and abort the process.

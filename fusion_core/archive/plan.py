@@ -100,8 +100,8 @@ class Plan:
 
     Attributes:
         pairing: The pairs found, and the files that make none.
-        todo: The pairs to fuse (columns of :data:`fusion_core.archive.pairing.PAIRS_SCHEMA`) or images to
-            score (of :data:`fusion_core.archive.fused_images.IMAGES_SCHEMA`).
+        todo: The pairs to fuse (columns of ``PAIRS_SCHEMA``) or images to
+            score (of ``IMAGES_SCHEMA``).
         done: Number of them whose successful row stands in the manifest.
         known_failed: Number of them left alone because the same files failed before.
         over_limit: Number of them left for later by ``limit``.
@@ -120,7 +120,7 @@ class Plan:
 
 
 def total_bytes(todo: pa.Table) -> int:
-    """Return the size of all files that rows of :attr:`Plan.todo` name."""
+    """Return the size of all files that rows of ``Plan.todo`` name."""
     sizes = [name for name in todo.column_names if name.endswith("_bytes")]
     return sum(int(pc.sum(todo[name]).as_py() or 0) for name in sizes)
 
@@ -136,12 +136,12 @@ def make_plan(
 
     Args:
         pairing: The archive's pairs.
-        rows: The manifest's rows of this model and these settings: :data:`PAIR_KEY` (or
-            :data:`SCORE_KEY`), ``status``, ``stage`` and ``ended``.
+        rows: The manifest's rows of this model and these settings: ``PAIR_KEY`` (or
+            ``SCORE_KEY``), ``status``, ``stage`` and ``ended``.
         reprocess: "none": pairs without a successful row, save those whose latest row failed for
             a reason in the files; "failed": those too; "all": every pair.
         limit: At most so many pairs; the first by pair id.
-        images: The fused images to score, of :data:`fusion_core.archive.fused_images.IMAGES_SCHEMA`; None
+        images: The fused images to score, of ``IMAGES_SCHEMA``; None
             where pairs are to be fused.
     """
     items, key = (pairing.pairs, PAIR_KEY) if images is None else (images, SCORE_KEY)
@@ -180,7 +180,7 @@ def cut_chunks(
     """Cut what is to be done into chunks of neighbours.
 
     Args:
-        todo: :attr:`Plan.todo`; it may have a column ``pixels``, for scenes.
+        todo: ``Plan.todo``; it may have a column ``pixels``, for scenes.
         run_key: What makes the run's parts its own: run id, model hash and settings hash, joined.
         chunk_pairs: At most so many pairs a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.

@@ -1,7 +1,7 @@
 """The stages of one pair: read, decode, (fuse,) encode, score, write.
 
-Fusing itself happens in batches and lives in :mod:`fusion_core.jobs.fusion_worker`; everything here is a
-plain function of one pair, run in threads. Scoring alone is in :mod:`fusion_core.jobs.scoring_worker`.
+Fusing itself happens in batches and lives in ``jobs.fusion_worker``; everything here is a
+plain function of one pair, run in threads. Scoring alone is in ``jobs.scoring_worker``.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class PairInWork:
         stage: The stage that it is in, for the row of a failure.
         seconds: Time spent, by stage.
         started: When its first stage began (UTC); None before.
-        ended: When its last stage ended (UTC); set by :meth:`end`.
+        ended: When its last stage ended (UTC); set by ``end``.
         repeated: Counts the calls to the stores that had to be made again.
-        ir: Infrared image; set by :func:`load_pair`, dropped by :meth:`end`.
+        ir: Infrared image; set by ``load_pair``, dropped by ``end``.
         vi: Visible image; likewise.
     """
 
@@ -200,7 +200,7 @@ def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:
 
 
 def decode_listed(path: str, body: bytes, max_megapixels: float) -> Picture:
-    """Decode an image file as :func:`fusion_core.images.codecs.decode` does, with its path in errors."""
+    """Decode an image file as ``decode`` does, with its path in errors."""
     try:
         return decode(body, max_megapixels)
     except PairError as error:

@@ -48,7 +48,7 @@ class SceneRecord:
         ref: Its pair.
         columns: Columns of the manifest.
         times: When the infrared and the visible image were taken, None where that isn't known.
-        grid: Of the fused scene; set by :meth:`describe`, as is what follows.
+        grid: Of the fused scene; set by ``describe``, as is what follows.
         bands: Its bands.
         quicklook: Bytes of its picture.
         quicklook_shape: Height and width of that.

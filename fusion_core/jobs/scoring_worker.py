@@ -24,7 +24,7 @@ class ScoreInWork(PairInWork):
     """A pair on its way through the stages, with one fused image of it.
 
     Attributes:
-        fused: The fused image; set by :func:`load_scored`, dropped by :meth:`end`.
+        fused: The fused image; set by ``load_scored``, dropped by ``end``.
         fused_sha256: sha256 of the fused file's bytes, in hex.
     """
 

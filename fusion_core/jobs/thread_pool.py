@@ -1,6 +1,6 @@
 """Threads that do tasks in order, of which one that hangs can be left behind.
 
-The threads of :class:`concurrent.futures.ThreadPoolExecutor` are waited for when Python ends, so
+The threads of ``ThreadPoolExecutor`` are waited for when Python ends, so
 that one call that never returns would keep the process for ever.
 """
 

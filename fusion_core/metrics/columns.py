@@ -24,7 +24,7 @@ def score_columns(
 
     Args:
         ir: Infrared image, (H, W) or (H, W, 3), of a kind that
-            :func:`fusion_core.metrics.to_grey255` takes.
+            ``to_grey255`` takes.
         vi: Visible image, likewise.
         fused: Fused image, likewise.
         device: Where to compute.

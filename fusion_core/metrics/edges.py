@@ -23,7 +23,7 @@ def edge_sums(tile: Tile, convention: Convention = "published") -> dict[str, tor
 
     Returns:
         ``edges``: (2, B), edge strength kept and edge strength there was, over both sources, if
-        the tile holds sources; ``gradients``: (B,), see :func:`central_gradient_sum`. In fp64.
+        the tile holds sources; ``gradients``: (B,), see ``central_gradient_sum``. In fp64.
     """
     images = tile.padded
     batch = images.shape[1]

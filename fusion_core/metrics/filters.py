@@ -41,7 +41,7 @@ def smooth(
         taps: Weights of the separable window along either axis.
         step: Distance between the windows kept along both axes; the first one always is.
         width: Number of columns that count; those after it are padding of any finite value. A CPU
-            filters maps of :func:`padded_width` without copying them.
+            filters maps of ``padded_width`` without copying them.
 
     Returns:
         Tensor (..., h, w) with h = ceil((H - len(taps) + 1) / step) and w likewise of ``width``.
@@ -58,7 +58,7 @@ def smooth(
 
 
 def padded_width(width: int, taps: int, step: int = 1) -> int:
-    """Return the width of maps that :func:`smooth` filters without a copy on a CPU."""
+    """Return the width of maps that ``smooth`` filters without a copy on a CPU."""
     blocks = math.ceil(_kept(width, taps, step) / _LANES)
     return (step * (blocks - 1) + _blocks_under(taps, step)) * _LANES
 

@@ -1,7 +1,7 @@
 """The seven metrics as functions of whole images, one by one.
 
 Each takes batches (B, 1, H, W) of integer grey values 0..255 on any device, of any number type, and
-returns (B,) in float64. Scored together, by :mod:`fusion_core.metrics.scores`, they share work.
+returns (B,) in float64. Scored together, by ``metrics.scores``, they share work.
 """
 
 from __future__ import annotations

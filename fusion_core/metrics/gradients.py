@@ -77,8 +77,8 @@ def gradient_value(sums: torch.Tensor, height: int, width: int, share: float = 1
     """Turn sums over an image's tiles into AG, (B,); NaN where a side is 1 px.
 
     Args:
-        sums: The ``gradients`` of :func:`fusion_core.metrics.edges.edge_sums`, or for the textbook
-            convention those of :func:`difference_sums`.
+        sums: The ``gradients`` of ``edge_sums``, or for the textbook
+            convention those of ``difference_sums``.
         height: Height of the image in pixels.
         width: Its width.
         share: Share of its gradients that were added up; NaN comes of 0.
@@ -94,7 +94,7 @@ def frequency_value(
     """Turn sums over an image's tiles into SF, (B,); NaN where either difference is missing.
 
     Args:
-        sums: The ``differences`` of :func:`difference_sums`.
+        sums: The ``differences`` of ``difference_sums``.
         places: How many differences, and pixels, there are.
         convention: Which definition to use.
     """

@@ -76,6 +76,6 @@ def score(
 
 
 def grey_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
-    """Return an image's grey values, see :func:`to_grey255`, as a batch (1, 1, H, W) uint8."""
+    """Return an image's grey values, see ``to_grey255``, as a batch (1, 1, H, W) uint8."""
     # Copied, because an array may be read-only or run backwards.
     return torch.from_numpy(np.array(to_grey255(array)))[None, None]

@@ -91,7 +91,7 @@ class StreamedScores:
         """Add one tile.
 
         Args:
-            window: One of :meth:`windows`.
+            window: One of ``windows``.
             ir: Infrared pixels of ``window.read``, of a kind that ``to_grey255`` takes.
             vi: Visible pixels, likewise.
             fused: Fused pixels, likewise.

@@ -142,7 +142,7 @@ class Tile:
         return self._core(self.images, after)
 
     def data(self, after: int = 0) -> torch.Tensor | None:
-        """Return which pixels of :meth:`grey` hold data."""
+        """Return which pixels of ``grey`` hold data."""
         return None if self.valid is None else self._core(self.valid, after)
 
     @cached_property

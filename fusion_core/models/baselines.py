@@ -1,7 +1,7 @@
 """Methods of fusing without a network, to compare with: mean, maximum, pyramid, guided filter.
 
 Each is a function of infrared and visible luminance, (B, 1, H, W), float32, in [0, 1], any H and W
-from 1 up, and gives the fused luminance of that shape; :class:`BaselineFuser` clamps it to [0, 1].
+from 1 up, and gives the fused luminance of that shape; ``BaselineFuser`` clamps it to [0, 1].
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def reduce(image: Tensor) -> Tensor:
 
 
 def expand(image: Tensor, shape: Sequence[int]) -> Tensor:
-    """Undo the halving of :func:`reduce` by interpolation: to the height and width of ``shape``."""
+    """Undo the halving of ``reduce`` by interpolation: to the height and width of ``shape``."""
     for dim in (_ROWS, _COLUMNS):
         if shape[dim] > 1:
             sizes = list(image.shape)
@@ -200,7 +200,7 @@ class BaselineFuser:
     precision: ResolvedPrecision = "fp32"
 
     def __init__(self, name: str, device: str = "auto", precision: Precision = "auto") -> None:
-        """Choose a baseline of :data:`BASELINES` and a device.
+        """Choose a baseline of ``BASELINES`` and a device.
 
         Raises:
             SettingsError: The device can't be used, or a precision other than fp32 is asked for.
@@ -217,7 +217,7 @@ class BaselineFuser:
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse aligned pairs; see :class:`fusion_core.models.fuser.Fuser`."""
+        """Fuse aligned pairs; see ``Fuser``."""
         check_pair(ir, vi)
         fused = self._fuse(ir.to(self.device), vi.to(self.device))
         return fused.clamp(0, 1).to(ir.device).contiguous()

@@ -108,7 +108,7 @@ class PSIM(nn.Module):
         Args:
             ir: infrared features.
             vi: visible features.
-            attended: what to add to both, (B, 2C, H, W); default: what :meth:`attend` finds.
+            attended: what to add to both, (B, 2C, H, W); default: what ``attend`` finds.
         """
         if attended is None:
             attended = resize(self.attend(ir, vi), (ir.shape[-2], ir.shape[-1]))
@@ -167,7 +167,7 @@ class FIM(nn.Module):
         Args:
             deep: coarse features.
             shallow: fine features.
-            weights: of the channels, (B, D, 1, 1); default: those of :meth:`weigh`.
+            weights: of the channels, (B, D, 1, 1); default: those of ``weigh``.
         """
         deep = resize(deep, (shallow.shape[-2], shallow.shape[-1]))
         shallow = self.match(shallow)

@@ -56,7 +56,7 @@ class Model:
     """A method that is read and checked, and not on any device yet.
 
     Attributes:
-        name: as of :class:`Fuser`.
+        name: as of ``Fuser``.
         model_hash: likewise.
         fuser: makes the fuser, given device and precision; raises SettingsError where they can't
             be used.
@@ -113,7 +113,7 @@ def load_fuser(
     """Make a method of fusing ready on a device.
 
     Args:
-        model: as for :func:`read_model`.
+        model: as for ``read_model``.
         device: a torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
         precision: of a network's body; ``auto`` is bf16 where the device computes it natively,
             else fp32. Baselines take ``auto`` and ``fp32`` only, an exported program ``auto`` and

@@ -52,8 +52,9 @@ class ModelFile:
         if self.body.startswith(b"\x80"):
             raise WeightsError(
                 f"{self.url} is a pickle, which could run any code and is never loaded. Convert it "
-                "where it comes from: RefineFuse weights by fusion_core.models.weights_file.save_weights, "
-                "any other network by torch.export.save."
+                "where it comes from: RefineFuse weights by "
+                "fusion_core.models.weights_file.save_weights, any other network by "
+                "torch.export.save."
             )
         raise WeightsError(
             f"{self.url} is not a safetensors file and no program of torch.export either, or it is "

@@ -79,7 +79,7 @@ class NetworkConfig(BaseModel):
 
 
 class RefineFuse(nn.Module):
-    """The fusion network; see :meth:`forward`.
+    """The fusion network; see ``forward``.
 
     Activations: ReLU after every 3x3 convolution of encoders and decoders, none inside or right
     after the interactions, Tanh mapped to [0, 1] at the end. The paper names only those of the last
@@ -141,7 +141,7 @@ class RefineFuse(nn.Module):
             return (torch.tanh(self.head(features.float())) + 1) / 2
 
     def pool(self, ir: Tensor, vi: Tensor, pooling: Pooling) -> None:
-        """Go as far as anything is pooled, in half the memory and time of :meth:`forward`."""
+        """Go as far as anything is pooled, in half the memory and time of ``forward``."""
         fused = self._interact(ir, vi, pooling, first=1)
         deep = self._descend(fused)
         if deep is not None and isinstance(self.join, FIM):

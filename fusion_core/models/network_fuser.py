@@ -1,6 +1,6 @@
 """The one way an image goes through the network, whatever its size and wherever it comes from.
 
-Whole images, batches and tiles all call a :class:`NetworkFuser`: it pads by reflection to a size
+Whole images, batches and tiles all call a ``NetworkFuser``: it pads by reflection to a size
 that the network accepts, chooses precision, and crops.
 """
 
@@ -68,7 +68,7 @@ class NetworkFuser:
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor, pooling: Pooling | None = None) -> Tensor:
-        """Fuse aligned pairs as :meth:`fusion_core.models.fuser.Fuser.__call__` says.
+        """Fuse aligned pairs as ``Fuser.__call__`` says.
 
         Args:
             ir: infrared luminance.

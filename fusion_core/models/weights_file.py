@@ -1,7 +1,7 @@
 """Weights on storage: a safetensors file that carries its own network configuration.
 
 The header's metadata holds ``format`` (version of this layout), ``network`` (the
-:class:`NetworkConfig` as JSON) and ``training`` (a summary as JSON). The sha256 of the file's bytes
+``NetworkConfig`` as JSON) and ``training`` (a summary as JSON). The sha256 of the file's bytes
 is the model hash that ends up in the manifest. Nothing is unpickled.
 """
 
@@ -47,7 +47,7 @@ class LoadedInfo:
 def weights_body(
     model: RefineFuse, training: dict[str, Any], dtype: torch.dtype = torch.float32
 ) -> bytes:
-    """Return the bytes of a weights file; arguments as for :func:`save_weights`."""
+    """Return the bytes of a weights file; arguments as for ``save_weights``."""
     return safetensors.torch.save(
         {name: tensor.to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()},
         metadata={

@@ -31,7 +31,7 @@ def as_rgb(image: NDArray[np.generic], limits: Limits | None = None) -> Image.Im
     Args:
         image: uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4) with alpha last.
         limits: what becomes black and white of a 16-bit image; by default its own
-            :func:`stretch_limits`.
+            ``stretch_limits``.
 
     Raises:
         DecodeError: the type is not uint8 or uint16, or the shape not that of an image.
@@ -49,7 +49,7 @@ def stretch_limits(*images: NDArray[np.generic]) -> Limits:
     """The 1st and 99th percentile of all that is seen of some images.
 
     Raises:
-        DecodeError: an array is no image, as for :func:`as_rgb`.
+        DecodeError: an array is no image, as for ``as_rgb``.
     """
     parts = []
     for image in images:

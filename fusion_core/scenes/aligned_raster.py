@@ -87,7 +87,7 @@ class SceneSide:
             return self._pixels(*self._read(self._source, self._window(*window)))
 
     def decimated(self, step: int) -> Pixels:
-        """Read every so many-th row and column of the whole scene; raises as :meth:`read`.
+        """Read every so many-th row and column of the whole scene; raises as ``read``.
 
         Returns:
             (⌈H / step⌉, ⌈W / step⌉) pixels.

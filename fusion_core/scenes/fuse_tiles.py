@@ -45,7 +45,7 @@ class Tileable(Protocol):
         ...
 
     def patches(self, cells: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return samples as :func:`fusion_core.models.tiling.patches.sample_patches` does."""
+        """Return samples as ``sample_patches`` does."""
         ...
 
 

@@ -139,7 +139,7 @@ class ScenePair:
 
 @contextmanager
 def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterator[ScenePair]:
-    """Open both images of a pair as a scene; use it inside :func:`raster_file.gdal_settings`.
+    """Open both images of a pair as a scene; use it inside ``gdal_settings``.
 
     Raises:
         ReadError: A file is gone, has changed, or the store fails.

@@ -55,7 +55,7 @@ def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
 
     Args:
         source: Where the files are.
-        todo: Rows of :attr:`fusion_core.archive.plan.Plan.todo`.
+        todo: Rows of ``Plan.todo``.
 
     Returns:
         The same rows; ``pixels`` is the number of the visible file's pixels where its name may be a

@@ -62,7 +62,7 @@ class Raster:
 
     Attributes:
         path: Its path below the storage's root.
-        dataset: For windowed reading, inside :meth:`reading`.
+        dataset: For windowed reading, inside ``reading``.
     """
 
     path: str
@@ -89,7 +89,7 @@ def open_raster(storage: Storage, path: str, size: int, version: str) -> Iterato
         storage: Where it lies.
         path: Its path there.
         size: Its size in bytes when it was listed.
-        version: Its version then, see :func:`fusion_core.storage.store.object_version`.
+        version: Its version then, see ``object_version``.
 
     Raises:
         ReadError: It is gone, has changed since it was listed or until it is closed, or the store
@@ -202,7 +202,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
         return found
 
     def end_start(self) -> None:
-        """Close the file that :meth:`start` opened, if nobody went on with it."""
+        """Close the file that ``start`` opened, if nobody went on with it."""
         if self._begun is not None:
             self._begun.close()
             self._begun = None

@@ -48,7 +48,7 @@ class Scaling:
 
         Args:
             values: The scene's values.
-            unit: What :meth:`unit` made of them.
+            unit: What ``unit`` made of them.
             fused: What the model made of that, in [0, 1].
         """
         change = (fused.astype(np.float64) - unit) * self.span

@@ -19,13 +19,13 @@ def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict
     """Score a fused scene for its row of the manifest; pixels without data are left out.
 
     Args:
-        greys: File of :func:`fusion_core.scenes.cog.create_greys`.
+        greys: File of ``create_greys``.
         fused: The fused scene, as it is stored.
         scaling: The visible scene's, which takes the fused luminance to grey values too.
         device: Where to compute.
 
     Returns:
-        The columns that :func:`fusion_core.metrics.columns.score_columns` gives for photographs.
+        The columns that ``score_columns`` gives for photographs.
     """
     with rasterio.open(greys) as sources, rasterio.open(fused) as scene:
         layout = BandLayout.of(scene.colorinterp)

@@ -99,7 +99,7 @@ def write_catalog(
     title: str | None = None,
     software_versions: Iterable[str] = (),
 ) -> str:
-    """Write or replace the root of a STAC output; arguments as for :func:`make_catalog`.
+    """Write or replace the root of a STAC output; arguments as for ``make_catalog``.
 
     Returns:
         Its path below the output.

@@ -1,6 +1,6 @@
 """One place for reading, listing and exclusively creating objects below any fsspec URL.
 
-Everything that touches storage goes through :class:`Storage`, so that retries, versions and the
+Everything that touches storage goes through ``Storage``, so that retries, versions and the
 differences between stores in what an exclusive write answers are dealt with once.
 """
 
@@ -110,7 +110,7 @@ class Storage:
         """List the objects whose path below the root starts with ``prefix``.
 
         Returns:
-            Rows of :data:`LISTING_SCHEMA`, sorted by path; empty where there is nothing. A local
+            Rows of ``LISTING_SCHEMA``, sorted by path; empty where there is nothing. A local
             name that is not UTF-8 comes with escapes, so that it can be told but not read.
         """
         start = self._below + prefix.lstrip("/")
@@ -206,7 +206,7 @@ class Storage:
         return True
 
     def create_file(self, path: str, local: Path) -> bool:
-        """Create an object of a local file exclusively, as :meth:`create` does, without holding it.
+        """Create an object of a local file exclusively, as ``create`` does, without holding it.
 
         Returns:
             True if the object now holds the file's bytes, False if another writer's was first.

@@ -60,7 +60,7 @@ def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None
 
 
 def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
-    """Read what :func:`write_checkpoint` wrote; None where there is no object.
+    """Read what ``write_checkpoint`` wrote; None where there is no object.
 
     Raises:
         WeightsError: The object is no checkpoint, or a damaged one.

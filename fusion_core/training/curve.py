@@ -19,7 +19,7 @@ _METRICS = ("qabf", "ssim", "vif", "scd")
 
 
 def draw_curve(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
-    """Draw the records of a :class:`fusion_core.training.log.TrainingLog` as a PNG.
+    """Draw the records of a ``TrainingLog`` as a PNG.
 
     The upper panel has the training loss with its terms and the validation loss; the lower one,
     where there were validations, four of the metrics.

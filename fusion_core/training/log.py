@@ -33,7 +33,7 @@ class TrainingLog:
         records: One per checkpoint or validation, JSON values: ``step``, ``loss``, its ``terms``,
             ``learning_rate``, ``steps_per_second`` since the record before, ``seconds`` since the
             training began without interruptions, and ``validation``, None or what
-            :class:`fusion_core.training.validation.Validator` returned.
+            ``Validator`` returned.
     """
 
     def __init__(self, records: list[dict[str, Any]] | None = None) -> None:
@@ -58,7 +58,7 @@ class TrainingLog:
 
         Args:
             trainer: Where the training is.
-            means: What :meth:`means` returned, averaged over all workers.
+            means: What ``means`` returned, averaged over all workers.
 
         Raises:
             TrainingError: The loss is not finite.

@@ -49,7 +49,7 @@ def texture_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> Te
 def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> Tensor:
     """mean(|Sobel(F) - gain Sobel(S)|), S the source with the steeper gradient at the pixel.
 
-    Unlike :func:`texture_loss` it knows the gradient's direction, so an edge can't be met by one
+    Unlike ``texture_loss`` it knows the gradient's direction, so an edge can't be met by one
     that rises the other way, which is how dark contours come about.
     """
     found, of_ir, of_vi = (sobel(image) for image in (fused, ir, vi))
@@ -68,7 +68,7 @@ def loss_terms(
         fused: (B, 1, H, W), float32, in [0, 1].
         ir: infrared, same shape and range.
         vi: visible luminance, same shape and range.
-        masks: of :func:`source_masks`, cropped like the images; used by ``intensity="masked"``.
+        masks: of ``source_masks``, cropped like the images; used by ``intensity="masked"``.
         config: terms and weights.
     """
     if config.intensity == "masked":

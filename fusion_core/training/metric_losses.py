@@ -2,7 +2,7 @@
 
 What masks and gradients ask for at a pixel says nothing about how much of a whole source is kept:
 trained on them alone, the network left out cold areas of the infrared. Both terms take the
-definitions of :mod:`fusion_core.metrics`, without rounding to 8 bits. Images are (B, 1, H, W), in
+definitions of ``metrics``, without rounding to 8 bits. Images are (B, 1, H, W), in
 [0, 1].
 """
 
@@ -24,7 +24,7 @@ def correlation_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """2 - SCD, mean over the batch: 0 where each difference is the other source, at most 4.
 
     Source of SCD: see
-    :func:`fusion_core.metrics.functions.sum_of_correlations_of_differences`. A difference or a
+    ``sum_of_correlations_of_differences``. A difference or a
     source that is constant correlates with nothing.
     """
     kept = _correlation(fused - vi, ir) + _correlation(fused - ir, vi)
@@ -34,7 +34,7 @@ def correlation_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 def fidelity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """2 - VIF, over the windows of the whole batch: 0 where no source loses any information.
 
-    Source of VIF: see :func:`fusion_core.metrics.functions.visual_information_fidelity`. Negative
+    Source of VIF: see ``visual_information_fidelity``. Negative
     where the fused image shows a source with more contrast than it has. Crops without texture weigh
     little, as flat parts of an image do.
 

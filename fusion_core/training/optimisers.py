@@ -42,7 +42,7 @@ def flat_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_state(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Give an optimiser the memory that :func:`flat_state` told."""
+    """Give an optimiser the memory that ``flat_state`` told."""
     state = optimiser.state_dict()
     state["state"] = {}
     for name, tensor in tensors.items():

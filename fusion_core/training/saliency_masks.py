@@ -56,7 +56,7 @@ def source_masks(
         vi: visible luminance, same shape and range.
         config: neighbourhood and thresholds.
         salient: 0 or 1, same shape, from a segmentation label or, for crops, cut from that of the
-            whole image; found by :func:`saliency` if None.
+            whole image; found by ``saliency`` if None.
     """
     if salient is None:
         salient = saliency(ir, config.saliency_deviations, config.saliency_floor)

@@ -26,7 +26,7 @@ class MixedPrecision(nn.Module):
         self.bf16 = bf16
 
     def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse as :class:`RefineFuse` does; same shapes and ranges."""
+        """Fuse as ``RefineFuse`` does; same shapes and ranges."""
         if not self.bf16:
             fused: Tensor = self.model(ir, vi)
             return fused
@@ -121,7 +121,7 @@ class Trainer:
         return {name: tensor.to("cpu").contiguous() for name, tensor in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Continue from what :meth:`state` gave after ``step`` steps.
+        """Continue from what ``state`` gave after ``step`` steps.
 
         Raises:
             KeyError: A tensor is missing.

@@ -34,7 +34,7 @@ class Validator:
 
         Returns:
             ``loss``, that of the centre crops, with its ``terms``; and the mean of every metric
-            over the whole images, fused by a :class:`NetworkFuser` and rounded to 8 bits. A
+            over the whole images, fused by a ``NetworkFuser`` and rounded to 8 bits. A
             mean leaves out the images for which the metric is undefined; it is None where that
             is all.
         """

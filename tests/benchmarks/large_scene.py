@@ -117,7 +117,7 @@ def timed(fuser: Fuser) -> list[float]:
 
 
 def peak_mb() -> float:
-    """Return the largest resident memory since :func:`forget_peak`, in MiB."""
+    """Return the largest resident memory since ``forget_peak``, in MiB."""
     # Not getrusage, whose maximum a process inherits from the one that started it.
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))

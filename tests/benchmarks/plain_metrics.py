@@ -1,7 +1,7 @@
 """The seven metrics as one writes them down with NumPy and SciPy, in float64: the thing to beat.
 
 Each formula by itself, each source by itself. ``gaussian`` is what filters with VIF's windows:
-:func:`windowed` as the published evaluators do it, or :func:`separable`, which is the same value
+``windowed`` as the published evaluators do it, or ``separable``, which is the same value
 some five times as fast.
 """
 

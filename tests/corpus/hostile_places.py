@@ -40,7 +40,7 @@ class Trap:
 
 
 def traps() -> Iterator[Trap]:
-    """All cases of this module but :data:`FIFO`, which may keep its reader waiting for ever."""
+    """All cases of this module but ``FIFO``, which may keep its reader waiting for ever."""
     gone, changed = unread("is gone; it was there"), unread("changed in between")
     anything = unread("can't")
     yield Trap("closed-to-its-reader", "mode 000", anything, before=close)

@@ -176,7 +176,7 @@ def faulty_proxy(target: S3Server, fault: str, rate: float, seed: int = 1) -> It
 
     Args:
         target: The server.
-        fault: One of :data:`FAULTS`; "mixed" for all of them; "unconditional" for a server that
+        fault: One of ``FAULTS``; "mixed" for all of them; "unconditional" for a server that
             ignores the condition of a write.
         rate: Share of the requests that meet the fault, where it can meet them.
         seed: Which ones.

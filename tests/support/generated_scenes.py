@@ -82,7 +82,7 @@ def write_scene_pair(
     seed: int = 3,
     **profile: Any,
 ) -> None:
-    """Write ``ir/NAME.tif`` (one band) and ``vi/NAME.tif`` of :func:`scene_bands`."""
+    """Write ``ir/NAME.tif`` (one band) and ``vi/NAME.tif`` of ``scene_bands``."""
     ir, vi = scene_bands(seed, size, bands, nodata)
     for side, pixels in (("ir", ir), ("vi", vi)):
         write_raster(folder / side / f"{name}.tif", pixels, nodata=nodata, **profile)

@@ -35,7 +35,7 @@ def reference_scores(
 def textbook_scores(
     ir: Image, vi: Image, fused: Image, valid: Image | None = None
 ) -> dict[str, float]:
-    """As :func:`reference_scores`, by the definitions of the papers that introduced the metrics."""
+    """As ``reference_scores``, by the definitions of the papers that introduced the metrics."""
     a, b, f = (with_gaps(image, valid) for image in (ir, vi, fused))
     return {
         "vif": (vifp(a, f) + vifp(b, f)) / 2,

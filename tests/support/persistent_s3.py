@@ -23,7 +23,7 @@ _ATTEMPTS = 5
 
 
 class PersistentS3:
-    """The server of :mod:`file_s3`; its port stays the same over restarts.
+    """The server of ``file_s3``; its port stays the same over restarts.
 
     Args:
         folder: Where it keeps its data.

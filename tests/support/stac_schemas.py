@@ -108,7 +108,7 @@ def schema(uri: str) -> dict[str, Any]:
 
 
 class OfflineValidator(JsonSchemaSTACValidator):
-    """Knows the core schemas and :data:`FIELDS`; any other schema would have to be fetched."""
+    """Knows the core schemas and ``FIELDS``; any other schema would have to be fetched."""
 
     def __init__(self) -> None:
         super().__init__()

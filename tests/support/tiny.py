@@ -88,7 +88,7 @@ def tiny_program(
 
     Args:
         folder: where ``plain.pt2`` goes.
-        network: what is exported, else :func:`plain_network`.
+        network: what is exported, else ``plain_network``.
         sizes: of each image, as dynamic_shapes of torch.export has it; none: of ``example`` alone.
         example: shape of the images that it is traced with.
     """
@@ -146,7 +146,7 @@ def write_fused(
 def pair_refs(
     folder: Path | str, names: Iterable[str], extension: str = "png"
 ) -> tuple[PairRef, ...]:
-    """Return references to the pairs of :func:`write_pairs`, with what a listing says of them."""
+    """Return references to the pairs of ``write_pairs``, with what a listing says of them."""
     storage = Storage(str(folder))
     listing = {row["path"]: row for row in storage.list().to_pylist()}
 
@@ -176,7 +176,7 @@ def as_options(settings: FuseArchiveSettings) -> list[str]:
 def score_settings_for(
     source: Path | str, output: Path | str, *methods: str, **changes: Any
 ) -> ScoreArchiveSettings:
-    """Return settings that score what :func:`write_fused` wrote; ``changes`` are more fields."""
+    """Return settings that score what ``write_fused`` wrote; ``changes`` are more fields."""
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 1, "io_threads": 2}
     fused = {method: f"fused_{method}/{{pair}}.png" for method in methods}
     fields = {"source": str(source), "output": str(output), "fused": fused}
@@ -191,7 +191,7 @@ def empty_memory_store() -> None:
 
 
 def train_settings_for(source: Path | str, output: Path | str, **changes: Any) -> TrainSettings:
-    """Return settings of a training of :data:`TINY` for 8 steps; ``changes`` are more fields."""
+    """Return settings of a training of ``TINY`` for 8 steps; ``changes`` are more fields."""
     fields: dict[str, Any] = {"source": str(source), "output": str(output), "network": TINY}
     short = {"batch": 2, "crop": 24, "warmup": 2, "checkpoint_every": 2, "validate_every": 4}
     gentle = {"precision": "fp32", "worker": "cpu:1", "io_threads": 2}

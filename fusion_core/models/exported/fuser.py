@@ -49,7 +49,7 @@ class ExportedFuser:
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse aligned pairs; see :class:`fusion_core.models.fuser.Fuser`.
+        """Fuse aligned pairs; see ``Fuser``.
 
         Raises:
             ValueError: The shapes are not (B, 1, H, W).

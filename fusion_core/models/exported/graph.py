@@ -73,7 +73,7 @@ class Step:
     Attributes:
         target: name of the operator, as the program gives it.
         call: the operator.
-        args: positional arguments, with :class:`Value` and :class:`TheDevice` in them.
+        args: positional arguments, with ``Value`` and ``TheDevice`` in them.
         kwargs: likewise by name.
         results: names of what it returns: one, None, or a list of these.
         forget: names that no later step uses.

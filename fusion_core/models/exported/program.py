@@ -4,7 +4,7 @@
 old kinds of weights without restriction, loads compiled libraries, and evaluates the text of
 symbolic sizes and of guards as Python. So the archive is read here instead: a zip file with a graph
 as JSON and tensors as plain bytes. Its pickles are never opened, and of the graph nothing is taken
-but calls of torch's own tensor operators (:mod:`fusion_core.models.exported.graph`). That is no sandbox
+but calls of torch's own tensor operators (``models.exported.graph``). That is no sandbox
 against bugs in these operators: give ``model_sha256`` for a file that others can write to.
 """
 
@@ -123,7 +123,8 @@ def _root(archive: zipfile.ZipFile) -> str:
     if any(name.endswith("/data.pkl") for name in names):
         raise Unreadable(
             "it is a pickle of torch.save or torch.jit, which could run any code and is never "
-            "loaded; RefineFuse weights are converted by fusion_core.models.weights_file.save_weights"
+            "loaded; RefineFuse weights are converted by "
+            "fusion_core.models.weights_file.save_weights"
         )
     raise Unreadable(
         "it holds no models/model.json; expected what torch.export.save of torch 2.13 writes"

@@ -83,7 +83,7 @@ class SizeRules:
     def fit(self, height: int, width: int) -> tuple[int, int]:
         """Return the smallest size to which an image is to be padded below and right.
 
-        Tried are the size itself and its rounding up to :data:`MULTIPLES`; where the program has a
+        Tried are the size itself and its rounding up to ``MULTIPLES``; where the program has a
         fixed size, that.
 
         Raises:

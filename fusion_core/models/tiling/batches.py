@@ -44,7 +44,7 @@ class LuminancePair:
         return LuminancePair(self.ir[window], self.vi[window])
 
     def patches(self, cells: int, side: int) -> tuple[Plane, Plane]:
-        """Return samples as :func:`fusion_core.models.tiling.patches.sample_patches` does."""
+        """Return samples as ``sample_patches`` does."""
         return sample_patches(self.read, self.size, cells, side)
 
 
@@ -122,7 +122,7 @@ def fuse_in_tiles(
 
     Args:
         pair: What is fused.
-        fuse: What :func:`fusion_core.scenes.fuse_tiles.tile_fuser` made for the pair.
+        fuse: What ``tile_fuser`` made for the pair.
         tiles: All tiles of the pair, in reading order.
 
     Returns:

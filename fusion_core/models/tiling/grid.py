@@ -80,9 +80,9 @@ def cut_tiles(height: int, width: int, size: int, reach: int, shift: int = 0) ->
     Args:
         height: Rows of the scene.
         width: Its columns.
-        size: At most so many pixels between two borders, a multiple of :data:`ALIGNMENT`.
+        size: At most so many pixels between two borders, a multiple of ``ALIGNMENT``.
         reach: Around a pixel that counts, so many pixels are read, to the scene's edge at most.
-        shift: Moves all borders by so many pixels, a multiple of :data:`ALIGNMENT`.
+        shift: Moves all borders by so many pixels, a multiple of ``ALIGNMENT``.
     """
     columns = list(_spans(width, size, reach, shift))
     return [Tile(rows, column) for rows in _spans(height, size, reach, shift) for column in columns]

@@ -1,1 +1,1 @@
-"""Packaged weights; read with :func:`fusion_core.models.weights_file.load_weights`."""
+"""Packaged weights; read with ``load_weights``."""
