@@ -15,7 +15,7 @@ from actors.resources import WorkerShare
 from fusion_core.archive.plan import Chunk
 from fusion_core.errors import SettingsError
 from fusion_core.jobs.worker import ChunkResult, PartWorker, RunIdentity
-from fusion_core.run_settings import RunSettings
+from fusion_core.settings.run import RunSettings
 from fusion_core.storage.store import Storage
 
 Settings = TypeVar("Settings", bound=RunSettings)

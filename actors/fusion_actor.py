@@ -8,7 +8,7 @@ from typing import Any
 from actors.chunk_actor import ChunkActor, Job
 from fusion_core.jobs.fusion_worker import ChunkWorker
 from fusion_core.models.fuser import Fuser, load_fuser
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 FusionJob = Job[FuseArchiveSettings]

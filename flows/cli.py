@@ -25,7 +25,7 @@ from rich.markdown import Markdown
 from fusion_core.errors import FuseArchiveError
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.training.ablation import AblateSettings
 from fusion_core.training.settings import TrainSettings
 

@@ -8,7 +8,7 @@ from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary, metric_statistics, metric_table
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.demo.archive import write_archive
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 
 
 def run_demo(folder: str, pairs: int, seed: int) -> str:

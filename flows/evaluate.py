@@ -35,9 +35,9 @@ from flows.run import (
 from flows.run_summary import evenly
 from flows.summary import plan_counts
 from flows.worker_watch import end_with_worker
+from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import newest_rows, read_manifest
 from fusion_core.archive.plan import PAIR_KEY, Plan, make_plan
-from fusion_core.archive.schema import MANIFEST_FOLDER
 from fusion_core.errors import OutputBusyError, SettingsError
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.listing import list_pairs
@@ -46,7 +46,7 @@ from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.models.fuser import read_model
 from fusion_core.reports.comparison import compare
 from fusion_core.reports.published import published_sets
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 FLOW = "evaluate-refinefuse"

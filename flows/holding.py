@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.run import Run
 from fusion_core.archive.fencing import close_unfinished
+from fusion_core.archive.layout import RUNS_FOLDER
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.errors import OutputBusyError, UnreachableError
-from fusion_core.jobs.listing import RUNS_FOLDER
 
 
 class LeftToAnother(BaseModel):

@@ -29,10 +29,10 @@ from flows.score_summary import ScoreSummary
 from flows.summary import plan_counts
 from flows.worker_watch import end_with_worker
 from fusion_core.archive.fused_images import FusedImages
+from fusion_core.archive.layout import SCORES_FOLDER
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.manifest import newest_rows, read_manifest
 from fusion_core.archive.plan import SCORE_KEY, Plan, make_plan
-from fusion_core.archive.schema import SCORES_FOLDER
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.score_settings import ScoreArchiveSettings

@@ -13,7 +13,7 @@ from fusion_core.demo.archive import write_archive
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.models.weights_file import save_weights
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.training.ablation import AblateSettings
 
 ROOT = Path(__file__).resolve().parents[1]

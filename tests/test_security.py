@@ -25,7 +25,7 @@ from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import FuseArchiveError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.models.fuser import load_fuser, read_model
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import read_checkpoint
 

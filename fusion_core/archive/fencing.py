@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
+from fusion_core.archive.layout import half_paths
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.lease_record import announced_parts, generations, read_record
-from fusion_core.archive.parts import commit_part, half_paths, read_closed_part
+from fusion_core.archive.parts import commit_part, read_closed_part
 from fusion_core.archive.plan import Chunk
 from fusion_core.storage.store import Storage
 

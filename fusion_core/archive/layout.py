@@ -1,15 +1,35 @@
-"""Where a fused image lies: a key that is known before the image is, and never changes meaning."""
+"""Where everything lies below an output: folders, and the paths of images and manifest parts.
+
+A path is known before its object exists, and never changes its meaning.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import re
 from urllib.parse import quote
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.images.codecs import EXTENSIONS
-from fusion_core.settings import ImageFormat
+from fusion_core.settings.fuse import ImageFormat
 
 FUSED_FOLDER = "fused"
+
+MANIFEST_FOLDER = "manifest"
+
+SCORES_FOLDER = "scores"
+"""Rows about fused images of any method lie apart, so that the newest row of a pair in the manifest
+is the one of its fusing."""
+
+RUNS_FOLDER = "runs"
+"""A folder per run with its summary and pictures or tables."""
+
+LEASE_FOLDER = f"{RUNS_FOLDER}/.lease"
+
+RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
+"""All that runs write into, but for a STAC catalogue at the output's root."""
+
 _LONGEST_NAME = 150  # file systems end at 255 bytes, and the digest and extension come behind
 
 
@@ -24,6 +44,23 @@ def fused_path(pair: PairRef, settings_hash: str, model_hash: str, kind: ImageFo
     digest = hashlib.sha256(versions.encode()).hexdigest()[:16]
     name = "/".join(_safe(part) for part in pair.pair_id.split("/"))
     return f"{FUSED_FOLDER}/{settings_hash}/{name}.{digest}.{EXTENSIONS[kind]}"
+
+
+def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:
+    """Return the path of a part below the output."""
+    return f"{folder}/date={date.isoformat()}/part-{part_id}.parquet"
+
+
+def part_date(path: str) -> dt.date | None:
+    """Return the date in a part's path, None where there is none."""
+    found = re.search(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/", path)
+    return dt.date.fromisoformat(found[1]) if found else None
+
+
+def half_paths(path: str) -> tuple[str, str]:
+    """Return the paths of the parts of a split chunk's halves, given the whole one's."""
+    stem = path.removesuffix(".parquet")
+    return f"{stem}a.parquet", f"{stem}b.parquet"
 
 
 def _safe(part: str) -> str:

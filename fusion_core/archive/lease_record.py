@@ -6,12 +6,9 @@ import os
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fusion_core.archive.layout import LEASE_FOLDER
 from fusion_core.errors import StorageError
-from fusion_core.jobs.listing import RUNS_FOLDER
 from fusion_core.storage.store import Storage
-
-LEASE_FOLDER = f"{RUNS_FOLDER}/.lease"
-"""Below the output."""
 
 
 class LeaseRecord(BaseModel):

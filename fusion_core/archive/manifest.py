@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fusion_core.archive.parts import part_date, read_part
+from fusion_core.archive.layout import part_date
+from fusion_core.archive.parts import read_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, SCHEMA_VERSION
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import PATIENCE_SECONDS, Storage

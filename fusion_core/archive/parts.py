@@ -8,9 +8,7 @@ because another run took over.
 
 from __future__ import annotations
 
-import datetime as dt
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,28 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fusion_core.archive.schema import MANIFEST_FOLDER, OWN_METHOD, PART_SCHEMA
+from fusion_core.archive.schema import OWN_METHOD, PART_SCHEMA
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
 _CLOSED_BY = b"closed_by"
-
-
-def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:
-    """Return the path of a part below the output."""
-    return f"{folder}/date={date.isoformat()}/part-{part_id}.parquet"
-
-
-def part_date(path: str) -> dt.date | None:
-    """Return the date in a part's path, None where there is none."""
-    found = re.search(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/", path)
-    return dt.date.fromisoformat(found[1]) if found else None
-
-
-def half_paths(path: str) -> tuple[str, str]:
-    """Return the paths of the parts of a split chunk's halves, given the whole one's."""
-    stem = path.removesuffix(".parquet")
-    return f"{stem}a.parquet", f"{stem}b.parquet"
 
 
 def commit_part(

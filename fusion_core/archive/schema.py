@@ -6,11 +6,6 @@ import pyarrow as pa
 
 from fusion_core.metrics import METRIC_NAMES
 
-MANIFEST_FOLDER = "manifest"
-SCORES_FOLDER = "scores"
-"""Rows about fused images of any method lie apart, so that the newest row of a pair in the manifest
-is the one of its fusing."""
-
 OWN_METHOD = "refinefuse"
 """The method of all rows of schema version 1."""
 

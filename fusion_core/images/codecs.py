@@ -13,7 +13,7 @@ from fusion_core.errors import DecodeError, EncodeError
 from fusion_core.images.checks import check_cost, check_png, check_whole
 from fusion_core.images.codecs_16bit import decode_deep, encode_deep
 from fusion_core.images.picture import Picture, check_size, upright
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
 
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}

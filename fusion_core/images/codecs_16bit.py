@@ -12,7 +12,7 @@ from rasterio.io import MemoryFile
 
 from fusion_core.errors import DecodeError, EncodeError
 from fusion_core.images.picture import Picture, check_size
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
 
 # A photograph has no place on Earth, and its owner needn't hear so for every file.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)

@@ -8,8 +8,9 @@ from fusion_core.jobs.score_settings import check_method_name
 from fusion_core.models.baselines import BASELINES
 from fusion_core.models.model_file import PACKAGED_NAME
 from fusion_core.reports.published import published_sets
-from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret
-from fusion_core.settings import FuseArchiveSettings, ImageSettings
+from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
+from fusion_core.settings.run import RunSettings
+from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 _DEFAULT_MODELS = {name: name for name in (PACKAGED_NAME, *BASELINES)}
 

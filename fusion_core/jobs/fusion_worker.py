@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import UnreachableError
-from fusion_core.jobs.deadline import deadline_error
-from fusion_core.jobs.failure import failed
+from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.pair import PairInWork, finish_pair, load_pair
 from fusion_core.jobs.pipeline import Outcome, run_pipeline
 from fusion_core.jobs.scene import SceneWork
@@ -25,7 +24,7 @@ from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import tiles_remark
 from fusion_core.models.tiling.batches import PhotographFuser
 from fusion_core.scenes.probe import is_scene
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
 from fusion_core.storage.store import Storage
 

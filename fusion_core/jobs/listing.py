@@ -12,18 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.fused_images import FusedImages, match_fused, without_matches
-from fusion_core.archive.layout import FUSED_FOLDER
+from fusion_core.archive.layout import RESULT_FOLDERS
 from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates, read_index
-from fusion_core.archive.schema import MANIFEST_FOLDER, SCORES_FOLDER
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.run_settings import ArchiveSettings
+from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.store import Storage
-
-RUNS_FOLDER = "runs"
-"""Below the output: a folder per run with its summary and pictures or tables."""
-
-_RESULTS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
 
 
 def list_pairs(
@@ -98,7 +92,7 @@ def _without_results(listing: pa.Table, source: Storage, output: Storage) -> pa.
     # By the start of the URLs below them, which ends in one slash also at a root.
     archive, results = source.url("x")[:-1], output.url("x")[:-1]
     if results == archive:
-        folders = [f"{name}/" for name in _RESULTS]
+        folders = [f"{name}/" for name in RESULT_FOLDERS]
     elif results.startswith(archive):
         folders = [results.removeprefix(archive)]
     else:

@@ -23,8 +23,8 @@ from fusion_core.images.codecs import decode, encode
 from fusion_core.images.colour import luminance, replace_luminance
 from fusion_core.images.picture import Picture, resize
 from fusion_core.metrics.columns import score_columns
-from fusion_core.run_settings import PairSettings
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
+from fusion_core.settings.run import PairSettings
 from fusion_core.storage.errors import as_pair_error, gone
 from fusion_core.storage.retry import RetryCount, counted_by
 from fusion_core.storage.store import Storage

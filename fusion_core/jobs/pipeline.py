@@ -22,8 +22,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.jobs.deadline import deadline_error
-from fusion_core.jobs.failure import drop_tracebacks, failed
+from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
 from fusion_core.jobs.pair import PairInWork
 from fusion_core.jobs.thread_pool import LeavableThreads
 from fusion_core.models.memory import is_out_of_memory

@@ -18,7 +18,7 @@ from rasterio.io import DatasetWriter
 
 from fusion_core.archive.layout import fused_path
 from fusion_core.errors import OverlapError, StorageError, WriteError
-from fusion_core.jobs.deadline import SceneDeadline
+from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.pair import PairInWork
 from fusion_core.jobs.scene_row import SceneRecord
 from fusion_core.jobs.scratch import scratch_folder
@@ -40,7 +40,7 @@ from fusion_core.scenes.pair import ScenePair, ScenePixels, open_scene
 from fusion_core.scenes.quicklook import make_quicklook
 from fusion_core.scenes.raster import gdal_settings
 from fusion_core.scenes.scores import score_scene
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.local import file_sha256
 from fusion_core.storage.store import Storage
 

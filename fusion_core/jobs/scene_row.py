@@ -19,7 +19,7 @@ from fusion_core.scenes.acquisition import Acquisition, acquired
 from fusion_core.scenes.footprint import footprint
 from fusion_core.scenes.pair import ScenePair
 from fusion_core.scenes.raster import Raster
-from fusion_core.scenes.stac_catalog import CATALOG_PATHS
+from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID
 from fusion_core.scenes.stac_item import (
     COG,
     PNG,
@@ -35,9 +35,6 @@ from fusion_core.storage.errors import as_pair_error
 
 if TYPE_CHECKING:
     from fusion_core.jobs.scene import SceneWork
-
-COLLECTION_ID = "fuse-archive"
-"""Id of the catalogue or collection at an output's root."""
 
 
 @dataclass

@@ -10,7 +10,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from fusion_core.archive.path_template import PathTemplate, parse_templates
 from fusion_core.errors import SettingsError
 from fusion_core.metrics import METRIC_VERSIONS, Convention
-from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret, settings_digest
+from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.run import RunSettings
+from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 _INDEX_FIELDS = ("pair",)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fusion_core.archive.layout import SCORES_FOLDER
 from fusion_core.archive.plan import PairRef, ScoreRef
-from fusion_core.archive.schema import SCORES_FOLDER
 from fusion_core.errors import SizeMismatchError
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.pair import PairInWork, decode_listed, load_pair, read_listed

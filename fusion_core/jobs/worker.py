@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
-from fusion_core.archive.parts import commit_part, part_path, read_closed_part
+from fusion_core.archive.layout import MANIFEST_FOLDER, part_path
+from fusion_core.archive.parts import commit_part, read_closed_part
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.archive.schema import MANIFEST_FOLDER, STAGES
+from fusion_core.archive.schema import STAGES
 from fusion_core.errors import CrashError, LeaseLostError, ManifestError, PairError
 from fusion_core.jobs.pair import PairInWork
 from fusion_core.jobs.pipeline import Outcome

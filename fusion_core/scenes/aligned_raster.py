@@ -19,11 +19,11 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
-from fusion_core.scene_settings import SceneSettings
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.raster_checks import can_hold
+from fusion_core.settings.scenes import SceneSettings
 
 Slices = tuple[slice, slice]
 """Rows and columns of the scene."""

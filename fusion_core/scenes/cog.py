@@ -19,9 +19,9 @@ from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError
-from fusion_core.scene_settings import Compression
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.scaling import Scaling
+from fusion_core.settings.scenes import Compression
 
 BLOCK = 512
 """Side of the blocks of a COG, in pixels."""

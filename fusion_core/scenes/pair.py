@@ -16,13 +16,13 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.models.grid_sampling import sampling_matrix
 from fusion_core.models.tiling.patches import sample_patches
-from fusion_core.scene_settings import SceneSettings
 from fusion_core.scenes.aligned_raster import SceneSide, Slices
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.nodata_fill import filled
 from fusion_core.scenes.raster import open_raster
 from fusion_core.scenes.raster_checks import can_hold, check_raster, check_upright
 from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.store import Storage
 
 PREVIEW_SIDE = 1024

@@ -15,7 +15,6 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 
 from fusion_core.images.colour import Pixels
-from fusion_core.scene_settings import SceneSettings
 from fusion_core.scenes.aligned_raster import SceneSide
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.cog import grey255
@@ -23,6 +22,7 @@ from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.probe import looks_like_scene
 from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
 from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.store import Storage
 from fusion_core.storage.version import object_version
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.scene_settings import SceneSettings
+from fusion_core.settings.scenes import SceneSettings
 
 
 @dataclass(frozen=True)

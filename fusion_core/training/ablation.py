@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
-from fusion_core.run_settings import refuse_secret
+from fusion_core.settings.secrets import refuse_secret
 from fusion_core.training.loss_config import PAPER_LOSS
 from fusion_core.training.settings import TrainSettings
 

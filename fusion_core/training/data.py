@@ -17,7 +17,7 @@ from torch.nn import functional
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import PairError, SettingsError
 from fusion_core.jobs.pair import PairInWork, load_pair
-from fusion_core.run_settings import PairSettings
+from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.saliency_masks import SourceMasks, saliency, source_masks

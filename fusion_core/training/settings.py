@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from fusion_core.run_settings import NO_SECRET, ArchiveSettings, refuse_secret
+from fusion_core.settings.run import ArchiveSettings
+from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 from fusion_core.training.recipe import Recipe
 
 

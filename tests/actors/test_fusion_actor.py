@@ -24,7 +24,7 @@ from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import read_model
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

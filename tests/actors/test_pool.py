@@ -14,9 +14,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from actors.pool import ActorPool, NoWorkerError
+from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.archive.schema import MANIFEST_FOLDER
 from fusion_core.errors import LeaseLostError, StorageError, UnreachableError, WeightsError
 from fusion_core.jobs.pair import PairInWork
 from fusion_core.jobs.pipeline import Outcome

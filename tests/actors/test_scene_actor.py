@@ -23,7 +23,7 @@ from fusion_core.jobs.scene import _TileWriter
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import read_model
 from fusion_core.scenes.probe import add_pixels
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

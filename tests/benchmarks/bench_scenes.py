@@ -29,9 +29,9 @@ from scene_measures import alone, fused_scene, meet, scene_in, seam_ratio, whole
 from fusion_core.models.fuser import load_fuser
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.tiling.grid import cut_tiles
-from fusion_core.scene_settings import SceneSettings
-from fusion_core.scenes.fuse_tiles import tile_fuser
+from fusion_core.models.tiling.tile_fuser import tile_fuser
 from fusion_core.scenes.raster import gdal_settings, open_raster
+from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.store import Storage
 
 HERE = Path(__file__).resolve().parent

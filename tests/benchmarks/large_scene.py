@@ -29,7 +29,7 @@ from fusion_core.jobs.fusion_worker import ChunkWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import Fuser, load_fuser
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 SIDE = 20_000

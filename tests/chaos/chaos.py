@@ -32,7 +32,7 @@ from ray_nodes import RayNodes, ray_nodes
 from rounds import KINDS, LONGEST_OUTAGE, Deck, Round, RoundResult
 from tiny import tiny_weights, write_pairs
 
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 
 BUCKET = "chaos"
 SOURCE = "in"

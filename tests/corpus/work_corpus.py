@@ -25,7 +25,7 @@ from fusion_core.jobs.fusion_worker import ChunkWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.scenes.probe import add_pixels
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 CHUNK_PAIRS = 8

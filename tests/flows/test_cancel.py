@@ -24,7 +24,7 @@ from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
 from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import RunDeadlineError
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -9,8 +9,8 @@ from tiny import tiny_weights, write_pairs
 from flows.cli import main
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.run_settings import ArchiveSettings
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.settings.run import ArchiveSettings
 from fusion_core.training.ablation import AblateSettings
 from fusion_core.training.settings import TrainSettings
 

@@ -22,7 +22,7 @@ from flows.run_summary import RunSummary
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import LeaseLostError
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 pytestmark = [

@@ -22,7 +22,7 @@ from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 
 pytestmark = [
     pytest.mark.ray,

@@ -32,7 +32,7 @@ from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
 from fusion_core.errors import StorageError
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow]
 PAGE = 200  # what the API gives at once

@@ -18,7 +18,7 @@ from prefect.flows import Flow
 
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.training.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]

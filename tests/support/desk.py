@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from tiny import TODAY, pair_refs, tiny_fuser, write_pairs
 
-from fusion_core.archive.parts import part_path, read_part
+from fusion_core.archive.layout import part_path
+from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk
 from fusion_core.images.codecs import decode
 from fusion_core.jobs.fusion_worker import ChunkWorker
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, score
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 NAMES = ["a", "b", "c/d", "e"]

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from s3_servers import S3Server
 
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 
 
 def local_rows(settings: FuseArchiveSettings) -> pd.DataFrame:

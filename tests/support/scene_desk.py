@@ -12,13 +12,14 @@ from generated_scenes import scene_bands, write_raster
 from numpy.typing import NDArray
 from tiny import TODAY, tiny_fuser
 
-from fusion_core.archive.parts import part_path, read_part
+from fusion_core.archive.layout import part_path
+from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.jobs.fusion_worker import ChunkWorker
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.scenes.pair import ScenePair, open_scene
 from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 SIZE = (72, 88)

@@ -19,7 +19,7 @@ from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.models.network import NetworkConfig, RefineFuse
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.weights_file import save_weights
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.settings import TrainSettings
 

@@ -20,7 +20,7 @@ from fusion_core.models.memory import (
 )
 from fusion_core.models.tiling.grid import Blender, Tile, cut_tiles
 from fusion_core.models.tiling.patches import Slices, sample_patches
-from fusion_core.scenes.fuse_tiles import tile_fuser
+from fusion_core.models.tiling.tile_fuser import tile_fuser
 
 log = logging.getLogger(__name__)
 Plane = NDArray[np.float32]

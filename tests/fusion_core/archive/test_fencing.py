@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tiny import TODAY, empty_memory_store
 
 from fusion_core.archive.fencing import announced, close_unfinished
+from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.parts import part_path, read_closed_part
+from fusion_core.archive.parts import read_closed_part
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import LeaseLostError
 from fusion_core.storage.store import Storage

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fusion_core.archive.layout import LEASE_FOLDER
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import (
-    LEASE_FOLDER,
     announced_parts,
     generations,
     newest_generation,

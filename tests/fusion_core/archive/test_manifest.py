@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fusion_core.archive.layout import SCORES_FOLDER, part_path
 from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.parts import commit_part, part_path, read_part
-from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA, SCORES_FOLDER
+from fusion_core.archive.parts import commit_part, read_part
+from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
 from fusion_core.errors import ManifestError
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage.store import Storage

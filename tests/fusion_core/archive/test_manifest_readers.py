@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from s3_servers import S3Server
 
+from fusion_core.archive.layout import part_path
 from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.parts import commit_part, part_path
+from fusion_core.archive.parts import commit_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
 from fusion_core.errors import StorageError
 from fusion_core.storage.store import Storage

@@ -13,7 +13,7 @@ from raw_images import raw_png, raw_tiff
 from fusion_core.errors import EncodeError
 from fusion_core.images.codecs import EXTENSIONS, decode, encode
 from fusion_core.images.picture import Picture
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
 
 # Outside of tests the module itself silences it; pytest puts its own filters before that.
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -215,7 +215,7 @@ def check_bands(body: bytes, bands: np.ndarray) -> None:
 def test_users_are_not_warned_of_large_images_nor_of_places_on_earth() -> None:
     script = (
         "import numpy as np; from PIL import Image; from fusion_core.images.codecs import *;"
-        "from fusion_core.settings import ImageSettings;"
+        "from fusion_core.settings.fuse import ImageSettings;"
         "Image.MAX_IMAGE_PIXELS = 10;"  # instead of 90 million, which would take a while
         "decode(encode(Picture(np.zeros((3, 5), np.uint8)), ImageSettings()));"
         "decode(encode(Picture(np.zeros((3, 5, 3), np.uint16)), ImageSettings()))"

@@ -11,7 +11,7 @@ from fusion_core.errors import DecodeError
 from fusion_core.images.codecs import decode
 from fusion_core.images.codecs_16bit import decode_deep, encode_deep
 from fusion_core.images.picture import Picture
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
 
 # Outside of tests the module itself silences it; pytest puts its own filters before that.
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

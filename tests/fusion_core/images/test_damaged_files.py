@@ -13,7 +13,7 @@ from raw_images import png_chunk, png_header, raw_png, raw_tiff
 from fusion_core.errors import DecodeError
 from fusion_core.images.codecs import decode, encode
 from fusion_core.images.picture import Picture
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
 
 # Outside of tests the module itself silences them; pytest puts its own filters before that.
 pytestmark = [

@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
-from fusion_core.run_settings import RunSettings
-from fusion_core.settings import FuseArchiveSettings, ImageSettings
+from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
+from fusion_core.settings.run import RunSettings
 
 
 def settings(**changed: Any) -> EvaluateSettings:

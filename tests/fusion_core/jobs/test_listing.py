@@ -9,7 +9,7 @@ from fusion_core.archive.pairing import Pairing
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 DATE = dt.date(2026, 11, 20)

@@ -20,7 +20,7 @@ from fusion_core.images.codecs import decode, encode
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.pair import PairInWork, finish_pair, load_pair
 from fusion_core.metrics import METRIC_NAMES, score
-from fusion_core.settings import ImageSettings
+from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.store import Storage
 
 PNG = ImageSettings()

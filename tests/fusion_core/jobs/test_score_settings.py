@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from fusion_core.jobs.score_settings import FusedPlace, ScoreArchiveSettings
-from fusion_core.run_settings import RunSettings
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.settings.run import RunSettings
 
 FUSED = {"densefuse": "fused_densefuse/{pair}.png", "u2 fusion": "s3://other/u2/{pair}.png"}
 

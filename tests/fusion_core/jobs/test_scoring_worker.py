@@ -17,9 +17,10 @@ from tiny import (
     write_pairs,
 )
 
-from fusion_core.archive.parts import part_path, read_part
+from fusion_core.archive.layout import SCORES_FOLDER, part_path
+from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
-from fusion_core.archive.schema import PART_SCHEMA, SCORES_FOLDER
+from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.images.codecs import decode
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.scoring_worker import ScoreWorker

@@ -14,9 +14,9 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine
 from scene_desk import opened
 
-from fusion_core.scene_settings import SceneSettings
 from fusion_core.scenes.aligned_raster import Pixels, SceneSide, Slices
 from fusion_core.scenes.grid import match_grids
+from fusion_core.settings.scenes import SceneSettings
 
 SIZE = (540, 560)
 """More than one block of a warped view along each side."""

@@ -10,7 +10,7 @@ from tiny import tiny_fuser
 from fusion_core.models.baselines import BaselineFuser
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.tiling.grid import cut_tiles
-from fusion_core.scenes.fuse_tiles import PATCH, tile_fuser
+from fusion_core.models.tiling.tile_fuser import PATCH, tile_fuser
 from fusion_core.scenes.pair import ScenePair
 from fusion_core.scenes.raster import gdal_settings
 

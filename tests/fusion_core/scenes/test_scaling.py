@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion_core.scene_settings import SceneSettings
 from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.settings.scenes import SceneSettings
 
 SAMPLE = np.arange(1001) * 10.0  # 0 to 10 000
 NUMBERS = st.floats(-1e5, 1e5)

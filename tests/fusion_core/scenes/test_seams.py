@@ -11,8 +11,8 @@ from fusion_core.models.baselines import BaselineFuser
 from fusion_core.models.fuser import load_fuser
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.tiling.grid import cut_tiles
-from fusion_core.scene_settings import SceneSettings
-from fusion_core.scenes.fuse_tiles import tile_fuser
+from fusion_core.models.tiling.tile_fuser import tile_fuser
+from fusion_core.settings.scenes import SceneSettings
 
 
 @pytest.mark.parametrize("shift", [0, 96])

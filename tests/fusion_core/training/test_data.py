@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tiny import pair_refs, picture_pair, png, write_pairs
 
 from fusion_core.errors import DecodeError, SettingsError, SizeMismatchError
-from fusion_core.run_settings import PairSettings
+from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.data import CropSource, read_luminances, split_ids
 from fusion_core.training.loss_config import LossConfig

@@ -15,7 +15,7 @@ from fusion_core.models.fuser import Fuser, load_fuser
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.tiling.batches import LuminancePair, PhotographFuser, fuse_in_tiles
 from fusion_core.models.tiling.grid import cut_tiles
-from fusion_core.scenes.fuse_tiles import tile_fuser
+from fusion_core.models.tiling.tile_fuser import tile_fuser
 
 ERRORS: dict[str, Callable[[], Exception]] = {
     "GPU": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
@@ -204,7 +204,7 @@ def test_a_photograph_in_tiles_is_nearly_what_the_network_makes_of_the_whole() -
 def test_a_large_photograph_in_tiles_is_nearly_what_it_is_whole(
     monkeypatch: pytest.MonkeyPatch, patch: int
 ) -> None:
-    monkeypatch.setattr("fusion_core.scenes.fuse_tiles.PATCH", patch)
+    monkeypatch.setattr("fusion_core.models.tiling.tile_fuser.PATCH", patch)
     ir, vi = photograph((300, 1700))
     ((whole, _),) = PhotographFuser(exact(), 1, 768).fuse(ir[None], vi[None])
     tiled = in_tiles(LuminancePair(ir, vi), exact(), 384)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fusion_core.scene_settings import SceneSettings
+from fusion_core.settings.scenes import SceneSettings
 
 
 def test_nothing_has_to_be_set() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from fusion_core.errors import DeadlineError
-from fusion_core.jobs.deadline import SceneDeadline, deadline_error
+from fusion_core.jobs.failure import SceneDeadline, deadline_error
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fusion_core.settings import FuseArchiveSettings, ImageSettings
+from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
 
 
 def settings(**changed: Any) -> FuseArchiveSettings:

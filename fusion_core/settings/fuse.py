@@ -11,8 +11,10 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from fusion_core.metrics import METRIC_VERSION
-from fusion_core.run_settings import NO_SECRET, RunSettings, refuse_secret, settings_digest
-from fusion_core.scene_settings import SceneSettings
+from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.run import RunSettings
+from fusion_core.settings.scenes import SceneSettings
+from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 IMAGE_VERSION = 1
 """Raised whenever the same settings and model would give other pixels, so that resuming never

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
-import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-_SECRET = r"://(?!arn:)[^/\[\]]*:(?!\d*(/|$)).*@"
-NO_SECRET: dict[str, Any] = {"not": {"type": "string", "pattern": _SECRET}}
-"""In a field's JSON schema, by which Prefect refuses such a URL before it stores it."""
+from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 
 class PairSettings(BaseModel):
@@ -180,24 +174,3 @@ class RunSettings(ArchiveSettings):
         le=1,
         description="The run fails when more than this fraction of its pairs failed.",
     )
-
-
-def refuse_secret(url: str) -> str:
-    """Return a URL as it is.
-
-    Raises:
-        ValueError: It holds a user name and a password.
-    """
-    # An AWS secret may hold slashes, so the @ is looked for beyond them too.
-    if re.search(_SECRET, url):
-        raise ValueError(
-            "the URL holds a user name and password; expected a plain URL. Give credentials "
-            "by the AWS chain (environment, profile, instance role) or by credentials_block"
-        )
-    return url
-
-
-def settings_digest(values: Mapping[str, Any]) -> str:
-    """Return 16 hex digits that change whenever one of the values does."""
-    # JSON with sorted keys, because the digest must not depend on the order of the fields.
-    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]

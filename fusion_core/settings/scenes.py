@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from fusion_core.run_settings import PairSettings
+from fusion_core.settings.run import PairSettings
 
 ScalingName = Literal["percentiles", "range", "type"]
 Resampling = Literal["nearest", "bilinear", "cubic"]
