@@ -14,7 +14,7 @@ from ray.actor import ActorHandle
 from actors.resources import WorkerShare
 from fusion_core.archive.plan import Chunk
 from fusion_core.errors import SettingsError
-from fusion_core.jobs.worker import ChunkResult, PartWorker, RunIdentity
+from fusion_core.jobs.worker import ChunkResult, ChunkWorker, RunIdentity
 from fusion_core.settings.run import RunSettings
 from fusion_core.storage.store import Storage
 
@@ -44,7 +44,7 @@ class ChunkActor(ABC, Generic[Settings]):
         self._job = job
         self._device = device
         self._cpus = max(1, int(cpus))
-        self._worker: PartWorker[Any] | None = None
+        self._worker: ChunkWorker[Any] | None = None
         self._options: Mapping[str, Any] | None = None
 
     def start(self) -> str:
@@ -62,7 +62,7 @@ class ChunkActor(ABC, Generic[Settings]):
         return self._device
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
-        """Work a chunk off; see ``PartWorker.run``."""
+        """Work a chunk off; see ``ChunkWorker.run``."""
         return self._worker_for(storage_options).run(chunk)
 
     def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:
@@ -72,10 +72,10 @@ class ChunkActor(ABC, Generic[Settings]):
     @abstractmethod
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
-    ) -> PartWorker[Any]:
+    ) -> ChunkWorker[Any]:
         """Return a worker that uses these storage options."""
 
-    def _worker_for(self, options: Mapping[str, Any]) -> PartWorker[Any]:
+    def _worker_for(self, options: Mapping[str, Any]) -> ChunkWorker[Any]:
         """Return the worker, made anew where the credentials were refreshed."""
         if self._worker is None or options != self._options:
             settings = self._job.settings

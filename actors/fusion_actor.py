@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.chunk_actor import ChunkActor, Job
-from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.models.fuser import Fuser, load_fuser
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
@@ -44,5 +44,5 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
-    ) -> ChunkWorker:
-        return ChunkWorker(source, output, self.fuser(), self._job.settings, self._job.run)
+    ) -> FusionWorker:
+        return FusionWorker(source, output, self.fuser(), self._job.settings, self._job.run)

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.chunk_actor import ChunkActor
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.jobs.scoring_worker import ScoreWorker
+from fusion_core.jobs.scoring_worker import ScoringWorker
 from fusion_core.storage.store import Storage
 
 
@@ -16,10 +16,10 @@ class ScoringActor(ChunkActor[ScoreArchiveSettings]):
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
-    ) -> ScoreWorker:
+    ) -> ScoringWorker:
         settings, run = self._job.settings, self._job.run
         fused = {
-            method: source if place.url is None else Storage(place.url, options)
-            for method, place in settings.places().items()
+            method: source if location.url is None else Storage(location.url, options)
+            for method, location in settings.locations().items()
         }
-        return ScoreWorker(source, output, fused, settings, run, self._device)
+        return ScoringWorker(source, output, fused, settings, run, self._device)

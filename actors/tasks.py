@@ -14,7 +14,7 @@ from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.models.tiling.grid import cut_tiles
 from fusion_core.reports.sheets import write_comparison_sheet, write_contact_sheet
 from fusion_core.storage.store import Storage
@@ -66,7 +66,7 @@ def _timed(
 ) -> tuple[float, int]:
     worker = FusionActor(job, device, cpus)
     scratch = Storage(f"memory://estimate-{uuid.uuid4().hex}")
-    chunks = ChunkWorker(
+    chunks = FusionWorker(
         Storage(job.settings.source, storage_options),
         scratch,
         worker.fuser(),
@@ -90,7 +90,7 @@ def time_tile(job: FusionJob, share: WorkerShare) -> float:
 @ray.remote
 def _timed_tile(job: FusionJob, device: str, cpus: float) -> float:
     fuser, size = FusionActor(job, device, cpus).fuser(), job.settings.tile_size
-    middle = cut_tiles(3 * size, 3 * size, size, fuser.reach)[4]
+    middle = cut_tiles(3 * size, 3 * size, size, fuser.receptive_radius)[4]
     height, width = (side.stop - side.start for side in middle.read)
     images = torch.rand(1, 1, height, width), torch.rand(1, 1, height, width)
     fuser(*images)  # warms the worker up

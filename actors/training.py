@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from actors.resources import WorkerShare, worker_share
-from actors.training_board import beside_driver, start_board
+from actors.training_mailbox import beside_driver, start_mailbox
 from actors.training_worker import WorkerTask, fit
 from actors.waiting import result_of, wait_any
 from fusion_core.errors import SettingsError, TrainingError
@@ -75,7 +75,7 @@ def train(
         FuseArchiveError: What a worker met that it would meet again.
         TrainingError: Workers were lost, or failed, again and again.
     """
-    board = start_board(options())
+    mailbox = start_mailbox(options())
     # In a task, because fit() blocks, and a blocked driver hears no signal.
     remote: Any = ray.remote(fit)
     chosen = {
@@ -84,19 +84,19 @@ def train(
         "scheduling_strategy": beside_driver(),
         "runtime_env": {"env_vars": _ENVIRONMENT},
     }
-    done = remote.options(**chosen).remote(WorkerTask(job, share, board))
+    done = remote.options(**chosen).remote(WorkerTask(job, share, mailbox))
     try:
         ended = False
         while not ended:
             ended = bool(wait_any([done]))
-            signs, error = result_of(board.take.remote(options()))
+            signs, error = result_of(mailbox.take.remote(options()))
             yield from signs
             if error is not None:
                 raise error
         _check(done)
     finally:
         _end(done)
-        ray.kill(board)
+        ray.kill(mailbox)
 
 
 def _end(done: Any) -> None:

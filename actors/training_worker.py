@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from actors.resources import WorkerShare
 from fusion_core.errors import FuseArchiveError
-from fusion_core.training.run import Link, Place, TrainingJob, run_training
+from fusion_core.training.run import Reporter, TrainingJob, WorkerRank, run_training
 
 # The others wait for worker 0 while it validates, however large the set. That a worker is gone is
 # seen by its closed connections, and by Ray.
@@ -33,12 +33,12 @@ class WorkerTask:
     Attributes:
         job: The training.
         share: What the worker has of the cluster, and how many there are.
-        board: Handle of the ``TrainingBoard``.
+        mailbox: Handle of the ``TrainingMailbox``.
     """
 
     job: TrainingJob
     share: WorkerShare
-    board: Any
+    mailbox: Any
 
 
 def fit(task: WorkerTask) -> None:
@@ -79,13 +79,13 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
         config: ``task``, the ``WorkerTask``.
 
     Raises:
-        FuseArchiveError: As ``run_training``; told to the board too.
+        FuseArchiveError: As ``run_training``; told to the mailbox too.
     """
     task: WorkerTask = config["task"]
-    board = task.board
-    link = Link(
-        options=lambda: ray.get(board.options.remote()),
-        report=lambda sign: board.post.remote(sign),
+    mailbox = task.mailbox
+    link = Reporter(
+        options=lambda: ray.get(mailbox.options.remote()),
+        report=lambda sign: mailbox.post.remote(sign),
     )
     if task.share.gpus:
         # Equal seeds give equal weights; what has no such implementation warns and goes on.
@@ -95,18 +95,18 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
     try:
         run_training(task.job, _place(task.share), link)
     except FuseArchiveError as error:
-        ray.get(board.fail.remote(error))
+        ray.get(mailbox.fail.remote(error))
         raise
 
 
-def _place(share: WorkerShare) -> Place:
+def _place(share: WorkerShare) -> WorkerRank:
     """Say where this worker stands among the others."""
     from ray.train import get_context
 
     if share.count == 1:
-        return Place(share.device)
+        return WorkerRank(share.device)
     rank, count = get_context().get_world_rank(), get_context().get_world_size()
-    return Place(share.device, rank, count, _in_parallel, _mean)
+    return WorkerRank(share.device, rank, count, _in_parallel, _mean)
 
 
 def _in_parallel(module: nn.Module) -> nn.Module:

@@ -6,9 +6,9 @@ from prefect import flow, get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from actors.cluster import connected
-from flows.evaluate import evaluate_refinefuse
+from flows.evaluate import evaluate
 from flows.evaluation_summary import EvaluationSummary
-from flows.holding import LeftToAnother
+from flows.output_lease import SkippedRun
 from flows.train import train_refinefuse
 from flows.train_summary import TrainSummary
 from flows.worker_watch import end_with_worker
@@ -30,7 +30,7 @@ class AblationSummary(BaseModel):
 
     study: str
     trainings: dict[str, TrainSummary]
-    evaluation: EvaluationSummary | LeftToAnother
+    evaluation: EvaluationSummary | SkippedRun
 
     def markdown(self) -> str:
         """Return the summary as people read it."""
@@ -66,5 +66,5 @@ def ablate_refinefuse(settings: AblateSettings) -> AblationSummary:
         for name, variant in settings.variants().items():
             logger.info("Variant %s of %s", name, settings.study)
             trainings[name] = train_refinefuse.with_options(flow_run_name=name)(variant)
-        evaluation = evaluate_refinefuse(settings.evaluating())
+        evaluation = evaluate(settings.evaluating())
     return AblationSummary(study=settings.study, trainings=trainings, evaluation=evaluation)

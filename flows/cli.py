@@ -79,10 +79,10 @@ class EvaluateCommand(EvaluateSettings):
 
     def cli_cmd(self) -> None:
         """Run the flow in this process."""
-        from flows.evaluate import evaluate_refinefuse
+        from flows.evaluate import evaluate
 
         settings = EvaluateSettings(**self.model_dump())
-        _print(evaluate_refinefuse(settings).markdown())
+        _print(evaluate(settings).markdown())
 
 
 class DemoCommand(BaseModel):

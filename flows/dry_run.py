@@ -30,9 +30,9 @@ class DryRun(BaseModel):
         done_before: Pairs with a successful row.
         known_failed: Pairs whose files failed before.
         over_limit: Pairs left for later by ``limit``.
-        half: Files without a counterpart.
-        doubled: Files that claim the same pair and role as another.
-        stray: Files that belong to no pair.
+        unpaired: Files without a counterpart.
+        ambiguous: Files that claim the same pair and role as another.
+        unmatched: Files that belong to no pair.
         first: Ids of the first pairs that would be fused.
     """
 
@@ -45,9 +45,9 @@ class DryRun(BaseModel):
     done_before: int
     known_failed: int
     over_limit: int
-    half: tuple[str, ...]
-    doubled: tuple[str, ...]
-    stray: tuple[str, ...]
+    unpaired: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+    unmatched: tuple[str, ...]
     first: tuple[str, ...]
 
     def markdown(self) -> str:
@@ -60,8 +60,8 @@ class DryRun(BaseModel):
             f"- {self.done_before} have a successful row for the same files, model and settings",
             f"- {self.known_failed} are left alone, because the same files failed before",
             f"- {self.over_limit} are left for later by the limit",
-            f"- {len(self.half)} half pairs, {len(self.doubled)} doubled files, "
-            f"{len(self.stray)} stray files",
+            f"- {len(self.unpaired)} unpaired, {len(self.ambiguous)} ambiguous, "
+            f"{len(self.unmatched)} unmatched files",
         ]
         if self.estimated_seconds is not None:
             lines.append(f"- about {_duration(self.estimated_seconds)} on this cluster")

@@ -1,4 +1,4 @@
-"""The flow ``evaluate-refinefuse``: fuse pairs with several models, and compare what they made."""
+"""The flow ``evaluate``: fuse pairs with several models, and compare what they made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from actors.cluster import connected
 from actors.tasks import draw_comparison_sheet
 from flows.evaluation_summary import EvaluationSummary, ModelOutcome
 from flows.fuse_archive import fuse_chunks
-from flows.holding import LeftToAnother, holding, leave
+from flows.output_lease import SkippedRun, output_lease, skip
 from flows.run import (
     Run,
     count_results,
@@ -49,7 +49,7 @@ from fusion_core.reports.published import published_sets
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
-FLOW = "evaluate-refinefuse"
+FLOW = "evaluate"
 
 _COMPARED = ("ended", "run_id", "status", "fused_version", "metric_version", *METRIC_NAMES)
 _URLS = ("ir_url", "vi_url", "fused_url")
@@ -58,7 +58,7 @@ Runs = Mapping[str, Run[FuseArchiveSettings]]
 
 
 @flow(name=FLOW, retries=0)
-def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary | LeftToAnother:
+def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     """Fuse the same pairs with several models, score what they made, and compare the models.
 
     Each model does what a run of fuse-archive with it does, into one output and its manifest, so
@@ -80,7 +80,7 @@ def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary | LeftT
     run = Run.begin(settings, None, "")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
     try:
-        with holding(run) as lease:
+        with output_lease(run) as lease:
             plans = plan_models(run, runs)
             todo = any(len(plan.todo) for plan in plans.values())
             some = todo or settings.contact_sheet
@@ -93,7 +93,7 @@ def evaluate_refinefuse(settings: EvaluateSettings) -> EvaluationSummary | LeftT
                 }
                 summary = summarise(run, runs, plans, results, began)
     except OutputBusyError as busy:
-        return leave(run, busy)
+        return skip(run, busy)
     fail_past_limit(summary, settings)
     return summary
 
@@ -200,7 +200,7 @@ def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.
         columns=[*columns, "method", "model_hash"],
         filters=reduce(operator.or_, of_models),
         storage_options=run.credentials(),
-        patience=run.settings.storage_timeout,
+        retry_seconds=run.settings.storage_timeout,
     )
     return _named(rows, runs)
 

@@ -61,7 +61,7 @@ class EvaluationSummary(Summary):
 
     def markdown(self) -> str:
         """Return the summary as people read it, with the table at its end."""
-        lines = [f"# evaluate-refinefuse {self.run_id}", "", self.sentence(), ""]
+        lines = [f"# evaluate {self.run_id}", "", self.sentence(), ""]
         lines += [f"- images: `{self.output}`", f"- manifest: `{self.manifest}`"]
         lines += [f"- table as {kind}: `{url}`" for kind, url in self.tables.items()]
         if self.contact_sheet:

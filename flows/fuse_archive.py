@@ -17,7 +17,7 @@ from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
 from actors.tasks import draw_contact_sheet
 from flows.dry_run import DryRun, estimate_seconds
-from flows.holding import LeftToAnother, holding, leave
+from flows.output_lease import SkippedRun, output_lease, skip
 from flows.run import (
     Run,
     count_results,
@@ -26,8 +26,8 @@ from flows.run import (
     failures,
     publish,
     read_back,
+    run_chunks,
     unless_it_fails,
-    work_off,
 )
 from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
 from flows.summary import plan_counts
@@ -48,7 +48,7 @@ FLOW = "fuse-archive"
 
 
 @flow(name=FLOW, retries=0)
-def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | LeftToAnother:
+def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | SkippedRun:
     """Fuse the new infrared and visible pairs of an archive, score them, and keep the manifest.
 
     Pairs that can't be fused become failed rows of the manifest. A run that is stopped loses
@@ -74,13 +74,13 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | LeftToA
     if settings.dry_run:
         return estimate(run, plan_archive(run))
     try:
-        with holding(run) as lease:
+        with output_lease(run) as lease:
             plan = plan_archive(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 results = fuse_chunks(run, plan, lease)
                 summary = summarise(run, plan, results, began)
     except OutputBusyError as busy:
-        return leave(run, busy)
+        return skip(run, busy)
     fail_past_limit(summary, settings)
     return summary
 
@@ -99,21 +99,21 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
         filters=(ds.field("model_hash") == identity.model_hash)
         & (ds.field("settings_hash") == identity.settings_hash),
         storage_options=run.credentials(),
-        patience=run.settings.storage_timeout,
+        retry_seconds=run.settings.storage_timeout,
     )
     plan = make_plan(pairing, rows, settings.reprocess, settings.limit)
     logger.info(
         "%d pairs found in %s: %d to fuse (%.1f MB), %d done before, %d failed before; "
-        "%d half pairs, %d doubled and %d stray files",
+        "%d unpaired, %d ambiguous and %d unmatched files",
         len(pairing.pairs),
         settings.source,
         len(plan.todo),
         plan.todo_bytes / 1e6,
         plan.done,
         plan.known_failed,
-        len(pairing.half),
-        len(pairing.doubled),
-        len(pairing.stray),
+        len(pairing.unpaired),
+        len(pairing.ambiguous),
+        len(pairing.unmatched),
     )
     return plan
 
@@ -122,7 +122,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
     """Work the plan's chunks off on Ray actors."""
     job = FusionJob(run.settings, run.identity)
-    return work_off(run, plan, lease, lambda share: start_actor(FusionActor, job, share), "fuse")
+    return run_chunks(run, plan, lease, lambda share: start_actor(FusionActor, job, share), "fuse")
 
 
 @task(name="summarise", cache_policy=NO_CACHE)

@@ -27,7 +27,7 @@ from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
 from flows.progress import shown
 from flows.summary import Summary, too_many_failed
-from fusion_core.archive.fencing import announced
+from fusion_core.archive.fencing import with_intents
 from fusion_core.archive.layout import MANIFEST_FOLDER, RUNS_FOLDER, part_path
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.parts import read_part
@@ -90,7 +90,7 @@ class Run(Generic[Settings]):
         return None if deadline is None else self.began + deadline
 
 
-def work_off(
+def run_chunks(
     run: Run[Any],
     plan: Plan,
     lease: Lease,
@@ -116,7 +116,7 @@ def work_off(
     share = worker_share(settings.worker, alive_nodes(), settings.max_workers)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
     todo = add_pixels(run.source(), plan.todo)
-    chunks = announced(
+    chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs),
         lease,
         lambda chunk: part_path(identity.date, chunk.part_id, folder),

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
-from flows.holding import LeftToAnother, holding, leave
+from flows.output_lease import SkippedRun, output_lease, skip
 from flows.run import (
     Run,
     count_results,
@@ -22,7 +22,7 @@ from flows.run import (
     failures,
     publish,
     read_back,
-    work_off,
+    run_chunks,
     write_tables,
 )
 from flows.score_summary import ScoreSummary
@@ -45,7 +45,7 @@ FLOW = "score-archive"
 
 
 @flow(name=FLOW, retries=0)
-def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | LeftToAnother:
+def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
     """Score the fused images of several methods against their sources, and compare the methods.
 
     Images that can't be scored become failed rows. A run that is stopped loses nothing but the
@@ -65,13 +65,13 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | LeftToAnothe
     began = time.monotonic()
     run = Run.begin(settings, None, settings.settings_hash())
     try:
-        with holding(run) as lease:
+        with output_lease(run) as lease:
             plan, images = plan_scores(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 results = score_images(run, plan, lease)
             summary = summarise(run, plan, images, results, began)
     except OutputBusyError as busy:
-        return leave(run, busy)
+        return skip(run, busy)
     fail_past_limit(summary, settings)
     return summary
 
@@ -89,7 +89,7 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
         columns=[*SCORE_KEY, "status", "stage", "ended"],
         filters=ds.field("settings_hash") == identity.settings_hash,
         storage_options=run.credentials(),
-        patience=run.settings.storage_timeout,
+        retry_seconds=run.settings.storage_timeout,
     )
     plan = make_plan(pairing, rows, settings.reprocess, settings.limit, images.images)
     logger.info(
@@ -110,7 +110,7 @@ def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> li
     """Work the plan's chunks off on Ray actors."""
     job = Job(run.settings, run.identity)
     make_actor = partial(start_actor, ScoringActor, job)
-    return work_off(run, plan, lease, make_actor, "score", SCORES_FOLDER)
+    return run_chunks(run, plan, lease, make_actor, "score", SCORES_FOLDER)
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
@@ -132,9 +132,9 @@ def summarise(
         manifest=output.url(SCORES_FOLDER),
         images=len(images.images),
         scored=sum(result.ok for result in results),
-        unpaired=images.unpaired,
+        unpaired_images=images.unpaired,
         missing=images.missing,
-        doubled_images=images.doubled,
+        ambiguous_images=images.ambiguous,
         means=comparison.means,
         table=table,
         tables=tables,
@@ -159,7 +159,7 @@ def compare_scores(
         columns=[*SCORE_KEY, "metric_version", "ended", "run_id", "status", *METRIC_NAMES],
         filters=ds.field("settings_hash") == run.identity.settings_hash,
         storage_options=run.credentials(),
-        patience=run.settings.storage_timeout,
+        retry_seconds=run.settings.storage_timeout,
     )
     # Scores of images that have changed or gone, or of another archive, have no place in the table.
     key = list(SCORE_KEY)

@@ -13,9 +13,9 @@ class ScoreSummary(Summary):
     Attributes:
         images: Fused images found that have a pair, of all methods.
         scored: Images scored by this run.
-        unpaired: By method, paths of fused images whose pair is missing.
+        unpaired_images: By method, paths of fused images whose pair is missing.
         missing: By method, ids of the pairs without a fused image.
-        doubled_images: By method, paths of fused images that claim the same pair.
+        ambiguous_images: By method, paths of fused images that claim the same pair.
         means: By method and metric, the means of the comparison table.
         table: The comparison table in markdown.
         tables: URLs of the table, by format.
@@ -25,9 +25,9 @@ class ScoreSummary(Summary):
 
     images: int
     scored: int
-    unpaired: dict[str, tuple[str, ...]]
+    unpaired_images: dict[str, tuple[str, ...]]
     missing: dict[str, tuple[str, ...]]
-    doubled_images: dict[str, tuple[str, ...]]
+    ambiguous_images: dict[str, tuple[str, ...]]
     means: dict[str, dict[str, float | None]]
     table: str
     tables: dict[str, str]
@@ -44,25 +44,26 @@ class ScoreSummary(Summary):
         lines += [f"- table as {kind}: `{url}`" for kind, url in self.tables.items()]
         lines += failure_lines("Failed images", self.failures)
         lines += listing_lines(self._source_files())
-        for method, paths in self.unpaired.items():
+        for method, paths in self.unpaired_images.items():
             lines += listing_lines({f"Images of {method} without a pair": paths})
             lines += listing_lines({f"Pairs without an image of {method}": self.missing[method]})
-            doubled = self.doubled_images[method]
-            lines += listing_lines({f"Doubled images of {method} (same pair)": doubled})
+            doubled = self.ambiguous_images[method]
+            lines += listing_lines({f"Ambiguous images of {method} (same pair)": doubled})
         lines += ["", "## Comparison", "", self.table]
         return "\n".join(lines)
 
     def sentence(self) -> str:
         """Say in one sentence what was done, and why the rest was not."""
         parts = [
-            f"{self.found} pairs and {self.images} fused images of {len(self.unpaired)} methods "
+            f"{self.found} pairs and {self.images} fused images of "
+            f"{len(self.unpaired_images)} methods "
             f"found: {self.scored} scored and {self.failed} failed in {self.seconds:.0f} s",
             *self._left_alone("files and settings"),
         ]
         for found, what in (
-            (self.unpaired, "images without a pair"),
+            (self.unpaired_images, "images without a pair"),
             (self.missing, "pairs without an image"),
-            (self.doubled_images, "doubled images"),
+            (self.ambiguous_images, "ambiguous images"),
         ):
             if any(found.values()):
                 counts = (f"{len(names)} of {method}" for method, names in found.items() if names)

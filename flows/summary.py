@@ -29,9 +29,9 @@ class Summary(BaseModel):
         failed: Pairs that failed in this run.
         unfinished: Pairs of the plan that the run had no time for.
         retries: Calls to the stores that had to be made again for its pairs.
-        half: Source files without a counterpart.
-        doubled: Files that claim the same pair and role as another file.
-        stray: Files that belong to no pair.
+        unpaired: Source files without a counterpart.
+        ambiguous: Files that claim the same pair and role as another file.
+        unmatched: Files that belong to no pair.
         metric_version: Names the metrics' definitions.
         failures: What failed in this run, with stage and reason.
         seconds: Duration of the run.
@@ -51,9 +51,9 @@ class Summary(BaseModel):
     failed: int
     unfinished: int = 0
     retries: int = 0
-    half: tuple[str, ...]
-    doubled: tuple[str, ...]
-    stray: tuple[str, ...]
+    unpaired: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+    unmatched: tuple[str, ...]
     metric_version: str = METRIC_VERSION
     failures: tuple[dict[str, Any], ...]
     seconds: float
@@ -100,9 +100,9 @@ class Summary(BaseModel):
     def _source_files(self) -> dict[str, tuple[str, ...]]:
         """Return the source files that make no pair, by title."""
         return {
-            "Half pairs (no counterpart)": self.half,
-            "Doubled files (same pair and role)": self.doubled,
-            "Stray files (belong to no pair)": self.stray,
+            "Unpaired files (no counterpart)": self.unpaired,
+            "Ambiguous files (same pair and role)": self.ambiguous,
+            "Unmatched files (belong to no pair)": self.unmatched,
         }
 
 
@@ -136,9 +136,9 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
         "done_before": plan.done,
         "known_failed": plan.known_failed,
         "over_limit": plan.over_limit,
-        "half": plan.pairing.half,
-        "doubled": plan.pairing.doubled,
-        "stray": plan.pairing.stray,
+        "unpaired": plan.pairing.unpaired,
+        "ambiguous": plan.pairing.ambiguous,
+        "unmatched": plan.pairing.unmatched,
     }
 
 

@@ -66,15 +66,15 @@ def plan(settings: TrainSettings, credentials: StorageCredentials) -> TrainingJo
     """List the pairs and set those for validation apart."""
     job, pairing = plan_training(settings, credentials())
     get_run_logger().info(
-        "%d pairs found in %s: %d to train on, %d for validation; %d half pairs, %d doubled and "
-        "%d stray files",
+        "%d pairs found in %s: %d to train on, %d for validation; %d unpaired, %d ambiguous and "
+        "%d unmatched files",
         len(pairing.pairs),
         settings.source,
         len(job.pairs),
         len(job.validation),
-        len(pairing.half),
-        len(pairing.doubled),
-        len(pairing.stray),
+        len(pairing.unpaired),
+        len(pairing.ambiguous),
+        len(pairing.unmatched),
     )
     return job
 

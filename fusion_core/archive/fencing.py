@@ -13,8 +13,8 @@ from itertools import islice
 
 from fusion_core.archive.layout import half_paths
 from fusion_core.archive.lease import Lease
-from fusion_core.archive.lease_record import announced_parts, generations, read_record
-from fusion_core.archive.parts import commit_part, read_closed_part
+from fusion_core.archive.lease_record import declared_intents, generations, read_record
+from fusion_core.archive.parts import commit_part, read_part_or_tombstone
 from fusion_core.archive.plan import Chunk
 from fusion_core.storage.store import Storage
 
@@ -23,7 +23,7 @@ _AT_ONCE = 64
 """Chunks that are announced at once: a crash leaves at most about as many empty parts."""
 
 
-def close_unfinished(storage: Storage, lease: Lease) -> int:
+def write_tombstones(storage: Storage, lease: Lease) -> int:
     """Close what earlier generations announced and didn't commit; return how many parts.
 
     Raises:
@@ -31,14 +31,14 @@ def close_unfinished(storage: Storage, lease: Lease) -> int:
         StorageError: The store failed.
     """
     earlier = _unsettled(storage, lease)
-    parts = [part for number in earlier for part in announced_parts(storage, number)]
+    parts = [part for number in earlier for part in declared_intents(storage, number)]
     with ThreadPoolExecutor(_THREADS) as threads:
         closed = sum(threads.map(lambda part: _close(storage, part, lease.run_id), parts))
     lease.settle(lease.generation - 1)
     return closed
 
 
-def announced(
+def with_intents(
     chunks: Iterable[Chunk], lease: Lease, path_of: Callable[[Chunk], str]
 ) -> Iterator[Chunk]:
     """Pass chunks on, some at a time, after they were announced.
@@ -53,7 +53,7 @@ def announced(
     """
     source = iter(chunks)
     while batch := list(islice(source, _AT_ONCE)):
-        lease.announce([path_of(chunk) for chunk in batch])
+        lease.declare_intents([path_of(chunk) for chunk in batch])
         yield from batch
 
 
@@ -74,7 +74,7 @@ def _close(storage: Storage, path: str, run_id: str) -> int:
     # A store without conditional writes would overwrite, hence the look before.
     if not storage.exists(path) and commit_part(storage, path, [], closed_by=run_id):
         return 1
-    rows, closed_by = read_closed_part(storage, path)
+    rows, closed_by = read_part_or_tombstone(storage, path)
     if len(rows) or closed_by is not None:
         return 0
     return sum(_close(storage, half, run_id) for half in half_paths(path))

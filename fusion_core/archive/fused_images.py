@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion_core.archive.pairing import PAIRS_SCHEMA, split_doubled
+from fusion_core.archive.pairing import PAIRS_SCHEMA, split_ambiguous
 from fusion_core.archive.path_template import PathTemplate
 
 IMAGES_SCHEMA = pa.schema(
@@ -34,13 +34,13 @@ class FusedImages:
             and method.
         unpaired: Paths of fused images whose pair is missing.
         missing: Ids of the pairs without a fused image.
-        doubled: Paths of fused images that claim a pair which another one claims too.
+        ambiguous: Paths of fused images that claim a pair which another one claims too.
     """
 
     images: pa.Table
     unpaired: dict[str, tuple[str, ...]]
     missing: dict[str, tuple[str, ...]]
-    doubled: dict[str, tuple[str, ...]]
+    ambiguous: dict[str, tuple[str, ...]]
 
 
 def match_fused(
@@ -58,11 +58,11 @@ def match_fused(
         SettingsError: A template can't be read.
     """
     images = [IMAGES_SCHEMA.empty_table()]
-    unpaired, missing, doubled = {}, {}, {}
+    unpaired, missing, ambiguous = {}, {}, {}
     for method, (listing, template) in methods.items():
         mask, ids = PathTemplate.parse(template).match(listing["path"], fields)
         claims = listing.append_column("pair_id", ids).filter(mask)
-        claims, clashing = split_doubled(claims)
+        claims, clashing = split_ambiguous(claims)
         named = claims.select(["pair_id", "path", "bytes", "version"]).rename_columns(
             ["pair_id", "fused_path", "fused_bytes", "fused_version"]
         )
@@ -73,9 +73,9 @@ def match_fused(
         images.append(whole.select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA))
         unpaired[method] = tuple(joined.filter(pc.invert(has_pair))["fused_path"].to_pylist())
         missing[method] = tuple(joined.filter(pc.invert(has_image))["pair_id"].to_pylist())
-        doubled[method] = tuple(sorted(clashing))
+        ambiguous[method] = tuple(sorted(clashing))
     by_pair = [("pair_id", "ascending"), ("method", "ascending")]
-    return FusedImages(pa.concat_tables(images).sort_by(by_pair), unpaired, missing, doubled)
+    return FusedImages(pa.concat_tables(images).sort_by(by_pair), unpaired, missing, ambiguous)
 
 
 def without_matches(paths: Sequence[str], templates: Sequence[str]) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from contextvars import copy_context
 
 from fusion_core.archive.lease_record import (
     LeaseRecord,
+    intent_path,
     newest_generation,
-    plan_path,
     read_record,
     record_path,
     remove_before,
@@ -53,7 +53,7 @@ class Lease:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._lost_to: str | None = None
-        self._announced = 0
+        self._intents = 0
         self._open = False
         # In this context, which may say how credentials are come by.
         beat = copy_context().run
@@ -74,16 +74,16 @@ class Lease:
                 "committed before stands; let the other run finish"
             )
 
-    def announce(self, parts: Sequence[str]) -> None:
+    def declare_intents(self, parts: Sequence[str]) -> None:
         """Name the parts that are going to be committed, before any of them is.
 
         Raises:
             LeaseLostError: Another run has taken over.
             StorageError: The store failed.
         """
-        self._announced += 1
+        self._intents += 1
         self._open = True
-        path = plan_path(self.generation, self._announced)
+        path = intent_path(self.generation, self._intents)
         self._output().write(path, "\n".join(parts).encode())
         # In this order: whoever takes over after the look finds what was announced before it.
         self._look()

@@ -62,7 +62,7 @@ def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
         ) from error
 
 
-def announced_parts(storage: Storage, generation: int) -> list[str]:
+def declared_intents(storage: Storage, generation: int) -> list[str]:
     """Return the parts that a generation has announced."""
     start = f"{generation:08}-"
     plans = [name for name in _names(storage) if name.startswith(start)]
@@ -75,7 +75,7 @@ def record_path(generation: int) -> str:
     return f"{LEASE_FOLDER}/{generation:08}.json"
 
 
-def plan_path(generation: int, number: int) -> str:
+def intent_path(generation: int, number: int) -> str:
     """Return the path of one list of the parts that a generation announces."""
     return f"{LEASE_FOLDER}/{generation:08}-{number:06}.plan"
 

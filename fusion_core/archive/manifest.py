@@ -14,7 +14,7 @@ from fusion_core.archive.layout import part_date
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, SCHEMA_VERSION
 from fusion_core.errors import ManifestError
-from fusion_core.storage.store import PATIENCE_SECONDS, Storage
+from fusion_core.storage.store import RETRY_SECONDS, Storage
 
 _READERS = 16
 
@@ -25,7 +25,7 @@ def read_manifest(
     columns: Sequence[str] | None = None,
     filters: Any = None,
     storage_options: Mapping[str, Any] | None = None,
-    patience: float = PATIENCE_SECONDS,
+    retry_seconds: float = RETRY_SECONDS,
 ) -> pa.Table:
     """Read a manifest, by default the newest row of every pair and method.
 
@@ -38,7 +38,7 @@ def read_manifest(
             expression. With ``latest`` it is applied to the newest rows, so that a pair which
             failed once and is fused now isn't shown as failed.
         storage_options: fsspec options of the store.
-        patience: Seconds that a call to it is repeated for while it fails for a passing reason.
+        retry_seconds: How long a call to it is repeated while it fails for a passing reason.
 
     Returns:
         A table sorted by pair id and method; empty where nothing was written yet. In rows of
@@ -60,7 +60,7 @@ def read_manifest(
     needed = MANIFEST_SCHEMA.names if condition is not None else list(dict.fromkeys(wanted + order))
     try:
         table = _read(
-            Storage(url, storage_options, patience), needed, None if latest else condition
+            Storage(url, storage_options, retry_seconds), needed, None if latest else condition
         )
         if latest:
             table = newest_rows(table)

@@ -35,16 +35,16 @@ class Pairing:
 
     Attributes:
         pairs: One row of ``PAIRS_SCHEMA`` per pair, sorted by pair id.
-        half: Paths of files whose counterpart is missing.
-        doubled: Paths of files that claim a pair id and modality that another file claims too.
+        unpaired: Paths of files whose counterpart is missing.
+        ambiguous: Paths of files that claim a pair id and modality that another file claims too.
             None of them is paired, because choosing one would be a guess.
-        stray: Paths that match neither template, or that the index doesn't name.
+        unmatched: Paths that match neither template, or that the index doesn't name.
     """
 
     pairs: pa.Table
-    half: tuple[str, ...]
-    doubled: tuple[str, ...]
-    stray: tuple[str, ...]
+    unpaired: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+    unmatched: tuple[str, ...]
 
 
 def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
@@ -67,9 +67,11 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
         alone = pc.and_not(mask, both)
         claim = listing.append_column("pair_id", ids).filter(alone)
         claims.append(claim.append_column("side", pa.array([side] * len(claim), pa.string())))
-    stray = pc.invert(pc.or_(matches[0][0], matches[1][0]))
-    # A file that is infrared and visible at once is claimed twice, hence doubled.
-    return _join(claims[0], claims[1], _strings(paths.filter(both)), _strings(paths.filter(stray)))
+    unmatched = pc.invert(pc.or_(matches[0][0], matches[1][0]))
+    # A file that is infrared and visible at once is claimed twice, hence ambiguous.
+    return _join(
+        claims[0], claims[1], _strings(paths.filter(both)), _strings(paths.filter(unmatched))
+    )
 
 
 def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
@@ -108,13 +110,13 @@ def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
         claim = claim.filter(found)
         claims.append(claim.append_column("side", pa.array([side] * len(claim), pa.string())))
     named_paths = pa.chunked_array([*index["ir"].chunks, *index["vi"].chunks], pa.string())
-    stray = pc.invert(pc.is_in(listing["path"], value_set=named_paths))
-    pairing = _join(claims[0], claims[1], (), _strings(listing["path"].filter(stray)))
+    unmatched = pc.invert(pc.is_in(listing["path"], value_set=named_paths))
+    pairing = _join(claims[0], claims[1], (), _strings(listing["path"].filter(unmatched)))
     return Pairing(
         pairing.pairs,
-        tuple(sorted({*pairing.half, *absent})),
-        pairing.doubled,
-        pairing.stray,
+        tuple(sorted({*pairing.unpaired, *absent})),
+        pairing.ambiguous,
+        pairing.unmatched,
     )
 
 
@@ -137,7 +139,7 @@ def read_index(name: str, body: bytes) -> pa.Table:
         ) from error
 
 
-def split_doubled(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
     """Tell the files that alone claim their pair id from those that share it.
 
     Args:
@@ -152,12 +154,14 @@ def split_doubled(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
     return claims.filter(pc.invert(clash)), _strings(claims.filter(clash)["path"])
 
 
-def _join(ir: pa.Table, vi: pa.Table, doubled: tuple[str, ...], stray: tuple[str, ...]) -> Pairing:
+def _join(
+    ir: pa.Table, vi: pa.Table, ambiguous: tuple[str, ...], unmatched: tuple[str, ...]
+) -> Pairing:
     """Join the claims (listing columns plus pair_id and side) of both modalities on the pair id."""
     sides = {"ir": ir, "vi": vi}
     for side, claims in sides.items():
-        sides[side], clashing = split_doubled(claims)
-        doubled += clashing
+        sides[side], clashing = split_ambiguous(claims)
+        ambiguous += clashing
     named = {
         side: claims.select(["pair_id", "path", "bytes", "version"]).rename_columns(
             ["pair_id", f"{side}_path", f"{side}_bytes", f"{side}_version"]
@@ -167,9 +171,11 @@ def _join(ir: pa.Table, vi: pa.Table, doubled: tuple[str, ...], stray: tuple[str
     joined = named["ir"].join(named["vi"], "pair_id", join_type="full outer").combine_chunks()
     whole = pc.and_(pc.is_valid(joined["ir_path"]), pc.is_valid(joined["vi_path"]))
     halves = joined.filter(pc.invert(whole))
-    half = _strings(halves["ir_path"].drop_null()) + _strings(halves["vi_path"].drop_null())
+    unpaired = _strings(halves["ir_path"].drop_null()) + _strings(halves["vi_path"].drop_null())
     pairs = joined.filter(whole).select(PAIRS_SCHEMA.names).sort_by("pair_id").cast(PAIRS_SCHEMA)
-    return Pairing(pairs, tuple(sorted(half)), tuple(sorted(set(doubled))), tuple(sorted(stray)))
+    return Pairing(
+        pairs, tuple(sorted(unpaired)), tuple(sorted(set(ambiguous))), tuple(sorted(unmatched))
+    )
 
 
 def _strings(column: pa.ChunkedArray | pa.Array) -> tuple[str, ...]:

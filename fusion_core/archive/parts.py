@@ -69,10 +69,10 @@ def read_part(
     Raises:
         ManifestError: The object is no Parquet file.
     """
-    return read_closed_part(storage, path, columns)[0]
+    return read_part_or_tombstone(storage, path, columns)[0]
 
 
-def read_closed_part(
+def read_part_or_tombstone(
     storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
 ) -> tuple[pa.Table, str | None]:
     """Read one part as ``read_part`` does, and which other run closed it, if one did."""

@@ -16,7 +16,7 @@ _DEFAULT_MODELS = {name: name for name in (PACKAGED_NAME, *BASELINES)}
 
 
 class EvaluateSettings(RunSettings, ImageSettings):
-    """Everything that an evaluate-refinefuse run can be told."""
+    """Everything that an evaluate run can be told."""
 
     models: dict[str, str] = Field(
         _DEFAULT_MODELS,

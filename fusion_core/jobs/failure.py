@@ -14,14 +14,14 @@ from fusion_core.errors import (
     PairError,
     UnreachableError,
 )
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.models.memory import is_out_of_memory, short_reason
 
 log = logging.getLogger(__name__)
 _SCENE_PIXELS = 100_000_000
 
 
-def failed(pair: PairInWork, error: Exception) -> Exception:
+def failed(pair: PairState, error: Exception) -> Exception:
     """Log the error that stopped a pair, and return it as it may wait for the chunk's commit.
 
     Raises:

@@ -14,11 +14,11 @@ from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
-from fusion_core.jobs.pair import PairInWork, finish_pair, load_pair
+from fusion_core.jobs.pair import PairState, finish_pair, load_pair
 from fusion_core.jobs.pipeline import Outcome, run_pipeline
 from fusion_core.jobs.scene import SceneWork
-from fusion_core.jobs.thread_pool import LeavableThreads
-from fusion_core.jobs.worker import PartWorker, RunIdentity
+from fusion_core.jobs.thread_pool import AbandonableThreadPool
+from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import tiles_remark
@@ -30,7 +30,7 @@ from fusion_core.storage.store import Storage
 
 
 @dataclass
-class FusedInWork(PairInWork):
+class FusionState(PairState):
     """A pair on its way through the stages.
 
     Attributes:
@@ -40,7 +40,7 @@ class FusedInWork(PairInWork):
     remark: str | None = None
 
 
-class ChunkWorker(PartWorker[FusedInWork]):
+class FusionWorker(ChunkWorker[FusionState]):
     """Turns chunks into fused images and parts; hosts one fuser.
 
     Args:
@@ -66,28 +66,28 @@ class ChunkWorker(PartWorker[FusedInWork]):
         batch_size = settings.batch_size or (8 if self.on_gpu else 1)
         self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size)
 
-    def _begin(self, ref: PairRef) -> FusedInWork:
-        return FusedInWork(ref)
+    def _begin(self, ref: PairRef) -> FusionState:
+        return FusionState(ref)
 
-    def _outcomes(self, pairs: Sequence[FusedInWork]) -> list[Outcome[FusedInWork]]:
-        scenes: list[FusedInWork] = []
-        photographs: list[FusedInWork] = []
-        hanging: list[Outcome[FusedInWork]] = []
+    def _outcomes(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
+        scenes: list[FusionState] = []
+        photographs: list[FusionState] = []
+        hanging: list[Outcome[FusionState]] = []
         deadline = self.settings.pair_deadline
-        with LeavableThreads(self.settings.io_threads, "probe") as probers:
+        with AbandonableThreadPool(self.settings.io_threads, "probe") as probers:
             probes = [probers.submit(self._is_scene, pair) for pair in pairs]
             for pair, probe in zip(pairs, probes, strict=True):
                 try:
                     is_one = probe.result(min(deadline, threading.TIMEOUT_MAX))
                 except TimeoutError:
-                    probers.leave(probe)
+                    probers.abandon(probe)
                     error = deadline_error("read", {"read": deadline}, deadline)
                     hanging.append((pair, failed(pair, error)))
                 else:
                     (scenes if is_one else photographs).append(pair)
         return [*hanging, *self._photographs(photographs), *map(self._scene, scenes)]
 
-    def _is_scene(self, pair: FusedInWork) -> bool:
+    def _is_scene(self, pair: FusionState) -> bool:
         try:
             with counted_by(pair.repeated):
                 return is_scene(self.source, pair.ref, self.settings.max_megapixels)
@@ -96,7 +96,7 @@ class ChunkWorker(PartWorker[FusedInWork]):
         except Exception:
             return True  # what is wrong with it will be said again where it counts
 
-    def _scene(self, pair: FusedInWork) -> Outcome[FusedInWork]:
+    def _scene(self, pair: FusionState) -> Outcome[FusionState]:
         """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
         try:
             scene = SceneWork(
@@ -108,7 +108,7 @@ class ChunkWorker(PartWorker[FusedInWork]):
         finally:
             pair.end()
 
-    def _photographs(self, pairs: Sequence[FusedInWork]) -> list[Outcome[FusedInWork]]:
+    def _photographs(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
         return run_pipeline(
             pairs,
             self._load,
@@ -120,21 +120,21 @@ class ChunkWorker(PartWorker[FusedInWork]):
             deadline=self.settings.pair_deadline,
         )
 
-    def _load(self, pair: FusedInWork) -> None:
+    def _load(self, pair: FusionState) -> None:
         load_pair(pair, self.source, self.settings, self.settings.max_megapixels)
 
-    def _fuse(self, batch: Sequence[FusedInWork]) -> list[NDArray[np.float32]]:
+    def _fuse(self, batch: Sequence[FusionState]) -> list[NDArray[np.float32]]:
         ir, vi = map(np.stack, zip(*(pair.luminances() for pair in batch), strict=True))
         fused = self.photographs.fuse(ir, vi)
         for pair, (_, tile_size) in zip(batch, fused, strict=True):
             pair.remark = None if tile_size is None else tiles_remark(tile_size)
         return [image for image, _ in fused]
 
-    def _finish(self, pair: FusedInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def _finish(self, pair: FusionState, fused: NDArray[np.float32]) -> dict[str, Any]:
         settings_hash = self.run_identity.settings_hash
         path = fused_path(pair.ref, settings_hash, self.fuser.model_hash, self.settings.format)
         columns = finish_pair(pair, fused, self.output, path, self.settings, self.device)
         return {**columns, "remark": pair.remark}
 
-    def _row(self, pair: FusedInWork) -> dict[str, Any]:
+    def _row(self, pair: FusionState) -> dict[str, Any]:
         return {**super()._row(pair), "method": self.fuser.name, "metric_version": METRIC_VERSION}

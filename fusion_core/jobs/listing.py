@@ -57,16 +57,18 @@ def list_fused(
     """
     listing = _list_source(settings, source, date)
     pairing = _pair(settings, _without_results(listing, source, output), storage_options)
-    places = settings.places()
+    locations = settings.locations()
     listings = {None: listing} | {
         url: Storage(url, storage_options).list()
-        for url in {place.url for place in places.values() if place.url is not None}
+        for url in {location.url for location in locations.values() if location.url is not None}
     }
-    found = {name: (listings[place.url], place.template) for name, place in places.items()}
+    found = {
+        name: (listings[location.url], location.template) for name, location in locations.items()
+    }
     images = match_fused(pairing.pairs, found, settings.pair_fields())
-    below = [place.template for place in places.values() if place.url is None]
-    stray = without_matches(pairing.stray, below)
-    return dataclasses.replace(pairing, stray=stray), images
+    below = [location.template for location in locations.values() if location.url is None]
+    unmatched = without_matches(pairing.unmatched, below)
+    return dataclasses.replace(pairing, unmatched=unmatched), images
 
 
 def _list_source(settings: ArchiveSettings, source: Storage, date: dt.date) -> pa.Table:

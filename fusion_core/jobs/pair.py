@@ -31,7 +31,7 @@ from fusion_core.storage.store import Storage
 
 
 @dataclass
-class PairInWork:
+class PairState:
     """One pair on its way through the stages.
 
     Attributes:
@@ -92,7 +92,7 @@ class PairInWork:
 
 
 def load_pair(
-    pair: PairInWork, source: Storage, settings: PairSettings, max_megapixels: float
+    pair: PairState, source: Storage, settings: PairSettings, max_megapixels: float
 ) -> None:
     """Read and decode both images of a pair and bring them to one size.
 
@@ -124,7 +124,7 @@ def load_pair(
 
 
 def finish_pair(
-    pair: PairInWork,
+    pair: PairState,
     fused: NDArray[np.float32],
     output: Storage,
     path: str,

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
-from fusion_core.jobs.pair import PairInWork
-from fusion_core.jobs.thread_pool import LeavableThreads
+from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.models.memory import is_out_of_memory
 
 BYTES_PER_PIXEL = 48
@@ -42,7 +42,7 @@ FINISHING_BYTES_PER_PIXEL = 125
 
 _LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
 
-Work = TypeVar("Work", bound=PairInWork)
+Work = TypeVar("Work", bound=PairState)
 Fuse = Callable[[Sequence[Work]], Iterable[NDArray[np.float32]]]
 Outcome = tuple[Work, dict[str, Any] | Exception]
 log = logging.getLogger(__name__)
@@ -82,8 +82,8 @@ def run_pipeline(
     """
     # Cancelled: what waits is not begun any more, what runs is let finish.
     with (
-        LeavableThreads(threads, "load") as loaders,
-        LeavableThreads(threads, "finish") as finishers,
+        AbandonableThreadPool(threads, "load") as loaders,
+        AbandonableThreadPool(threads, "finish") as finishers,
     ):
         pipeline = _Pipeline(load, fuse, finish, batch_size, memory, deadline, loaders, finishers)
         return pipeline.run(pairs)
@@ -123,8 +123,8 @@ class _Pipeline(Generic[Work]):
         batch_size: int,
         memory: int,
         deadline: float,
-        loaders: LeavableThreads,
-        finishers: LeavableThreads,
+        loaders: AbandonableThreadPool,
+        finishers: AbandonableThreadPool,
     ):
         self.load, self.fuse, self.finish = load, fuse, finish
         self.batch_size, self.memory, self.deadline = batch_size, memory, deadline
@@ -220,7 +220,7 @@ class _Pipeline(Generic[Work]):
         """Fail a pair that takes too long, and wait no longer for what is done to it."""
         loading = future in self.loading
         task = (self.loading if loading else self.finishing).pop(future)
-        (self.loaders if loading else self.finishers).leave(future)
+        (self.loaders if loading else self.finishers).abandon(future)
         self.held -= task.size
         # The thread that is left behind may go on one day; it keeps a pair of its own.
         pair = dataclasses.replace(task.pair, seconds=dict(task.pair.seconds))
@@ -267,11 +267,11 @@ class _Pipeline(Generic[Work]):
         self.outcomes.append((pair, failed(pair, error)))
 
 
-def _loaded_bytes(pair: PairInWork) -> int:
+def _loaded_bytes(pair: PairState) -> int:
     height, width = pair.shape
     return height * width * BYTES_PER_PIXEL
 
 
-def _finishing_bytes(pair: PairInWork) -> int:
+def _finishing_bytes(pair: PairState) -> int:
     height, width = pair.shape
     return height * width * FINISHING_BYTES_PER_PIXEL

@@ -19,7 +19,7 @@ from rasterio.io import DatasetWriter
 from fusion_core.archive.layout import fused_path
 from fusion_core.errors import OverlapError, StorageError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.scene_row import SceneRecord
 from fusion_core.jobs.scratch import scratch_folder
 from fusion_core.jobs.worker import RunIdentity
@@ -71,7 +71,7 @@ class SceneWork:
         self.source, self.output = source, output
         self.fuser, self.settings, self.run = fuser, settings, run
 
-    def fuse(self, pair: PairInWork) -> dict[str, Any]:
+    def fuse(self, pair: PairState) -> dict[str, Any]:
         """Fuse, write and score a scene.
 
         Returns:
@@ -109,7 +109,7 @@ class SceneWork:
                 return {**scores, **record.write(self, path, size, digest, scores, started)}
 
     def _fuse_in_room(
-        self, pair: PairInWork, scene: ScenePair, work: Path, greys: Path
+        self, pair: PairState, scene: ScenePair, work: Path, greys: Path
     ) -> tuple[int, tuple[int, int]]:
         """Fuse in the largest tiles that memory holds; return their size, then the counts."""
         height, width = scene.size
@@ -118,7 +118,7 @@ class SceneWork:
         def fuse(size: int) -> tuple[int, int]:
             for begun_before in (work, greys):  # in tiles that were too large
                 begun_before.unlink(missing_ok=True)
-            tiles = cut_tiles(height, width, size, self.fuser.reach)
+            tiles = cut_tiles(height, width, size, self.fuser.receptive_radius)
             return self._fuse_tiles(pair, scene, tiles, work, greys, deadline)
 
         what = f"a scene of {width}x{height} pixels in tiles"
@@ -127,7 +127,7 @@ class SceneWork:
 
     def _fuse_tiles(
         self,
-        pair: PairInWork,
+        pair: PairState,
         scene: ScenePair,
         tiles: Sequence[Tile],
         work: Path,

@@ -18,7 +18,7 @@ _INDEX_FIELDS = ("pair",)
 
 
 @dataclass(frozen=True)
-class FusedPlace:
+class FusedLocation:
     """Where the fused images of one method lie.
 
     Attributes:
@@ -30,7 +30,7 @@ class FusedPlace:
     template: str
 
     @classmethod
-    def parse(cls, text: str) -> FusedPlace:
+    def parse(cls, text: str) -> FusedLocation:
         """Split a URL or an absolute path before its first folder part with a field."""
         if "://" not in text and not text.startswith("/"):
             return cls(None, text)
@@ -78,7 +78,7 @@ class ScoreArchiveSettings(RunSettings):
         try:
             wanted = _pair_fields(*(others.data[name] for name in ("index", "ir", "vi")))
             for name, text in fused.items():
-                found = PathTemplate.parse(FusedPlace.parse(text).template).fields
+                found = PathTemplate.parse(FusedLocation.parse(text).template).fields
                 if missing := [field for field in wanted if field not in found]:
                     raise SettingsError(
                         f"the template {text!r} of {name} has the fields {list(found)} and lacks "
@@ -92,9 +92,9 @@ class ScoreArchiveSettings(RunSettings):
         """Return the fields that make up the pair id, in their order."""
         return _pair_fields(self.index, self.ir, self.vi)
 
-    def places(self) -> dict[str, FusedPlace]:
+    def locations(self) -> dict[str, FusedLocation]:
         """Return where the fused images of each method lie."""
-        return {name: FusedPlace.parse(text) for name, text in self.fused.items()}
+        return {name: FusedLocation.parse(text) for name, text in self.fused.items()}
 
     @property
     def metric_version(self) -> str:

@@ -11,16 +11,16 @@ from fusion_core.archive.layout import SCORES_FOLDER
 from fusion_core.archive.plan import PairRef, ScoreRef
 from fusion_core.errors import SizeMismatchError
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.pair import PairInWork, decode_listed, load_pair, read_listed
+from fusion_core.jobs.pair import PairState, decode_listed, load_pair, read_listed
 from fusion_core.jobs.pipeline import Outcome, run_pipeline
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.jobs.worker import PartWorker, RunIdentity
+from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics.columns import score_columns
 from fusion_core.storage.store import Storage
 
 
 @dataclass
-class ScoreInWork(PairInWork):
+class ScoringState(PairState):
     """A pair on its way through the stages, with one fused image of it.
 
     Attributes:
@@ -38,7 +38,7 @@ class ScoreInWork(PairInWork):
         self.fused = None
 
 
-class ScoreWorker(PartWorker[ScoreInWork]):
+class ScoringWorker(ChunkWorker[ScoringState]):
     """Turns chunks of fused images into parts.
 
     Args:
@@ -65,11 +65,11 @@ class ScoreWorker(PartWorker[ScoreInWork]):
         self.fused = fused
         self.settings = settings
 
-    def _begin(self, ref: PairRef) -> ScoreInWork:
+    def _begin(self, ref: PairRef) -> ScoringState:
         assert isinstance(ref, ScoreRef)
-        return ScoreInWork(ref)
+        return ScoringState(ref)
 
-    def _outcomes(self, pairs: Sequence[ScoreInWork]) -> list[Outcome[ScoreInWork]]:
+    def _outcomes(self, pairs: Sequence[ScoringState]) -> list[Outcome[ScoringState]]:
         return run_pipeline(
             pairs,
             self._load,
@@ -81,11 +81,11 @@ class ScoreWorker(PartWorker[ScoreInWork]):
             deadline=self.settings.pair_deadline,
         )
 
-    def _load(self, pair: ScoreInWork) -> None:
+    def _load(self, pair: ScoringState) -> None:
         storage = self.fused[pair.ref.method]
         load_scored(pair, self.source, storage, self.settings, self.settings.max_megapixels)
 
-    def _score(self, pair: ScoreInWork) -> dict[str, Any]:
+    def _score(self, pair: ScoringState) -> dict[str, Any]:
         ir, vi = pair.pictures
         assert pair.fused is not None
         with pair.timed("score"):
@@ -101,7 +101,7 @@ class ScoreWorker(PartWorker[ScoreInWork]):
             **scores,
         }
 
-    def _row(self, pair: ScoreInWork) -> dict[str, Any]:
+    def _row(self, pair: ScoringState) -> dict[str, Any]:
         ref = pair.ref
         return {
             **super()._row(pair),
@@ -114,7 +114,7 @@ class ScoreWorker(PartWorker[ScoreInWork]):
 
 
 def load_scored(
-    pair: ScoreInWork,
+    pair: ScoringState,
     source: Storage,
     storage: Storage,
     settings: ScoreArchiveSettings,

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 
-class LeavableThreads:
+class AbandonableThreadPool:
     """Does tasks in a number of threads; at the end of its block all of them have ended.
 
     Where the block ends by an exception, tasks that wait are cancelled. Those that were left
@@ -57,7 +57,7 @@ class LeavableThreads:
         self._waiting.put((task, partial(action, *args)))
         return task
 
-    def leave(self, task: Future[Any]) -> None:
+    def abandon(self, task: Future[Any]) -> None:
         """Wait no longer for a task. Where a thread is at it, another takes that one's place."""
         with self._lock:
             if task.cancel() or task not in self._running:

@@ -13,15 +13,15 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 
 from fusion_core.archive.layout import MANIFEST_FOLDER, part_path
-from fusion_core.archive.parts import commit_part, read_closed_part
+from fusion_core.archive.parts import commit_part, read_part_or_tombstone
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.archive.schema import STAGES
 from fusion_core.errors import CrashError, LeaseLostError, ManifestError, PairError
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import Outcome
 from fusion_core.storage.store import Storage
 
-Work = TypeVar("Work", bound=PairInWork)
+Work = TypeVar("Work", bound=PairState)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ChunkResult:
     failed: int
 
 
-class PartWorker(ABC, Generic[Work]):
+class ChunkWorker(ABC, Generic[Work]):
     """Turns chunks into parts; how pairs become rows is up to the subclass.
 
     Args:
@@ -189,7 +189,7 @@ class PartWorker(ABC, Generic[Work]):
         """
         columns = chunk.pairs[0].key_columns
         wanted = {pair.key for pair in chunk.pairs}
-        part, closed_by = read_closed_part(self.output, path, (*columns, "status"))
+        part, closed_by = read_part_or_tombstone(self.output, path, (*columns, "status"))
         if closed_by is not None:
             raise LeaseLostError(
                 f"{closed_by} has taken the output over from {self.run_identity.run_id} and closed "

@@ -20,14 +20,14 @@ from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 SOBEL_WINDOW = 3
 """Side of Qabf's window in pixels."""
 
-Places = Counter[str]
+SampleCounts = Counter[str]
 """``pixels``, for EN and SCD; ``vertical`` and ``horizontal`` first differences, for SF; pixels
 with a gradient, ``ag``; pixels with an edge strength, ``qabf``; windows, ``ssim``, and those of the
 finest scale, ``vif``."""
 
 
-def image_places(height: int, width: int, convention: Convention) -> Places:
-    """Count the places of an image of ``height`` x ``width`` pixels that holds data only."""
+def image_samples(height: int, width: int, convention: Convention) -> SampleCounts:
+    """Count the samples of an image of ``height`` x ``width`` pixels that holds data only."""
     pixels = height * width
     textbook = convention == "textbook"
     return Counter(
@@ -41,11 +41,11 @@ def image_places(height: int, width: int, convention: Convention) -> Places:
     )
 
 
-def lost_places(tile: Tile, convention: Convention) -> Places:
-    """Count the places of a tile that do not count, because pixels of theirs hold no data.
+def lost_samples(tile: Tile, convention: Convention) -> SampleCounts:
+    """Count the samples of a tile that do not count, because pixels of theirs hold no data.
 
-    A window belongs to the tile whose core it starts in, so that an image's lost places are the sum
-    of its tiles'.
+    A window belongs to the tile whose core it starts in, so that an image's lost samples are the
+    sum of its tiles'.
     """
     differences = difference_masks(tile)
     if differences is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 from fusion_core.metrics.conventions import Convention, check_convention
-from fusion_core.metrics.counts import image_places
+from fusion_core.metrics.counts import image_samples
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
 from fusion_core.metrics.greyscale import grey_images, require_side
@@ -142,7 +142,7 @@ def spatial_frequency(fused: torch.Tensor, convention: Convention = "published")
     images = grey_images("sf", fused=fused)
     sums = _over_tiles(images, lambda tile: difference_sums(tile)["differences"])
     height, width = images.shape[-2:]
-    return frequency_value(sums, image_places(height, width, convention), convention)
+    return frequency_value(sums, image_samples(height, width, convention), convention)
 
 
 def entropy(fused: torch.Tensor) -> torch.Tensor:
@@ -185,8 +185,8 @@ def structural_similarity(
     require_side("ssim", images, SSIM_WINDOW[convention])
     sums = _over_tiles(images, lambda tile: ssim_sums(tile, convention))
     height, width = images.shape[-2:]
-    places = image_places(height, width, convention)
-    return ssim_value(sums, places["ssim"], convention)
+    samples = image_samples(height, width, convention)
+    return ssim_value(sums, samples["ssim"], convention)
 
 
 def _over_tiles(images: torch.Tensor, add: Callable[[Tile], torch.Tensor]) -> torch.Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from fusion_core.metrics.conventions import Convention
-from fusion_core.metrics.counts import Places
+from fusion_core.metrics.counts import SampleCounts
 from fusion_core.metrics.masks import difference_masks
 from fusion_core.metrics.tiles import Block, Tile, sum_pixels
 
@@ -89,18 +89,18 @@ def gradient_value(sums: torch.Tensor, height: int, width: int, share: float = 1
 
 
 def frequency_value(
-    sums: torch.Tensor, places: Places, convention: Convention = "published"
+    sums: torch.Tensor, samples: SampleCounts, convention: Convention = "published"
 ) -> torch.Tensor:
     """Turn sums over an image's tiles into SF, (B,); NaN where either difference is missing.
 
     Args:
         sums: The ``differences`` of ``difference_sums``.
-        places: How many differences, and pixels, there are.
+        samples: How many differences, and pixels, there are.
         convention: Which definition to use.
     """
-    vertical, horizontal = places["vertical"], places["horizontal"]
+    vertical, horizontal = samples["vertical"], samples["horizontal"]
     if min(vertical, horizontal) == 0:
         return torch.full_like(sums[0], torch.nan)
     if convention == "textbook":
-        vertical = horizontal = places["pixels"]
+        vertical = horizontal = samples["pixels"]
     return (sums[0] / vertical + sums[1] / horizontal).sqrt()

@@ -72,13 +72,13 @@ def difference_masks(tile: Tile) -> tuple[torch.Tensor, torch.Tensor] | None:
 def counted_blocks(
     height: int, width: int, images: torch.Tensor, mask: torch.Tensor | None
 ) -> Iterator[tuple[Block, torch.Tensor | None]]:
-    """Cut ``height`` x ``width`` places into blocks, see ``blocks``, and leave out empty ones.
+    """Cut ``height`` x ``width`` samples into blocks, see ``blocks``, and leave out empty ones.
 
     Args:
         height: Number of rows.
         width: Number of columns.
         images: The images, (K, B, ...).
-        mask: Mask of the places, at least (height, width).
+        mask: Mask of the samples, at least (height, width).
 
     Yields:
         A block and its part of the mask, None where that is True throughout.

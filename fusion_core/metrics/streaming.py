@@ -13,7 +13,7 @@ import torch
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics.conventions import Convention, check_convention
-from fusion_core.metrics.counts import Places, image_places, lost_places
+from fusion_core.metrics.counts import SampleCounts, image_samples, lost_samples
 from fusion_core.metrics.greyscale import grey_images
 from fusion_core.metrics.scores import grey_tensor
 from fusion_core.metrics.sums import Sums, add_sums, tile_sums, values
@@ -73,7 +73,7 @@ class StreamedScores:
         self.convention = convention
         self.device = device
         self._sums: Sums = {}
-        self._lost: Places = Counter()
+        self._lost: SampleCounts = Counter()
         self._missing = {window.core for window in self.windows()}
 
     def windows(self) -> Iterator[Window]:
@@ -120,7 +120,7 @@ class StreamedScores:
             tile = Tile.read(images, window, self.height, self.width, mask)
             sums = tile_sums(tile, self.convention)
             self._sums = add_sums([self._sums, sums]) if self._sums else sums
-            self._lost += lost_places(tile, self.convention)
+            self._lost += lost_samples(tile, self.convention)
         self._missing.remove(window.core)
 
     def scores(self) -> dict[str, float]:
@@ -148,9 +148,9 @@ class StreamedScores:
             MetricError: Tiles are missing.
         """
         size = self.height, self.width
-        places = image_places(*size, self.convention) - self._lost
+        samples = image_samples(*size, self.convention) - self._lost
         return {
-            name: why_sums_undefined(name, self._sums, places, size, self.convention)
+            name: why_sums_undefined(name, self._sums, samples, size, self.convention)
             for name, value in self.scores().items()
             if math.isnan(value)
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from fusion_core.metrics.conventions import METRIC_NAMES, Convention
-from fusion_core.metrics.counts import Places, image_places
+from fusion_core.metrics.counts import SampleCounts, image_samples
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
 from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
@@ -44,7 +44,7 @@ def image_sums(images: torch.Tensor, convention: Convention) -> Sums:
 
 
 def values(
-    sums: Sums, height: int, width: int, convention: Convention, lost: Places | None = None
+    sums: Sums, height: int, width: int, convention: Convention, lost: SampleCounts | None = None
 ) -> dict[str, torch.Tensor]:
     """Turn the sums of images of ``height`` x ``width`` pixels into their scores, each (B,).
 
@@ -53,17 +53,17 @@ def values(
         height: Their height in pixels.
         width: Their width.
         convention: Which definitions were used.
-        lost: How many places did not count, for want of data.
+        lost: How many samples did not count, for want of data.
     """
-    whole = image_places(height, width, convention)
-    places = whole - lost if lost else whole
+    whole = image_samples(height, width, convention)
+    samples = whole - lost if lost else whole
     scores = {
         "vif": vif_value(sums["vif"], convention),
-        "ag": gradient_value(sums["gradients"], height, width, places["ag"] / max(whole["ag"], 1)),
-        "scd": correlation_value(sums["sums"], sums["products"], places["pixels"]),
+        "ag": gradient_value(sums["gradients"], height, width, samples["ag"] / max(whole["ag"], 1)),
+        "scd": correlation_value(sums["sums"], sums["products"], samples["pixels"]),
         "qabf": edge_value(sums["edges"]),
-        "sf": frequency_value(sums["differences"], places, convention),
+        "sf": frequency_value(sums["differences"], samples, convention),
         "en": entropy_value(sums["histogram"]),
-        "ssim": ssim_value(sums["ssim"], places["ssim"], convention),
+        "ssim": ssim_value(sums["ssim"], samples["ssim"], convention),
     }
     return {name: scores[name] for name in METRIC_NAMES}

@@ -64,7 +64,7 @@ def windows(height: int, width: int) -> Iterator[Window]:
 
 
 class Block(NamedTuple):
-    """A part of a tile's core, or of the places of its windows."""
+    """A part of a tile's core, or of the samples of its windows."""
 
     rows: slice
     columns: slice
@@ -203,7 +203,7 @@ class Tile:
 
 
 def blocks(height: int, width: int, batch: int, device: torch.device) -> Iterator[Block]:
-    """Cut ``height`` x ``width`` places into blocks whose maps stay in a CPU's cache.
+    """Cut ``height`` x ``width`` samples into blocks whose maps stay in a CPU's cache.
 
     Args:
         height: Number of rows.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from fusion_core.metrics.conventions import Convention
-from fusion_core.metrics.counts import SOBEL_WINDOW, Places
+from fusion_core.metrics.counts import SOBEL_WINDOW, SampleCounts
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 
@@ -55,7 +55,7 @@ def why_undefined(
 def why_sums_undefined(
     metric: str,
     sums: dict[str, torch.Tensor],
-    places: Places,
+    samples: SampleCounts,
     size: tuple[int, int],
     convention: Convention,
 ) -> str:
@@ -64,17 +64,17 @@ def why_sums_undefined(
     Args:
         metric: Name of the metric.
         sums: The sums of all its tiles.
-        places: How many pixels, differences and windows were added up.
+        samples: How many pixels, differences and windows were added up.
         size: Height and width of the image.
         convention: Which definitions were used.
 
     Returns:
         The rule that the image breaks, such as "no window of 7x7 pixels holds data only".
     """
-    missing = _too_small(metric, *size, convention) or _without_data(metric, places, convention)
+    missing = _too_small(metric, *size, convention) or _without_data(metric, samples, convention)
     if missing:
         return missing
-    constant, same = _constant_by_sums(sums, places["pixels"])
+    constant, same = _constant_by_sums(sums, samples["pixels"])
     flat = [name for name, part in zip(_SOURCES, sums["vif"], strict=True) if not part[0, 1]]
     if metric == "vif" and flat and not constant:
         window = f"{VIF_WINDOWS[0]}x{VIF_WINDOWS[0]}"
@@ -89,19 +89,19 @@ def _too_small(metric: str, height: int, width: int, convention: Convention) -> 
     return f"the image has {width}x{height} pixels and needs at least {shortest} a side"
 
 
-def _without_data(metric: str, places: Places, convention: Convention) -> str | None:
-    """Say which places a metric lacks because some pixels hold no data."""
-    if not places["pixels"]:
+def _without_data(metric: str, samples: SampleCounts, convention: Convention) -> str | None:
+    """Say which samples a metric lacks because some pixels hold no data."""
+    if not samples["pixels"]:
         return "no pixel holds data"
     if metric == "sf":
         for direction, lie in (("vertical", "one above the other"), ("horizontal", "side by side")):
-            if not places[direction]:
+            if not samples[direction]:
                 return f"no two pixels that hold data lie {lie}"
-    if metric == "ag" and not places["ag"]:
+    if metric == "ag" and not samples["ag"]:
         neighbours = "right and lower" if convention == "textbook" else "four nearest"
         return f"no pixel and its {neighbours} neighbours hold data"
     windows = {"vif": VIF_WINDOWS[0], "qabf": SOBEL_WINDOW, "ssim": SSIM_WINDOW[convention]}
-    if metric in windows and not places[metric]:
+    if metric in windows and not samples[metric]:
         return f"no window of {windows[metric]}x{windows[metric]} pixels holds data only"
     return None
 

@@ -173,7 +173,7 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 # The pyramid's five taps at steps of 1, 2, 4 and 8, down and up again; the guided filter's means of
 # means, over a decision that looks 6 pixels far.
-_REACH = {
+_RECEPTIVE_RADIUS = {
     "mean": 0,
     "maximum": 0,
     "laplacian": 4 * (2**LEVELS - 1),
@@ -194,7 +194,7 @@ class BaselineFuser:
         device: where it computes, such as ``cpu`` or ``cuda:0``.
         precision: ``fp32``.
         model_hash: sha256 over name and version.
-        reach: around a pixel, of those that its value depends on.
+        receptive_radius: how far from a pixel those lie that its value depends on.
     """
 
     precision: ResolvedPrecision = "fp32"
@@ -213,7 +213,7 @@ class BaselineFuser:
         self.device = resolve_device(device)
         self.model_hash = baseline_hash(name)
         self._fuse = BASELINES[name]
-        self.reach = _REACH[name]
+        self.receptive_radius = _RECEPTIVE_RADIUS[name]
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:

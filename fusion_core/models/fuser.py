@@ -24,15 +24,15 @@ class Fuser(Protocol):
         precision: of its arithmetic, where it has a choice; callers see fp32.
         model_hash: changes whenever other pixels may result: sha256 of the model's file, or of a
             baseline's name and version.
-        reach: around a pixel, of those that its value depends on, in pixels; scenes are cut into
-            tiles that overlap by it.
+        receptive_radius: how far from a pixel those lie that its value depends on, in pixels;
+            scenes are cut into tiles that overlap by it.
     """
 
     name: str
     device: str
     precision: ResolvedPrecision
     model_hash: str
-    reach: int
+    receptive_radius: int
 
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
         """Fuse aligned pairs; no pair's result depends on the others of its batch.

@@ -9,13 +9,13 @@ from torch import Tensor
 def sampling_matrix(cells: int, count: int, start: float, extent: float) -> Tensor:
     """Return the matrix (count, cells) that interpolates one side of a grid linearly, fp32.
 
-    Places lie in the middle of their share of the extent and cells in the middle of theirs, as
+    Samples lie in the middle of their share of the extent and cells in the middle of theirs, as
     ``torch.nn.functional.interpolate`` has it without ``align_corners``; beyond the outermost cells
     the grid continues with their values.
 
     Args:
         cells: Cells of the grid along the side, which span the image.
-        count: Places to interpolate at, evenly within the extent.
+        count: Samples to interpolate, evenly within the extent.
         start: Where the extent begins, as a share of the image's side.
         extent: Its length, likewise.
     """

@@ -68,7 +68,7 @@ class NetworkConfig(BaseModel):
         return int(2 ** (self.levels - 1))
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """How many pixels around one its value depends on, apart from what is pooled.
 
         Measured on the packaged weights, of 4 levels: 32 pixels hold 99.9 % of the gradient in the

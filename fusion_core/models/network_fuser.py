@@ -32,7 +32,8 @@ class NetworkFuser:
         precision: of the network's body, ``fp32``, ``bf16`` or ``fp16``; its last convolution and
             all that callers see is fp32.
         model_hash: sha256 of the weights file, or of the weights where there is no file.
-        reach: around a pixel, of those that its value depends on, apart from what is pooled.
+        receptive_radius: how far from a pixel those lie that its value depends on, apart from
+            what is pooled.
         cells: of the grid that is pooled over, along each side of an image; 0 for a network that
             pools nothing.
     """
@@ -62,7 +63,7 @@ class NetworkFuser:
         self.precision = resolve_precision(precision, self.device)
         self._model = model.to(self.device).body_to(DTYPES[self.precision]).eval()
         self._multiple = model.config.multiple
-        self.reach = model.config.reach
+        self.receptive_radius = model.config.receptive_radius
         pools = model.config.levels > SHALLOW_LEVELS and (model.config.psim or model.config.fim)
         self.cells = model.config.token_grid if pools else 0
 

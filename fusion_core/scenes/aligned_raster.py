@@ -49,7 +49,7 @@ class Pixels:
     valid: NDArray[np.bool_]
 
 
-class SceneSide:
+class AlignedRaster:
     """One image of a scene pair.
 
     Args:

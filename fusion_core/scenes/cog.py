@@ -73,12 +73,12 @@ def create_work(
         grid: The part of its grid that is fused.
         nodata: The value that means no data, None where there is none.
     """
-    place: dict[str, Any] = {"crs": grid.crs, "transform": grid.transform}
+    georeference: dict[str, Any] = {"crs": grid.crs, "transform": grid.transform}
     points, points_crs = source.gcps
     if points:
-        place = {"gcps": points, "crs": points_crs}
+        georeference = {"gcps": points, "crs": points_crs}
     elif grid.crs is None and source.transform.is_identity:
-        place = {}
+        georeference = {}
     with writing("the fused scene"):
         work = rasterio.open(
             path,
@@ -93,7 +93,7 @@ def create_work(
             blockxsize=BLOCK,
             blockysize=BLOCK,
             bigtiff="IF_SAFER",
-            **place,
+            **georeference,
         )
         _describe(work, source)
     return work

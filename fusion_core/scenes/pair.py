@@ -16,7 +16,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.models.grid_sampling import sampling_matrix
 from fusion_core.models.tiling.patches import sample_patches
-from fusion_core.scenes.aligned_raster import SceneSide, Slices
+from fusion_core.scenes.aligned_raster import AlignedRaster, Slices
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.nodata_fill import filled
 from fusion_core.scenes.raster import open_raster
@@ -61,7 +61,9 @@ class ScenePair:
         scalings: The same, in numbers.
     """
 
-    def __init__(self, ir: SceneSide, vi: SceneSide, grid: SceneGrid, settings: SceneSettings):
+    def __init__(
+        self, ir: AlignedRaster, vi: AlignedRaster, grid: SceneGrid, settings: SceneSettings
+    ):
         self.grid, self.ir, self.vi = grid, ir, vi
         step = max(1, math.ceil(max(grid.height, grid.width) / PREVIEW_SIDE))
         previews = {"ir": ir.decimated(step), "vi": vi.decimated(step)}
@@ -157,8 +159,8 @@ def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterat
         _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, settings.size_mismatch == "resize_ir")
         with (
-            closing(SceneSide(ir, grid, settings, warped=not grid.same)) as infrared,
-            closing(SceneSide(vi, grid, settings, warped=False)) as visible,
+            closing(AlignedRaster(ir, grid, settings, warped=not grid.same)) as infrared,
+            closing(AlignedRaster(vi, grid, settings, warped=False)) as visible,
         ):
             yield ScenePair(infrared, visible, grid, settings)
 

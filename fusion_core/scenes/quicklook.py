@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 
 from fusion_core.images.colour import Pixels
-from fusion_core.scenes.aligned_raster import SceneSide
+from fusion_core.scenes.aligned_raster import AlignedRaster
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.cog import grey255
 from fusion_core.scenes.grid import SceneGrid, match_grids
@@ -88,7 +88,7 @@ def scene_pictures(
 
 def _drawn(raster: Raster, grid: SceneGrid, step: int, valid: NDArray[np.bool_]) -> Pixels:
     settings = SceneSettings()
-    with closing(SceneSide(raster, grid, settings, warped=not grid.same)) as side:
+    with closing(AlignedRaster(raster, grid, settings, warped=not grid.same)) as side:
         pixels = side.decimated(step)
     both = pixels.valid & valid
     _, scaling = choose_scaling(settings, "vi", side.dtype, pixels.luminance[both])

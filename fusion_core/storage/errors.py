@@ -81,13 +81,13 @@ def is_unanswered(error: BaseException) -> bool:
     return from_client(error) or isinstance(error, TimeoutError | ConnectionError)
 
 
-def named_error(what: str, error: Exception, place: str, seconds: float) -> Exception:
+def translate_error(what: str, error: Exception, location: str, seconds: float) -> Exception:
     """Return the project's error for what a store or its client raised.
 
     Args:
         what: Completes "can't …".
         error: What was raised at last.
-        place: Names the store.
+        location: Names the store.
         seconds: How long it was tried.
 
     Returns:
@@ -110,7 +110,7 @@ def named_error(what: str, error: Exception, place: str, seconds: float) -> Exce
     told = f"{type(error).__name__}: {reason}" if str(reason) else type(error).__name__
     if is_unanswered(error):
         return UnreachableError(
-            f"can't {what}: {place} gave no whole answer for {seconds:.0f} s, at last {told}. "
+            f"can't {what}: {location} gave no whole answer for {seconds:.0f} s, at last {told}. "
             "Check that it is up and can be reached from here; the next run goes on where this "
             "one was"
         )

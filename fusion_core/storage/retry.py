@@ -52,7 +52,7 @@ def current_count() -> RetryCount | None:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a call to a store is repeated.
 
     Attributes:

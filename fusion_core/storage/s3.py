@@ -10,15 +10,15 @@ LARGEST_PUT = 5 << 30
 """Bytes that S3 takes in one request."""
 
 _CONNECT_SECONDS = 10.0
-_STALL_SECONDS = 20.0  # without a byte; eight of them fit the patience
+_STALL_SECONDS = 20.0  # without a byte; eight of them fit into the retries
 _CONNECTIONS = 64  # a worker's threads share them
 
 
-def s3_options(options: Mapping[str, Any], patience: float) -> dict[str, Any]:
+def s3_options(options: Mapping[str, Any], retry_seconds: float) -> dict[str, Any]:
     """Return options of s3fs with bounded waits, and without retries that nobody counts."""
     config: dict[str, Any] = {
-        "connect_timeout": min(_CONNECT_SECONDS, patience / 8),
-        "read_timeout": min(_STALL_SECONDS, patience / 8),
+        "connect_timeout": min(_CONNECT_SECONDS, retry_seconds / 8),
+        "read_timeout": min(_STALL_SECONDS, retry_seconds / 8),
         "max_pool_connections": _CONNECTIONS,
         "retries": {"total_max_attempts": 1},
     }

@@ -19,7 +19,7 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from fusion_core.errors import StorageError
-from fusion_core.storage.errors import is_lost_race, named_error
+from fusion_core.storage.errors import is_lost_race, translate_error
 from fusion_core.storage.local import (
     create_copy,
     create_file,
@@ -29,7 +29,7 @@ from fusion_core.storage.local import (
     replace_copy,
     replace_file,
 )
-from fusion_core.storage.retry import Patience
+from fusion_core.storage.retry import RetryPolicy
 from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3, s3_options
 from fusion_core.storage.version import object_version
 
@@ -41,10 +41,10 @@ LISTING_SCHEMA = pa.schema(
     ]
 )
 
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 """How long a store is waited for unless a setting says otherwise."""
 
-_SLOWEST = 1 << 20  # bytes a second; a large object may take longer than the patience
+_SLOWEST = 1 << 20  # bytes a second; a large object may take longer than the retries
 
 _Result = TypeVar("_Result")
 
@@ -56,7 +56,7 @@ class Storage:
         url: Root of all paths given to the methods, e.g. ``s3://archive/2026`` or a local path.
         options: fsspec storage options. Left empty, S3 takes the usual AWS chain, whose
             credentials refresh themselves.
-        patience: Seconds that a call is repeated for while it fails for a passing reason.
+        retry_seconds: Seconds that a call is repeated for while it fails for a passing reason.
 
     Raises:
         StorageError: The URL names a protocol that isn't installed, or no bucket.
@@ -66,12 +66,12 @@ class Storage:
         self,
         url: str,
         options: Mapping[str, Any] | None = None,
-        patience: float = PATIENCE_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
     ):
         self.options = dict(options or {})
-        self.patience = Patience(patience)
+        self.retry_policy = RetryPolicy(retry_seconds)
         to_s3 = url.startswith(("s3://", "s3a://"))
-        used = s3_options(self.options, patience) if to_s3 else self.options
+        used = s3_options(self.options, retry_seconds) if to_s3 else self.options
         try:
             self.fs, root = fsspec.core.url_to_fs(url, **used)
         except (ImportError, ValueError) as error:
@@ -84,13 +84,13 @@ class Storage:
         if not self.root and self._on_s3:
             raise StorageError(f"{url} names no bucket; expected a URL such as s3://bucket/folder")
         self._below = f"{self.root.rstrip('/')}/"
-        self._limit = {"timeout": patience} if self.fs.async_impl else {}
+        self._limit = {"timeout": retry_seconds} if self.fs.async_impl else {}
         if self._on_s3:
             self.fs.retries = 1  # repeating is done in one place, where it is bounded and counted
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the arguments: open connections and event loops belong to one process."""
-        return Storage, (self.url(""), self.options, self.patience.seconds)
+        return Storage, (self.url(""), self.options, self.retry_policy.seconds)
 
     @property
     def is_local(self) -> bool:
@@ -300,16 +300,18 @@ class Storage:
             action: What is done, again and again if it fails for a passing reason.
             size: Bytes that it moves.
         """
-        patience = Patience(self.patience.seconds + size / _SLOWEST, self.patience.attempts)
+        policy = RetryPolicy(
+            self.retry_policy.seconds + size / _SLOWEST, self.retry_policy.attempts
+        )
         try:
-            return patience.call(what, action)
+            return policy.call(what, action)
         except Exception as error:
-            named = named_error(what, error, self._place(), patience.seconds)
+            named = translate_error(what, error, self._location(), policy.seconds)
             if named is error:
                 raise
             raise named from error
 
-    def _place(self) -> str:
+    def _location(self) -> str:
         """Name where the store is, for messages."""
         client = getattr(self.fs, "_s3", None)
         endpoint = getattr(getattr(client, "meta", None), "endpoint_url", None)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import PairError, SettingsError
-from fusion_core.jobs.pair import PairInWork, load_pair
+from fusion_core.jobs.pair import PairState, load_pair
 from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.loss_config import LossConfig
@@ -76,7 +76,7 @@ def read_luminances(
     Raises:
         PairError: of the kind that stopped it, with the pair's id.
     """
-    work = PairInWork(pair)
+    work = PairState(pair)
     try:
         load_pair(work, source, settings, max_megapixels)
     except PairError as error:

@@ -63,7 +63,7 @@ class TrainingJob:
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerRank:
     """Where one process of a training stands.
 
     Attributes:
@@ -82,7 +82,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Link:
+class Reporter:
     """A process's way to whoever waits for the training.
 
     Attributes:
@@ -95,7 +95,7 @@ class Link:
     report: Callable[[dict[str, Any]], None]
 
 
-def run_training(job: TrainingJob, place: Place, link: Link) -> None:
+def run_training(job: TrainingJob, place: WorkerRank, link: Reporter) -> None:
     """Train from the last checkpoint, or from the start, to the end.
 
     Raises:
@@ -147,7 +147,7 @@ def _first_weights(settings: TrainSettings) -> RefineFuse | None:
     return model
 
 
-def _go_on(job: TrainingJob, trainer: Trainer, link: Link) -> list[dict[str, Any]]:
+def _go_on(job: TrainingJob, trainer: Trainer, link: Reporter) -> list[dict[str, Any]]:
     """Restore the last checkpoint, if there is one, and return its records."""
     output = Storage(job.settings.output, link.options())
     checkpoint = read_checkpoint(output, CHECKPOINT_FILE)
@@ -161,7 +161,7 @@ def _go_on(job: TrainingJob, trainer: Trainer, link: Link) -> list[dict[str, Any
 
 
 def _images(
-    job: TrainingJob, pairs: Iterable[PairRef], link: Link
+    job: TrainingJob, pairs: Iterable[PairRef], link: Reporter
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     settings = job.settings
     source = Storage(settings.source, link.options())
@@ -171,7 +171,9 @@ def _images(
         )
 
 
-def _save(job: TrainingJob, trainer: Trainer, log: TrainingLog, place: Place, link: Link) -> None:
+def _save(
+    job: TrainingJob, trainer: Trainer, log: TrainingLog, place: WorkerRank, link: Reporter
+) -> None:
     """Write checkpoint, weights and curve, and the log last: what it says of them is there."""
     output = Storage(job.settings.output, link.options())
     story = {

@@ -18,9 +18,9 @@ from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import LeaseLostError, StorageError, UnreachableError, WeightsError
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import Outcome
-from fusion_core.jobs.worker import ChunkResult, PartWorker, RunIdentity
+from fusion_core.jobs.worker import ChunkResult, ChunkWorker, RunIdentity
 from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-class ScriptedWorker(PartWorker[PairInWork]):
+class ScriptedWorker(ChunkWorker[PairState]):
     """Notes which pairs it begins, and does what their names say; its commits are real."""
 
     def __init__(self, folder: Path):
@@ -38,13 +38,13 @@ class ScriptedWorker(PartWorker[PairInWork]):
         self.place = folder
         self.token = ""
 
-    def _begin(self, ref: PairRef) -> PairInWork:
-        return PairInWork(ref)
+    def _begin(self, ref: PairRef) -> PairState:
+        return PairState(ref)
 
-    def _row(self, pair: PairInWork) -> dict[str, Any]:
+    def _row(self, pair: PairState) -> dict[str, Any]:
         return {**super()._row(pair), "method": "scripted", "metric_version": "none"}
 
-    def _outcomes(self, pairs: Sequence[PairInWork]) -> list[Outcome[PairInWork]]:
+    def _outcomes(self, pairs: Sequence[PairState]) -> list[Outcome[PairState]]:
         for name in (pair.ref.pair_id for pair in pairs):
             with (self.place / "starts").open("a") as log:
                 log.write(f"{name} {self.token}\n")

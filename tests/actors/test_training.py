@@ -10,7 +10,7 @@ from tiny import train_settings_for, write_pairs
 
 from actors.resources import WorkerShare
 from actors.training import training_share
-from actors.training_board import start_board
+from actors.training_mailbox import start_mailbox
 from actors.training_worker import WorkerTask, train_on_worker
 from fusion_core.errors import ReadError, SettingsError
 from fusion_core.training.plan import plan_training
@@ -56,14 +56,14 @@ def test_what_cannot_be_shared_is_refused() -> None:
 def test_boards_are_on_the_drivers_node_and_on_no_node_that_may_be_lost(
     ray_nodes: Cluster,
 ) -> None:
-    boards = [start_board({}) for _ in range(4)]
+    boards = [start_mailbox({}) for _ in range(4)]
     asked = [
-        board.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
-        for board in boards
+        mailbox.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
+        for mailbox in boards
     ]
     assert set(ray.get(asked)) == {ray_nodes.head_node.node_id}
-    for board in boards:
-        ray.kill(board)
+    for mailbox in boards:
+        ray.kill(mailbox)
 
 
 @pytest.mark.ray
@@ -72,20 +72,20 @@ def test_a_worker_posts_its_progress_and_what_it_would_meet_again(tmp_path: Path
     write_pairs(tmp_path / "in", ["p0", "p1"])
     settings = train_settings_for(tmp_path / "in", tmp_path / "out")
     job, _ = plan_training(settings, {})
-    board = start_board({})
-    task = WorkerTask(job, WorkerShare(cpus=1, gpus=0, count=1), board)
+    mailbox = start_mailbox({})
+    task = WorkerTask(job, WorkerShare(cpus=1, gpus=0, count=1), mailbox)
     train_on_worker({"task": task})
-    signs, error = ray.get(board.take.remote({"key": "new"}))
+    signs, error = ray.get(mailbox.take.remote({"key": "new"}))
     assert [sign["step"] for sign in signs] == [2, 4, 6, 8]
     assert error is None
-    assert ray.get(board.options.remote()) == {"key": "new"}
-    assert ray.get(board.take.remote({})) == ([], None)
+    assert ray.get(mailbox.options.remote()) == {"key": "new"}
+    assert ray.get(mailbox.take.remote({})) == ([], None)
 
     (tmp_path / "in/ir/p1.png").write_bytes(b"text")
     (tmp_path / "out/checkpoint.safetensors").unlink()
     with pytest.raises(ReadError):
         train_on_worker({"task": task})
-    signs, error = ray.get(board.take.remote({}))
+    signs, error = ray.get(mailbox.take.remote({}))
     assert isinstance(error, ReadError)
     assert "pair p1 can't be trained on" in str(error)
-    ray.kill(board)
+    ray.kill(mailbox)

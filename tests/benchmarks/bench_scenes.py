@@ -156,7 +156,7 @@ def seams(folder: Path) -> dict[str, Any]:
                 ("pooling_alone", lambda _, read: alone(fuser, read)),
             ):
                 for shift in (0, SHIFT):
-                    tiles = cut_tiles(*pair.size, 512, fuser.reach, shift)
+                    tiles = cut_tiles(*pair.size, 512, fuser.receptive_radius, shift)
                     meeting = meet(pair, tiles, fuse)
                     found[f"{name}, {title}, grid shifted by {shift}"] = {
                         "seam_ratio": seam_ratio(meeting.blended, tiles),
@@ -171,7 +171,7 @@ def tiled_against_whole(folder: Path) -> dict[str, Any]:
     write_scene_pair(folder, "whole", (2000, 2000), bands=1, nodata=None, seed=8)
     fuser = load_fuser()
     with scene_in(folder, "whole") as pair:
-        tiles = cut_tiles(*pair.size, SceneSettings().tile_size, fuser.reach)
+        tiles = cut_tiles(*pair.size, SceneSettings().tile_size, fuser.receptive_radius)
         tiled, whole = fused_scene(pair, fuser, tiles), alone(fuser, whole_scene(pair))
     difference = 255 * np.abs(tiled - whole)
     return {

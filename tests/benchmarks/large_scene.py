@@ -25,7 +25,7 @@ from tiny import TODAY
 
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import Fuser, load_fuser
@@ -49,7 +49,7 @@ def main(folder: Path, model: str, side: int = SIDE, threads: int = 2) -> dict[s
     source, output = Storage(settings.source), Storage(settings.output)
     identity = RunIdentity("large", TODAY, fuser.model_hash, "settings")
     pairs = list_pairs(settings, source, output, TODAY, {}).pairs.to_pylist()
-    worker = ChunkWorker(source, output, fuser, settings, identity)
+    worker = FusionWorker(source, output, fuser, settings, identity)
     forget_peak()
     before, begin = peak_mb(), time.perf_counter()
     result = worker.run(Chunk("large", (PairRef(**pairs[0]),)))

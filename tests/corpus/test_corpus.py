@@ -40,7 +40,7 @@ def test_a_hostile_pair_ends_as_it_must(entry: Entry, found: Found) -> None:
 
 def test_no_good_pair_is_lost(found: Found) -> None:
     assert neighbours_lost(found) == []
-    assert found.work["half"] == found.work["doubled"] == found.work["stray"] == []
+    assert found.work["unpaired"] == found.work["ambiguous"] == found.work["unmatched"] == []
 
 
 def test_every_pair_has_one_row(found: Found) -> None:

@@ -21,7 +21,7 @@ from corpus_archive import spring
 from tiny import tiny_fuser
 
 from fusion_core.archive.plan import cut_chunks
-from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.scenes.probe import add_pixels
@@ -52,7 +52,7 @@ def main() -> None:
     fuser = tiny_fuser()
     digest = settings.image_settings().settings_hash()
     run = RunIdentity("corpus", today, fuser.model_hash, digest)
-    worker = ChunkWorker(source, output, fuser, settings, run)
+    worker = FusionWorker(source, output, fuser, settings, run)
     chunks = list(cut_chunks(add_pixels(source, pairing.pairs), "corpus", CHUNK_PAIRS))
     worker.run(chunks[0])  # so that what is loaded once counts as the baseline
     baseline = _status("VmRSS")
@@ -70,9 +70,9 @@ def main() -> None:
         "baseline_mib": baseline >> 10,
         "peak_above_baseline_mib": (_status("VmHWM") - baseline) >> 10,
         "chunks": len(chunks),
-        "stray": list(pairing.stray),
-        "half": list(pairing.half),
-        "doubled": list(pairing.doubled),
+        "unmatched": list(pairing.unmatched),
+        "unpaired": list(pairing.unpaired),
+        "ambiguous": list(pairing.ambiguous),
         "rows": [row for part in parts for row in _rows(part)],
     }
     print(json.dumps(found))

@@ -1,11 +1,11 @@
 """What a study tells; the study itself is run in test_train.py."""
 
 from flows.ablate import AblationSummary
-from flows.holding import LeftToAnother
+from flows.output_lease import SkippedRun
 
 
 def test_a_study_whose_evaluation_was_left_to_another_run_says_so() -> None:
-    left = LeftToAnother(run_id="mine", reason="another is at work on the output")
+    left = SkippedRun(run_id="mine", reason="another is at work on the output")
     summary = AblationSummary(study="levels", trainings={}, evaluation=left)
     assert summary.evaluation == left
     assert "another is at work on the output" in summary.markdown()

@@ -175,7 +175,7 @@ def evaluated_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str
         given.append(settings)
         return SimpleNamespace(markdown=lambda: "the table")
 
-    monkeypatch.setattr("flows.evaluate.evaluate_refinefuse", flow_that_notes)
+    monkeypatch.setattr("flows.evaluate.evaluate", flow_that_notes)
     main(["evaluate", "--source", "a", "--output", "b", *arguments])
     assert type(given[0]) is EvaluateSettings
     return given[0].models

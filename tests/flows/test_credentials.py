@@ -96,7 +96,7 @@ def test_a_run_with_a_block_over_a_bucket_with_bad_files_leaks_nothing(
     )
     summary = fuse_archive(settings)
     assert isinstance(summary, RunSummary)
-    assert (summary.fused, summary.half) == (2, ("vi/half.png",))
+    assert (summary.fused, summary.unpaired) == (2, ("vi/half.png",))
     assert {row["pair_id"]: row["stage"] for row in summary.failures} == {
         "cut": "decode",
         "empty": "decode",

@@ -14,9 +14,9 @@ def dry_run(**changes: Any) -> DryRun:
         "done_before": 2,
         "known_failed": 1,
         "over_limit": 1,
-        "half": ("ir/x.png",),
-        "doubled": (),
-        "stray": ("a", "b"),
+        "unpaired": ("ir/x.png",),
+        "ambiguous": (),
+        "unmatched": ("a", "b"),
         "first": ("p1", "p2"),
     }
     return DryRun(**{**values, **changes})
@@ -27,7 +27,7 @@ def test_it_says_what_would_be_done_and_what_not() -> None:
     assert "nothing was written" in text
     assert "6 would be fused, reading 12.3 MB" in text
     assert "2 have a successful row" in text
-    assert "1 half pairs, 0 doubled files, 2 stray files" in text
+    assert "1 unpaired, 0 ambiguous, 2 unmatched files" in text
     assert "First pairs: p1, p2" in text
 
 

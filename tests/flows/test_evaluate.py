@@ -11,7 +11,7 @@ from PIL import Image
 from prefect.artifacts import Artifact
 from tiny import tiny_weights, write_pairs
 
-from flows.evaluate import evaluate_refinefuse, runs_of_models, sheet_rows
+from flows.evaluate import evaluate, runs_of_models, sheet_rows
 from flows.run import Run
 from fusion_core.errors import SettingsError, TooManyFailuresError, WeightsError
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
@@ -43,7 +43,7 @@ def test_models_are_compared_and_what_is_fused_is_not_fused_again(tmp_path: Path
 
     # The pair that can't be read is a failed row of each model, and too many of them an error.
     with pytest.raises(TooManyFailuresError, match=r"2 of 8 images failed .*bad of average \(dec"):
-        evaluate_refinefuse(settings)
+        evaluate(settings)
     rows = pd.read_parquet(f"{settings.output}/manifest")
     assert len(rows) == 8
     assert rows.groupby("status").size().to_dict() == {"failed": 2, "ok": 6}
@@ -61,8 +61,8 @@ def test_models_are_compared_and_what_is_fused_is_not_fused_again(tmp_path: Path
     # A second run has no more to do than what is new: a model, but no pair that has gone.
     (tmp_path / "in/ir/p3.png").unlink()
     more = settings.model_copy(update={"models": {**models, "maximum": "maximum"}})
-    second = evaluate_refinefuse(more.model_copy(update={"max_failed": 0.5}))
-    assert (second.found, second.half) == (3, ("vi/p3.png",))
+    second = evaluate(more.model_copy(update={"max_failed": 0.5}))
+    assert (second.found, second.unpaired) == (3, ("vi/p3.png",))
     assert (second.done_before, second.known_failed) == (4, 2)
     counts = {name: (of.fused, of.failed, of.done_before) for name, of in second.models.items()}
     assert counts == {"mine": (0, 0, 2), "average": (0, 0, 2), "maximum": (2, 1, 0)}
@@ -82,7 +82,7 @@ def test_models_are_compared_and_what_is_fused_is_not_fused_again(tmp_path: Path
         table = {row["method"]: row for row in csv.DictReader(file)}
     assert list(table)[:4] == ["mine", "average", "maximum", "MST"]
     assert float(table["average"]["ssim"]) == second.means["average"]["ssim"]
-    artifact = Artifact.get("evaluate-refinefuse-summary")
+    artifact = Artifact.get("evaluate-summary")
     assert artifact is not None
     assert "DenseFuse (published)" in str(artifact.data)
     assert second.contact_sheet == str(folder / "contact_sheet.png")
@@ -92,7 +92,7 @@ def test_models_are_compared_and_what_is_fused_is_not_fused_again(tmp_path: Path
     # What has gone leaves the comparison, although the rows of all models stay.
     (tmp_path / "in/vi/p2.png").unlink()
     without_sheet = {"max_failed": 0.0, "contact_sheet": 0}
-    third = evaluate_refinefuse(more.model_copy(update=without_sheet))
+    third = evaluate(more.model_copy(update=without_sheet))
     assert (third.found, third.pairs, third.succeeded, third.failed) == (2, 1, 0, 0)
     assert third.means["maximum"] == pytest.approx(
         means_of(settings.output, second.models["maximum"].model_hash, "p1")

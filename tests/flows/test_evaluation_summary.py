@@ -13,7 +13,7 @@ def summary(**changes: Any) -> EvaluationSummary:
     values: dict[str, Any] = {
         **{"run_id": "run", "output": "s3://out", "manifest": "s3://out/manifest", "found": 6},
         **dict.fromkeys(("done_before", "known_failed", "over_limit", "failed"), 0),
-        **dict.fromkeys(("half", "doubled", "stray", "failures"), ()),
+        **dict.fromkeys(("unpaired", "ambiguous", "unmatched", "failures"), ()),
         **{"unfinished": 0, "seconds": 3.0, "pairs": 5, "published": "tno"},
         **{"models": {"mine": outcome("s3://models/m.safetensors"), "mean": outcome("mean")}},
         **{"means": {}, "table": "| the table |\n", "tables": {"md": "s3://out/table.md"}},
@@ -23,11 +23,11 @@ def summary(**changes: Any) -> EvaluationSummary:
 
 
 def test_it_tells_of_each_model_and_ends_with_the_table() -> None:
-    told = summary(stray=("x.txt",)).markdown()
+    told = summary(unmatched=("x.txt",)).markdown()
     assert "6 pairs found for 2 models: 6 images fused and 0 failed in 3 s" in told
     assert "| mine | `s3://models/m.safetensors` | `0123456789ab` | 3 | 0 | 2 | 1 |" in told
     assert "- contact sheet: `s3://out/sheet.png`" in told
-    assert "## Stray files (belong to no pair): 1" in told
+    assert "## Unmatched files (belong to no pair): 1" in told
     assert told.endswith("## Comparison\n\n| the table |\n")
 
 

@@ -84,8 +84,8 @@ def test_bad_files_become_failed_rows_and_every_other_pair_is_fused(
         "text": "decode",
         "small": "pair",
     }
-    assert summary.half == ("vi/half.png",)
-    assert summary.stray == ("readme.txt",)
+    assert summary.unpaired == ("vi/half.png",)
+    assert summary.unmatched == ("readme.txt",)
     failed = manifest(archive).set_index("pair_id").loc["text"]
     assert failed["status"] == "failed"
     assert "vi/text.png: the file is no image" in failed["error_message"]
@@ -165,9 +165,9 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
 
 def test_the_output_may_lie_inside_the_source(archive: FuseArchiveSettings) -> None:
     inside = archive.model_copy(update={"output": f"{archive.source}/results"})
-    assert run(inside).stray == ()
+    assert run(inside).unmatched == ()
     again = run(inside)
-    assert (again.fused, again.stray) == (0, ())
+    assert (again.fused, again.unmatched) == (0, ())
 
 
 def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSettings) -> None:

@@ -8,12 +8,12 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 from prefect.utilities.schema_tools.validation import ValidationError
 
-from flows.evaluate import evaluate_refinefuse
+from flows.evaluate import evaluate
 from flows.fuse_archive import fuse_archive
 from flows.score_archive import score_archive
 
 
-@pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate_refinefuse])
+@pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate])
 @pytest.mark.parametrize("field", ["source", "output", "index"])
 def test_a_url_with_a_password_is_refused_before_it_is_kept(
     flow: Flow[Any, Any], field: str

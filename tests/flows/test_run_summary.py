@@ -21,9 +21,9 @@ def summary(**changes: Any) -> RunSummary:
         "fused": 10,
         "failed": 0,
         "unfinished": 0,
-        "half": (),
-        "doubled": (),
-        "stray": (),
+        "unpaired": (),
+        "ambiguous": (),
+        "unmatched": (),
         "metrics": {},
         "failures": (),
         "seconds": 12.0,
@@ -61,10 +61,10 @@ def test_the_sentence_says_why_pairs_were_left_alone() -> None:
 
 def test_long_lists_are_cut_and_counted() -> None:
     text = summary(
-        half=tuple(f"ir/{k}.png" for k in range(25)),
+        unpaired=tuple(f"ir/{k}.png" for k in range(25)),
         failures=tuple(failure(f"p{k}") for k in range(30)),
     ).markdown()
-    assert "## Half pairs (no counterpart): 25" in text
+    assert "## Unpaired files (no counterpart): 25" in text
     assert "… and 5 more" in text
     assert "… and 10 more" in text
     assert "p19" in text

@@ -46,7 +46,7 @@ def test_methods_are_scored_once_and_compared_over_all_runs(settings: ScoreArchi
     first = score_archive(settings)
     assert (first.found, first.images, first.scored, first.failed) == (4, 7, 7, 0)
     assert first.missing == {"m": (), "n": ("p3",)}
-    assert first.unpaired == {"m": (), "n": ("fused_n/nothing.png",)}
+    assert first.unpaired_images == {"m": (), "n": ("fused_n/nothing.png",)}
     rows = rows_of(settings)
     assert len(rows) == 7
     common = rows[rows.pair_id != "p3"].groupby("method")[list(METRIC_NAMES)].mean()

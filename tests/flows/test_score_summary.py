@@ -9,8 +9,8 @@ def summary(**changes: Any) -> ScoreSummary:
     values: dict[str, Any] = {
         **{"run_id": "run", "output": "s3://out", "manifest": "s3://out/scores", "found": 4},
         **dict.fromkeys(("done_before", "known_failed", "over_limit", "failed"), 0),
-        **dict.fromkeys(("half", "doubled", "stray", "failures"), ()),
-        **dict.fromkeys(("unpaired", "missing", "doubled_images"), nothing),
+        **dict.fromkeys(("unpaired", "ambiguous", "unmatched", "failures"), ()),
+        **dict.fromkeys(("unpaired_images", "missing", "ambiguous_images"), nothing),
         **{"unfinished": 0, "seconds": 3.0, "images": 8, "scored": 8},
         **{"means": {}, "table": "| the table |\n", "tables": {"md": "s3://out/table.md"}},
     }
@@ -23,23 +23,23 @@ def failure(method: str) -> dict[str, Any]:
 
 
 def test_the_table_comes_last_whatever_else_is_told() -> None:
-    told = summary(missing={"m": (), "n": ("p3",)}, half=("ir/x.png",)).markdown()
+    told = summary(missing={"m": (), "n": ("p3",)}, unpaired=("ir/x.png",)).markdown()
     assert told.endswith("## Comparison\n\n| the table |\n")
     assert "- table as md: `s3://out/table.md`" in told
-    assert "## Half pairs (no counterpart): 1" in told
+    assert "## Unpaired files (no counterpart): 1" in told
 
 
 def test_what_has_no_counterpart_is_listed_by_method_and_counted_in_the_sentence() -> None:
     found = summary(
         missing={"m": (), "n": ("p3",)},
-        unpaired={"m": ("f/x.png", "f/y.png"), "n": ()},
-        doubled_images={"m": (), "n": tuple(f"f/{k}.png" for k in range(25))},
+        unpaired_images={"m": ("f/x.png", "f/y.png"), "n": ()},
+        ambiguous_images={"m": (), "n": tuple(f"f/{k}.png" for k in range(25))},
     )
     assert "images without a pair: 2 of m; pairs without an image: 1 of n" in found.sentence()
     told = found.markdown()
     assert "## Images of m without a pair: 2\n\n- `f/x.png`" in told
     assert "## Pairs without an image of n: 1\n\n- `p3`" in told
-    assert "## Doubled images of n (same pair): 25" in told
+    assert "## Ambiguous images of n (same pair): 25" in told
     assert "… and 5 more" in told
     assert "Images of n without" not in told
 

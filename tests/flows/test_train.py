@@ -30,7 +30,7 @@ from fusion_core.storage.store import Storage
 from fusion_core.training import ablation as ablation_settings
 from fusion_core.training.ablation import AblateSettings
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Link, Place, run_training
+from fusion_core.training.run import Reporter, WorkerRank, run_training
 from fusion_core.training.settings import TrainSettings
 
 pytestmark = [
@@ -53,7 +53,7 @@ def train_alone(settings: TrainSettings) -> list[dict[str, Any]]:
     """Train in this process, without Ray, and return the records."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    run_training(plan_training(settings, {})[0], Place(), Link(dict, lambda sign: None))
+    run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda sign: None))
     torch.set_num_threads(threads)
     return records(settings)
 

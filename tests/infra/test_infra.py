@@ -87,7 +87,7 @@ def deployments() -> dict[str, Any]:
     [
         ("nightly", "fuse-archive", FuseArchiveSettings),
         ("score", "score-archive", ScoreArchiveSettings),
-        ("evaluate", "evaluate-refinefuse", EvaluateSettings),
+        ("evaluate", "evaluate", EvaluateSettings),
         ("train", "train-refinefuse", TrainSettings),
     ],
 )
@@ -127,7 +127,7 @@ def test_commands_in_prefect_yaml_name_its_pool_and_deployment() -> None:
     assert re.findall(r"worker start --pool (\S+)", text) == [pool]
     named = re.findall(r"deployment run (\S+)", text)
     assert named == [
-        *("fuse-archive/nightly", "score-archive/score", "evaluate-refinefuse/evaluate"),
+        *("fuse-archive/nightly", "score-archive/score", "evaluate/evaluate"),
         "train-refinefuse/train",
     ]
     assert [name.split("/")[1] for name in named] == [*deployments()]

@@ -10,7 +10,7 @@ from fusion_core.archive.layout import part_path
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk
 from fusion_core.images.codecs import decode
-from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -35,9 +35,9 @@ class Desk:
         settings_hash = self.settings.image_settings().settings_hash()
         return RunIdentity(run_id, TODAY, self.fuser.model_hash, settings_hash)
 
-    def worker(self, run_id: str = "first") -> ChunkWorker:
+    def worker(self, run_id: str = "first") -> FusionWorker:
         identity = self.identity(run_id)
-        return ChunkWorker(self.source, self.output, self.fuser, self.settings, identity)
+        return FusionWorker(self.source, self.output, self.fuser, self.settings, identity)
 
     def chunk(self) -> Chunk:
         return Chunk("part", pair_refs(self.settings.source, NAMES))

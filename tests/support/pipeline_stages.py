@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, WriteError
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, Outcome, run_pipeline
 
 Shape = tuple[int, int]
@@ -38,13 +38,13 @@ class Stages:
         self.lock = threading.Lock()
         self.alive = self.most_alive = 0
 
-    def pairs(self, file_bytes: Callable[[Shape], int] = lambda shape: 1) -> list[PairInWork]:
+    def pairs(self, file_bytes: Callable[[Shape], int] = lambda shape: 1) -> list[PairState]:
         return [
-            PairInWork(PairRef(name, f"{name}.ir", file_bytes(shape), "1", f"{name}.vi", 0, "1"))
+            PairState(PairRef(name, f"{name}.ir", file_bytes(shape), "1", f"{name}.vi", 0, "1"))
             for name, shape in self.shapes.items()
         ]
 
-    def load(self, pair: PairInWork) -> None:
+    def load(self, pair: PairState) -> None:
         with pair.timed("decode"):
             time.sleep(self.seconds[0])
             pixels = np.zeros(self.shapes[pair.ref.pair_id], np.uint8)
@@ -60,7 +60,7 @@ class Stages:
             self.alive += size
             self.most_alive = max(self.most_alive, self.alive)
 
-    def fuse(self, batch: Sequence[PairInWork]) -> NDArray[np.float32]:
+    def fuse(self, batch: Sequence[PairState]) -> NDArray[np.float32]:
         time.sleep(self.seconds[1])
         names = [pair.ref.pair_id for pair in batch]
         if set(names) & set(self.failing.get("fuse", ())):
@@ -69,7 +69,7 @@ class Stages:
         values = [np.full(pair.shape, hash(pair.ref.pair_id) % 997, np.float32) for pair in batch]
         return np.stack(values)
 
-    def finish(self, pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def finish(self, pair: PairState, fused: NDArray[np.float32]) -> dict[str, Any]:
         time.sleep(self.seconds[2])
         if pair.ref.pair_id in self.failing.get("finish", ()):
             raise WriteError("the disk is full")
@@ -78,7 +78,7 @@ class Stages:
 
     def run(
         self,
-        pairs: list[PairInWork] | None = None,
+        pairs: list[PairState] | None = None,
         batch_size: int = 4,
         threads: int = 2,
         memory: int = 1 << 30,

@@ -15,7 +15,7 @@ from tiny import TODAY, tiny_fuser
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.jobs.fusion_worker import ChunkWorker
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.scenes.pair import ScenePair, open_scene
 from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
@@ -100,10 +100,10 @@ class SceneDesk:
     def ref(self, name: str) -> PairRef:
         return two_files(self.folder / "source", self.path("ir", name), self.path("vi", name))
 
-    def worker(self) -> ChunkWorker:
+    def worker(self) -> FusionWorker:
         digest = self.settings.image_settings().settings_hash()
         run = RunIdentity("first", TODAY, self.fuser.model_hash, digest)
-        return ChunkWorker(self.source, self.output, self.fuser, self.settings, run)
+        return FusionWorker(self.source, self.output, self.fuser, self.settings, run)
 
     def fuse(self, *refs: PairRef) -> list[dict[str, Any]]:
         """Fuse pairs as one chunk and return their rows, in order of their names."""

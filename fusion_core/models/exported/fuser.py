@@ -20,10 +20,11 @@ class ExportedFuser:
         device: where it computes, such as ``cpu`` or ``cuda:0``.
         precision: of the program's weights; it was chosen by who exported it.
         model_hash: sha256 of the file.
-        reach: 64 pixels, what the deeper of the published networks see; a program doesn't tell.
+        receptive_radius: 64 pixels, what the deeper of the published networks see; a program
+            doesn't tell.
     """
 
-    reach = 64
+    receptive_radius = 64
 
     def __init__(
         self, program: Program, device: str, precision: Precision, name: str, model_hash: str

@@ -103,12 +103,14 @@ class PhotographFuser:
     def _tiled(self, pair: LuminancePair) -> tuple[Plane, int]:
         height, width = pair.size
         fuse = tile_fuser(pair, self._fuser)
-        reach = self._fuser.reach
+        receptive_radius = self._fuser.receptive_radius
         # One tile that holds all of the image is what has failed already.
         sizes = [size for size in tile_sizes(self._tile_size) if size < max(pair.size)]
         size, fused = first_that_fits(
             sizes or [SMALLEST_TILE],
-            lambda size: fuse_in_tiles(pair, fuse, cut_tiles(height, width, size, reach)),
+            lambda size: fuse_in_tiles(
+                pair, fuse, cut_tiles(height, width, size, receptive_radius)
+            ),
             f"a pair of {width}x{height} pixels in tiles",
             self._fuser.device,
         )

@@ -74,25 +74,32 @@ class Tile:
         ]
 
 
-def cut_tiles(height: int, width: int, size: int, reach: int, shift: int = 0) -> list[Tile]:
+def cut_tiles(
+    height: int, width: int, size: int, receptive_radius: int, shift: int = 0
+) -> list[Tile]:
     """Cut a scene into tiles, in reading order.
 
     Args:
         height: Rows of the scene.
         width: Its columns.
         size: At most so many pixels between two borders, a multiple of ``ALIGNMENT``.
-        reach: Around a pixel that counts, so many pixels are read, to the scene's edge at most.
+        receptive_radius: Around a pixel that counts, so many pixels are read, to the scene's edge
+            at most.
         shift: Moves all borders by so many pixels, a multiple of ``ALIGNMENT``.
     """
-    columns = list(_spans(width, size, reach, shift))
-    return [Tile(rows, column) for rows in _spans(height, size, reach, shift) for column in columns]
+    columns = list(_spans(width, size, receptive_radius, shift))
+    return [
+        Tile(rows, column)
+        for rows in _spans(height, size, receptive_radius, shift)
+        for column in columns
+    ]
 
 
-def _spans(total: int, size: int, reach: int, shift: int) -> Iterator[Span]:
+def _spans(total: int, size: int, receptive_radius: int, shift: int) -> Iterator[Span]:
     count = -(-total // size)
     step = -(-total // (count * ALIGNMENT)) * ALIGNMENT
     borders = list(range(shift or step, total - 2 * BLEND, step))
-    margin = -(-(reach + BLEND) // ALIGNMENT) * ALIGNMENT
+    margin = -(-(receptive_radius + BLEND) // ALIGNMENT) * ALIGNMENT
     for start, stop in zip([0, *borders], [*borders, total], strict=True):
         first, last = start == 0, stop == total
         zone = slice(0 if first else start - BLEND, total if last else stop + BLEND)

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import TODAY, empty_memory_store
 
-from fusion_core.archive.fencing import announced, close_unfinished
+from fusion_core.archive.fencing import with_intents, write_tombstones
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.parts import read_closed_part
+from fusion_core.archive.parts import read_part_or_tombstone
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import LeaseLostError
 from fusion_core.storage.store import Storage
@@ -58,12 +58,12 @@ def rows(output: Storage) -> collections.Counter[str]:
 
 def test_what_was_announced_and_not_committed_is_closed(desk: Desk) -> None:
     first = dead(desk.output, "first")
-    chunks = list(announced(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
+    chunks = list(with_intents(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
     desk.worker("first").run(chunks[0])
     second = take(desk.output, "second")
-    assert close_unfinished(desk.output, second) == 3
+    assert write_tombstones(desk.output, second) == 3
     assert rows(desk.output) == {"a": 1}
-    table, closed_by = read_closed_part(desk.output, path_of(chunks[1]))
+    table, closed_by = read_part_or_tombstone(desk.output, path_of(chunks[1]))
     assert (len(table), closed_by) == (0, "second")
     for chunk in chunks[1:]:
         with pytest.raises(LeaseLostError, match=r"second has taken the output over from first"):
@@ -77,12 +77,12 @@ def test_what_was_announced_and_not_committed_is_closed(desk: Desk) -> None:
 
 def test_halves_of_a_split_chunk_are_closed_too(desk: Desk) -> None:
     first = dead(desk.output, "first")
-    (whole,) = announced([Chunk("first", desk.chunk().pairs)], first, path_of)
+    (whole,) = with_intents([Chunk("first", desk.chunk().pairs)], first, path_of)
     left, right = whole.halves()
     desk.worker("first").run(left.halves()[0])
     second = take(desk.output, "second")
     # The left half was split, so its second half is closed, and so is the right half as a whole.
-    assert close_unfinished(desk.output, second) == 2
+    assert write_tombstones(desk.output, second) == 2
     for chunk in (whole, left, left.halves()[1], right, *right.halves()):
         with pytest.raises(LeaseLostError):
             desk.worker("first").run(chunk)
@@ -92,9 +92,9 @@ def test_halves_of_a_split_chunk_are_closed_too(desk: Desk) -> None:
 
 def test_nothing_is_looked_at_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     first = dead(desk.output, "first")
-    list(announced(chunks_of("first", desk.chunk().pairs, 2), first, path_of))
+    list(with_intents(chunks_of("first", desk.chunk().pairs, 2), first, path_of))
     second = take(desk.output, "second")
-    assert close_unfinished(desk.output, second) == 2
+    assert write_tombstones(desk.output, second) == 2
     second.release()
     third = take(desk.output, "third")
 
@@ -102,16 +102,16 @@ def test_nothing_is_looked_at_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("a part was looked at")
 
     monkeypatch.setattr(Storage, "exists", unexpected)
-    assert close_unfinished(desk.output, third) == 0
+    assert write_tombstones(desk.output, third) == 0
     third.release()
 
 
 def test_who_dies_while_closing_leaves_the_rest_to_the_next(desk: Desk) -> None:
     first = dead(desk.output, "first")
-    list(announced(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
+    list(with_intents(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
     dead(desk.output, "second")  # before it closed anything
     third = take(desk.output, "third")
-    assert close_unfinished(desk.output, third) == 4
+    assert write_tombstones(desk.output, third) == 4
     third.release()
 
 
@@ -119,7 +119,7 @@ def test_who_lost_the_lease_is_told_before_it_begins_more(desk: Desk) -> None:
     first = dead(desk.output, "first")
     second = take(desk.output, "second")
     with pytest.raises(LeaseLostError):
-        list(announced([desk.chunk()], first, path_of))
+        list(with_intents([desk.chunk()], first, path_of))
     second.release()
 
 
@@ -133,7 +133,7 @@ def test_no_pair_is_doubled_or_lost_though_both_runs_believe_that_they_hold_the_
     desk = Desk("memory://fence")
     first = dead(desk.output, "first")
     size = data.draw(st.integers(1, 4))
-    mine = list(announced(chunks_of("first", desk.chunk().pairs, size), first, path_of))
+    mine = list(with_intents(chunks_of("first", desk.chunk().pairs, size), first, path_of))
     monkeypatch.setattr(Lease, "check", lambda _: None)
     split = data.draw(st.booleans())
     todo = [half for chunk in mine for half in (chunk.halves() if split else [chunk])]
@@ -142,12 +142,12 @@ def test_no_pair_is_doubled_or_lost_though_both_runs_believe_that_they_hold_the_
     second.abandon()
 
     def steps() -> Iterator[None]:
-        close_unfinished(desk.output, second)
+        write_tombstones(desk.output, second)
         yield
         done = rows(desk.output)
         left = tuple(pair for pair in desk.chunk().pairs if pair.pair_id not in done)
         yield
-        for chunk in announced(chunks_of("second", left, 2), second, path_of):
+        for chunk in with_intents(chunks_of("second", left, 2), second, path_of):
             desk.worker("second").run(chunk)
             yield
 

@@ -62,7 +62,9 @@ def test_every_file_and_pair_is_matched_or_listed_as_plain_python_does(
             sorted(path for (name, _), path in single.items() if name not in ids)
         )
         assert matched.missing[method] == tuple(sorted(ids - have))
-        assert matched.doubled[method] == tuple(sorted(set(paths.values()) - set(single.values())))
+        assert matched.ambiguous[method] == tuple(
+            sorted(set(paths.values()) - set(single.values()))
+        )
 
 
 def test_a_row_holds_both_sources_and_the_fused_file() -> None:

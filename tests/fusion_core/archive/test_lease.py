@@ -11,7 +11,7 @@ import pytest
 from fusion_core.archive.layout import LEASE_FOLDER
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import (
-    announced_parts,
+    declared_intents,
     generations,
     newest_generation,
     read_record,
@@ -83,7 +83,7 @@ def test_a_dead_holders_lease_is_taken_over_after_its_time_and_not_before(
     second = take(output, "second", wait)
     assert SECONDS <= time.monotonic() - began < 3 * SECONDS
     with pytest.raises(LeaseLostError, match="second took the output over from first"):
-        held.announce(["part"])
+        held.declare_intents(["part"])
     second.check()
     second.release()
 
@@ -152,10 +152,10 @@ def test_a_heartbeat_that_fails_once_is_made_up_for(
 
 
 def test_what_is_announced_can_be_looked_up(output: Storage, held: Lease) -> None:
-    held.announce(["a.parquet", "b.parquet"])
-    held.announce(["c.parquet"])
-    assert announced_parts(output, held.generation) == ["a.parquet", "b.parquet", "c.parquet"]
-    assert announced_parts(output, 2) == []
+    held.declare_intents(["a.parquet", "b.parquet"])
+    held.declare_intents(["c.parquet"])
+    assert declared_intents(output, held.generation) == ["a.parquet", "b.parquet", "c.parquet"]
+    assert declared_intents(output, 2) == []
     held.release()
     record = read_record(output, held.generation)
     assert record is not None

@@ -41,9 +41,9 @@ def parts(pairing: Pairing) -> tuple[list[tuple[str, str, str]], list[str], list
     names = (pairing.pairs[name].to_pylist() for name in ("pair_id", "ir_path", "vi_path"))
     return (
         list(zip(*names, strict=True)),
-        list(pairing.half),
-        list(pairing.doubled),
-        list(pairing.stray),
+        list(pairing.unpaired),
+        list(pairing.ambiguous),
+        list(pairing.unmatched),
     )
 
 
@@ -55,23 +55,23 @@ def naive(claims: list[tuple[str, str, str]], paths: Iterable[str]) -> Pairing:
     sides_of: dict[str, set[str]] = {}
     for path, side, _ in claims:
         sides_of.setdefault(path, set()).add(side)
-    pairs, half, doubled = [], set(), set()
+    pairs, unpaired, ambiguous = [], set(), set()
     for pair_id in sorted({pair_id for _, _, pair_id in claims}):
         found = {}
         for side in ("ir", "vi"):
             files = by_key.get((side, pair_id), [])
             if len(files) > 1:
-                doubled.update(files)
+                ambiguous.update(files)
             elif files:
                 found[side] = files[0]
         if len(found) == 2:
             pairs.append({"pair_id": pair_id, "ir_path": found["ir"], "vi_path": found["vi"]})
         else:
-            half.update(found.values())
-    stray = set(paths) - set(sides_of)
+            unpaired.update(found.values())
+    unmatched = set(paths) - set(sides_of)
     schema = pa.schema([PAIRS_SCHEMA.field(name) for name in ("pair_id", "ir_path", "vi_path")])
     table = pa.Table.from_pylist(pairs, schema=schema)
-    return Pairing(table, *(tuple(sorted(group)) for group in (half, doubled, stray)))
+    return Pairing(table, *(tuple(sorted(group)) for group in (unpaired, ambiguous, unmatched)))
 
 
 def naive_by_templates(paths: list[str]) -> Pairing:
@@ -84,8 +84,8 @@ def naive_by_templates(paths: list[str]) -> Pairing:
         else:
             claims += [(path, side, name[: name.rfind(f"_{side}")]) for side in sides]
     found = naive(claims, set(paths) - both)
-    doubled = tuple(sorted({*found.doubled, *both}))
-    return Pairing(found.pairs, found.half, doubled, found.stray)
+    ambiguous = tuple(sorted({*found.ambiguous, *both}))
+    return Pairing(found.pairs, found.unpaired, ambiguous, found.unmatched)
 
 
 @settings(max_examples=60)
@@ -101,13 +101,13 @@ def test_templates_pair_as_a_naive_pairing_does(paths: list[str]) -> None:
 def test_every_path_ends_in_one_group_whatever_the_order(
     paths: list[str], data: st.DataObject
 ) -> None:
-    pairs, half, doubled, stray = parts(pair_by_templates(listing(paths), IR, VI))
-    ends = [path for pair in pairs for path in pair[1:]] + half + doubled + stray
+    pairs, unpaired, ambiguous, unmatched = parts(pair_by_templates(listing(paths), IR, VI))
+    ends = [path for pair in pairs for path in pair[1:]] + unpaired + ambiguous + unmatched
     assert Counter(ends) == Counter(paths)
     assert len({pair_id for pair_id, _, _ in pairs}) == len(pairs)
     shuffled = data.draw(st.permutations(paths))
     again = pair_by_templates(listing(shuffled), IR, VI)
-    assert parts(again) == (pairs, half, doubled, stray)
+    assert parts(again) == (pairs, unpaired, ambiguous, unmatched)
 
 
 def test_a_pair_carries_bytes_and_versions_of_its_files() -> None:
@@ -133,7 +133,7 @@ def test_many_pairs_in_several_chunks_of_columns_are_paired() -> None:
     ]
     pairing = pair_by_templates(pa.concat_tables(tables), "ir/{k}.png", "vi/{k}.png")
     assert pairing.pairs["pair_id"].to_pylist() == [f"{k:05}" for k in range(count)]
-    assert pairing.stray == ("ir/readme", "vi/readme")
+    assert pairing.unmatched == ("ir/readme", "vi/readme")
 
 
 @settings(max_examples=60)
@@ -149,8 +149,10 @@ def test_an_index_pairs_as_a_naive_pairing_does(
     claims = [(row[k], columns[k], row[0]) for row in rows for k in (1, 2) if row[k] in present]
     named = {path for row in rows for path in row[1:]}
     expected = naive(claims, set(present))
-    half = tuple(sorted({*expected.half, *(named - set(present))}))
-    assert parts(found) == parts(Pairing(expected.pairs, half, expected.doubled, expected.stray))
+    unpaired = tuple(sorted({*expected.unpaired, *(named - set(present))}))
+    assert parts(found) == parts(
+        Pairing(expected.pairs, unpaired, expected.ambiguous, expected.unmatched)
+    )
     shuffled = pair_by_index(listing(data.draw(st.permutations(present))), table)
     assert parts(shuffled) == parts(found)
     assert {*present} <= {path for pair in parts(found)[0] for path in pair[1:]} | {

@@ -18,8 +18,8 @@ from fusion_core.archive.plan import Chunk
 from fusion_core.archive.schema import PART_SCHEMA, STAGES
 from fusion_core.errors import ManifestError, StorageError
 from fusion_core.images.codecs import decode
-from fusion_core.jobs.fusion_worker import ChunkWorker
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.fusion_worker import FusionWorker
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.worker import ChunkResult
 
 
@@ -59,13 +59,13 @@ def test_rows_say_when_their_own_pair_was_worked_on(
     load, finish = worker._load, worker._finish
     first_is_done = threading.Event()
 
-    def slow_load(pair: PairInWork) -> None:
+    def slow_load(pair: PairState) -> None:
         if pair.ref.pair_id == NAMES[-1]:
             first_is_done.wait(10)
             time.sleep(0.2)
         load(pair)
 
-    def noted_finish(pair: PairInWork, fused: Any) -> dict[str, Any]:
+    def noted_finish(pair: PairState, fused: Any) -> dict[str, Any]:
         row = finish(pair, fused)
         first_is_done.set()
         return row
@@ -157,7 +157,7 @@ def test_a_committed_chunk_is_not_worked_on_again(root: str) -> None:
     desk = Desk(root)
     desk.worker().run(desk.chunk())
     images, rows = desk.images(), desk.rows()
-    again = ChunkWorker(desk.source, desk.output, tiny_fuser(), desk.settings, desk.run)
+    again = FusionWorker(desk.source, desk.output, tiny_fuser(), desk.settings, desk.run)
     again.fuser = None  # type: ignore[assignment]
     assert again.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
     assert (desk.images(), desk.rows()) == (images, rows)

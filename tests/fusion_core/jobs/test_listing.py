@@ -40,8 +40,8 @@ def test_the_files_below_the_source_are_paired(root: str) -> None:
     fill(root, "ir/1.png", "vi/1.png", "ir/2.png", "notes.txt")
     pairing = find(root)
     assert ids(pairing) == ["1"]
-    assert pairing.half == ("ir/2.png",)
-    assert pairing.stray == ("notes.txt",)
+    assert pairing.unpaired == ("ir/2.png",)
+    assert pairing.unmatched == ("notes.txt",)
 
 
 def test_the_prefix_takes_the_date_of_the_run(root: str) -> None:
@@ -61,15 +61,15 @@ def test_an_output_inside_the_source_is_no_part_of_it(
     fill(output, "fused/1.png", "manifest/1.png", "scores/1.png", "runs/1.png")
     pairing = find(root, output, ir="ir/{pair}.png", vi=f"{kept[-1]}/{{pair}}.png")
     assert ids(pairing) == ["1"]
-    assert not pairing.doubled
-    assert pairing.stray == tuple(f"{folder}/1.png" for folder in kept[:-1])
+    assert not pairing.ambiguous
+    assert pairing.unmatched == tuple(f"{folder}/1.png" for folder in kept[:-1])
 
 
 def test_an_output_below_the_root_of_a_memory_store_is_left_out() -> None:
     folder = uuid.uuid4().hex
     fill("memory://", f"{folder}/ir/1.png", f"{folder}-out/fused/1.png")
     pairing = find("memory://", f"memory://{folder}-out", prefix=folder, vi="none/{pair}.png")
-    assert pairing.stray == (f"{folder}/ir/1.png",)
+    assert pairing.unmatched == (f"{folder}/ir/1.png",)
 
 
 def test_an_index_names_the_pairs_at_any_url(root: str, tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_an_index_names_the_pairs_at_any_url(root: str, tmp_path: Path) -> None:
         Storage(folder).write(name, rows)
         pairing = find(root, index=index)
         assert ids(pairing) == ["007"]
-        assert pairing.half == ("c.png", "x/z.png")
-        assert "index.csv" in pairing.stray
+        assert pairing.unpaired == ("c.png", "x/z.png")
+        assert "index.csv" in pairing.unmatched
 
 
 def test_an_index_at_the_root_of_the_file_system_is_not_looked_for_here(
@@ -119,7 +119,7 @@ def test_fused_images_are_found_below_the_source_and_in_stores_of_their_own(root
     found = [(row["method"], row["fused_path"]) for row in images.images.to_pylist()]
     assert found == [("far", "x/1.png"), ("near", "near/1.png")]
     assert images.unpaired == {"near": ("near/2.png",), "far": ()}
-    assert pairing.stray == ("notes.txt",)
+    assert pairing.unmatched == ("notes.txt",)
 
 
 def test_what_fuse_archive_wrote_into_the_archive_itself_can_be_scored(root: str) -> None:
@@ -127,7 +127,7 @@ def test_what_fuse_archive_wrote_into_the_archive_itself_can_be_scored(root: str
     fused = {"refinefuse": "fused/{hash}/{pair}.{digest}.png"}
     pairing, images = find_fused(root, root, fused)
     assert images.images["fused_path"].to_pylist() == ["fused/h/1.d.png"]
-    assert pairing.stray == ()
+    assert pairing.unmatched == ()
 
 
 def test_an_index_pairs_the_sources_of_fused_images_too(root: str) -> None:

@@ -18,7 +18,7 @@ from fusion_core.errors import (
 )
 from fusion_core.images.codecs import decode, encode
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.pair import PairInWork, finish_pair, load_pair
+from fusion_core.jobs.pair import PairState, finish_pair, load_pair
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.store import Storage
@@ -38,27 +38,27 @@ def output(tmp_path: Path) -> Storage:
     return Storage(str(tmp_path / "output"))
 
 
-def pair_in(source: Storage) -> PairInWork:
-    return PairInWork(pair_refs(source.root, ["a"])[0])
+def pair_in(source: Storage) -> PairState:
+    return PairState(pair_refs(source.root, ["a"])[0])
 
 
-def loaded(source: Storage, settings: ImageSettings = PNG) -> PairInWork:
+def loaded(source: Storage, settings: ImageSettings = PNG) -> PairState:
     pair = pair_in(source)
     load_pair(pair, source, settings, 1)
     return pair
 
 
-def fused_for(pair: PairInWork) -> NDArray[np.float32]:
+def fused_for(pair: PairState) -> NDArray[np.float32]:
     return np.mean(pair.luminances(), axis=0, dtype=np.float32)
 
 
 def finished(
-    pair: PairInWork, output: Storage, settings: ImageSettings = PNG, path: str = PATH
+    pair: PairState, output: Storage, settings: ImageSettings = PNG, path: str = PATH
 ) -> dict[str, Any]:
     return finish_pair(pair, fused_for(pair), output, path, settings, "cpu")
 
 
-def check_row(row: dict[str, Any], pair: PairInWork, output: Storage, path: str = PATH) -> None:
+def check_row(row: dict[str, Any], pair: PairState, output: Storage, path: str = PATH) -> None:
     """Compare what a row says of the image with the image that is stored."""
     body = output.read(path)
     stored = decode(body)

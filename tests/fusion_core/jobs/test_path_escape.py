@@ -129,7 +129,7 @@ def test_an_index_names_nothing_that_the_listing_of_the_source_does_not_show(
         pairing = list_pairs(archive, source, output, TODAY, {})
         assert pairing.pairs["pair_id"].to_pylist() == ["good"]
         assert pairing.pairs["ir_path"].to_pylist() == ["ir/a.png"]
-        assert {*paths} <= {*pairing.half}  # each is told as a file that isn't there
+        assert {*paths} <= {*pairing.unpaired}  # each is told as a file that isn't there
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_no_prefix_leads_out_of_the_source(prefix: str, tmp_path: Path) -> None:
         return
     pairing = list_pairs(archive, Storage(archive.source), Storage(archive.output), TODAY, {})
     assert len(pairing.pairs) == 0
-    assert (pairing.half, pairing.stray) == ((), ())
+    assert (pairing.unpaired, pairing.unmatched) == ((), ())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline_stages import Stages, named
 
 from fusion_core.errors import DecodeError, WriteError
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, FINISHING_BYTES_PER_PIXEL, run_pipeline
 
 
@@ -130,7 +130,7 @@ def test_after_the_first_pairs_sizes_are_known_whatever_the_files_say() -> None:
 def test_an_interrupt_while_fusing_ends_it_soon(kind: type[BaseException]) -> None:
     stages = Stages(named(200), seconds=(0, 0, 0.2))
 
-    def interrupted(batch: Sequence[PairInWork]) -> NDArray[np.float32]:
+    def interrupted(batch: Sequence[PairState]) -> NDArray[np.float32]:
         if len(stages.batches) == 30:  # which wait to be finished
             raise kind
         return stages.fuse(batch)
@@ -144,7 +144,7 @@ def test_an_interrupt_while_fusing_ends_it_soon(kind: type[BaseException]) -> No
 def test_an_interrupt_inside_a_thread_ends_it_too() -> None:
     stages = Stages(named(20))
 
-    def interrupted(pair: PairInWork) -> None:
+    def interrupted(pair: PairState) -> None:
         raise SystemExit(3)
 
     with pytest.raises(SystemExit):
@@ -175,7 +175,7 @@ def test_no_more_is_finished_at_once_than_scoring_has_memory_for(fusing: bool) -
     stages = Stages({f"p{k}": shape for k in range(12)})
     busy, most = set(), []
 
-    def finish(pair: PairInWork, *fused: NDArray[np.float32]) -> dict[str, Any]:
+    def finish(pair: PairState, *fused: NDArray[np.float32]) -> dict[str, Any]:
         busy.add(pair.ref.pair_id)
         most.append(len(busy))
         time.sleep(0.02)
@@ -192,7 +192,7 @@ def test_no_more_is_finished_at_once_than_scoring_has_memory_for(fusing: bool) -
 def test_pairs_that_need_no_fusing_go_straight_to_their_finish() -> None:
     stages = Stages(named(9), failing={"load": ["p1"], "finish": ["p2"]})
 
-    def finish(pair: PairInWork) -> dict[str, Any]:
+    def finish(pair: PairState) -> dict[str, Any]:
         return stages.finish(pair, np.full(pair.shape, 5, np.float32))
 
     outcomes = run_pipeline(stages.pairs(), stages.load, None, finish, 1, 2, 1 << 30)

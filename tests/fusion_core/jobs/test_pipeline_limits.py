@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline_stages import Stages, named
 
 from fusion_core.errors import DeadlineError, MemoryExhaustedError, UnreachableError
-from fusion_core.jobs.pair import PairInWork
+from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, run_pipeline
 
 LONG = 60.0
@@ -28,17 +28,17 @@ class Hanging(Stages):
         self.over = threading.Event()
         self.hung: list[threading.Thread] = []
 
-    def _hang(self, stage: str, pair: PairInWork) -> None:
+    def _hang(self, stage: str, pair: PairState) -> None:
         if self.at.get(pair.ref.pair_id) == stage:
             self.hung.append(threading.current_thread())
             assert self.over.wait(LONG)
 
-    def load(self, pair: PairInWork) -> None:
+    def load(self, pair: PairState) -> None:
         with pair.timed("read"):
             self._hang("read", pair)
         super().load(pair)
 
-    def finish(self, pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def finish(self, pair: PairState, fused: NDArray[np.float32]) -> dict[str, Any]:
         with pair.timed("write"):
             self._hang("write", pair)
         return super().finish(pair, fused)
@@ -120,7 +120,7 @@ def test_stages_add_up_to_a_pairs_time() -> None:
     stages = Stages(named(1), seconds=(0.2, 0, 0))
     over = threading.Event()
 
-    def finish(pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def finish(pair: PairState, fused: NDArray[np.float32]) -> dict[str, Any]:
         with pair.timed("write"):
             over.wait(0.25)
         return {}
@@ -134,7 +134,7 @@ def test_stages_add_up_to_a_pairs_time() -> None:
 def test_an_interrupt_does_not_wait_for_a_pair_that_was_left_behind() -> None:
     stages = Hanging(3, {"p0": "read"})
 
-    def interrupted(batch: Sequence[PairInWork]) -> NDArray[np.float32]:
+    def interrupted(batch: Sequence[PairState]) -> NDArray[np.float32]:
         assert len(alive()) == 3  # the others are loaded by the thread that took its place
         raise KeyboardInterrupt
 
@@ -160,7 +160,7 @@ class Narrow(Stages):
         self.tries: Counter[str] = Counter()
         self.company: dict[str, set[str]] = {}
 
-    def _take(self, stage: str, pair: PairInWork) -> None:
+    def _take(self, stage: str, pair: PairState) -> None:
         name = pair.ref.pair_id
         self.at_work.add(name)
         if stage == self.stage and name in (*self.names, *self.hopeless):
@@ -170,17 +170,17 @@ class Narrow(Stages):
                 self.at_work.discard(name)
                 raise MemoryError("Unable to allocate 9. GiB")
 
-    def load(self, pair: PairInWork) -> None:
+    def load(self, pair: PairState) -> None:
         with pair.timed("decode"):
             self._take("decode", pair)
         super().load(pair)
 
-    def fuse(self, batch: Sequence[PairInWork]) -> NDArray[np.float32]:
+    def fuse(self, batch: Sequence[PairState]) -> NDArray[np.float32]:
         for pair in batch:
             self._take("fuse", pair)
         return super().fuse(batch)
 
-    def finish(self, pair: PairInWork, fused: NDArray[np.float32]) -> dict[str, Any]:
+    def finish(self, pair: PairState, fused: NDArray[np.float32]) -> dict[str, Any]:
         with pair.timed("score"):
             self._take("score", pair)
         done = super().finish(pair, fused)
@@ -219,7 +219,7 @@ def test_a_pair_that_there_is_never_memory_for_fails_alone(stage: str, batch_siz
 def test_an_error_of_torch_is_known_for_what_it_is() -> None:
     stages = Stages(named(1))
 
-    def fuse(batch: Sequence[PairInWork]) -> NDArray[np.float32]:
+    def fuse(batch: Sequence[PairState]) -> NDArray[np.float32]:
         torch.empty(1 << 50)
         raise AssertionError
 
@@ -231,7 +231,7 @@ def test_an_error_of_torch_is_known_for_what_it_is() -> None:
 def test_a_store_that_gives_no_answer_stops_all_pairs() -> None:
     stages = Stages(named(30))
 
-    def load(pair: PairInWork) -> None:
+    def load(pair: PairState) -> None:
         if pair.ref.pair_id == "p3":
             raise UnreachableError("no answer for 120 s")
         stages.load(pair)

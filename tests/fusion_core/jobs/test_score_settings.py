@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fusion_core.jobs.score_settings import FusedPlace, ScoreArchiveSettings
+from fusion_core.jobs.score_settings import FusedLocation, ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.settings.run import RunSettings
 
@@ -88,7 +88,7 @@ def test_with_an_index_the_field_is_the_pair() -> None:
 def test_a_url_is_split_before_its_first_folder_with_a_field(
     text: str, url: str | None, template: str
 ) -> None:
-    assert FusedPlace.parse(text) == FusedPlace(url, template)
+    assert FusedLocation.parse(text) == FusedLocation(url, template)
 
 
 def test_the_hash_holds_what_decides_scores_and_nothing_else() -> None:

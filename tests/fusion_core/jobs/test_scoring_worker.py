@@ -23,7 +23,7 @@ from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.images.codecs import decode
 from fusion_core.jobs.listing import list_fused
-from fusion_core.jobs.scoring_worker import ScoreWorker
+from fusion_core.jobs.scoring_worker import ScoringWorker
 from fusion_core.jobs.worker import ChunkResult, RunIdentity
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.storage.store import Storage
@@ -48,10 +48,10 @@ class Desk:
         for method in ("m", "n"):
             write_fused(self.settings.source, method, NAMES)
 
-    def worker(self) -> ScoreWorker:
+    def worker(self) -> ScoringWorker:
         run = RunIdentity("first", TODAY, None, self.settings.settings_hash())
         fused = dict.fromkeys(self.settings.fused, self.source)
-        return ScoreWorker(self.source, self.output, fused, self.settings, run)
+        return ScoringWorker(self.source, self.output, fused, self.settings, run)
 
     def chunk(self) -> Chunk:
         settings = self.settings

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fusion_core.jobs.thread_pool import LeavableThreads
+from fusion_core.jobs.thread_pool import AbandonableThreadPool
 
 LONG = 30.0
 
@@ -20,7 +20,7 @@ def running(name: str) -> int:
 
 def test_tasks_are_done_by_so_many_threads_and_those_end() -> None:
     together = threading.Barrier(3, timeout=LONG)
-    with LeavableThreads(3, "some") as threads:
+    with AbandonableThreadPool(3, "some") as threads:
         tasks = [threads.submit(together.wait) for _ in range(9)]
         squares = [threads.submit(pow, k, 2) for k in range(20)]
         assert sorted(task.result() for task in tasks) == sorted([0, 1, 2] * 3)
@@ -30,7 +30,7 @@ def test_tasks_are_done_by_so_many_threads_and_those_end() -> None:
 
 
 def test_an_error_is_that_of_its_task() -> None:
-    with LeavableThreads(1, "some") as threads:
+    with AbandonableThreadPool(1, "some") as threads:
         bad = [threads.submit(int, "x"), threads.submit(sys.exit, 3)]
         assert threads.submit(int, "7").result() == 7
     assert isinstance(bad[0].exception(), ValueError)
@@ -38,7 +38,7 @@ def test_an_error_is_that_of_its_task() -> None:
 
 
 def test_what_waits_is_done_at_the_end_of_the_block() -> None:
-    with LeavableThreads(1, "some") as threads:
+    with AbandonableThreadPool(1, "some") as threads:
         tasks = [threads.submit(time.sleep, 0.01) for _ in range(5)]
     assert all(task.done() and not task.cancelled() for task in tasks)
 
@@ -52,7 +52,7 @@ def test_an_exception_cancels_what_waits_and_lets_finish_what_runs() -> None:
         return 5
 
     def fail() -> tuple[Future[Any], Future[Any]]:
-        with LeavableThreads(1, "some") as threads:
+        with AbandonableThreadPool(1, "some") as threads:
             tasks.extend((threads.submit(slow), threads.submit(int, "1")))
             assert begun.wait(LONG)
             threading.Timer(0.05, over.set).start()
@@ -69,14 +69,14 @@ def test_an_exception_cancels_what_waits_and_lets_finish_what_runs() -> None:
 
 def test_another_thread_takes_the_place_of_one_that_is_left_behind() -> None:
     over = threading.Event()
-    with LeavableThreads(1, "some") as threads:
+    with AbandonableThreadPool(1, "some") as threads:
         hanging = [threads.submit(over.wait, LONG) for _ in range(3)]
         last = threads.submit(int, "7")
         for task in hanging:
             while not task.running():
                 time.sleep(0.001)
-            threads.leave(task)
-            threads.leave(task)  # once more does nothing
+            threads.abandon(task)
+            threads.abandon(task)  # once more does nothing
         assert last.result(LONG) == 7
         assert running("some") == 4
     assert running("some") == 3  # the block didn't wait for them
@@ -88,13 +88,13 @@ def test_another_thread_takes_the_place_of_one_that_is_left_behind() -> None:
 
 def test_a_task_that_waits_or_is_done_is_left_without_a_new_thread() -> None:
     over = threading.Event()
-    with LeavableThreads(1, "some") as threads:
+    with AbandonableThreadPool(1, "some") as threads:
         done = threads.submit(int, "1")
         assert done.result() == 1
         held = threads.submit(over.wait, LONG)
         waiting = threads.submit(int, "2")
-        threads.leave(done)
-        threads.leave(waiting)
+        threads.abandon(done)
+        threads.abandon(waiting)
         assert waiting.cancelled()
         assert running("some") == 1
         over.set()
@@ -108,7 +108,7 @@ def test_a_thread_keeps_nothing_of_what_it_has_done() -> None:
     def use(large: Large) -> Large:
         return large
 
-    with LeavableThreads(1, "some") as threads:
+    with AbandonableThreadPool(1, "some") as threads:
         large = Large()
         alive = weakref.ref(large)
         task = threads.submit(use, large)
@@ -122,11 +122,11 @@ def test_a_thread_keeps_nothing_of_what_it_has_done() -> None:
 def test_python_ends_though_a_thread_was_left_behind() -> None:
     program = (
         "import threading\n"
-        "from fusion_core.jobs.thread_pool import LeavableThreads\n"
-        "with LeavableThreads(1, 'some') as threads:\n"
+        "from fusion_core.jobs.thread_pool import AbandonableThreadPool\n"
+        "with AbandonableThreadPool(1, 'some') as threads:\n"
         "    task = threads.submit(threading.Event().wait)\n"
         "    while not task.running(): pass\n"
-        "    threads.leave(task)\n"
+        "    threads.abandon(task)\n"
         "print('ended')\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], timeout=LONG, capture_output=True)

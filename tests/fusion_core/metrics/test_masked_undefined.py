@@ -8,7 +8,7 @@ from metric_scenes import GAPS, filled_stream, gaps
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics import METRIC_NAMES, StreamedScores
-from fusion_core.metrics.counts import image_places
+from fusion_core.metrics.counts import image_samples
 from fusion_core.metrics.undefined import why_undefined
 
 RNG = np.random.default_rng(0)
@@ -182,7 +182,7 @@ def test_places_are_counted_once_each(kind, shape, seed):
     counts = {}
     for convention in ("published", "textbook"):
         stream = filled_stream(images, convention, valid, 16)
-        counts[convention] = image_places(*shape, convention) - stream._lost
+        counts[convention] = image_samples(*shape, convention) - stream._lost
     forward = valid[:-1, :-1] & valid[1:, :-1] & valid[:-1, 1:]
     both = {
         "pixels": valid.sum(),

@@ -47,12 +47,12 @@ def tiled(
     ir: Tensor,
     vi: Tensor,
     pooling: ScenePooling | None,
-    reach: int,
+    radius: int,
     shift: int = 0,
 ) -> Tensor:
     height, width = ir.shape[-2:]
     result, blender = torch.zeros_like(ir), Blender(width)
-    for tile in cut_tiles(height, width, 128, reach, shift):
+    for tile in cut_tiles(height, width, 128, radius, shift):
         rows, columns = tile.read
         parts = ir[..., rows, columns], vi[..., rows, columns]
         fused = fuser(*parts, pooling.tile(rows, columns) if pooling else None)
@@ -135,8 +135,8 @@ def test_the_packaged_network_in_tiles_is_the_whole_image() -> None:
     whole = fuser(ir, vi)
     pooling = fuser.pool(ir, vi, 176, 240)
     torch.testing.assert_close(tiled(fuser, ir, vi, pooling, WHOLE_REACH), whole, atol=1e-5, rtol=0)
-    # with the reach that scenes are cut by, it stays below a tenth of a grey level
-    near = tiled(fuser, ir, vi, pooling, fuser.reach)
+    # with the radius that scenes are cut by, it stays below a tenth of a grey level
+    near = tiled(fuser, ir, vi, pooling, fuser.receptive_radius)
     assert (near - whole).abs().max() < 0.1 / 255
     alone = tiled(fuser, ir, vi, None, WHOLE_REACH)
     assert (alone - whole).abs().mean() > 1 / 255

@@ -14,7 +14,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine
 from scene_desk import opened
 
-from fusion_core.scenes.aligned_raster import Pixels, SceneSide, Slices
+from fusion_core.scenes.aligned_raster import AlignedRaster, Pixels, Slices
 from fusion_core.scenes.grid import match_grids
 from fusion_core.settings.scenes import SceneSettings
 
@@ -31,18 +31,18 @@ def settings(**changes: Any) -> SceneSettings:
 @contextmanager
 def infrared(
     folder: Path, ir: Path, vi_size: tuple[int, int] = SIZE, vi: Any = None, **changes: Any
-) -> Iterator[SceneSide]:
+) -> Iterator[AlignedRaster]:
     """The infrared side of a pair whose visible scene lies at PLACE."""
     visible = write_raster(folder / "vi.tif", np.ones(vi_size, np.uint8), **(vi or {}))
     with opened(visible) as a, opened(ir) as b:
         chosen = settings(**changes)
         grid = match_grids(a, b, chosen.size_mismatch == "resize_ir")
-        side = SceneSide(b, grid, chosen, warped=not grid.same)
+        side = AlignedRaster(b, grid, chosen, warped=not grid.same)
         yield side
         side.close()
 
 
-def whole(side: SceneSide) -> Slices:
+def whole(side: AlignedRaster) -> Slices:
     return slice(0, side.grid.height), slice(0, side.grid.width)
 
 

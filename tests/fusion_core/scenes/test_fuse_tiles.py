@@ -36,10 +36,10 @@ class Stages:
     device: str = "cpu"
     precision: str = "fp32"
     model_hash: str = "0"
-    reach: int = 0
+    receptive_radius: int = 0
 
     def __post_init__(self) -> None:
-        self.tiles = cut_tiles(*self.size, 128, self.reach)
+        self.tiles = cut_tiles(*self.size, 128, self.receptive_radius)
         self.image = texture(7, self.size).astype(np.float32)
         self._fused = 0
         self._lock = threading.Lock()

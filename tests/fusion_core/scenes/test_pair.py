@@ -88,7 +88,7 @@ def test_what_lies_under_a_mask_does_not_influence_the_fused_scene(tmp_path: Pat
         with scene_in(folder) as pair:
             everything = whole_scene(pair)
             assert (everything.valid == collar((200, 216))).all()
-            tiled = fused_scene(pair, fuser, cut_tiles(*pair.size, 128, fuser.reach))
+            tiled = fused_scene(pair, fuser, cut_tiles(*pair.size, 128, fuser.receptive_radius))
             results.append((everything.ir, everything.vi, tiled, pair.scalings))
     for first, second in zip(*results, strict=True):
         assert np.array_equal(first, second) if isinstance(first, np.ndarray) else first == second

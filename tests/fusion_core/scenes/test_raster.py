@@ -39,7 +39,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 
 @pytest.fixture
 def memory() -> Storage:
-    return Storage(f"memory://archive-{uuid.uuid4().hex}", patience=0.2)
+    return Storage(f"memory://archive-{uuid.uuid4().hex}", retry_seconds=0.2)
 
 
 def tiff(folder: Path, pixels: NDArray[Any], **profile: Any) -> bytes:

@@ -19,7 +19,7 @@ from fusion_core.settings.scenes import SceneSettings
 def test_no_border_between_tiles_shows(tmp_path: Path, packaged: NetworkFuser, shift: int) -> None:
     write_scene_pair(tmp_path, "a", (600, 640), bands=1)
     with scene_in(tmp_path) as pair:
-        tiles = cut_tiles(*pair.size, 256, packaged.reach, shift)
+        tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius, shift)
         shared = meet(pair, tiles, tile_fuser(pair, packaged))
         assert seam_ratio(shared.blended, tiles) < 1.05
         # blending hides nothing, for there is nothing to hide
@@ -31,7 +31,7 @@ def test_tiles_that_pool_on_their_own_do_not_meet(tmp_path: Path, packaged: Netw
     """So that the measurements above are seen to notice."""
     write_scene_pair(tmp_path, "a", (600, 640), bands=1)
     with scene_in(tmp_path) as pair:
-        tiles = cut_tiles(*pair.size, 256, packaged.reach)
+        tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius)
         single = meet(pair, tiles, lambda _, pixels: alone(packaged, pixels))
         assert seam_ratio(single.abutted, tiles) > 1.05
         assert single.apart > 2
@@ -54,7 +54,7 @@ def test_no_border_shows_on_a_satellite_scene_cut_at_its_collar(
     with scene_in(tmp_path, nodata=0) as pair:
         whole = alone(packaged, whole_scene(pair))
         for shift in (0, 96):
-            tiles = cut_tiles(*pair.size, 256, packaged.reach, shift)
+            tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius, shift)
             shared = meet(pair, tiles, tile_fuser(pair, packaged))
             assert seam_ratio(shared.blended, tiles) < 1.05
             assert seam_ratio(shared.abutted, tiles) < 1.05
@@ -72,7 +72,7 @@ def test_a_large_scene_in_tiles_is_nearly_what_the_network_makes_of_the_whole(
 ) -> None:
     write_scene_pair(tmp_path, "a", (2000, 2000), bands=1, nodata=None, seed=8)
     with scene_in(tmp_path) as pair:
-        tiles = cut_tiles(*pair.size, SceneSettings().tile_size, packaged.reach)
+        tiles = cut_tiles(*pair.size, SceneSettings().tile_size, packaged.receptive_radius)
         assert len(tiles) == 9
         tiled = fused_scene(pair, packaged, tiles)
         whole = alone(packaged, whole_scene(pair))
@@ -92,7 +92,7 @@ def test_a_scene_no_larger_than_its_patches_pools_as_a_whole(
     write_scene_pair(tmp_path, "a", size, bands=1)
     fuser = load_fuser(device="cpu", precision="fp32")
     with scene_in(tmp_path) as pair:
-        tiled = fused_scene(pair, fuser, cut_tiles(*pair.size, 128, fuser.reach))
+        tiled = fused_scene(pair, fuser, cut_tiles(*pair.size, 128, fuser.receptive_radius))
         whole = alone(fuser, whole_scene(pair))
     assert 255 * np.abs(tiled - whole).max() < 0.2
 
@@ -101,7 +101,7 @@ def test_a_scene_no_larger_than_its_patches_pools_as_a_whole(
 def test_a_baseline_needs_no_pooling_and_is_exact(tmp_path: Path, fuser: BaselineFuser) -> None:
     write_scene_pair(tmp_path, "a", (300, 340))
     with scene_in(tmp_path) as pair:
-        tiled = fused_scene(pair, fuser, cut_tiles(*pair.size, 128, fuser.reach))
+        tiled = fused_scene(pair, fuser, cut_tiles(*pair.size, 128, fuser.receptive_radius))
         np.testing.assert_allclose(tiled, alone(fuser, whole_scene(pair)), rtol=0, atol=1e-5)
 
 

@@ -16,8 +16,8 @@ from fusion_core.storage.store import Storage
 pytestmark = pytest.mark.s3
 
 
-def through(url: str, bucket: str, patience: float = 40.0) -> Storage:
-    return Storage(f"s3://{bucket}/archive", {"endpoint_url": url}, patience)
+def through(url: str, bucket: str, retry_seconds: float = 40.0) -> Storage:
+    return Storage(f"s3://{bucket}/archive", {"endpoint_url": url}, retry_seconds)
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "mixed"])
@@ -59,7 +59,7 @@ def test_a_server_that_stalls_for_ever_is_named_in_bounded_time(
 ) -> None:
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=f"the store at {silent} gave no whole answer for 2"):
-        through(silent, s3_bucket, patience=2.0).read("object")
+        through(silent, s3_bucket, retry_seconds=2.0).read("object")
     assert time.monotonic() - began < 5
 
 

@@ -105,7 +105,7 @@ def test_a_race_of_equal_files_is_won_by_all(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
-    storage = Storage(str(tmp_path / "archive"), patience=0.1)
+    storage = Storage(str(tmp_path / "archive"), retry_seconds=0.1)
     local = local_file(tmp_path, b"x")
     (tmp_path / "archive" / "folder").mkdir(parents=True)
     with pytest.raises(StorageError, match="can't write"):

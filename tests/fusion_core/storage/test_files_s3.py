@@ -72,7 +72,7 @@ def test_a_second_create_loses_and_equal_bytes_win(
 
 def test_a_race_has_one_winner(s3_bucket: str, tmp_path: Path) -> None:
     options = {"config_kwargs": {"max_pool_connections": WRITERS}}
-    storage = Storage(f"s3://{s3_bucket}", options, patience=60)
+    storage = Storage(f"s3://{s3_bucket}", options, retry_seconds=60)
     files = [tmp_path / str(writer) for writer in range(WRITERS)]
     for file in files:
         file.write_bytes(file.name.encode() * 100_000)

@@ -62,7 +62,7 @@ def test_nothing_below_a_prefix_is_an_empty_listing(storage: Storage) -> None:
 
 def test_a_race_of_creates_has_one_winner(s3_bucket: str) -> None:
     storage = Storage(
-        f"s3://{s3_bucket}", {"config_kwargs": {"max_pool_connections": WRITERS}}, patience=60
+        f"s3://{s3_bucket}", {"config_kwargs": {"max_pool_connections": WRITERS}}, retry_seconds=60
     )
     start = Barrier(WRITERS)
 
@@ -127,7 +127,7 @@ def test_a_dead_endpoint_is_named_in_bounded_time(s3_bucket: str) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
     # s3fs and botocore try again by themselves, and Storage on top of both
     options = {"endpoint_url": f"http://{address}", "config_kwargs": ONE_TRY}
-    storage = Storage(f"s3://{s3_bucket}", options, patience=0.5)
+    storage = Storage(f"s3://{s3_bucket}", options, retry_seconds=0.5)
     began = time.monotonic()
     for operation in OPERATIONS:
         with pytest.raises(StorageError, match=address):

@@ -172,7 +172,7 @@ def test_a_process_killed_while_writing_leaves_no_torn_file(
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
-    storage = Storage(str(tmp_path), patience=0.1)
+    storage = Storage(str(tmp_path), retry_seconds=0.1)
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError, match="can't write"):
         storage.write("folder", b"x")
@@ -195,7 +195,7 @@ def test_a_passing_failure_is_tried_again_and_a_lasting_one_named(
     monkeypatch.setattr(storage.fs, "info", flaky)
     assert storage.info("x")["size"] == 4
     failures += [OSError("reset")] * 99
-    few = Storage(storage.url(""), patience=0.5)
+    few = Storage(storage.url(""), retry_seconds=0.5)
     monkeypatch.setattr(few.fs, "info", flaky)
     with pytest.raises(StorageError, match=r"can't look up .*x: OSError: reset"):
         few.info("x")

@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path: Path, trainer: Trainer) -> None:
 def test_a_write_that_is_cut_leaves_the_checkpoint_before(
     tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = Storage(str(tmp_path), patience=0.1)
+    output = Storage(str(tmp_path), retry_seconds=0.1)
     written(output, trainer, step=7)
 
     def full_disk(*_: Any) -> None:

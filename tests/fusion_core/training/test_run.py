@@ -17,10 +17,10 @@ from fusion_core.errors import DecodeError, SettingsError, TrainingError, Weight
 from fusion_core.models.weights_file import load_weights, save_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.plan import finished_log, plan_training
-from fusion_core.training.run import Link, Place, run_training
+from fusion_core.training.run import Reporter, WorkerRank, run_training
 from fusion_core.training.settings import TrainSettings
 
-ALONE = Link(options=dict, report=lambda sign: None)
+ALONE = Reporter(options=dict, report=lambda sign: None)
 NAMES = [f"p{k}" for k in range(5)]
 
 
@@ -38,9 +38,9 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def train(settings: TrainSettings, link: Link = ALONE, place: Place | None = None) -> Any:
+def train(settings: TrainSettings, link: Reporter = ALONE, place: WorkerRank | None = None) -> Any:
     """Train and return the log."""
-    run_training(plan_training(settings, {})[0], place or Place(), link)
+    run_training(plan_training(settings, {})[0], place or WorkerRank(), link)
     return json.loads((Path(settings.output) / "log.json").read_text())
 
 
@@ -51,7 +51,7 @@ def weights(settings: TrainSettings) -> dict[str, torch.Tensor]:
 def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_path: Path) -> None:
     settings = train_settings_for(source, tmp_path / "out", validation=2, seed=5)
     signs: list[dict[str, Any]] = []
-    log = train(settings, Link(options=dict, report=signs.append))
+    log = train(settings, Reporter(options=dict, report=signs.append))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("weights.safetensors", "checkpoint.safetensors", "log.json", "curve.png")
     }
@@ -83,11 +83,11 @@ import sys
 import torch
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Link, Place, run_training
+from fusion_core.training.run import Reporter, WorkerRank, run_training
 
 torch.set_num_threads(1)
 settings = TrainSettings.model_validate_json(sys.argv[1])
-run_training(plan_training(settings, {})[0], Place(), Link(dict, lambda sign: None))
+run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda sign: None))
 """
 
 
@@ -143,7 +143,7 @@ def test_a_finished_training_is_known_and_another_one_is_refused(
     with pytest.raises(WeightsError, match=r"log\.json was written with .* batch, seed\. Train"):
         finished_log(other, {})
     with pytest.raises(WeightsError, match=r"checkpoint\.safetensors was written with .* batch,"):
-        run_training(other, Place(), ALONE)
+        run_training(other, WorkerRank(), ALONE)
     write_pairs(source, ["new"])
     with pytest.raises(WeightsError, match="pairs, pairs_digest"):
         finished_log(plan_training(settings, {})[0], {})
@@ -169,8 +169,8 @@ def test_a_training_on_s3_by_an_index(s3_bucket: str, tmp_path: Path) -> None:
     job, pairing = plan_training(settings, {})
     assert [ref.pair_id for ref in job.pairs] == ["p1", "p3"]
     assert [ref.pair_id for ref in job.validation] == ["p0", "p2"]
-    assert "pairs.csv" in pairing.stray
-    run_training(job, Place(), ALONE)
+    assert "pairs.csv" in pairing.unmatched
+    run_training(job, WorkerRank(), ALONE)
     log = json.loads(Storage(settings.output).read("log.json"))
     assert log["records"][-1]["step"] == 4  # 4 passes over 2 pairs in batches of 2
     assert load_weights(f"{settings.output}/weights.safetensors")[1].training["epochs"] == 4

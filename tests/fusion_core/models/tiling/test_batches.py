@@ -31,7 +31,7 @@ class Cramped:
         shapes: What it was called with, (B, H, W).
     """
 
-    name, device, precision, model_hash, reach = "mean", "cpu", "fp32", "0", 8
+    name, device, precision, model_hash, receptive_radius = "mean", "cpu", "fp32", "0", 8
 
     def __init__(self, room: int, error: str = "GPU"):
         self.room, self.error = room, ERRORS[error]
@@ -65,7 +65,7 @@ def cramped(fuser: NetworkFuser, room: int) -> NetworkFuser:
 
 
 def in_tiles(pair: LuminancePair, fuser: Fuser, size: int) -> NDArray[np.float32]:
-    tiles = cut_tiles(*pair.size, size, fuser.reach)
+    tiles = cut_tiles(*pair.size, size, fuser.receptive_radius)
     return fuse_in_tiles(pair, tile_fuser(pair, fuser), tiles)
 
 

@@ -11,12 +11,12 @@ from fusion_core.models.tiling.grid import ALIGNMENT, BLEND, Blender, Span, Tile
 
 SIDES = st.integers(1, 700)
 SIZES = st.integers(8, 24).map(lambda k: 16 * k)  # scenes take 128 at least
-REACHES = st.integers(0, 110)
+RADII = st.integers(0, 110)
 SHIFTS = st.sampled_from([0, 32, 48, 64, 112, 128])
 
 
-def spans(total: int, size: int, reach: int, shift: int) -> list[Span]:
-    return [tile.rows for tile in cut_tiles(total, 1, size, reach, shift)]
+def spans(total: int, size: int, radius: int, shift: int) -> list[Span]:
+    return [tile.rows for tile in cut_tiles(total, 1, size, radius, shift)]
 
 
 def blended(tiles: list[Tile], image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -29,11 +29,11 @@ def blended(tiles: list[Tile], image: NDArray[np.float32]) -> NDArray[np.float32
 
 
 @settings(max_examples=60)
-@given(height=SIDES, width=SIDES, size=SIZES, reach=REACHES, shift=SHIFTS)
+@given(height=SIDES, width=SIDES, size=SIZES, radius=RADII, shift=SHIFTS)
 def test_what_tiles_complete_is_each_pixel_once_in_reading_order(
-    height: int, width: int, size: int, reach: int, shift: int
+    height: int, width: int, size: int, radius: int, shift: int
 ) -> None:
-    tiles = cut_tiles(height, width, size, reach, shift)
+    tiles = cut_tiles(height, width, size, radius, shift)
     counts = np.zeros((height, width), int)
     for tile in tiles:
         counts[tile.final] += 1
@@ -47,9 +47,9 @@ def test_what_tiles_complete_is_each_pixel_once_in_reading_order(
 
 
 @settings(max_examples=200)
-@given(total=st.integers(1, 5000), size=SIZES, reach=REACHES, shift=SHIFTS)
-def test_borders_and_reads_are_aligned(total: int, size: int, reach: int, shift: int) -> None:
-    for span in spans(total, size, reach, shift):
+@given(total=st.integers(1, 5000), size=SIZES, radius=RADII, shift=SHIFTS)
+def test_borders_and_reads_are_aligned(total: int, size: int, radius: int, shift: int) -> None:
+    for span in spans(total, size, radius, shift):
         assert span.read.start % ALIGNMENT == 0
         assert span.first == (span.zone.start == 0)
         assert span.last == (span.zone.stop == total)
@@ -60,35 +60,35 @@ def test_borders_and_reads_are_aligned(total: int, size: int, reach: int, shift:
 
 
 @settings(max_examples=200)
-@given(total=st.integers(1, 5000), size=SIZES, reach=REACHES, shift=SHIFTS)
+@given(total=st.integers(1, 5000), size=SIZES, radius=RADII, shift=SHIFTS)
 def test_around_every_pixel_that_counts_as_much_is_read_as_the_reach(
-    total: int, size: int, reach: int, shift: int
+    total: int, size: int, radius: int, shift: int
 ) -> None:
-    for span in spans(total, size, reach, shift):
-        assert span.read.start <= max(0, span.zone.start - reach)
-        assert span.read.stop >= min(total, span.zone.stop + reach)
+    for span in spans(total, size, radius, shift):
+        assert span.read.start <= max(0, span.zone.start - radius)
+        assert span.read.stop >= min(total, span.zone.stop + radius)
         assert span.read.start >= 0
         assert span.read.stop <= total
 
 
 @settings(max_examples=200)
-@given(total=st.integers(1, 5000), size=SIZES, reach=REACHES)
+@given(total=st.integers(1, 5000), size=SIZES, radius=RADII)
 def test_tiles_are_not_larger_than_asked_for_nor_more_than_needed(
-    total: int, size: int, reach: int
+    total: int, size: int, radius: int
 ) -> None:
-    found = spans(total, size, reach, 0)
+    found = spans(total, size, radius, 0)
     borders = [0, *(span.zone.start + BLEND for span in found[1:]), total]
     sides = [stop - start for start, stop in pairwise(borders)]
     assert max(sides[:-1], default=0) <= size
     # what is left at the edge and couldn't be blended goes to the last one
     assert sides[-1] <= size + 2 * BLEND
     assert len(found) <= -(-total // size)
-    aligned = -(-(reach + BLEND) // ALIGNMENT) * ALIGNMENT
+    aligned = -(-(radius + BLEND) // ALIGNMENT) * ALIGNMENT
     assert max(s.read.stop - s.read.start for s in found[:-1] or found) <= size + 2 * aligned
 
 
 def test_a_cut_by_hand() -> None:
-    (top, bottom), width = cut_tiles(300, 1, 160, reach=32), slice(0, 1)
+    (top, bottom), width = cut_tiles(300, 1, 160, receptive_radius=32), slice(0, 1)
     assert top.rows == Span(slice(0, 176), slice(0, 144), slice(0, 208), True, False)
     assert bottom.rows == Span(slice(144, 300), slice(144, 300), slice(112, 300), False, True)
     assert [tile.columns.zone for tile in (top, bottom)] == [width, width]
@@ -119,17 +119,17 @@ def test_weights_sum_to_one_everywhere(total: int, size: int, shift: int) -> Non
 
 
 @settings(max_examples=60)
-@given(height=SIDES, width=SIDES, size=SIZES, reach=REACHES, shift=SHIFTS, seed=st.integers(0, 99))
+@given(height=SIDES, width=SIDES, size=SIZES, radius=RADII, shift=SHIFTS, seed=st.integers(0, 99))
 def test_an_image_cut_and_blended_is_itself(
-    height: int, width: int, size: int, reach: int, shift: int, seed: int
+    height: int, width: int, size: int, radius: int, shift: int, seed: int
 ) -> None:
     image = np.random.default_rng(seed).random((height, width), np.float32)
-    result = blended(cut_tiles(height, width, size, reach, shift), image)
+    result = blended(cut_tiles(height, width, size, radius, shift), image)
     np.testing.assert_allclose(result, image, rtol=0, atol=3e-7)
 
 
 def test_two_constants_pass_into_each_other_by_a_raised_cosine() -> None:
-    tiles = cut_tiles(1, 256, 128, reach=0)
+    tiles = cut_tiles(1, 256, 128, receptive_radius=0)
     blender, row = Blender(256), np.zeros(256, np.float32)
     for tile, value in zip(tiles, (10.0, 20.0), strict=True):
         shape = [part.stop - part.start for part in tile.read]
@@ -145,7 +145,7 @@ def test_two_constants_pass_into_each_other_by_a_raised_cosine() -> None:
 
 
 def test_where_four_tiles_meet_both_directions_blend() -> None:
-    tiles = cut_tiles(256, 256, 128, reach=0)
+    tiles = cut_tiles(256, 256, 128, receptive_radius=0)
     blender, result = Blender(256), np.zeros((256, 256), np.float32)
     for tile, value in zip(tiles, (0.0, 1.0, 2.0, 5.0), strict=True):
         shape = [part.stop - part.start for part in tile.read]
@@ -158,7 +158,7 @@ def test_where_four_tiles_meet_both_directions_blend() -> None:
 
 
 def test_what_is_read_is_cut_to_what_is_asked_for() -> None:
-    tile = cut_tiles(400, 420, 128, reach=20)[5]
+    tile = cut_tiles(400, 420, 128, receptive_radius=20)[5]
     scene = np.arange(2 * 400 * 420).reshape(2, 400, 420)
     read = scene[:, tile.rows.read, tile.columns.read]
     np.testing.assert_array_equal(

@@ -48,25 +48,27 @@ def gradient(network: RefineFuse, ir: Tensor, vi: Tensor, row: int, column: int)
     return found[0][0, 0].abs() + found[1][0, 0].abs()
 
 
-def share_within(found: Tensor, row: int, column: int, reach: int) -> float:
-    near = found[row - reach : row + reach + 1, column - reach : column + reach + 1]
+def share_within(found: Tensor, row: int, column: int, radius: int) -> float:
+    near = found[row - radius : row + radius + 1, column - radius : column + radius + 1]
     return float(near.double().sum() / found.double().sum())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_within_its_reach_lies_nearly_all_that_the_packaged_network_looks_at(
+def test_within_its_receptive_radius_lies_nearly_all_that_the_packaged_network_looks_at(
     packaged: RefineFuse, kind: Kind
 ) -> None:
     pair = make_pair(5, SIDE, SIDE, kind)
     ir, vi = batch(luminance(pair.ir), luminance(pair.vi))
     for place in ((64, 64), (59, 70)):  # another phase of the coarse grids each
         found = gradient(packaged, ir, vi, *place)
-        assert share_within(found, *place, packaged.config.reach) >= 0.999
+        assert share_within(found, *place, packaged.config.receptive_radius) >= 0.999
         # and half of it would not do
-        assert share_within(found, *place, packaged.config.reach // 2) < 0.999
+        assert share_within(found, *place, packaged.config.receptive_radius // 2) < 0.999
 
 
-def test_the_reach_holds_on_a_satellite_scene(packaged: RefineFuse, shared_data: Path) -> None:
+def test_the_receptive_radius_holds_on_a_satellite_scene(
+    packaged: RefineFuse, shared_data: Path
+) -> None:
     sides = []
     for band in ("B4", "B2"):
         (path,) = (shared_data / "landsat").glob(f"*_{band}.tif")
@@ -80,14 +82,14 @@ def test_the_reach_holds_on_a_satellite_scene(packaged: RefineFuse, shared_data:
         window = batch(*(side[top : top + SIDE, left : left + SIDE] for side in sides))
         place = 64 + phase % 8, 64 + phase // 3
         found = gradient(packaged, *window, *place)
-        shares.append(share_within(found, *place, packaged.config.reach))
+        shares.append(share_within(found, *place, packaged.config.receptive_radius))
     # measured at 24 places: 0.9991 in the mean, 0.9982 at least
     assert np.mean(shares) >= 0.999
     assert min(shares) >= 0.997
 
 
 @pytest.mark.parametrize("levels", FARTHEST)
-def test_a_network_sees_so_far_at_all_and_its_reach_follows(levels: int) -> None:
+def test_a_network_sees_so_far_at_all_and_its_receptive_radius_follows(levels: int) -> None:
     """With positive weights nothing cancels, and no rectifier cuts anything off."""
     widths = (4,) * 5
     config = NetworkConfig(levels=levels, widths=widths, decoder_width=4, token_grid=4)
@@ -104,7 +106,7 @@ def test_a_network_sees_so_far_at_all_and_its_reach_follows(levels: int) -> None
         seen = max(seen, int(found.abs().max()))
     assert seen == FARTHEST[levels]
     # most of it, by far, lies within half: the farther, the fewer ways lead there
-    assert config.reach >= seen / 2
+    assert config.receptive_radius >= seen / 2
 
 
 def test_an_impulse_farther_than_a_network_can_see_changes_nothing(packaged: RefineFuse) -> None:
@@ -120,47 +122,47 @@ def test_an_impulse_farther_than_a_network_can_see_changes_nothing(packaged: Ref
     farthest = FARTHEST[4]
     near[row - farthest : row + farthest + 1, column - farthest : column + farthest + 1] = True
     assert (change[~near] == 0).all()
-    reach = packaged.config.reach
+    radius = packaged.config.receptive_radius
     near[:] = False
-    near[row - reach : row + reach + 1, column - reach : column + reach + 1] = True
+    near[row - radius : row + radius + 1, column - radius : column + radius + 1] = True
     assert change[near].max() > 0.1
     assert change[~near].max() < 0.1 / 255
 
 
-def surrounded_by_others(image: Tensor, row: int, column: int, reach: int, seed: int) -> Tensor:
-    """Replace all pixels farther than ``reach`` from one."""
+def surrounded_by_others(image: Tensor, row: int, column: int, radius: int, seed: int) -> Tensor:
+    """Replace all pixels farther than ``radius`` from one."""
     others = torch.rand(image.shape, generator=torch.Generator().manual_seed(seed))
     kept = (
         ...,
-        slice(max(row - reach, 0), row + reach + 1),
-        slice(max(column - reach, 0), column + reach + 1),
+        slice(max(row - radius, 0), row + radius + 1),
+        slice(max(column - radius, 0), column + radius + 1),
     )
     others[kept] = image[kept]
     return others
 
 
-def changes_beyond(name: str, reach: int, row: int, column: int, height: int, width: int) -> bool:
+def changes_beyond(name: str, radius: int, row: int, column: int, height: int, width: int) -> bool:
     generator = torch.Generator().manual_seed(3)
     ir, vi = (torch.rand(1, 1, height, width, generator=generator) for _ in range(2))
     fuse = BASELINES[name]
-    others = [surrounded_by_others(side, row, column, reach, k) for k, side in enumerate((ir, vi))]
+    others = [surrounded_by_others(side, row, column, radius, k) for k, side in enumerate((ir, vi))]
     return bool((fuse(ir, vi) != fuse(*others))[0, 0, row, column])
 
 
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("place", [(150, 150), (147, 158), (3, 145), (299, 0)])
-def test_what_lies_beyond_a_baselines_reach_changes_nothing(
+def test_what_lies_beyond_a_baselines_receptive_radius_changes_nothing(
     name: str, place: tuple[int, int]
 ) -> None:
-    reach = BaselineFuser(name, "cpu").reach
-    assert not changes_beyond(name, reach, *place, 300, 301)
+    radius = BaselineFuser(name, "cpu").receptive_radius
+    assert not changes_beyond(name, radius, *place, 300, 301)
 
 
 @pytest.mark.parametrize(("name", "less"), [("laplacian", 8), ("guided", 1)])
-def test_a_baselines_reach_is_hardly_more_than_needed(name: str, less: int) -> None:
-    reach = BaselineFuser(name, "cpu").reach
+def test_a_baselines_receptive_radius_is_hardly_more_than_needed(name: str, less: int) -> None:
+    radius = BaselineFuser(name, "cpu").receptive_radius
     places = [(147, 147), (144, 144), (157, 157)]
-    assert any(changes_beyond(name, reach - less, *place, 300, 301) for place in places)
+    assert any(changes_beyond(name, radius - less, *place, 300, 301) for place in places)
 
 
 def test_tiles_start_where_every_level_of_the_pyramid_keeps_its_pixels() -> None:
@@ -174,7 +176,7 @@ def test_a_baselines_tiles_are_the_whole_image(name: str, shift: int) -> None:
     ir, vi = batch(texture(5, (height, width)), texture(6, (height, width)))
     fuser = BaselineFuser(name, "cpu")
     result, blender = np.full((height, width), np.nan, np.float32), Blender(width)
-    for tile in cut_tiles(height, width, 128, fuser.reach, shift):
+    for tile in cut_tiles(height, width, 128, fuser.receptive_radius, shift):
         fused = fuser(ir[..., *tile.read], vi[..., *tile.read])
         result[tile.final] = blender.add(tile, fused[0, 0].numpy())
     np.testing.assert_allclose(result, fuser(ir, vi)[0, 0].numpy(), rtol=0, atol=1e-5)

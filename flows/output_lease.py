@@ -10,13 +10,13 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from flows.run import Run
-from fusion_core.archive.fencing import close_unfinished
+from fusion_core.archive.fencing import write_tombstones
 from fusion_core.archive.layout import RUNS_FOLDER
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.errors import OutputBusyError, UnreachableError
 
 
-class LeftToAnother(BaseModel):
+class SkippedRun(BaseModel):
     """The outcome of a run that found another one at work and was told to leave.
 
     Attributes:
@@ -34,14 +34,14 @@ class LeftToAnother(BaseModel):
         return f"# Nothing done: {self.run_id}\n\n{self.reason}\n"
 
 
-def leave(run: Run[Any], busy: OutputBusyError) -> LeftToAnother:
+def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
     """Say that the work is left to the run that was found."""
     get_run_logger().warning("Nothing done: %s", busy)
-    return LeftToAnother(run_id=run.identity.run_id, reason=f"{busy}")
+    return SkippedRun(run_id=run.identity.run_id, reason=f"{busy}")
 
 
 @contextmanager
-def holding(run: Run[Any]) -> Iterator[Lease]:
+def output_lease(run: Run[Any]) -> Iterator[Lease]:
     """Take the output's lease, close what dead runs left open, and give the lease back at the end.
 
     Raises:
@@ -68,7 +68,7 @@ def holding(run: Run[Any]) -> Iterator[Lease]:
         run.ends_at,
     )
     try:
-        if closed := close_unfinished(output, lease):
+        if closed := write_tombstones(output, lease):
             logger.warning("%d parts were left open by a run that ended early; closed", closed)
         yield lease
     except UnreachableError:

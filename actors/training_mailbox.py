@@ -9,7 +9,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
-class TrainingBoard:
+class TrainingMailbox:
     """Hangs between the driver, which polls it, and the workers, which post to it."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -23,7 +23,7 @@ class TrainingBoard:
         return self._options
 
     def post(self, sign: dict[str, Any]) -> None:
-        """Take a sign of life of ``Link``."""
+        """Take a sign of life of ``Reporter``."""
         self._posts.append(sign)
 
     def fail(self, error: Exception) -> None:
@@ -41,9 +41,9 @@ class TrainingBoard:
         return posts, self._error
 
 
-def start_board(options: Mapping[str, Any]) -> Any:
-    """Start a board on the driver's node; it ends with the driver, and with nobody else."""
-    remote: Any = ray.remote(TrainingBoard)
+def start_mailbox(options: Mapping[str, Any]) -> Any:
+    """Start a mailbox on the driver's node; it ends with the driver, and with nobody else."""
+    remote: Any = ray.remote(TrainingMailbox)
     return remote.options(num_cpus=0, scheduling_strategy=beside_driver()).remote(options)
 
 
