@@ -23,11 +23,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from fusion_core.errors import FuseArchiveError
-from fusion_core.jobs.evaluate_settings import EvaluateSettings
-from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.settings.fuse import FuseArchiveSettings
-from fusion_core.training.ablation import AblateSettings
-from fusion_core.training.settings import TrainSettings
+from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.training import AblateSettings, TrainSettings
 
 
 class RunCommand(FuseArchiveSettings):

@@ -1,1 +1,5 @@
-"""To be told."""
+"""Invented street scenes in infrared and visible light, for the demo and the tests."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

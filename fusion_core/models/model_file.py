@@ -8,9 +8,7 @@ from typing import Literal
 import fsspec
 
 from fusion_core.errors import StorageError, WeightsError
-
-PACKAGED_NAME = "refinefuse"
-"""Names the weights that come with the package."""
+from fusion_core.models.names import PACKAGED_NAME
 
 _PACKAGED_FILE = "refinefuse.safetensors"
 _HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fusion_core.errors import DecodeError, PairError, ReadError, WeightsError, WriteError
 from fusion_core.models.tiling.grid import Tile, cut_tiles
-from fusion_core.scenes.fuse_tiles import fuse_tiles
+from fusion_core.scenes.fusing import fuse_tiles
 from fusion_core.scenes.pair import ScenePixels
 
 WAIT = 20.0
