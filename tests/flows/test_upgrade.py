@@ -9,18 +9,18 @@ import pytest
 from tiny import write_pairs
 from version_before import LEFT, Left, restored
 
-from flows.evaluate import evaluate_refinefuse
+from flows.evaluate import evaluate
 from flows.evaluation_summary import EvaluationSummary
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary
 from flows.score_archive import score_archive
 from flows.score_summary import ScoreSummary
-from fusion_core.evaluation_settings import EvaluateSettings
-from fusion_core.lease_record import read_record
-from fusion_core.manifest import read_manifest
-from fusion_core.score_settings import ScoreArchiveSettings
-from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
+from fusion_core.archive.lease_record import read_record
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.storage.store import Storage
 
 pytestmark = [
     pytest.mark.ray,
@@ -29,7 +29,13 @@ pytestmark = [
 ]
 GENTLE: dict[str, Any] = {"worker": "cpu:1", "max_workers": 1, "io_threads": 2}
 KEYS: dict[str, list[str]] = json.loads((LEFT / "summary_0_1_0.json").read_text())
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "half": "unpaired",
+    "doubled": "ambiguous",
+    "stray": "unmatched",
+    "unpaired": "unpaired_images",
+    "doubled_images": "ambiguous_images",
+}
 """Keys of a summary that have another name now, for whoever reads them to look up."""
 
 
@@ -103,7 +109,7 @@ def test_one_new_pair_makes_one_new_row_of_each_flow(left: Left) -> None:
     assert len(read_manifest(str(left.output / "scores"))) == 6
     check_keys(left, "score", scores.run_id)
 
-    evaluation = evaluate_refinefuse(EvaluateSettings(**left.evaluating(), **GENTLE))
+    evaluation = evaluate(EvaluateSettings(**left.evaluating(), **GENTLE))
     assert isinstance(evaluation, EvaluationSummary)
     assert (evaluation.succeeded, evaluation.failed, evaluation.done_before) == (0, 0, 2)
     assert evaluation.pairs == 2

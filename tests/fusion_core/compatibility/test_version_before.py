@@ -14,28 +14,29 @@ import torch
 from tiny import timeless
 from version_before import COMPATIBILITY, DEFAULT_HASH, LAPLACIAN_HASH, LEFT, Left, restored
 
-from fusion_core.ablation_settings import AblateSettings
-from fusion_core.archive import list_fused, list_pairs
-from fusion_core.evaluation_settings import EvaluateSettings
-from fusion_core.fence import close_unfinished
-from fusion_core.fuser import read_model
-from fusion_core.lease import acquire
-from fusion_core.lease_record import announced_parts, newest_generation, read_record
-from fusion_core.library import fuse
-from fusion_core.manifest import read_manifest
-from fusion_core.manifest_parts import part_path, read_closed_part, read_part
-from fusion_core.manifest_schema import MANIFEST_SCHEMA, PART_SCHEMA
+from fusion_core.api import fuse
+from fusion_core.archive.fencing import write_tombstones
+from fusion_core.archive.layout import part_path
+from fusion_core.archive.lease import acquire
+from fusion_core.archive.lease_record import declared_intents, newest_generation, read_record
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import read_part, read_part_or_tombstone
+from fusion_core.archive.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
+from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.listing import list_fused, list_pairs
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
-from fusion_core.recipe import Recipe
-from fusion_core.run_settings import settings_digest
-from fusion_core.score_settings import ScoreArchiveSettings
-from fusion_core.settings import FuseArchiveSettings, ImageSettings
-from fusion_core.storage import Storage
-from fusion_core.train_settings import TrainSettings
-from fusion_core.training_plan import finished_log, plan_training
-from fusion_core.training_run import Link, Place, run_training
-from fusion_core.weights_file import load_weights
+from fusion_core.models.fuser import read_model
+from fusion_core.models.weights_file import load_weights
+from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
+from fusion_core.storage.store import Storage
+from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.plan import finished_log, plan_training
+from fusion_core.training.recipe import Recipe
+from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.settings import TrainSettings
 
 DAY = dt.date(2026, 11, 20)
 DEFAULTS: dict[str, dict[str, Any]] = json.loads((LEFT / "settings_0_1_0.json").read_text())
@@ -211,17 +212,17 @@ def test_a_dead_runs_lease_is_taken_over_and_what_it_announced_is_closed(left: L
     dead = read_record(output, 6)
     assert dead is not None
     assert (dead.host, dead.released, dead.settled) == ("night", False, 5)
-    announced = announced_parts(output, 6)
+    announced = declared_intents(output, 6)
     open_parts = [part for part in announced if not output.exists(part)]
     assert (len(announced), len(open_parts)) == (4, 2)
     lease = acquire(lambda: output, "after", seconds=1.0, wait=False)
     try:
         assert lease.generation == 7
-        assert close_unfinished(output, lease) == 2
+        assert write_tombstones(output, lease) == 2
     finally:
         lease.release()
     for part in open_parts:
-        table, closed_by = read_closed_part(output, part)
+        table, closed_by = read_part_or_tombstone(output, part)
         assert (len(table), closed_by) == (0, "after")
     assert read_manifest(output.url("manifest"), latest=False).equals(before)
     after = read_record(output, 7)
@@ -235,17 +236,17 @@ def test_a_part_that_was_closed_before_stays_closed(left: Left) -> None:
     assert dead is not None
     assert successor is not None
     assert not dead.released
-    (part,) = announced_parts(output, 2)
-    table, closed_by = read_closed_part(output, part)
+    (part,) = declared_intents(output, 2)
+    table, closed_by = read_part_or_tombstone(output, part)
     assert (len(table), closed_by) == (0, successor.run_id)
 
 
-ALONE = Link(options=dict, report=lambda sign: None)
+ALONE = Reporter(options=dict, report=lambda sign: None)
 
 
-def trained(settings: TrainSettings, link: Link = ALONE) -> list[dict[str, Any]]:
+def trained(settings: TrainSettings, link: Reporter = ALONE) -> list[dict[str, Any]]:
     """Train to the end; return the log's records."""
-    run_training(plan_training(settings, {})[0], Place(), link)
+    run_training(plan_training(settings, {})[0], WorkerRank(), link)
     log = json.loads((Path(settings.output) / "log.json").read_text())
     assert log["finished"]
     records: list[dict[str, Any]] = log["records"]
@@ -259,7 +260,7 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_loss_that_it_would_have_h
     assert [record["step"] for record in stopped] == [10]
     signs: list[dict[str, Any]] = []
     resumed = TrainSettings(**left.training(left.folder / "training"))
-    records = trained(resumed, Link(options=dict, report=signs.append))
+    records = trained(resumed, Reporter(options=dict, report=signs.append))
     assert records[:1] == stopped
     assert [sign["step"] for sign in signs if sign["record"]] == [20, 30, 40, 50, 60]
     whole = trained(TrainSettings(**left.training(tmp_path / "whole")))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMPATIBILITY = Path(__file__).parent / "fusion_core/compatibility"
+COMPATIBILITY = Path(__file__).resolve().parents[1] / "fusion_core/compatibility"
 LEFT = COMPATIBILITY / "version_0_1_0"
 DAY = "2026-11-20"
 LAPLACIAN_HASH = "8147060f85c82bf2"
