@@ -8,7 +8,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,7 +17,8 @@ from fusion_core.demo.scene import build_scene
 from fusion_core.demo.view import Bools
 from fusion_core.demo.visible import render_visible
 from fusion_core.demo.weather import KINDS, Kind, make_weather
-from fusion_core.errors import SettingsError, StorageError
+from fusion_core.errors import SettingsError
+from fusion_core.storage.store import Storage
 
 SMALLEST = 64
 SCENES_PER_SEED = 10_000
@@ -110,31 +110,14 @@ def write_archive(
     """
     if not 1 <= pairs <= SCENES_PER_SEED:
         raise SettingsError(f"pairs is {pairs}; expected 1 to {SCENES_PER_SEED}")
-    files, root = fsspec.core.url_to_fs(url)
-    root = root.rstrip("/")
-    names = []
-    try:
-        for folder in ("ir", "vi"):
-            files.makedirs(f"{root}/{folder}", exist_ok=True)
-        for index in range(pairs):
-            kind = KINDS[index % len(KINDS)]
-            pair = make_pair(seed * SCENES_PER_SEED + index, height, width, kind)
-            name = f"scene_{index:04d}_{kind}"
-            for folder, image in (("ir", pair.ir), ("vi", pair.vi)):
-                _write_if_new(files, f"{root}/{folder}/{name}.png", image)
-            names.append(name)
-    except OSError as error:
-        raise StorageError(
-            f"can't write the synthetic archive to {url}: {error}; check the address and that"
-            " it may be written to"
-        ) from error
+    store, names = Storage(url), []
+    for index in range(pairs):
+        kind = KINDS[index % len(KINDS)]
+        pair = make_pair(seed * SCENES_PER_SEED + index, height, width, kind)
+        names.append(f"scene_{index:04d}_{kind}")
+        for folder, image in (("ir", pair.ir), ("vi", pair.vi)):
+            png, path = io.BytesIO(), f"{folder}/{names[-1]}.png"
+            Image.fromarray(image).save(png, format="PNG")
+            if not store.exists(path) or store.read(path) != png.getvalue():
+                store.write(path, png.getvalue())
     return names
-
-
-def _write_if_new(files: fsspec.AbstractFileSystem, path: str, image: NDArray[np.uint8]) -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    body = buffer.getvalue()
-    if files.exists(path) and files.size(path) == len(body) and files.cat_file(path) == body:
-        return
-    files.pipe_file(path, body)

@@ -247,6 +247,24 @@ def test_an_archive_holds_grey_and_colour_files_of_all_kinds() -> None:
         files.rm("/synthetic-test", recursive=True)
 
 
+def test_a_write_that_fails_in_passing_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = fsspec.filesystem("memory")
+    write, failures = files.pipe_file, [TimeoutError("stalled")]
+
+    def fail_once(path: str, body: bytes, **options: object) -> None:
+        if failures:
+            raise failures.pop()
+        write(path, body, **options)
+
+    monkeypatch.setattr(files, "pipe_file", fail_once)
+    try:
+        write_archive("memory://synthetic-retry", pairs=1, height=64, width=64)
+        assert not failures
+        assert len(files.find("/synthetic-retry")) == 2
+    finally:
+        files.rm("/synthetic-retry", recursive=True)
+
+
 def test_writing_again_leaves_equal_files_untouched(tmp_path: Path) -> None:
     names = write_archive(str(tmp_path), pairs=4, height=64, width=64)
     paths = sorted(tmp_path.rglob("*.png"))
