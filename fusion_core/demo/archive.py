@@ -1,7 +1,7 @@
 """Makes pairs of infrared and visible images of invented streets, for demos and tests.
 
 One scene is drawn once and rendered twice: the visible image from reflectance times light, the
-infrared one from temperature times emissivity. Nothing is taken from real photographs.
+infrared one from temperature times emissivity.
 """
 
 import io
@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fusion_core.demo.infrared import render_infrared
-from fusion_core.demo.scene import build_scene
-from fusion_core.demo.view import Bools
-from fusion_core.demo.visible import render_visible
+from fusion_core.demo.cameras import render_infrared, render_visible
+from fusion_core.demo.canvas import Bools
+from fusion_core.demo.street import build_scene
 from fusion_core.demo.weather import KINDS, Kind, make_weather
 from fusion_core.errors import SettingsError
 from fusion_core.storage.store import Storage
@@ -32,11 +31,10 @@ class ScenePair:
     Attributes:
         ir: uint8 (H, W), white hot.
         vi: uint8 (H, W, 3), sRGB.
-        kind: "day", "night", "smoke" or "glare".
-        masks: bool (H, W) each. Things: "sky", "road", "building", "glass", "tree", "car",
-            "engine" (what a running car heats), "person", "sign". Light and air: "shadow" (ground
-            that the sun does not reach), "smoke" (what smoke hides in the visible) and "glare"
-            (what headlights wash out in the visible); all False where the kind has none.
+        kind: the light and the air.
+        masks: bool (H, W) each. Things: those of ``TAGS``; "engine" is what a running car heats.
+            Light and air: "shadow" (ground that the sun does not reach), "smoke" (what smoke hides
+            in the visible) and "glare" (what headlights wash out there), False where there is none.
     """
 
     ir: NDArray[np.uint8]
@@ -68,8 +66,7 @@ def make_pair(
         raise SettingsError(
             f"size is {height}x{width}; synthetic scenes need at least {SMALLEST}x{SMALLEST}"
         )
-    if kind is None:
-        kind = KINDS[seed % len(KINDS)]
+    kind = KINDS[seed % len(KINDS)] if kind is None else kind
     if kind not in KINDS:
         raise SettingsError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
     # Each step has its own stream of chance, so that a change to one leaves the others alone.
@@ -79,8 +76,7 @@ def make_pair(
     vi, veil = render_visible(scene, weather, visible)
     ir = render_infrared(scene, weather, infrared)
     masks = {tag: scene.tagged(tag) for tag in TAGS}
-    ground = masks["road"] & (not weather.dark)
-    masks["shadow"] = ground & (scene.shadow > 0.5)
+    masks["shadow"] = masks["road"] & (scene.shadow > 0.5) & (not weather.dark)
     masks["smoke"] = weather.smoke > 1.0
     masks["glare"] = (veil > 0.3) & (kind == "glare")
     return ScenePair(ir, vi, kind, masks)

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fusion_core.demo.archive import ScenePair, make_pair, write_archive
-from fusion_core.demo.canvas import Floats
-from fusion_core.demo.infrared import render_infrared
-from fusion_core.demo.scene import build_scene
-from fusion_core.demo.view import Scene
-from fusion_core.demo.visible import render_visible
+from fusion_core.demo.cameras import render_infrared, render_visible
+from fusion_core.demo.canvas import Floats, Scene
+from fusion_core.demo.street import build_scene
 from fusion_core.demo.weather import KINDS, Kind, Weather, make_weather
 from fusion_core.errors import SettingsError, StorageError
 
