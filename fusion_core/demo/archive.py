@@ -1,8 +1,4 @@
-"""Makes pairs of infrared and visible images of invented streets, for demos and tests.
-
-One scene is drawn once and rendered twice: the visible image from reflectance times light, the
-infrared one from temperature times emissivity.
-"""
+"""Makes pairs of infrared and visible images of invented streets, and archives of them."""
 
 import io
 from collections.abc import Mapping
@@ -26,21 +22,16 @@ TAGS = ("sky", "road", "building", "glass", "tree", "car", "engine", "person", "
 
 @dataclass(frozen=True)
 class ScenePair:
-    """A synthetic infrared and visible image of the same scene.
+    """An infrared and a visible image of one scene.
 
-    Attributes:
-        ir: uint8 (H, W), white hot.
-        vi: uint8 (H, W, 3), sRGB.
-        kind: the light and the air.
-        masks: bool (H, W) each. Things: those of ``TAGS``; "engine" is what a running car heats.
-            Light and air: "shadow" (ground that the sun does not reach), "smoke" (what smoke hides
-            in the visible) and "glare" (what headlights wash out there), False where there is none.
+    The masks are those of ``TAGS`` ("engine" is what a running car heats), "shadow" (ground that
+    the sun does not reach), "smoke" and "glare" (what each hides in the visible).
     """
 
-    ir: NDArray[np.uint8]
-    vi: NDArray[np.uint8]
+    ir: NDArray[np.uint8]  # (H, W), white hot
+    vi: NDArray[np.uint8]  # (H, W, 3), sRGB
     kind: Kind
-    masks: Mapping[str, Bools]
+    masks: Mapping[str, Bools]  # (H, W) each
 
 
 def make_pair(

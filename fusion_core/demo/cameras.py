@@ -10,7 +10,6 @@ from fusion_core.demo.weather import Weather, cloudy
 TILE = 512  # texels along a side of the grain, which repeats
 TEXELS_PER_METRE = 80.0
 LAMP_EMISSION = 5.0  # from here on a surface is the lamp itself and blooms
-READ_NOISE = 5.0  # electrons
 SMOKE_SHARE = 0.05  # infrared optical depth of smoke over its visible one
 SHADOW_SHARE = 0.3  # how much of the sun's warmth a moving shadow has taken away so far
 NETD, COLUMN_NOISE = 0.09, 0.06  # kelvin
@@ -44,8 +43,9 @@ def render_visible(
         veil[part] += glow * lamp.beam
     light = np.stack([blur(light[..., c], max(0.35, 0.55 * scale)) for c in range(3)], axis=-1)
     light = np.clip(light, 0.0, 1.0)
-    well = 800.0 if weather.dark else 7000.0  # electrons at full scale; at night it is amplified
-    sigma = np.sqrt(light / well + (READ_NOISE / well) ** 2)
+    # Photon and read noise, for so many electrons at full scale; at night they are amplified.
+    well = 800.0 if weather.dark else 7000.0
+    sigma = np.sqrt(light / well + (5.0 / well) ** 2)
     light = np.clip(light + sigma * rng.standard_normal(light.shape, dtype=np.float32), 0.0, 1.0)
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.round(255 * srgb).astype(np.uint8), veil
@@ -63,7 +63,7 @@ def _reflected(scene: Scene, weather: Weather, rng: np.random.Generator) -> Floa
         light += scene.resolve(matt) * grain * _lamplight(scene, weather)
         return light + scene.resolve(scene.column("emission"))
     # Leaves and clothes are rough: part of the sun's light reaches them from any side.
-    facing = np.maximum(0.9 * _sunward(scene) + 0.1, 0.0)
+    facing = np.maximum(0.9 * (normal @ scene.sun) + 0.1, 0.0)
     shadow = blur(scene.shadow, 0.8 * scene.camera.width / 640) * (scene.axis == 1)
     sunlit = scene.resolve(matt * facing[:, None] * weather.sun) * grain
     return np.asarray(light + sunlit * (1.0 - 0.94 * shadow)[..., None])
@@ -99,32 +99,26 @@ def _lamplight(scene: Scene, weather: Weather) -> Floats:
     normals = scene.column("normal").T[:, scene.labels[0]]
     total = np.zeros((*scene.shadow.shape, 3), dtype=np.float32)
     for lamp in scene.lamps:
-        dx, dy, dz = (at - plane for at, plane in zip(lamp.place, scene.places, strict=True))
-        square = dx * dx + dy * dy + dz * dz + 0.3
-        distance = np.sqrt(square)
-        cosine = (normals[0] * dx + normals[1] * dy + normals[2] * dz) / distance
-        power = lamp.power * np.maximum(0.85 * cosine + 0.15, 0.0) / square
-        if lamp.beam:
-            power *= weather.dazzle * np.maximum(dz / distance, 0.0) ** 6
-        else:  # a shade keeps the light of a street lamp below it
-            power *= np.maximum(dy / distance, 0.0)
+        way = np.asarray(lamp.place, dtype=np.float32)[:, None, None] - scene.places
+        square = np.einsum("chw,chw->hw", way, way) + 0.3
+        way /= np.sqrt(square)
+        facing = np.maximum(0.85 * np.einsum("chw,chw->hw", normals, way) + 0.15, 0.0)
+        # A headlight shines ahead; the shade of a street lamp keeps its light below.
+        aim = weather.dazzle * np.maximum(way[2], 0.0) ** 6 if lamp.beam else way[1].clip(0.0)
+        power = lamp.power * facing * aim / square
         total += power[..., None] * np.asarray(lamp.colour, dtype=np.float32)
     return total
 
 
 def _bloom(scene: Scene, lamp: Lamp, weather: Weather) -> tuple[tuple[slice, slice], Floats]:
-    """Light of a lamp that the lens scatters around it: a part of the image, and how much there.
-
-    The part is empty when the lamp is out of sight.
-    """
+    """The part of the image where the lens scatters a lamp's light, if seen, and how much there."""
     column, row = scene.camera.project(*lamp.place)
     dazzle = weather.dazzle if lamp.beam else 0.35
     core = (2.5 + 3.0 * dazzle) * scene.camera.width / 640 * 12.0 / lamp.place[2]
 
     def around(reach: int) -> tuple[slice, slice]:
-        up, left = int(row) - reach, int(column) - reach
-        size = 2 * reach + 1
-        return slice(max(0, up), max(0, up + size)), slice(max(0, left), max(0, left + size))
+        y, x, far = int(row), int(column), reach + 1
+        return slice(max(0, y - reach), max(0, y + far)), slice(max(0, x - reach), max(0, x + far))
 
     seen = scene.column("emission")[scene.labels[0][around(1)]].max(initial=0.0)
     part = around(int(25 * core) + 1 if seen >= LAMP_EMISSION else -1)
@@ -133,8 +127,7 @@ def _bloom(scene: Scene, lamp: Lamp, weather: Weather) -> tuple[tuple[slice, sli
     square = (dx * dx + dy * dy) / core**2
     # The blades of the iris draw a faint star around what is very bright.
     star = 1.0 + 0.12 * np.cos(6.0 * np.arctan2(dy, dx) + 0.6) ** 16 * np.minimum(square, 4.0)
-    # The edge of the part must not show, so the tail is made to end there.
-    fade = np.maximum(1.0 - square / 25.0**2, 0.0)
+    fade = np.maximum(1.0 - square / 25.0**2, 0.0)  # the edge of the part must not show
     return part, 0.75 * dazzle**0.5 * star * fade / (1.0 + square) ** 1.15
 
 
@@ -143,14 +136,15 @@ def render_infrared(scene: Scene, weather: Weather, rng: np.random.Generator) ->
     scale, air, sky = scene.camera.width / 640, weather.air_celsius, scene.sky
     own, emissivity = scene.column("celsius"), scene.resolve(scene.column("emissivity"))
     base = np.where(np.isnan(own), air + scene.column("memory") * weather.dark, own)
-    solar = scene.column("solar") * np.maximum(_sunward(scene), 0.0) * float(weather.sun[0]) / 1.75
+    normal, strength = scene.column("normal"), float(weather.sun[0]) / 1.75
+    solar = strength * scene.column("solar") * np.maximum(normal @ scene.sun, 0.0)
     solar = np.where(np.isnan(own), solar, 0.25 * solar)
     shadow = blur(scene.shadow, 3.0 * scale) * (scene.axis == 1)
     heat = scene.resolve(base) + scene.resolve(solar) * (1.0 - SHADOW_SHARE * shadow)
     heat += 0.45 * cloudy(rng, sky.shape, coarsest=9, octaves=4)
     # The sky is coldest overhead; near the horizon one looks through more warm air.
     cold = air - weather.sky_celsius
-    upward = scene.resolve(np.maximum(scene.column("normal")[:, 1], 0.0))
+    upward = scene.resolve(np.maximum(normal[:, 1], 0.0))
     mirrored = _radiance(air - (0.45 + 0.55 * upward) * cold)
     clouds = np.clip(cloudy(rng, sky.shape, coarsest=4, octaves=4), 0.0, 2.0)
     above = _radiance(air - (0.45 + 0.55 * _elevation(scene)) * cold + 1.5 * clouds)
@@ -169,11 +163,6 @@ def render_infrared(scene: Scene, weather: Weather, rng: np.random.Generator) ->
     excess = np.maximum(grey - KNEE, 0.0)
     grey = np.minimum(grey, KNEE) + ROOM * (1.0 - np.exp(-excess / ROOM))
     return np.asarray(np.round(255 * grey), dtype=np.uint8)
-
-
-def _sunward(scene: Scene) -> Floats:
-    """The cosine between each surface's normal and the sun, by label."""
-    return np.asarray(scene.column("normal") @ np.asarray(scene.sun, dtype=np.float32))
 
 
 def _elevation(scene: Scene) -> Floats:

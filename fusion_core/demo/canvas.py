@@ -75,7 +75,7 @@ class Scene:
     """A drawn scene, before any weather."""
 
     camera: Camera
-    sun: Vec  # unit vector towards the sun
+    sun: Floats  # (3,) unit vector towards the sun
     surfaces: Sequence[Surface]  # the surface that each label stands for
     labels: NDArray[np.intp]  # (SUPERSAMPLING ** 2, H, W): what is seen inside each pixel
     shadow: Floats  # (H, W) share of the sun, 0 to 1, that is blocked were the pixel ground
@@ -155,8 +155,8 @@ class Canvas:
         fine = np.asarray(self._image).reshape(height, step, width, step).transpose(1, 3, 0, 2)
         labels = fine.reshape(step * step, height, width).astype(np.intp)
         shadow = np.asarray(self._shadow.reduce(step), dtype=np.float32) / np.float32(255)
-        surfaces, lamps = tuple(self._labels), tuple(self.lamps)
-        return Scene(self.camera, self.sun, surfaces, labels, shadow, lamps, haven)
+        surfaces, sun = tuple(self._labels), np.asarray(self.sun, dtype=np.float32)
+        return Scene(self.camera, sun, surfaces, labels, shadow, tuple(self.lamps), haven)
 
     def _cast(self, points: Sequence[Vec]) -> None:
         east, north = self.sun[0] / self.sun[1], self.sun[2] / self.sun[1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from fusion_core.demo import things
 from fusion_core.demo.canvas import Camera, Canvas, Point, Scene, Surface, Vec
-from fusion_core.demo.things import box, draw_foliage, pick, shade
+from fusion_core.demo.things import BLACK, box, draw_foliage, pick, shade
 
 # Metres from the middle of the road, and how far the street goes.
 LANE, PARKED, ROAD, KERB, POSTS, PAVEMENT, FAR = 1.75, 4.0, 5.0, 5.2, 5.5, 7.6, 130.0
@@ -39,14 +39,10 @@ def _draw_ground(canvas: Canvas) -> None:
     rng = canvas.rng
     up, tone = (0.0, 1.0, 0.0), rng.uniform(0.09, 0.15)
     grass = Surface((0.1, 0.15, 0.05), axis=1, normal=up, relief=0.5, solar=7.0, memory=-2.5)
-    asphalt = replace(
-        grass, albedo=(tone, tone, 1.04 * tone), relief=0.17, solar=13.0, memory=3.5,
-        tags=("road",),
-    )  # fmt: skip
-    slabs = replace(
-        asphalt, albedo=(0.24, 0.23, 0.21), texture="slabs", relief=0.3, solar=10.0, memory=2.5
-    )
-    kerb = replace(slabs, albedo=(0.32, 0.31, 0.3), texture="grain", memory=2.0)
+    road = replace(grass, relief=0.17, solar=13.0, memory=3.5, tags=("road",))
+    asphalt = replace(road, albedo=(tone, tone, 1.04 * tone))
+    kerb = replace(road, albedo=(0.32, 0.31, 0.3), relief=0.3, solar=10.0, memory=2.0)
+    slabs = replace(kerb, albedo=(0.24, 0.23, 0.21), texture="slabs", memory=2.5)
     # Paint lies so thin that it takes the road's warmth; only its emissivity tells it apart.
     paint = replace(asphalt, albedo=(0.55, 0.55, 0.52), relief=0.3, solar=11.0, emissivity=0.92)
 
@@ -106,13 +102,10 @@ def _draw_house(canvas: Canvas, side: int, near: float, far: float) -> None:
     rng = canvas.rng
     front = side * (PAVEMENT + rng.uniform(0.2, 1.6))
     back, high = front + side * 12.0, 3.2 * float(rng.integers(2, 6)) + 0.8
-    colour = pick(rng, FACADES)
-    brick = colour[0] > 1.5 * colour[1]
-    wall = Surface(
-        colour, axis=0, at=front, normal=(-side, 0.0, 0.0), texture="brick" if brick else "grain",
-        relief=0.35 if brick else 0.12, solar=11.0, memory=rng.uniform(1.5, 4.0),
-        tags=("building",),
-    )  # fmt: skip
+    wall = Surface(pick(rng, FACADES), axis=0, at=front, normal=(-side, 0.0, 0.0), solar=11.0)
+    wall = replace(wall, relief=0.12, memory=rng.uniform(1.5, 4.0), tags=("building",))
+    if wall.albedo[0] > 1.5 * wall.albedo[1]:
+        wall = replace(wall, texture="brick", relief=0.35)
     gable = replace(wall, axis=2, at=near, normal=(0.0, 0.0, -1.0))
     roof = box(front, back, near, far)
     canvas.polygon([(x, high, z) for x, z in roof], wall, casts=True)
@@ -140,14 +133,11 @@ def _draw_facade(
     panel(start, end, 0.0, 0.5, replace(wall, albedo=shade(wall.albedo, 0.6)))
     panel(start, end, high - 0.35, high, replace(wall, albedo=shade(wall.albedo, 0.75)))
     frame = replace(wall, albedo=(0.5, 0.5, 0.48), texture="grain", relief=0.0)
-    pane = replace(
-        frame, albedo=(0.03, 0.035, 0.04), mirror=rng.uniform(0.04, 0.16), emissivity=0.8,
-        solar=3.0, tags=("building", "glass"),
-    )  # fmt: skip
-    pitch = rng.uniform(2.4, 3.4)
+    pane = replace(frame, albedo=BLACK, emissivity=0.8, solar=3.0, tags=("building", "glass"))
+    pitch, mirror = rng.uniform(2.4, 3.4), rng.uniform(0.04, 0.16)
     for floor in np.arange(1.0, high - 2.0, 3.2).tolist():
         for left in np.arange(start + 1.0, end - 1.8, pitch).tolist():
-            glass = replace(pane, memory=rng.uniform(0.0, 3.0))
+            glass = replace(pane, mirror=mirror, memory=rng.uniform(0.0, 3.0))
             if rng.random() < 0.13:
                 glass = replace(glass, emission=shade(pick(rng, LIGHTS), rng.uniform(0.2, 0.8)))
             panel(left - 0.1, left + 1.3, floor - 0.1, floor + 1.6, frame)

@@ -29,6 +29,7 @@ HULL = (
 BODY = [(along, height) for along, height, _ in HULL if height < 1.2]
 CABIN = [(1.2, 0.95), (1.95, 1.43), (3.2, 1.45), (3.95, 0.95)]
 FRONT_PANE = [(1.45, 0.98), (2.05, 1.37), (2.5, 1.38), (2.5, 0.98)]
+AXLES = (0.75, 3.45)
 REAR_PANE = [(2.6, 0.98), (2.6, 1.38), (3.15, 1.38), (3.7, 0.98)]
 
 
@@ -72,7 +73,7 @@ def draw_person(canvas: Canvas, x: float, z: float) -> None:
     chest = replace(coat, celsius=28.0)  # where the coat lies close to the body
     legs = replace(coat, albedo=pick(rng, TROUSERS), celsius=rng.uniform(22.0, 24.5))
     shoes = replace(legs, albedo=BLACK, celsius=18.0)
-    skin = replace(coat, albedo=pick(rng, SKINS), celsius=34.0, emissivity=0.98, relief=0.0)
+    skin = replace(coat, albedo=pick(rng, SKINS), celsius=34.0, relief=0.0)
     hair = replace(skin, albedo=BLACK, celsius=28.0)
 
     def part(outline: Sequence[Point], surface: Surface) -> None:
@@ -123,9 +124,8 @@ def draw_tree(canvas: Canvas, x: float, z: float) -> None:
     canvas.upright(x, z, bar((0.0, 0.0), (lean, tall - 1.0), 0.17, 0.09), trunk)
     for fork in (-0.6, 0.7):
         canvas.upright(x, z, bar((lean / 2, tall * 0.5), (fork, tall), 0.08, 0.03), trunk)
-    green = (rng.uniform(0.07, 0.16), rng.uniform(0.15, 0.22), 0.05)
-    leaves = min(190, max(40, int(2600 / z)))
-    draw_foliage(canvas, (x + lean, tall, z), (broad, broad * 0.95), green, leaves)
+    green, leaves = (rng.uniform(0.07, 0.16), rng.uniform(0.15, 0.22), 0.05), int(2600 / z)
+    draw_foliage(canvas, (x + lean, tall, z), (broad, broad), green, min(190, max(40, leaves)))
 
 
 def draw_lamp_post(canvas: Canvas, x: float, z: float, colour: Rgb, power: float) -> None:
@@ -143,19 +143,16 @@ def draw_sign(canvas: Canvas, x: float, z: float) -> None:
     """Draws a sign on a post: a rimmed disc, or a plate with lettering."""
     rng = canvas.rng
     steel = Surface((0.3, 0.3, 0.3), at=z, emissivity=0.7)
-    plate = replace(
-        steel, albedo=pick(rng, SIGNS), emissivity=0.9, solar=7.0, memory=-1.0, tags=("sign",)
-    )
+    plate = replace(steel, albedo=pick(rng, SIGNS), emissivity=0.9, memory=-1.0, tags=("sign",))
     white = replace(plate, albedo=WHITE)
-    canvas.upright(x, z, bar((0.0, 0.0), (0.0, 2.7), 0.035, 0.035), steel)
-    if rng.random() < 0.6:
-        canvas.upright(x, z, ring(0.0, 2.5, 0.34), plate)
-        canvas.upright(x, z, ring(0.0, 2.5, 0.25), white)
-        return
-    canvas.upright(x, z, box(-0.45, 0.45, 2.1, 2.8), plate)
-    for line in (2.2, 2.4, 2.6):
-        for letter in np.arange(-0.37, rng.uniform(0.1, 0.35), 0.1).tolist():
-            canvas.upright(x, z, box(letter, letter + 0.06, line, line + 0.11), white)
+    parts = [(ring(0.0, 2.5, 0.34), plate), (ring(0.0, 2.5, 0.25), white)]
+    if rng.random() < 0.4:
+        parts = [(box(-0.45, 0.45, 2.1, 2.8), plate)]
+        for line in (2.2, 2.4, 2.6):
+            for letter in np.arange(-0.37, rng.uniform(0.1, 0.35), 0.1).tolist():
+                parts.append((box(letter, letter + 0.06, line, line + 0.11), white))
+    for outline, surface in ((bar((0.0, 0.0), (0.0, 2.7), 0.035, 0.035), steel), *parts):
+        canvas.upright(x, z, outline, surface)
 
 
 def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) -> None:
@@ -169,10 +166,8 @@ def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) 
         albedo=pick(rng, PAINTS), at=z, mirror=0.12, emissivity=0.86, solar=13.0, memory=-1.5,
         tags=("car",),
     )  # fmt: skip
-    glass = replace(
-        paint, albedo=BLACK, mirror=0.2, emissivity=0.82, solar=4.0, memory=0.5,
-        tags=("car", "glass"),
-    )  # fmt: skip
+    pane = replace(paint, albedo=BLACK, mirror=0.2, emissivity=0.82, solar=4.0, memory=0.5)
+    glass = replace(pane, tags=("car", "glass"))
     dark = replace(paint, albedo=BLACK, mirror=0.0, emissivity=0.95, memory=1.0)
     plate = replace(paint, albedo=WHITE, mirror=0.0)
 
@@ -187,8 +182,8 @@ def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) 
     def end(middle: float, half: float, low: float, high: float, surface: Surface) -> None:
         canvas.upright(x, z, box(middle - half, middle + half, low, high), surface)
 
-    below = replace(dark, axis=1, at=0.0, normal=(0.0, 1.0, 0.0), solar=4.0, tags=("road",))
-    below = replace(below, memory=8.0 if running else 4.0)
+    road, warmth = replace(dark, axis=1, at=0.0, tags=("road",)), 8.0 if running else 4.0
+    below = replace(road, normal=(0.0, 1.0, 0.0), solar=4.0, memory=warmth)
     tyre, grille, pipe = (working(dark, celsius, tags=HOT) for celsius in (27.0, 46.0, 70.0))
     bonnet = working(paint, rng.uniform(33.0, 40.0), tags=HOT)
     canvas.polygon([at(a, 0.0, side) for a, side in box(0.1, 4.2, -1.0, 1.0)], below)
@@ -204,23 +199,22 @@ def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) 
         canvas.polygon(quad, skin, casts=True)
     if abs(x - canvas.camera.x) > 0.88:  # then the camera sees a flank
         side = 1.0 if x < canvas.camera.x else -1.0
-        flank, pane = (replace(surface, normal=(side, 0.0, 0.0)) for surface in (paint, glass))
-        parts = [(BODY, flank), (CABIN, flank), (FRONT_PANE, pane), (REAR_PANE, pane)]
-        for axle in (0.75, 3.45):
-            rim = replace(tyre, albedo=(0.35, 0.35, 0.36))
-            parts += [(ring(axle, 0.33, 0.33), tyre), (ring(axle, 0.33, 0.19), rim)]
-        for outline, surface in parts:
-            canvas.polygon([at(a, h, side) for a, h in outline], surface, casts=True)
+        rim = replace(tyre, albedo=(0.35, 0.35, 0.36))
+        wheels = [(ring(a, 0.33, r), s) for r, s in ((0.33, tyre), (0.19, rim)) for a in AXLES]
+        panes = [(FRONT_PANE, glass), (REAR_PANE, glass)]
+        for outline, surface in ((BODY, paint), (CABIN, paint), *panes, *wheels):
+            skin = replace(surface, normal=(side, 0.0, 0.0))
+            canvas.polygon([at(a, h, side) for a, h in outline], skin, casts=True)
     end(0.0, 0.86, 0.28, 0.42, dark)
     if oncoming:
-        low, (left, right), half, height = 0.36, (-0.68, 0.68), 0.16, 0.57
+        low, apart, half, height = 0.36, 0.68, 0.16, 0.57
         end(0.0, 0.5, 0.45, 0.66, grille)
         light = working(replace(plate, memory=0.0), 30.0, emission=(9.0, 8.8, 8.2))
     else:
-        low, (left, right), half, height = 0.52, (-0.74, 0.74), 0.13, 0.7
+        low, apart, half, height = 0.52, 0.74, 0.13, 0.7
         end(0.52, 0.1 * running, 0.22, 0.33, pipe)
         light = working(replace(paint, albedo=(0.35, 0.02, 0.02)), 26.0, emission=(1.6, 0.05, 0.04))
-    for middle in (left, right):
+    for middle in (-apart, apart):
         end(middle, half, height, height + 0.15, light)
         if oncoming and running:
             canvas.lamps.append(Lamp((x + middle, 0.65, z), (1.0, 0.97, 0.9), 14.0, beam=True))
