@@ -16,6 +16,7 @@ from packaging.version import Version
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+import fusion_core
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -26,7 +27,7 @@ INFRA = ROOT / "infra"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
-IMAGE = f"fuse-archive:{PROJECT['version']}"
+IMAGE = f"fuse-archive:{fusion_core.__version__}"
 MANIFESTS = ["prefect.yaml", "compose.yaml", "kuberay/raycluster.yaml"]
 
 
