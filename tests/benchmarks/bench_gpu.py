@@ -17,20 +17,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-# The project before its tests, which have folders of the same names.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import gpu_network
 import gpu_project
+import torch
 from bench_metrics import on_gpu
 from gpu_card import SMOKE, Scale, attempt, ceilings, facts, settle
 from record import RESULTS, write
 
-from fusion_core.colour import luminance
-from fusion_core.library import fuse
+from fusion_core.api import fuse
+from fusion_core.demo.archive import make_pair
+from fusion_core.images.colour import luminance
 from fusion_core.metrics import to_grey255
-from fusion_core.synthetic import make_pair
 
 GOALS = {"ms_a_pair": 0.66, "share_of_roofline": 0.6, "pipeline_share_of_network": 0.9}
 """Of batch 32 of 640x480 in fp16 or bf16, and of the worker; the record says how far off it is."""
@@ -68,7 +65,7 @@ def measure(scale: Scale, folder: Path, command: str, out: Path) -> None:
         found.setdefault("seconds", {})[name] = round(time.monotonic() - begin, 1)
         path = write("gpu", command, found, out)
         print(f"{name}: {found['seconds'][name]} s", flush=True)
-        settle(scale.device)
+        attempt(lambda: settle(scale.device))
     print(path)
 
 
@@ -77,7 +74,8 @@ def parts(
 ) -> dict[str, Callable[[], Any]]:
     """Return what is measured, in its order; later parts look at what was found before.
 
-    Compiling comes late, as it takes what time is left, and the capture that may break last.
+    Captures come late, since one that breaks takes the card with it, and compiling last but one,
+    as it takes what time is left.
     """
     source = folder / "source"
     return {
@@ -91,6 +89,7 @@ def parts(
         "pipeline": lambda: gpu_project.pipeline(scale, folder, source),
         "training": lambda: gpu_project.training(scale, folder, source),
         "marked_tests": lambda: gpu_project.marked_tests(folder),
+        "graphs": lambda: gpu_network.graphs(scale, found["floors"]),
         "compiled": lambda: gpu_network.compiled(scale, found["floors"], until),
         "against_goals": lambda: against_goals(scale, found),
         "graph_of_the_fuser": lambda: gpu_network.whole_graph(scale),
@@ -105,7 +104,7 @@ def against_goals(scale: Scale, found: dict[str, Any]) -> dict[str, Any]:
     batch = f"{gpu_network.name_of(scale.sizes[0])}, batch {max(scale.batches)}"
     ways = {
         f"{part}, {precision}, {way}": figures
-        for part in ("network", "compiled")
+        for part in ("network", "graphs", "compiled")
         for precision, by_way in entry(found[part], batch).items()
         for way, figures in entry(by_way).items()
         if isinstance(figures, dict)

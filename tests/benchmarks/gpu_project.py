@@ -20,25 +20,23 @@ import torch
 from gpu_card import Scale, attempt, card_time, milliseconds
 from gpu_network import loaded, pairs
 from record import spread
-
-from fusion_core.archive import list_pairs
-from fusion_core.chunk_work import ChunkWorker
-from fusion_core.fuser import load_fuser
-from fusion_core.manifest_parts import read_part
-from fusion_core.manifest_schema import STAGES
-from fusion_core.part_worker import RunIdentity
-from fusion_core.plan import Chunk, cut_chunks
-from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
-from fusion_core.synthetic import write_archive
-from fusion_core.train_settings import TrainSettings
-from fusion_core.trainer import Trainer
-from fusion_core.training_data import CropSource
-from fusion_core.training_plan import plan_training
-from fusion_core.training_run import Link, Place, run_training
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tiny import TODAY
+
+from fusion_core.archive.parts import read_part
+from fusion_core.archive.plan import Chunk, cut_chunks
+from fusion_core.archive.schema import STAGES
+from fusion_core.demo.archive import write_archive
+from fusion_core.jobs.fusion_worker import FusionWorker
+from fusion_core.jobs.listing import list_pairs
+from fusion_core.jobs.worker import RunIdentity
+from fusion_core.models.fuser import load_fuser
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.storage.store import Storage
+from fusion_core.training.data import CropSource
+from fusion_core.training.plan import plan_training
+from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.settings import TrainSettings
+from fusion_core.training.trainer import Trainer
 
 TESTS = Path(__file__).resolve().parents[1]
 TIMED = 0.85  # share of the chunks that are timed; one before warms up, those after are watched
@@ -102,7 +100,7 @@ def pipeline(scale: Scale, folder: Path, source: Path) -> dict[str, Any]:
     places = Storage(settings.source), Storage(settings.output)
     settings_hash = settings.image_settings().settings_hash()
     identity = RunIdentity("benchmark", TODAY, fuser.model_hash, settings_hash)
-    worker = ChunkWorker(*places, fuser, settings, identity)
+    worker = FusionWorker(*places, fuser, settings, identity)
     todo = list_pairs(settings, *places, TODAY, {}).pairs
     chunks = list(cut_chunks(todo, "benchmark", settings.chunk_pairs))
     timed = max(1, int(TIMED * (len(chunks) - 1)))
@@ -138,7 +136,7 @@ def pipeline(scale: Scale, folder: Path, source: Path) -> dict[str, Any]:
 
 
 def _on_card(
-    worker: ChunkWorker, chunks: list[Chunk], ms_a_pair: float, device: str
+    worker: FusionWorker, chunks: list[Chunk], ms_a_pair: float, device: str
 ) -> dict[str, Any]:
     """Say what share of its time the card is busy, from chunks that are watched."""
     found = card_time(lambda: [worker.run(chunk) for chunk in chunks], device)
@@ -157,8 +155,8 @@ def training(scale: Scale, folder: Path, source: Path) -> dict[str, Any]:
     settings = TrainSettings(
         source=str(source), output=str(folder / "trained"), steps=scale.steps, **scale.recipe
     )
-    link = Link(options=dict, report=lambda sign: None)
-    run_training(plan_training(settings, {})[0], Place(scale.device), link)
+    link = Reporter(options=dict, report=lambda sign: None)
+    run_training(plan_training(settings, {})[0], WorkerRank(scale.device), link)
     records = json.loads((folder / "trained" / "log.json").read_text())["records"]
     recipe = settings.recipe()
     luminances = ((255 * side[:, 0]).round().byte().numpy() for side in pairs(scale.sizes[0], 4))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from bench_gpu import against_goals, main
 from gpu_card import SMOKE, Scale, attempt, covered, summed
-from gpu_network import difference, eager, floors
+from gpu_network import difference, eager, floors, graphs
 from gpu_project import line
 from torch.autograd import DeviceType
 
@@ -47,13 +47,15 @@ def test_the_record_names_command_machine_versions_and_card(record: dict[str, An
 @pytest.mark.slow
 def test_every_part_is_measured_or_says_why_not(record: dict[str, Any]) -> None:
     results = record["results"]
-    fused, compiled = (results[part]["96x64, batch 2"] for part in ("network", "compiled"))
+    ways = ("network", "graphs", "compiled")
+    fused, graphed, compiled = (results[part]["96x64, batch 2"] for part in ways)
     for way in (fused["bf16"]["fuser"], fused["bf16"]["network"], compiled["bf16"]["fuser"]):
         assert way["ms_a_pair"]["median"] > 0
         assert way["share_of_roofline"] > 0
         assert 0 < way["grey_levels_off"]["mean"] < 1
-    for part in (fused, compiled):
-        assert part["bf16"]["graph"] == "RuntimeError: only a CUDA card has CUDA graphs"
+    no_card = "RuntimeError: only a CUDA card has CUDA graphs"
+    assert (graphed["bf16"], compiled["bf16"]["graph"]) == (no_card, no_card)
+    for part in (fused, graphed, compiled):
         assert part["fp16"].startswith("SettingsError: precision is fp16")
     assert set(results["memory"]) == {"fp32", "fp16", "bf16"}
     assert results["metrics"]["batch"] == SMOKE.scored
@@ -133,7 +135,7 @@ def test_a_failure_is_a_line_and_leaves_the_goals_to_the_rest() -> None:
         name: {"ms_a_pair": {"median": ms}, **figures} for name, ms in (("fuser", 2), ("graph", 1))
     }
     network = {"640x480, batch 32": {"fp16": "out of memory", "bf16": {**ways, "network": "none"}}}
-    found = {"network": network, "compiled": "no compiler", "pipeline": "no disk"}
+    found = {"network": network, "graphs": "none", "compiled": "no compiler", "pipeline": "no disk"}
     best = against_goals(Scale(), found)
     assert (best["fastest"], best["ms_a_pair"]) == ("network, bf16, graph", 1)
     assert best["pipeline_share_of_network"] is None
@@ -143,7 +145,10 @@ def test_a_failure_is_a_line_and_leaves_the_goals_to_the_rest() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
 def test_on_a_card_every_way_to_run_the_network_fuses_the_same() -> None:
     scale = replace(SMOKE, device="cuda")
-    for by_precision in eager(scale, floors(scale, CEILING)).values():
-        for ways in by_precision.values():
-            for figures in ways.values():
-                assert figures["grey_levels_off"]["mean"] < 1
+    floor = floors(scale, CEILING)
+    for measured in (eager(scale, floor), graphs(scale, floor)):
+        for by_precision in measured.values():
+            for ways in by_precision.values():
+                for figures in ways.values():
+                    assert isinstance(figures, dict), figures
+                    assert figures["grey_levels_off"]["mean"] < 1
