@@ -180,7 +180,7 @@ def card_time(function: Callable[[], Any], device: str) -> dict[str, Any]:
 
 
 def summed(events: Iterable[Any]) -> dict[str, Any]:
-    """Add up what a profile saw on the card; see :func:`card_time`."""
+    """Add up what a profile saw on the card; see ``card_time``."""
     kernels, everything = [], []
     names: dict[str, float] = defaultdict(float)
     for event in events:
