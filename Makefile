@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-s3 chaos faults corpus benchmark lint types audit lock clean
+.PHONY: help install demo test test-s3 chaos faults corpus benchmark picture lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -54,6 +54,10 @@ corpus: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(LOOPBACK) $(BIN)/python tests/benchmarks/bench_scenes.py
+
+# Draws infra/demo.png, which the README shows.
+picture: $(INSTALLED)
+	$(BIN)/python infra/demo_picture.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
