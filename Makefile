@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-s3 chaos faults corpus benchmark benchmark-gpu lint types audit lock clean
+.PHONY: help install demo test test-s3 chaos faults corpus benchmark benchmark-gpu picture lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -58,6 +58,10 @@ benchmark: $(INSTALLED)
 # On one CUDA card, in eight minutes at most.
 benchmark-gpu: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/bench_gpu.py
+
+# Draws infra/demo.png, which the README shows.
+picture: $(INSTALLED)
+	$(BIN)/python infra/demo_picture.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

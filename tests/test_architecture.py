@@ -1,4 +1,4 @@
-"""Holds the packages to the import column of the design, and to its other rules of layout."""
+"""Holds the packages to what they may import, and to the other rules of layout."""
 
 import ast
 import importlib
@@ -49,8 +49,8 @@ ALLOWED = {
 
 TOP_LEVEL = {
     *("flows", "fusion_core", "actors", "infra", "tests", ".ci"),
-    *("pyproject.toml", "README.md", "Makefile", "LICENSE", "CHANGELOG.md"),
-    *(".gitignore", ".dockerignore"),
+    *("pyproject.toml", "README.md", "Makefile", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"),
+    *(".gitignore", ".dockerignore", ".pre-commit-config.yaml"),
 }
 
 INSTEAD = """What to do instead: pixels and metrics belong to fusion_core, what needs Ray to actors,
@@ -69,7 +69,7 @@ DISTRIBUTIONS = {
 
 
 def violations(root: Path) -> list[str]:
-    """What the modules below a folder do that the design forbids."""
+    """What the modules below a folder do that the rules forbid."""
     return [
         f"{path.relative_to(root).as_posix()}{found}"
         for room in ALLOWED
@@ -245,7 +245,7 @@ def test_allowed_libraries_are_declared() -> None:
     assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared
 
 
-def test_top_level_is_what_the_design_names() -> None:
+def test_top_level_is_what_is_named_here() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )

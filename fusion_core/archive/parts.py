@@ -1,9 +1,9 @@
 """The parts of a manifest: how one is named, committed, closed and read.
 
-A part is the commit of a chunk (decision 2 of the design): it is created exclusively and in one
-piece after the chunk's images, so a row exists only if its image does, and reading the folder never
-shows a half-written or doubled part. A part without rows closes a chunk: because it was split, or
-because another run took over.
+A part is the commit of a chunk: it is created exclusively and in one piece after the chunk's
+images, so a row exists only if its image does, and reading the folder never shows a half-written or
+doubled part. A part without rows closes a chunk: because it was split, or because another run took
+over. README.md beside this module draws the protocol.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The plan of a run: which pairs to fuse, or fused images to score, cut into chunks.
 
-Resuming is planning again (decision 3 of the design): the only state is the manifest. Pairs and
-rows are joined on columns; a pair becomes a Python object only inside its chunk.
+Resuming is planning again: the only state is the manifest. Pairs and rows are joined on columns; a
+pair becomes a Python object only inside its chunk.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
 
-Loading runs in one pool of threads, finishing in another, and the network in the calling thread
-(decision 1 of the design); where the fused images are there already, there is no network. What is
-held in memory is counted by the calling thread alone, so there is no lock to forget.
+Loading runs in one pool of threads, finishing in another, and the network in the calling thread;
+where the fused images are there already, there is no network. So pixels never leave the worker's
+process. What is held in memory is counted by the calling thread alone: there is no lock to forget.
 
 A pair for which memory runs out is worked on once more when no other is in memory. One that takes
 too long is given up, and the thread that hangs at it is left behind.
