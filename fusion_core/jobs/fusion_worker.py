@@ -14,7 +14,8 @@ from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
-from fusion_core.jobs.pair import PairState, finish_pair, load_pair
+from fusion_core.jobs.loading import load_pair
+from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import Outcome, run_pipeline
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
@@ -121,10 +122,16 @@ class FusionWorker(ChunkWorker[FusionState]):
         )
 
     def _load(self, pair: FusionState) -> None:
-        load_pair(pair, self.source, self.settings, self.settings.max_megapixels)
+        pair.loaded = load_pair(
+            pair.ref,
+            self.source,
+            size_mismatch=self.settings.size_mismatch,
+            max_megapixels=self.settings.max_megapixels,
+            stage=pair.timed,
+        )
 
     def _fuse(self, batch: Sequence[FusionState]) -> list[NDArray[np.float32]]:
-        ir, vi = map(np.stack, zip(*(pair.luminances() for pair in batch), strict=True))
+        ir, vi = map(np.stack, zip(*(pair.pictures.luminances() for pair in batch), strict=True))
         fused = self.photographs.fuse(ir, vi)
         for pair, (_, tile_size) in zip(batch, fused, strict=True):
             pair.remark = None if tile_size is None else tiles_remark(tile_size)

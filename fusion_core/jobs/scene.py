@@ -144,7 +144,6 @@ class SceneWork:
             writer = _TileWriter(scene, fused, grey, len(tiles), pair.ref.pair_id, deadline)
             fuse_tiles(scene, self.fuser, tiles, writer.write)
             if not writer.fused:
-                pair.stage = "pair"
                 raise OverlapError(
                     f"{pair.ref.ir_path} and {pair.ref.vi_path} hold data at no common pixel; "
                     "expected some. Check the nodata values, and which files were paired"

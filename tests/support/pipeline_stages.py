@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, WriteError
 from fusion_core.images.picture import Picture
+from fusion_core.jobs.loading import LoadedPair
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, Outcome, run_pipeline
 
@@ -53,7 +54,7 @@ class Stages:
             weakref.finalize(pixels, self._count, -size)
             if pair.ref.pair_id in self.failing.get("load", ()):
                 raise DecodeError("no image")
-        pair.ir, pair.vi = Picture(pixels), Picture(pixels)
+        pair.loaded = LoadedPair(Picture(pixels), Picture(pixels))
 
     def _count(self, size: int) -> None:
         with self.lock:

@@ -91,11 +91,11 @@ def test_a_pair_that_was_given_up_says_what_its_stages_took_and_holds_no_pixels(
     assert 0.1 <= pair.seconds["decode"] < 0.5
     assert sum(pair.seconds.values()) == pytest.approx(0.5, abs=0.3)
     assert pair.stage == "write"
-    assert (pair.ir, pair.vi) == (None, None)
+    assert pair.loaded is None
     assert pair.ended is not None
     before = dict(pair.seconds)
     stages.release()  # the thread goes on, and what it does to the pair is not seen
-    assert (pair.ir, pair.vi, pair.stage, pair.seconds) == (None, None, "write", before)
+    assert (pair.loaded, pair.stage, pair.seconds) == (None, "write", before)
     assert "value" not in [outcome for found, outcome in outcomes if found is pair]
 
 
@@ -206,7 +206,7 @@ def test_a_pair_that_there_is_never_memory_for_fails_alone(stage: str, batch_siz
     found = {pair.ref.pair_id: (pair, outcome) for pair, outcome in outcomes}
     assert len(outcomes) == 9
     for name, (pair, outcome) in found.items():
-        assert (pair.ir, pair.vi) == (None, None)
+        assert pair.loaded is None
         if name not in ("p2", "p7"):
             assert "value" in outcome
             continue
