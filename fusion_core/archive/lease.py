@@ -136,6 +136,7 @@ class Lease:
 def acquire(
     output: Callable[[], Storage],
     run_id: str,
+    *,
     seconds: float,
     wait: bool,
     exclusive: bool = True,
@@ -161,7 +162,7 @@ def acquire(
         storage = output()
         newest = newest_generation(storage)
         if newest:
-            _wait_until_free(output, newest, seconds, wait, until)
+            _wait_until_free(output, newest, seconds=seconds, wait=wait, until=until)
         token = uuid.uuid4().hex
         record = LeaseRecord(run_id=run_id, host=platform.node(), token=token, seconds=seconds)
         body = record.model_dump_json().encode()
@@ -177,6 +178,7 @@ def acquire(
 def _wait_until_free(
     output: Callable[[], Storage],
     generation: int,
+    *,
     seconds: float,
     wait: bool,
     until: float | None,

@@ -21,6 +21,7 @@ _READERS = 16
 
 def read_manifest(
     url: str,
+    *,
     latest: bool = True,
     columns: Sequence[str] | None = None,
     filters: Any = None,

@@ -174,6 +174,7 @@ def cut_chunks(
     todo: pa.Table,
     run_key: str,
     chunk_pairs: int,
+    *,
     chunk_bytes: int = 1 << 30,
     chunk_pixels: int = 1 << 24,
 ) -> Iterator[Chunk]:

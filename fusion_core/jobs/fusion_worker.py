@@ -16,7 +16,7 @@ from fusion_core.errors import UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
-from fusion_core.jobs.pipeline import Outcome, run_pipeline
+from fusion_core.jobs.pipeline import Outcome, PairStages, PipelineLimits, run_pipeline
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
@@ -101,7 +101,11 @@ class FusionWorker(ChunkWorker[FusionState]):
         """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
         try:
             scene = SceneWork(
-                self.source, self.output, self.fuser, self.settings, self.run_identity
+                self.source,
+                self.output,
+                fuser=self.fuser,
+                settings=self.settings,
+                run=self.run_identity,
             )
             return pair, scene.fuse(pair)
         except Exception as error:
@@ -110,16 +114,9 @@ class FusionWorker(ChunkWorker[FusionState]):
             pair.end()
 
     def _photographs(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
-        return run_pipeline(
-            pairs,
-            self._load,
-            self._fuse,
-            self._finish,
-            batch_size=self.photographs.batch_size,
-            threads=self.settings.io_threads,
-            memory=self.settings.memory_mb << 20,
-            deadline=self.settings.pair_deadline,
-        )
+        stages = PairStages(self._load, self._fuse, self._finish)
+        limits = PipelineLimits.of(self.settings, batch_size=self.photographs.batch_size)
+        return run_pipeline(pairs, stages, limits)
 
     def _load(self, pair: FusionState) -> None:
         pair.loaded = load_pair(
@@ -140,7 +137,9 @@ class FusionWorker(ChunkWorker[FusionState]):
     def _finish(self, pair: FusionState, fused: NDArray[np.float32]) -> dict[str, Any]:
         settings_hash = self.run_identity.settings_hash
         path = fused_path(pair.ref, settings_hash, self.fuser.model_hash, self.settings.format)
-        columns = finish_pair(pair, fused, self.output, path, self.settings, self.device)
+        columns = finish_pair(
+            pair, fused, self.output, path=path, settings=self.settings, device=self.device
+        )
         return {**columns, "remark": pair.remark}
 
     def _row(self, pair: FusionState) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def finish_pair(
     pair: PairState,
     fused: NDArray[np.float32],
     output: Storage,
+    *,
     path: str,
     settings: ImageSettings,
     device: str,

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.models.memory import is_out_of_memory
+from fusion_core.settings.run import RunSettings
 
 BYTES_PER_PIXEL = 48
 """Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back.
@@ -48,31 +50,56 @@ Outcome = tuple[Work, dict[str, Any] | Exception]
 log = logging.getLogger(__name__)
 
 
-def run_pipeline(
-    pairs: Sequence[Work],
-    load: Callable[[Work], None],
-    fuse: Fuse[Work] | None,
-    finish: Callable[..., dict[str, Any]],
-    batch_size: int,
-    threads: int,
-    memory: int,
-    deadline: float = math.inf,
-) -> list[Outcome[Work]]:
-    """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
+@dataclass(frozen=True)
+class PairStages(Generic[Work]):
+    """What is done to a pair.
 
-    Args:
-        pairs: What to work on.
+    Attributes:
         load: Reads and decodes a pair, in place.
         fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (H, W); None
             where there is nothing to fuse.
         finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
             encodes, writes and scores one fused image; returns the row's columns.
+    """
+
+    load: Callable[[Work], None]
+    fuse: Fuse[Work] | None
+    finish: Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineLimits:
+    """What the pairs of a chunk may take.
+
+    Attributes:
         batch_size: At most so many pairs in one call of ``fuse``.
         threads: Threads for loading, and as many for finishing.
         memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
             itself is worked on alone.
         deadline: A pair is given up whose stages take more seconds than this; what it waits
             between them isn't counted, for that is no fault of its own.
+    """
+
+    batch_size: int
+    threads: int
+    memory: int
+    deadline: float = math.inf
+
+    @classmethod
+    def of(cls, settings: RunSettings, *, batch_size: int) -> PipelineLimits:
+        """Return what a run's settings allow."""
+        return cls(
+            batch_size=batch_size,
+            threads=settings.io_threads,
+            memory=settings.memory_mb << 20,
+            deadline=settings.pair_deadline,
+        )
+
+
+def run_pipeline(
+    pairs: Sequence[Work], stages: PairStages[Work], limits: PipelineLimits
+) -> list[Outcome[Work]]:
+    """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
 
     Returns:
         Each pair with the columns that ``finish`` returned, or the error that stopped it.
@@ -82,11 +109,10 @@ def run_pipeline(
     """
     # Cancelled: what waits is not begun any more, what runs is let finish.
     with (
-        AbandonableThreadPool(threads, "load") as loaders,
-        AbandonableThreadPool(threads, "finish") as finishers,
+        AbandonableThreadPool(limits.threads, "load") as loaders,
+        AbandonableThreadPool(limits.threads, "finish") as finishers,
     ):
-        pipeline = _Pipeline(load, fuse, finish, batch_size, memory, deadline, loaders, finishers)
-        return pipeline.run(pairs)
+        return _Pipeline(stages, limits, loaders, finishers).run(pairs)
 
 
 class _Task(Generic[Work]):
@@ -117,17 +143,12 @@ class _Task(Generic[Work]):
 class _Pipeline(Generic[Work]):
     def __init__(
         self,
-        load: Callable[[Work], None],
-        fuse: Fuse[Work] | None,
-        finish: Callable[..., dict[str, Any]],
-        batch_size: int,
-        memory: int,
-        deadline: float,
+        stages: PairStages[Work],
+        limits: PipelineLimits,
         loaders: AbandonableThreadPool,
         finishers: AbandonableThreadPool,
     ):
-        self.load, self.fuse, self.finish = load, fuse, finish
-        self.batch_size, self.memory, self.deadline = batch_size, memory, deadline
+        self.stages, self.limits = stages, limits
         self.loaders, self.finishers = loaders, finishers
         self.held = 0
         self.largest = 0
@@ -153,10 +174,10 @@ class _Pipeline(Generic[Work]):
     def _start_loading(self, queue: deque[Work]) -> None:
         while queue and len(self.loading) < 2 * self.loaders.count:
             guess = self._guess(queue[0])
-            if self.held and self.held + guess > self.memory:
+            if self.held and self.held + guess > self.limits.memory:
                 return
             task = _Task(queue.popleft(), guess)
-            self.loading[self.loaders.submit(task.run, self.load)] = task
+            self.loading[self.loaders.submit(task.run, self.stages.load)] = task
             self.held += guess
 
     def _guess(self, pair: Work) -> int:
@@ -175,11 +196,15 @@ class _Pipeline(Generic[Work]):
         shape, bucket = max(self.ready.items(), key=lambda item: len(item[1]))
         waiting = sum(len(pairs) for pairs in self.ready.values())
         # Pairs that all differ in shape never fill a batch; two batches' worth of them is enough.
-        if len(bucket) < self.batch_size and self.loading and waiting < 2 * self.batch_size:
+        if (
+            len(bucket) < self.limits.batch_size
+            and self.loading
+            and waiting < 2 * self.limits.batch_size
+        ):
             return []
-        batch, rest = bucket[: self.batch_size], bucket[self.batch_size :]
+        batch, rest = bucket[: self.limits.batch_size], bucket[self.limits.batch_size :]
         more = sum(_finishing_bytes(pair) - _loaded_bytes(pair) for pair in batch)
-        if self.finishing and self.held + more > self.memory:
+        if self.finishing and self.held + more > self.limits.memory:
             return []
         if rest:
             self.ready[shape] = rest
@@ -187,17 +212,17 @@ class _Pipeline(Generic[Work]):
             del self.ready[shape]
         return batch
 
-    def _collect(self, block: bool) -> None:
+    def _collect(self, *, block: bool) -> None:
         """Take in what the threads have finished; wait for some of it if told to."""
         tasks = {**self.loading, **self.finishing}
-        left = min(self.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
+        left = min(self.limits.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
         done, undone = wait(
             tasks, min(max(left, 0.0), _LOOK_AGAIN) if block else 0, FIRST_COMPLETED
         )
         for future in done:
             self._take_in(future)
         for future in undone:
-            if tasks[future].spent() > self.deadline:
+            if tasks[future].spent() > self.limits.deadline:
                 self._give_up(future)
 
     def _take_in(self, future: Future[Any]) -> None:
@@ -226,16 +251,16 @@ class _Pipeline(Generic[Work]):
         pair = dataclasses.replace(task.pair, seconds=dict(task.pair.seconds))
         now = task.spent() - sum(pair.seconds.values())
         pair.seconds[pair.stage] = pair.seconds.get(pair.stage, 0.0) + now
-        self._fail(pair, deadline_error(pair.stage, pair.seconds, self.deadline))
+        self._fail(pair, deadline_error(pair.stage, pair.seconds, self.limits.deadline))
 
     def _fuse(self, batch: list[Work]) -> None:
-        if self.fuse is None:
+        if self.stages.fuse is None:
             for pair in batch:
                 self._start_finishing(pair)
             return
         try:
             with batch[0].timed("fuse"):
-                fused = self.fuse(batch)
+                fused = self.stages.fuse(batch)
         except Exception as error:
             if len(batch) > 1:  # so that one pair's failure doesn't become its neighbours'
                 for pair in batch:
@@ -251,7 +276,7 @@ class _Pipeline(Generic[Work]):
 
     def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
         task = _Task(pair, _finishing_bytes(pair))
-        self.finishing[self.finishers.submit(task.run, self.finish, *fused)] = task
+        self.finishing[self.finishers.submit(task.run, self.stages.finish, *fused)] = task
         self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
 
     def _fail(self, pair: Work, error: BaseException) -> None:

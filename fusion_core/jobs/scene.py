@@ -94,6 +94,7 @@ class SceneWork:
         self,
         source: Storage,
         output: Storage,
+        *,
         fuser: Fuser,
         settings: FuseArchiveSettings,
         run: RunIdentity,

@@ -128,8 +128,20 @@ def fused_facts(fused: DatasetReader) -> FusedFacts:
     """Gather what the finished file of a scene tells."""
     wkt = fused.crs.to_wkt() if fused.crs else None
     point = fused.tags().get("AREA_OR_POINT") == "Point"
-    grid = Grid(wkt, tuple(fused.transform)[:6], fused.width, fused.height, point)
-    bands = Bands(fused.descriptions, fused.dtypes[0], fused.nodata, fused.scales, fused.offsets)
+    grid = Grid(
+        crs_wkt=wkt,
+        transform=tuple(fused.transform)[:6],
+        width=fused.width,
+        height=fused.height,
+        pixel_is_point=point,
+    )
+    bands = Bands(
+        descriptions=fused.descriptions,
+        data_type=fused.dtypes[0],
+        nodata=fused.nodata,
+        scales=fused.scales,
+        offsets=fused.offsets,
+    )
     _, bbox = footprint(wkt, grid.transform, grid.width, grid.height)
     return FusedFacts(grid, bands, _crs_name(fused), None if bbox is None else tuple(bbox))
 

@@ -14,7 +14,7 @@ from fusion_core.errors import SizeMismatchError
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.loading import Stage, decode_listed, load_pair, read_listed
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import Outcome, run_pipeline
+from fusion_core.jobs.pipeline import Outcome, PairStages, PipelineLimits, run_pipeline
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics.columns import score_columns
@@ -83,16 +83,8 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         return ScoringState(ref)
 
     def _outcomes(self, pairs: Sequence[ScoringState]) -> list[Outcome[ScoringState]]:
-        return run_pipeline(
-            pairs,
-            self._load,
-            None,
-            self._score,
-            batch_size=1,
-            threads=self.settings.io_threads,
-            memory=self.settings.memory_mb << 20,
-            deadline=self.settings.pair_deadline,
-        )
+        stages = PairStages(self._load, None, self._score)
+        return run_pipeline(pairs, stages, PipelineLimits.of(self.settings, batch_size=1))
 
     def _load(self, pair: ScoringState) -> None:
         settings, ref = self.settings, pair.ref

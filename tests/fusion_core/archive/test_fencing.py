@@ -29,7 +29,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def take(output: Storage, run_id: str) -> Lease:
-    return acquire(lambda: output, run_id, SECONDS, wait=True)
+    return acquire(lambda: output, run_id, seconds=SECONDS, wait=True)
 
 
 def dead(output: Storage, run_id: str) -> Lease:

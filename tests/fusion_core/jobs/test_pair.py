@@ -54,7 +54,7 @@ def fused_for(pair: PairState) -> NDArray[np.float32]:
 def finished(
     pair: PairState, output: Storage, settings: ImageSettings = PNG, path: str = PATH
 ) -> dict[str, Any]:
-    return finish_pair(pair, fused_for(pair), output, path, settings, "cpu")
+    return finish_pair(pair, fused_for(pair), output, path=path, settings=settings, device="cpu")
 
 
 def check_row(row: dict[str, Any], pair: PairState, output: Storage, path: str = PATH) -> None:

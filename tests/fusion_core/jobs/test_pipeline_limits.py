@@ -13,7 +13,7 @@ from pipeline_stages import Stages, named
 
 from fusion_core.errors import DeadlineError, MemoryExhaustedError, UnreachableError
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, run_pipeline
+from fusion_core.jobs.pipeline import BYTES_PER_PIXEL
 
 LONG = 60.0
 """Seconds that nothing here takes unless it hangs."""
@@ -125,7 +125,7 @@ def test_stages_add_up_to_a_pairs_time() -> None:
             over.wait(0.25)
         return {}
 
-    outcomes = run_pipeline(stages.pairs(), stages.load, stages.fuse, finish, 1, 1, 1 << 30, 0.4)
+    outcomes = stages.run(finish=finish, batch_size=1, threads=1, deadline=0.4)
     assert isinstance(outcomes[0][1], DeadlineError)
     over.set()
     time.sleep(0.05)
@@ -140,9 +140,7 @@ def test_an_interrupt_does_not_wait_for_a_pair_that_was_left_behind() -> None:
 
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline(
-            stages.pairs(), stages.load, interrupted, stages.finish, 1, 1, 1 << 30, deadline=0.5
-        )
+        stages.run(fuse=interrupted, batch_size=1, threads=1, deadline=0.5)
     assert time.monotonic() - begin < 5
     stages.release()
 
@@ -223,7 +221,7 @@ def test_an_error_of_torch_is_known_for_what_it_is() -> None:
         torch.empty(1 << 50)
         raise AssertionError
 
-    outcomes = run_pipeline(stages.pairs(), stages.load, fuse, stages.finish, 1, 1, 1 << 30)
+    outcomes = stages.run(fuse=fuse, batch_size=1, threads=1)
     assert "can't allocate memory" in str(outcomes[0][1])
     assert type(outcomes[0][1]) is MemoryExhaustedError
 
@@ -237,4 +235,4 @@ def test_a_store_that_gives_no_answer_stops_all_pairs() -> None:
         stages.load(pair)
 
     with pytest.raises(UnreachableError):
-        run_pipeline(stages.pairs(), load, stages.fuse, stages.finish, 1, 2, 1 << 30)
+        stages.run(load=load, batch_size=1)
