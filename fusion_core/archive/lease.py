@@ -6,8 +6,9 @@ whoever waits takes the next generation. So taking over needs no clock that two 
 right to delete, and no other conditional write than creating.
 
 A lease alone is no mutual exclusion: its owner may be asleep and wake up. What holds is the fence
-(``archive.fencing``): parts may only be committed that were announced here while nobody had a
-later generation, and whoever takes over first closes what was announced and not committed.
+(``archive.fencing``): a part may only be committed after the intent to write it was declared here
+while nobody had a later generation, and whoever takes over first writes tombstones at the intents
+that were not committed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Lease:
         self._ended = threading.Event()
         self._lost_to: str | None = None
         self._intents = 0
-        self._open = False
+        self._uncommitted = False
         # In this context, which may say how credentials are come by.
         beat = copy_context().run
         self._heart = threading.Thread(target=beat, args=(self._beat,), name="lease", daemon=True)
@@ -75,17 +76,17 @@ class Lease:
             )
 
     def declare_intents(self, parts: Sequence[str]) -> None:
-        """Name the parts that are going to be committed, before any of them is.
+        """Declare the intent to write these parts, before any of them is committed.
 
         Raises:
             LeaseLostError: Another run has taken over.
             StorageError: The store failed.
         """
         self._intents += 1
-        self._open = True
+        self._uncommitted = True
         path = intent_path(self.generation, self._intents)
         self._output().write(path, "\n".join(parts).encode())
-        # In this order: whoever takes over after the look finds what was announced before it.
+        # In this order: whoever takes over after the look finds the intents written before it.
         self._look()
         self.check()
 
@@ -95,15 +96,15 @@ class Lease:
         remove_before(self._output(), generation + 1 - _KEPT)
 
     def all_committed(self) -> None:
-        """Note that what was announced is committed, so that nobody needs to look for it."""
-        self._open = False
+        """Note that all declared intents are committed, so that nobody needs to look for them."""
+        self._uncommitted = False
 
     def release(self) -> None:
         """Give it back."""
         self.abandon()
         if self._lost_to is None:
             try:
-                self._write(released=True, complete=not self._open)
+                self._write(released=True, complete=not self._uncommitted)
             except FuseArchiveError as error:
                 log.warning("The lease could not be given back, it will expire: %s", error)
 

@@ -1,4 +1,4 @@
-"""What the lease's folder holds: a record per generation, and the parts that it announced."""
+"""The objects in the lease's folder: a record per generation, and its write intents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fusion_core.storage.store import Storage
 
 
 class LeaseRecord(BaseModel):
-    """What a generation's object holds.
+    """The record of a generation, as its object holds it.
 
     Attributes:
         run_id: Its run.
@@ -21,7 +21,7 @@ class LeaseRecord(BaseModel):
         seconds: How long it may stand still before others take over.
         beat: Rises with every heartbeat.
         released: Whether the run has ended in order.
-        complete: Whether all that it announced was committed by then.
+        complete: Whether all its write intents were committed by then.
         settled: Nothing can be committed any more by generations up to this one.
     """
 
@@ -63,7 +63,7 @@ def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
 
 
 def declared_intents(storage: Storage, generation: int) -> list[str]:
-    """Return the parts that a generation has announced."""
+    """Return the paths of the parts that a generation has declared to write."""
     start = f"{generation:08}-"
     plans = [name for name in _names(storage) if name.startswith(start)]
     bodies = [storage.read(f"{LEASE_FOLDER}/{name}").decode() for name in plans]
@@ -76,7 +76,7 @@ def record_path(generation: int) -> str:
 
 
 def intent_path(generation: int, number: int) -> str:
-    """Return the path of one list of the parts that a generation announces."""
+    """Return the path of one list of a generation's write intents."""
     return f"{LEASE_FOLDER}/{generation:08}-{number:06}.plan"
 
 

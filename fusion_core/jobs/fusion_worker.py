@@ -1,4 +1,4 @@
-"""Works a chunk off: from pair references to fused images and one committed part."""
+"""Fuses the pairs of a chunk: from references to fused images and one committed part."""
 
 from __future__ import annotations
 

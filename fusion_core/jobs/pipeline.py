@@ -5,7 +5,7 @@ Loading runs in one pool of threads, finishing in another, and the network in th
 held in memory is counted by the calling thread alone, so there is no lock to forget.
 
 A pair for which memory runs out is worked on once more when no other is in memory. One that takes
-too long is given up, and the thread that hangs at it is left behind.
+too long is given up, and the thread that hangs at it is abandoned.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ class _Pipeline(Generic[Work]):
         task = (self.loading if loading else self.finishing).pop(future)
         (self.loaders if loading else self.finishers).abandon(future)
         self.held -= task.size
-        # The thread that is left behind may go on one day; it keeps a pair of its own.
+        # The abandoned thread may go on one day; it keeps a pair of its own.
         pair = dataclasses.replace(task.pair, seconds=dict(task.pair.seconds))
         now = task.spent() - sum(pair.seconds.values())
         pair.seconds[pair.stage] = pair.seconds.get(pair.stage, 0.0) + now

@@ -1,4 +1,4 @@
-"""Works a chunk of fused images off: scores each against its pair, and commits the rows."""
+"""Scores the fused images of a chunk, each against its pair, and commits the rows."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class ChunkWorker(ABC, Generic[Work]):
         self.device_name = torch.cuda.get_device_name(device) if self.on_gpu else "cpu"
 
     def run(self, chunk: Chunk) -> ChunkResult:
-        """Work a chunk's pairs off, then commit their rows.
+        """Take a chunk's pairs through their stages, then commit their rows.
 
         Raises:
             StorageError: The part can't be written.
@@ -103,7 +103,11 @@ class ChunkWorker(ABC, Generic[Work]):
 
     @abstractmethod
     def _outcomes(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
-        """Work the pairs off; return for each the columns of its ok row, or its error."""
+        """Take the pairs through their stages.
+
+        Returns:
+            Each pair with the columns of its ok row, or with the error that stopped it.
+        """
 
     def _row(self, pair: Work) -> dict[str, Any]:
         """Return the columns that ok and failed rows have alike."""
@@ -146,8 +150,8 @@ class ChunkWorker(ABC, Generic[Work]):
     def _known(self, chunk: Chunk) -> ChunkResult | None:
         """Return what another worker has committed for the chunk, None where it is free.
 
-        A chunk that was split is closed first by an empty part, which keeps whoever may still work
-        on the whole of it from committing its pairs a second time.
+        A chunk that was split first gets a part without rows, which keeps whoever may still work on
+        the whole of it from committing its pairs a second time.
         """
         for part_id in chunk.split_from:
             path = self._part_path(part_id)
@@ -185,7 +189,7 @@ class ChunkWorker(ABC, Generic[Work]):
         """Return the status of each of the chunk's pairs that a part holds a row of.
 
         Raises:
-            LeaseLostError: Another run has closed the part.
+            LeaseLostError: The part is another run's tombstone.
         """
         columns = chunk.pairs[0].key_columns
         wanted = {pair.key for pair in chunk.pairs}

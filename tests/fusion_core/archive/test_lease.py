@@ -151,7 +151,7 @@ def test_a_heartbeat_that_fails_once_is_made_up_for(
     held.check()
 
 
-def test_what_is_announced_can_be_looked_up(output: Storage, held: Lease) -> None:
+def test_declared_intents_can_be_looked_up(output: Storage, held: Lease) -> None:
     held.declare_intents(["a.parquet", "b.parquet"])
     held.declare_intents(["c.parquet"])
     assert declared_intents(output, held.generation) == ["a.parquet", "b.parquet", "c.parquet"]

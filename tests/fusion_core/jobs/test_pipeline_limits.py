@@ -131,7 +131,7 @@ def test_stages_add_up_to_a_pairs_time() -> None:
     time.sleep(0.05)
 
 
-def test_an_interrupt_does_not_wait_for_a_pair_that_was_left_behind() -> None:
+def test_an_interrupt_does_not_wait_for_a_pair_that_was_given_up() -> None:
     stages = Hanging(3, {"p0": "read"})
 
     def interrupted(batch: Sequence[PairState]) -> NDArray[np.float32]:
