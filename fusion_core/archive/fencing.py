@@ -60,7 +60,7 @@ def with_intents(
 
 
 def _unsettled(storage: Storage, lease: Lease) -> list[int]:
-    """Return the earlier generations that may still commit something."""
+    """Return the numbers of the earlier generations that may still commit something."""
     found = []
     for number in reversed([one for one in generations(storage) if one < lease.generation]):
         record = read_record(storage, number)

@@ -1,4 +1,4 @@
-"""The lease: which run works on an output, as objects of the output's own store.
+"""The lease of an output: one run at a time works on it, by objects of the output's own store.
 
 Each run that takes the output makes the next generation, an object of its own that only one can
 create. It writes a heartbeat into it; one that stands still for as long as it states is dead, and
@@ -63,11 +63,15 @@ class Lease:
 
     @property
     def run_id(self) -> str:
-        """The run that holds it."""
+        """The run that holds the lease."""
         return self._record.run_id
 
     def check(self) -> None:
-        """Raise LeaseLostError where a later generation was seen."""
+        """Check that no later generation was seen.
+
+        Raises:
+            LeaseLostError: One was.
+        """
         if self._lost_to is not None:
             raise LeaseLostError(
                 f"{self._lost_to} took the output over from {self.run_id}, which had given no sign "
@@ -91,7 +95,11 @@ class Lease:
         self.check()
 
     def settle(self, generation: int) -> None:
-        """Note that no generation up to this one can commit anything any more."""
+        """Note that no generation up to this one can commit anything any more.
+
+        Raises:
+            StorageError: The store failed.
+        """
         self._write(settled=generation)
         remove_before(self._output(), generation + 1 - _KEPT)
 
@@ -100,7 +108,7 @@ class Lease:
         self._uncommitted = False
 
     def release(self) -> None:
-        """Give it back."""
+        """Give the lease back, so that the next run needn't wait until it expires."""
         self.abandon()
         if self._lost_to is None:
             try:
@@ -109,7 +117,7 @@ class Lease:
                 log.warning("The lease could not be given back, it will expire: %s", error)
 
     def abandon(self) -> None:
-        """Stop the heartbeat, so that it expires."""
+        """Stop the heartbeat, so that the lease expires."""
         self._ended.set()
 
     def _beat(self) -> None:
@@ -146,11 +154,11 @@ def acquire(
     """Take an output's lease.
 
     Args:
-        output: Makes its storage.
-        run_id: The run that wants it.
+        output: Makes the output's storage.
+        run_id: The run that wants the lease.
         seconds: How long this run may give no sign of life before others take over.
-        wait: Whether to wait where a living run holds it; one that is dead is waited for until it
-            is known to be.
+        wait: Whether to wait where a living run holds the lease; a dead one is waited for until it
+            is known to be dead.
         exclusive: Whether the store honours conditional writes. Where it doesn't, a claim is looked
             at again after a moment, which makes two claims at once unlikely and not impossible.
         until: Moment of the monotonic clock at which waiting ends.

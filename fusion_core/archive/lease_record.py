@@ -15,14 +15,14 @@ class LeaseRecord(BaseModel):
     """The record of a generation, as its object holds it.
 
     Attributes:
-        run_id: Its run.
+        run_id: The run that took the lease.
         host: The run's machine.
         token: Tells two records apart that claim the same generation.
-        seconds: How long it may stand still before others take over.
-        beat: Rises with every heartbeat.
+        seconds: How long the record may stand still before others take over.
+        beat: Number of heartbeats so far.
         released: Whether the run has ended in order.
         complete: Whether all its write intents were committed by then.
-        settled: Nothing can be committed any more by generations up to this one.
+        settled: Number of the generation up to which none can commit anything any more.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,11 @@ def generations(storage: Storage) -> list[int]:
 
 
 def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
-    """Return what a generation's object holds, None where it was removed."""
+    """Return a generation's record, None where it was removed.
+
+    Raises:
+        StorageError: The store failed, or something else lies there.
+    """
     path = record_path(generation)
     try:
         return LeaseRecord.model_validate_json(storage.read(path))

@@ -140,7 +140,7 @@ def read_index(name: str, body: bytes) -> pa.Table:
 
 
 def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
-    """Tell the files that alone claim their pair id from those that share it.
+    """Split files into those that alone claim their pair id and those that share it.
 
     Args:
         claims: Columns ``pair_id`` and ``path``, and any others.

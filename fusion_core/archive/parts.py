@@ -30,8 +30,8 @@ def commit_part(
 
     Args:
         storage: The run's output.
-        path: Where, from ``part_path``.
-        rows: Values of ``PART_SCHEMA`` by name; absent ones are null.
+        path: The part's path, from ``part_path``.
+        rows: For each row its values by column of ``PART_SCHEMA``; absent ones are null.
         closed_by: The run that writes a tombstone at another run's intent.
 
     Returns:
@@ -109,7 +109,7 @@ def read_part_or_tombstone(
 
 
 def _as_current(table: pa.Table) -> pa.Table:
-    """Fill the method in, which rows of schema version 1 don't hold."""
+    """Fill in the method, which rows of schema version 1 don't hold."""
     place = table.schema.get_field_index("method")
     if place < 0:
         return table

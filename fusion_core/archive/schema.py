@@ -1,4 +1,4 @@
-"""What a row of the manifest holds, column by column."""
+"""The columns of the manifest, each with its type and its description."""
 
 from __future__ import annotations
 

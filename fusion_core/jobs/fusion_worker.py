@@ -32,7 +32,7 @@ from fusion_core.storage.store import Storage
 
 @dataclass
 class FusionState(PairState):
-    """A pair on its way through the stages.
+    """The state of a pair that is being fused.
 
     Attributes:
         remark: What a reader of its fused image should know, if anything.
@@ -42,14 +42,14 @@ class FusionState(PairState):
 
 
 class FusionWorker(ChunkWorker[FusionState]):
-    """Turns chunks into fused images and parts; hosts one fuser.
+    """Fuses the pairs of chunks and commits their rows; hosts one fuser.
 
     Args:
         source: Where the pairs are.
         output: Where images and parts go.
         fuser: What fuses.
         settings: The run's settings.
-        run: What the rows of the run share.
+        run: The run's identity.
     """
 
     def __init__(

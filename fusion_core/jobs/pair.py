@@ -32,7 +32,7 @@ from fusion_core.storage.store import Storage
 
 @dataclass
 class PairState:
-    """One pair on its way through the stages.
+    """The state of a pair on its way through its stages.
 
     Attributes:
         ref: Which pair.
@@ -40,7 +40,7 @@ class PairState:
         seconds: Time spent, by stage.
         started: When its first stage began (UTC); None before.
         ended: When its last stage ended (UTC); set by ``end``.
-        repeated: Counts the calls to the stores that had to be made again.
+        repeated: Number of calls to the stores that had to be made again.
         loaded: Its images; set by whoever loads them, dropped by ``end``.
     """
 
@@ -109,7 +109,8 @@ def finish_pair(
         The columns of the manifest that describe the image and its scores.
 
     Raises:
-        PairError: What can't be encoded, scored or written.
+        PairError: The image can't be encoded, scored or written.
+        UnreachableError: The store gives no answer.
     """
     ir, vi = pair.pictures.ir, pair.pictures.vi
     with pair.timed("encode"):

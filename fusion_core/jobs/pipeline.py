@@ -1,8 +1,8 @@
 """Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
 
-Loading runs in one pool of threads, finishing in another, and the network in the calling thread
-(decision 1 of the design); where the fused images are there already, there is no network. What is
-held in memory is counted by the calling thread alone, so there is no lock to forget.
+Loading runs in one pool of threads, finishing in another, and the network in the calling thread;
+where the fused images are there already, there is no network. What is held in memory is counted by
+the calling thread alone, so there is no lock to forget.
 
 A pair for which memory runs out is worked on once more when no other is in memory. One that takes
 too long is given up, and the thread that hangs at it is abandoned.
@@ -34,25 +34,27 @@ BYTES_PER_PIXEL = 48
 A pair with a fused picture that is to be scored takes less. What fuses takes more for its batch,
 which is not counted: RefineFuse 1800 in fp32, the largest baseline 170 (measured on a CPU)."""
 
-# Guesses at the same before a pair's size is known. The first pairs may be JPEG files of 2 bits a
-# pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits a pixel.
+# Guesses at that memory while a pair's size isn't known. The first pairs may be JPEG files of 2
+# bits a pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits.
 _FIRST_PER_FILE_BYTE = 96
 _LOADED_PER_FILE_BYTE = 24
 
 FINISHING_BYTES_PER_PIXEL = 125
-"""The same while it is finished: encoding and scoring hold up to 74 bytes more (measured)."""
+"""Memory of a pair while it is finished; encoding and scoring hold up to 74 more (measured)."""
 
 _LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
 
 Work = TypeVar("Work", bound=PairState)
 Fuse = Callable[[Sequence[Work]], Iterable[NDArray[np.float32]]]
 Outcome = tuple[Work, dict[str, Any] | Exception]
+"""A pair with the columns of its ok row, or with the error that stopped it."""
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PairStages(Generic[Work]):
-    """What is done to a pair.
+    """The functions that a pair goes through.
 
     Attributes:
         load: Reads and decodes a pair, in place.
@@ -69,7 +71,7 @@ class PairStages(Generic[Work]):
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineLimits:
-    """What the pairs of a chunk may take.
+    """The limits of memory, threads and time for the pairs of a chunk.
 
     Attributes:
         batch_size: At most so many pairs in one call of ``fuse``.
@@ -87,7 +89,7 @@ class PipelineLimits:
 
     @classmethod
     def of(cls, settings: RunSettings, *, batch_size: int) -> PipelineLimits:
-        """Return what a run's settings allow."""
+        """Return the limits that a run's settings set."""
         return cls(
             batch_size=batch_size,
             threads=settings.io_threads,
@@ -100,6 +102,11 @@ def run_pipeline(
     pairs: Sequence[Work], stages: PairStages[Work], limits: PipelineLimits
 ) -> list[Outcome[Work]]:
     """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
+
+    Args:
+        pairs: What to work on.
+        stages: What is done to each.
+        limits: What they may take.
 
     Returns:
         Each pair with the columns that ``finish`` returned, or the error that stopped it.
@@ -116,13 +123,13 @@ def run_pipeline(
 
 
 class _Task(Generic[Work]):
-    """Loading or finishing of a pair, in a thread.
+    """The loading or finishing of a pair, in a thread.
 
     Attributes:
         pair: Which pair.
-        size: Its share of the memory, in bytes.
-        earlier: Seconds that its earlier stages took.
-        begun: When a thread began it, by the monotonic clock; None before.
+        size: The pair's share of the memory, in bytes.
+        earlier: Seconds that the pair's earlier stages took.
+        begun: When a thread began the task, by the monotonic clock; None before.
     """
 
     def __init__(self, pair: Work, size: int):
@@ -131,7 +138,7 @@ class _Task(Generic[Work]):
         self.begun: float | None = None
 
     def run(self, action: Callable[..., Any], *more: Any) -> Any:
-        """Do it, in a thread."""
+        """Do the task; called by the thread that takes it."""
         self.begun = time.monotonic()
         return action(self.pair, *more)
 
@@ -213,7 +220,7 @@ class _Pipeline(Generic[Work]):
         return batch
 
     def _collect(self, *, block: bool) -> None:
-        """Take in what the threads have finished; wait for some of it if told to."""
+        """Take in what the threads have finished; ``block`` says whether to wait for some of it."""
         tasks = {**self.loading, **self.finishing}
         left = min(self.limits.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
         done, undone = wait(

@@ -1,4 +1,4 @@
-"""One scene from its two files to a fused, scored, described and stored one."""
+"""Fuses a scene: from two files to a stored GeoTIFF with its scores, quicklook and STAC item."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class SceneWork:
         output: Where fused scenes go.
         fuser: What fuses.
         settings: The run's settings.
-        run: What the rows of the run share.
+        run: The run's identity.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SceneWork:
             The columns of the manifest that describe the fused scene and its scores.
 
         Raises:
-            PairError: What can't be read, decoded, paired, fused, encoded, written or scored.
+            PairError: The scene can't be read, decoded, paired, fused, encoded, written or scored.
             UnreachableError: A store gives no answer.
         """
         ref, settings = pair.ref, self.settings
@@ -200,7 +200,7 @@ class SceneWork:
                 self.output.write(scene.item_path, json.dumps(item, indent=1).encode())
 
     def _store(self, path: str, cog: Path) -> None:
-        """Create the fused scene; where one lies there already that one stays, and is fetched."""
+        """Create the fused scene at ``path``; one that lies there already stays, and is fetched."""
         try:
             if self.output.create_file(path, cog):
                 return
@@ -225,7 +225,13 @@ class _TileWriter:
         self._told = time.monotonic()
 
     def write(self, tile: Tile, pixels: ScenePixels, fused: NDArray[np.float32]) -> None:
-        """Write what a tile completes; ``fused`` is its luminance in [0, 1], (h, w)."""
+        """Write the part of the scene that a tile completes.
+
+        Args:
+            tile: The tile.
+            pixels: What was read for it.
+            fused: The fused luminance in [0, 1] of that part, (h, w).
+        """
         self.deadline.check()
         ir, vi, old, valid, vi_valid = (
             tile.cut(plane, tile.final)
@@ -251,7 +257,7 @@ class _TileWriter:
         self._tell()
 
     def _tell(self) -> None:
-        """Say now and then how far a large scene is."""
+        """Log now and then how far a large scene is."""
         if time.monotonic() - self._told > _PROGRESS_SECONDS:
             self._told = time.monotonic()
             log.info("scene %s: %d of %d tiles", self.pair_id, self.written, self.tiles)

@@ -42,7 +42,7 @@ class PixelCounts:
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What the sources of a scene tell while they are open, and how much of them was fused.
+    """Facts about the sources of a scene, gathered while they are open, and its overlap.
 
     Attributes:
         ir: The infrared image.
@@ -63,7 +63,7 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class FusedFacts:
-    """What the finished file of a fused scene tells.
+    """Facts about a fused scene, from its finished file.
 
     Attributes:
         grid: Where its pixels lie.

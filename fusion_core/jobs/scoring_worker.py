@@ -36,7 +36,7 @@ class FusedImage:
 
 @dataclass
 class ScoringState(PairState):
-    """A pair on its way through the stages, with one fused image of it.
+    """The state of a pair of which one fused image is being scored.
 
     Attributes:
         fused: The fused image; set by whoever loads it, dropped by ``end``.
@@ -52,14 +52,14 @@ class ScoringState(PairState):
 
 
 class ScoringWorker(ChunkWorker[ScoringState]):
-    """Turns chunks of fused images into parts.
+    """Scores the fused images of chunks and commits their rows.
 
     Args:
         source: Where the pairs are.
         output: Where parts go.
         fused: Where the fused images are, by method.
         settings: The run's settings.
-        run: What the rows of the run share.
+        run: The run's identity.
         device: Where to compute the metrics.
     """
 
@@ -153,7 +153,7 @@ def load_fused(
         stage: Entered for each of the stages read and decode.
 
     Raises:
-        PairError: It can't be read or decoded, or is of another size.
+        PairError: The image can't be read or decoded, or is of another size.
         UnreachableError: The store gives no answer.
     """
     path = ref.fused_path

@@ -26,7 +26,12 @@ class AbandonableThreadPool:
     """
 
     def __init__(self, count: int, name: str):
-        """Start ``count`` threads; ``name`` is how theirs begin."""
+        """Start the threads.
+
+        Args:
+            count: How many.
+            name: What their names begin with.
+        """
         self.count = count
         self._name, self._started = name, 0
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
@@ -77,7 +82,7 @@ class AbandonableThreadPool:
             pass
 
     def _do_next(self) -> bool:
-        """Do a task; return whether this thread is to go on."""
+        """Do the next task; return whether this thread is to go on."""
         item = self._waiting.get()
         if item is None:
             return False

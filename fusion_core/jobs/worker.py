@@ -1,4 +1,4 @@
-"""What every worker on chunks does: one committed part per chunk, whatever became of its pairs."""
+"""The base of all workers on chunks: one committed part per chunk, whatever became of its pairs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ Work = TypeVar("Work", bound=PairState)
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What all rows of a run share; ``model_hash`` is None where no network of ours is at work."""
+    """The identity of a run, which all its rows share.
+
+    Attributes:
+        run_id: Names the run.
+        date: The run's date.
+        model_hash: sha256 of the model that fuses; None where none of ours is at work.
+        settings_hash: Digest of the settings that decide pixels or scores.
+    """
 
     run_id: str
     date: dt.date
@@ -36,7 +43,7 @@ class RunIdentity:
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What became of a chunk; small enough to travel to the driver.
+    """The outcome of a chunk; small enough to travel to the driver.
 
     Attributes:
         parts: Paths of the parts that hold the chunk's rows: one, or more where it was split.
@@ -50,17 +57,17 @@ class ChunkResult:
 
 
 class ChunkWorker(ABC, Generic[Work]):
-    """Turns chunks into parts; how pairs become rows is up to the subclass.
+    """Runs chunks and commits their rows; how pairs become rows is up to the subclass.
 
     Args:
         source: Where the pairs are.
         output: Where parts go.
-        run: What the rows of the run share.
+        run: The run's identity.
         device: Where to compute, as torch names it.
     """
 
     folder: ClassVar[str] = MANIFEST_FOLDER
-    """Below the output, of the parts."""
+    """Folder of the parts below the output."""
 
     def __init__(self, source: Storage, output: Storage, run: RunIdentity, device: str):
         self.source = source
@@ -75,7 +82,7 @@ class ChunkWorker(ABC, Generic[Work]):
 
         Raises:
             StorageError: The part can't be written.
-            UnreachableError: A store gives no answer, so that nothing is the fault of a pair.
+            UnreachableError: A store gives no answer, which is no pair's fault.
             LeaseLostError: Another run has taken the output over.
             ManifestError: The part that is there already can't be read.
         """
@@ -90,7 +97,17 @@ class ChunkWorker(ABC, Generic[Work]):
         return self._commit(chunk, sorted(rows, key=lambda row: (row["pair_id"], row["method"])))
 
     def give_up(self, chunk: Chunk, reason: str) -> ChunkResult:
-        """Commit failed rows for pairs that end every process that works on them."""
+        """Commit failed rows for pairs that end every process that works on them.
+
+        Args:
+            chunk: The pairs.
+            reason: How they end it, for the rows.
+
+        Raises:
+            StorageError: The part can't be written.
+            LeaseLostError: Another run has taken the output over.
+            ManifestError: The part that is there already can't be read.
+        """
         if known := self._known(chunk):
             return known
         error = CrashError(reason)
