@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from rasterio.io import DatasetReader
 
+from fusion_core import __version__
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.models.fuser import Fuser
@@ -216,7 +216,7 @@ def scene_item(
         model_hash=fuser.model_hash,
         settings_hash=run.settings_hash,
         run_id=run.run_id,
-        software_version=importlib.metadata.version("fuse-archive"),
+        software_version=__version__,
         overlap=sources.overlap,
         metrics={metric: scene.scores[metric] for metric in METRIC_NAMES},
         metric_version=METRIC_VERSION,

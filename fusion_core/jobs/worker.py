@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.metadata
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
+from fusion_core import __version__
 from fusion_core.archive.layout import MANIFEST_FOLDER, part_path
 from fusion_core.archive.parts import commit_part, read_part_or_tombstone
 from fusion_core.archive.plan import Chunk, PairRef
@@ -141,7 +141,7 @@ class ChunkWorker(ABC, Generic[Work]):
             "vi_bytes": ref.vi_bytes,
             "model_hash": run.model_hash,
             "settings_hash": run.settings_hash,
-            "software_version": importlib.metadata.version("fuse-archive"),
+            "software_version": __version__,
             **{f"seconds_{stage}": pair.seconds.get(stage) for stage in STAGES},
             "retries": pair.repeated.value,
             "host": platform.node(),
