@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from package_graph import arrows, knots
+from package_graph import arrows, knots, module_arrows
 from package_graph import imports as project_imports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -201,6 +201,10 @@ def test_a_package_imports_only_from_those_before_it() -> None:
     assert knots(arrows(ROOT)) == []
 
 
+def test_no_modules_import_each_other_not_even_for_types() -> None:
+    assert knots(module_arrows(ROOT)) == []
+
+
 def test_everything_in_the_core_has_a_place_in_the_order() -> None:
     assert set(arrows(ROOT)) == set(ORDER)
 
@@ -315,6 +319,19 @@ def test_an_import_from_above_is_found(
     (told,) = misplaced(tmp_path)
     assert found in told
     assert "hand in what is needed" in told
+
+
+def test_modules_that_import_each_other_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "fusion_core/jobs"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "scene.py").write_text("from fusion_core.jobs.row import Row")
+    (folder / "row.py").write_text("if TYPE_CHECKING:\n    from . import scratch")
+    (folder / "scratch.py").write_text("def f():\n    import fusion_core.jobs.scene")
+    (folder / "pair.py").write_text("from fusion_core.jobs import row\nfrom .. import errors")
+    assert knots(module_arrows(tmp_path)) == [
+        [f"fusion_core.jobs.{name}" for name in ("row", "scene", "scratch")]
+    ]
 
 
 @pytest.mark.parametrize(
