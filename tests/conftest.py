@@ -27,15 +27,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start Ray on two workers of pytest-xdist: each of them fills a machine.
+    """Put the files that start Ray before the others.
 
-    Those that share a cluster are on one of them, those that start processes of their own on the
-    other.
+    They take longest: at the end, one of two workers would wait for the other.
     """
-    for item in items:
-        if item.get_closest_marker("ray"):
-            shares = "ray_nodes" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("ray" if shares else "ray-processes"))
+    first = {item.path for item in items if item.get_closest_marker("ray")}
+    items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture(scope="session")
