@@ -1,5 +1,5 @@
 # make demo   fuse a small generated archive
-# make test   run the tests
+# make test   run the tests but for the longest; make test-slow runs those
 # make lint   style, types
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -18,7 +18,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-s3 chaos faults corpus benchmark lint types audit lock clean
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus benchmark lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -34,7 +34,10 @@ demo: $(INSTALLED)
 	$(LOOPBACK) $(BIN)/fuse-archive demo
 
 test: $(INSTALLED)
-	$(LOOPBACK) $(PYTEST)
+	$(LOOPBACK) $(PYTEST) -m 'not long'
+
+test-slow: $(INSTALLED)
+	$(LOOPBACK) $(PYTEST) -m long
 
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)
