@@ -27,6 +27,7 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.ray
 @pytest.mark.s3
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)  # five starts of the command line
 def test_the_examples_run_as_written(
     s3: S3Server,
