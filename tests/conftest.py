@@ -27,12 +27,16 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that start Ray before the others.
+    """Put first the files that have a long time limit of their own, and then those that start Ray.
 
     They take longest: at the end, one of two workers would wait for the other.
     """
     first = {item.path for item in items if item.get_closest_marker("ray")}
-    items.sort(key=lambda item: item.path not in first)
+    limits: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limits[item.path] = max(limits.get(item.path, 0), mark.args[0] if mark else 0)
+    items.sort(key=lambda item: (-limits[item.path], item.path not in first))
 
 
 @pytest.fixture(scope="session")
