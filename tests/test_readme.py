@@ -78,6 +78,7 @@ def reader(
 @pytest.mark.ray
 @pytest.mark.s3
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)  # six starts of the command line
 def test_the_examples_run_as_written(
     reader: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -327,6 +327,6 @@ def test_make_runs_tests_and_demo_through_loopback() -> None:
     text = (ROOT / "Makefile").read_text()
     (line,) = re.findall(r"^LOOPBACK := (.+)$", text, re.MULTILINE)
     assert (ROOT / shlex.split(line)[-1]).is_file()
-    for target in ("demo", "test"):
+    for target in ("demo", "test", "test-slow"):
         (recipe,) = re.findall(rf"^{target}: .*\n\t(.+)$", text, re.MULTILINE)
         assert recipe.startswith("$(LOOPBACK) ")

@@ -154,9 +154,11 @@ def test_an_interrupt_inside_a_thread_ends_it_too() -> None:
 
 def test_a_batch_shares_its_time_among_its_pairs() -> None:
     stages = Stages(named(4), seconds=(0, 0.1, 0))
+    begin = time.perf_counter()
     outcomes = stages.run(batch_size=4, threads=4)
+    elapsed = time.perf_counter() - begin
     total = sum(pair.seconds["fuse"] for pair, _ in outcomes)
-    assert total == pytest.approx(0.1 * len(stages.batches), rel=0.5)
+    assert 0.099 * len(stages.batches) <= total <= elapsed
 
 
 def test_only_unforeseen_errors_are_logged_with_their_traceback(

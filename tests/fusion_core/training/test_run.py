@@ -57,7 +57,8 @@ def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_pa
     }
     assert [record["step"] for record in log["records"]] == [2, 4, 6, 8]
     assert [bool(record["validation"]) for record in log["records"]] == [False, True, False, True]
-    assert [sign["record"] for sign in signs] == log["records"]
+    # Where a step takes two seconds, there is a sign of life without a record.
+    assert [sign["record"] for sign in signs if sign["record"]] == log["records"]
     assert (log["finished"], log["training"]["seed"], log["training"]["pairs"]) == (True, 5, 3)
     assert log["training"]["validation"] == ["p1", "p3"]
     assert str(tmp_path) not in json.dumps(log)
