@@ -12,6 +12,9 @@ INSTALLED := $(VENV)/.installed
 # tests/conftest.py. (loadgroup does nothing under pytest 9.2, pytest-xdist's issue 1386.)
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# A program of the tests finds their helpers as pytest does.
+PROGRAM := PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python
+
 # Prefect and Ray report usage to their makers unless told not to; Prefect's database is kept here.
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
@@ -47,23 +50,23 @@ test-s3: $(INSTALLED)
 chaos: SEED ?= 7
 chaos: KILLS ?= 100
 chaos: $(INSTALLED)
-	$(LOOPBACK) $(BIN)/python tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
+	$(LOOPBACK) env $(PROGRAM) tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
 
 # Runs over a store on which things go wrong, and records what came of it, fault by fault.
 faults: $(INSTALLED)
-	$(LOOPBACK) $(BIN)/python tests/benchmarks/fault_matrix.py
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/fault_matrix.py
 
 # Works off an archive of hostile files and records what became of each.
 corpus: $(INSTALLED)
-	$(BIN)/python tests/corpus/record_corpus.py
+	$(PROGRAM) tests/corpus/record_corpus.py
 
 benchmark: $(INSTALLED)
-	$(BIN)/python tests/benchmarks/bench_metrics.py
-	$(LOOPBACK) $(BIN)/python tests/benchmarks/bench_scenes.py
+	$(PROGRAM) tests/benchmarks/bench_metrics.py
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_scenes.py
 
 # On one CUDA card, in eight minutes at most.
 benchmark-gpu: $(INSTALLED)
-	$(BIN)/python tests/benchmarks/bench_gpu.py
+	$(PROGRAM) tests/benchmarks/bench_gpu.py
 
 # Draws infra/demo.png, which the README shows.
 picture: $(INSTALLED)
