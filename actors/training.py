@@ -61,7 +61,7 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
 def train(
     job: TrainingJob, share: WorkerShare, options: Callable[[], Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Train, and yield the workers' signs of life as they come.
+    """Train, and yield the events of its progress as they come.
 
     However the iteration ends, no worker is left behind.
 
@@ -88,8 +88,8 @@ def train(
         ended = False
         while not ended:
             ended = bool(wait_any([done]))
-            signs, error = result_of(mailbox.take.remote(options()))
-            yield from signs
+            events, error = result_of(mailbox.take.remote(options()))
+            yield from events
             if error is not None:
                 raise error
         _check(done)

@@ -10,24 +10,24 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 class TrainingMailbox:
-    """Hangs between the driver, which polls it, and the workers, which post to it."""
+    """Holds what the workers post until the driver takes it, and the storage options for them."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        """Begin with the storage options of now."""
+        """Start empty, with the storage options to use now."""
         self._options = options
-        self._posts: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
         self._error: Exception | None = None
 
     def options(self) -> Mapping[str, Any]:
-        """Storage options as the driver gave them last."""
+        """Return the storage options that the driver gave last."""
         return self._options
 
-    def post(self, sign: dict[str, Any]) -> None:
-        """Take a sign of life of ``Reporter``."""
-        self._posts.append(sign)
+    def post(self, event: dict[str, Any]) -> None:
+        """Keep an event of a worker until it is taken."""
+        self._events.append(event)
 
     def fail(self, error: Exception) -> None:
-        """Take an error that the same training would meet again; the first one stays."""
+        """Keep an error that the same training would meet again; the first one stays."""
         self._error = self._error or error
 
     def take(self, options: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Exception | None]:
@@ -37,8 +37,8 @@ class TrainingMailbox:
             options: Storage options to use from now on.
         """
         self._options = options
-        posts, self._posts = self._posts, []
-        return posts, self._error
+        events, self._events = self._events, []
+        return events, self._error
 
 
 def start_mailbox(options: Mapping[str, Any]) -> Any:

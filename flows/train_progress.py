@@ -16,24 +16,24 @@ _SECONDS_BETWEEN_UPDATES = 2.0
 _SECONDS_BETWEEN_LINES = 60.0
 
 
-def shown(signs: Iterable[dict[str, Any]], logger: Logger) -> None:
-    """Take the signs of life of a training and show the progress they make.
+def shown(events: Iterable[dict[str, Any]], logger: Logger) -> None:
+    """Show the progress of a training as its events come.
 
     Args:
-        signs: What ``train`` yields.
+        events: What ``train`` yields.
         logger: Takes a line for every record, and now and then one in between.
     """
     artifact = create_progress_artifact(0.0, "train-refinefuse-progress", "Steps of the training")
     assert isinstance(artifact, UUID)  # a coroutine only where an event loop runs
     updated = logged = began = time.monotonic()
     first: int | None = None
-    for sign in signs:
-        step, steps, now = sign["step"], sign["steps"], time.monotonic()
+    for event in events:
+        step, steps, now = event["step"], event["steps"], time.monotonic()
         if first is None:
             first, began = step, now  # the steps of before a restart took none of this run's time
         left = _remaining(steps - step, step - first, now - began)
-        if sign["record"]:
-            logger.info("%s; %s", _line(sign["record"], steps), left)
+        if event["record"]:
+            logger.info("%s; %s", _line(event["record"], steps), left)
             logged = now
         elif now - logged > _SECONDS_BETWEEN_LINES:
             logger.info("step %d of %d; %s", step, steps, left)

@@ -97,7 +97,9 @@ class AblateSettings(TrainSettings):
         """Return the training of each variant, by its name."""
         given = {name: getattr(self, name) for name in TrainSettings.model_fields}
         return {
-            name: TrainSettings(**{**given, **self._changed(changes), "output": self.place(name)})
+            name: TrainSettings(
+                **{**given, **self._changed(changes), "output": self.folder_url(name)}
+            )
             for name, changes in STUDIES[self.study].items()
         }
 
@@ -113,10 +115,10 @@ class AblateSettings(TrainSettings):
         return EvaluateSettings(
             **self.evaluation.model_dump(),
             **{name: getattr(self, name) for name in (*shared, "size_mismatch", "precision")},
-            output=self.place(EVALUATION_FOLDER),
+            output=self.folder_url(EVALUATION_FOLDER),
             models=models,
         )
 
-    def place(self, folder: str) -> str:
+    def folder_url(self, folder: str) -> str:
         """Return the URL of a folder below the output."""
         return f"{self.output.rstrip('/')}/{folder}"

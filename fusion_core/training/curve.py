@@ -62,18 +62,18 @@ def _panel(draw: ImageDraw.ImageDraw, top: int, name: str, curves: Curves, last:
     ticks = _ticks(min(values), max(values))
     low, high = ticks[0], ticks[-1]
 
-    def place(point: tuple[float, float]) -> tuple[float, float]:
+    def pixel(point: tuple[float, float]) -> tuple[float, float]:
         step, value = point
         x = left + (right - left) * step / last
         return x, lower - (lower - upper) * (value - low) / (high - low)
 
     for tick in ticks:
-        y = place((0, tick))[1]
+        y = pixel((0, tick))[1]
         draw.line([(left, y), (right, y)], fill="#e0e0e0")
         draw.text((left - 8, y), f"{tick:.4g}", fill="black", font=font, anchor="rm")
     for tick in _ticks(0, last):
         if tick <= last:
-            x = place((tick, low))[0]
+            x = pixel((tick, low))[0]
             draw.line([(x, lower), (x, lower + 4)], fill="black")
             draw.text((x, lower + 7), f"{tick:g}", fill="black", font=font, anchor="mt")
     draw.line([(left, upper), (left, lower), (right, lower)], fill="black")
@@ -81,7 +81,7 @@ def _panel(draw: ImageDraw.ImageDraw, top: int, name: str, curves: Curves, last:
     draw.text((right, lower + 24), "steps", fill="black", font=font, anchor="rt")
     for index, (key, points) in enumerate(drawn.items()):
         colour = _COLOURS[index % len(_COLOURS)]
-        path = [place(point) for point in points]
+        path = [pixel(point) for point in points]
         draw.line(path, fill=colour, width=2)
         for x, y in path if len(path) < 40 else path[-1:]:
             draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)

@@ -37,10 +37,10 @@ class Batch:
     vi: Tensor
     masks: SourceMasks
 
-    def part(self, rank: int, parts: int) -> Batch:
+    def part(self, index: int, parts: int) -> Batch:
         """One of ``parts`` equal slices of the batch; its size must be a multiple of them."""
         count = len(self.ir) // parts
-        return self.between(rank * count, (rank + 1) * count)
+        return self.between(index * count, (index + 1) * count)
 
     def between(self, first: int, end: int) -> Batch:
         """The crops from ``first`` to the one before ``end``."""

@@ -88,7 +88,7 @@ def _information(images: Tensor, window: int) -> tuple[Tensor, Tensor]:
 
 
 def _smooth(maps: Tensor, window: int, step: int = 1) -> Tensor:
-    """Filter with VIF's window where it lies inside; every ``step``-th place along both sides.
+    """Filter with VIF's window where it lies inside, at every ``step``-th position of both sides.
 
     As products with banded matrices: for crops, forward and backward took a tenth of the time of
     convolutions on a CPU.
@@ -99,9 +99,9 @@ def _smooth(maps: Tensor, window: int, step: int = 1) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _bands(side: int, window: int, step: int) -> Tensor:
-    """The matrix (places, side) whose rows are the window at each of its places."""
+    """The matrix (positions, side) whose rows are the window at each of its positions."""
     taps = torch.tensor(gaussian_taps(window, window / 5))
     bands = torch.zeros(side - window + 1, side)
-    for place in range(len(bands)):
-        bands[place, place : place + window] = taps
+    for position in range(len(bands)):
+        bands[position, position : position + window] = taps
     return bands[::step].contiguous()

@@ -59,9 +59,9 @@ def plan_training(
         "start_sha256": load_weights(start)[1].sha256 if start else None,
     }
     # Workers may stand in other folders than the one that relative paths are meant from.
-    places = {"source": source.url(""), "output": output.url("")}
+    urls = {"source": source.url(""), "output": output.url("")}
     job = TrainingJob(
-        settings.model_copy(update=places),
+        settings.model_copy(update=urls),
         left,
         tuple(refs[name] for name in apart),
         training,

@@ -40,7 +40,7 @@ from fusion_core.training.settings import TrainSettings
 from fusion_core.training.trainer import Trainer
 from fusion_core.training.validation import Validator
 
-_SECONDS_BETWEEN_SIGNS = 2.0
+_SECONDS_BETWEEN_EVENTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,18 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class WorkerRank:
-    """Where one process of a training stands.
+    """What one process of a training is among the others.
 
     Attributes:
         device: Torch device.
-        rank: Its number; 0 validates, writes and reports.
+        index: Its number; 0 validates, writes and reports.
         workers: Number of processes.
         wrap: Makes the module that averages gradients between the processes.
         mean: Averages a tensor over the processes; every one must call it at the same steps.
     """
 
     device: str = "cpu"
-    rank: int = 0
+    index: int = 0
     workers: int = 1
     wrap: Callable[[nn.Module], nn.Module] = lambda module: module
     mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
@@ -83,19 +83,19 @@ class WorkerRank:
 
 @dataclass(frozen=True)
 class Reporter:
-    """A process's way to whoever waits for the training.
+    """Tells whoever waits for the training how far it is.
 
     Attributes:
         options: Returns the storage options to use now.
-        report: Takes signs of life: ``step`` and ``steps``, and ``record`` where there is a new
-            one.
+        report: Takes the events of progress: ``step`` and ``steps``, and ``record`` where there is
+            a new one.
     """
 
     options: Callable[[], Mapping[str, Any]]
     report: Callable[[dict[str, Any]], None]
 
 
-def run_training(job: TrainingJob, place: WorkerRank, link: Reporter) -> None:
+def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None:
     """Train from the last checkpoint, or from the start, to the end.
 
     Raises:
@@ -104,34 +104,35 @@ def run_training(job: TrainingJob, place: WorkerRank, link: Reporter) -> None:
     """
     settings, recipe = job.settings, job.settings.recipe()
     steps = recipe.total_steps(len(job.pairs))
-    trainer = Trainer(recipe, steps, place.device, place.wrap, _first_weights(settings))
-    log = TrainingLog(_go_on(job, trainer, link))
-    crops = CropSource(_images(job, job.pairs, link), recipe.crop, recipe.loss)
+    trainer = Trainer(recipe, steps, rank.device, rank.wrap, _first_weights(settings))
+    log = TrainingLog(_resumed(job, trainer, reporter))
+    crops = CropSource(_images(job, job.pairs, reporter), recipe.crop, recipe.loss)
     validator = None
-    if job.validation and place.rank == 0:
-        validator = Validator(list(_images(job, job.validation, link)), trainer)
-    if trainer.step == steps and place.rank == 0:
-        _save(job, trainer, log, place, link)  # stopped after the last checkpoint, before the log
+    if job.validation and rank.index == 0:
+        validator = Validator(list(_images(job, job.validation, reporter)), trainer)
+    if trainer.step == steps and rank.index == 0:
+        # It was stopped after the last checkpoint and before the log.
+        _save(job, trainer, log, rank, reporter)
     log.rest()
-    signed = time.monotonic()
+    reported = time.monotonic()
     while trainer.step < steps:
         batch = crops.random_batch(recipe.batch, recipe.seed, trainer.step)
-        log.add(trainer.advance(batch.part(place.rank, place.workers)))
+        log.add(trainer.advance(batch.part(rank.index, rank.workers)))
         step, last = trainer.step, trainer.step == steps
         validate = step % settings.validate_every == 0 or last
         save = step % settings.checkpoint_every == 0 or last
         if validate or save:
-            record = log.record(trainer, place.mean(log.means()))
-            if place.rank == 0:
+            record = log.record(trainer, rank.mean(log.means()))
+            if rank.index == 0:
                 if validate and validator:
                     record["validation"] = validator(trainer)
                 if save:
-                    _save(job, trainer, log, place, link)
-                link.report({"step": step, "steps": steps, "record": record})
+                    _save(job, trainer, log, rank, reporter)
+                reporter.report({"step": step, "steps": steps, "record": record})
             log.rest()
-        elif place.rank == 0 and time.monotonic() - signed > _SECONDS_BETWEEN_SIGNS:
-            link.report({"step": step, "steps": steps, "record": None})
-            signed = time.monotonic()
+        elif rank.index == 0 and time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS:
+            reporter.report({"step": step, "steps": steps, "record": None})
+            reported = time.monotonic()
 
 
 def _first_weights(settings: TrainSettings) -> RefineFuse | None:
@@ -147,9 +148,9 @@ def _first_weights(settings: TrainSettings) -> RefineFuse | None:
     return model
 
 
-def _go_on(job: TrainingJob, trainer: Trainer, link: Reporter) -> list[dict[str, Any]]:
+def _resumed(job: TrainingJob, trainer: Trainer, reporter: Reporter) -> list[dict[str, Any]]:
     """Restore the last checkpoint, if there is one, and return its records."""
-    output = Storage(job.settings.output, link.options())
+    output = Storage(job.settings.output, reporter.options())
     checkpoint = read_checkpoint(output, CHECKPOINT_FILE)
     if checkpoint is None:
         return []
@@ -161,10 +162,10 @@ def _go_on(job: TrainingJob, trainer: Trainer, link: Reporter) -> list[dict[str,
 
 
 def _images(
-    job: TrainingJob, pairs: Iterable[PairRef], link: Reporter
+    job: TrainingJob, pairs: Iterable[PairRef], reporter: Reporter
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     settings = job.settings
-    source = Storage(settings.source, link.options())
+    source = Storage(settings.source, reporter.options())
     with ThreadPoolExecutor(settings.io_threads) as readers:
         yield from readers.map(
             lambda pair: read_luminances(pair, source, settings, settings.max_megapixels), pairs
@@ -172,17 +173,17 @@ def _images(
 
 
 def _save(
-    job: TrainingJob, trainer: Trainer, log: TrainingLog, place: WorkerRank, link: Reporter
+    job: TrainingJob, trainer: Trainer, log: TrainingLog, rank: WorkerRank, reporter: Reporter
 ) -> None:
     """Write checkpoint, weights and curve, and the log last: what it says of them is there."""
-    output = Storage(job.settings.output, link.options())
+    output = Storage(job.settings.output, reporter.options())
     story = {
         "finished": trainer.step == trainer.steps,
         "began": job.began,
         "training": job.training,
-        "settings": _told(job.settings),
+        "settings": _how_it_was_run(job.settings),
         "versions": versions(),
-        "machine": machine_facts(place.device, place.workers),
+        "machine": machine_facts(rank.device, rank.workers),
         "records": log.records,
     }
     checkpoint = Checkpoint(trainer.step, job.training, {"records": log.records}, trainer.state())
@@ -193,7 +194,7 @@ def _save(
     output.write(LOG_FILE, json.dumps(story, indent=1).encode())
 
 
-def _told(settings: TrainSettings) -> dict[str, Any]:
+def _how_it_was_run(settings: TrainSettings) -> dict[str, Any]:
     """The settings that say how it was run; those with paths stay out of the log."""
     names = ("workers", "worker", "checkpoint_every", "validate_every", "size_mismatch")
     return {name: getattr(settings, name) for name in names}

@@ -53,7 +53,7 @@ def train_alone(settings: TrainSettings) -> list[dict[str, Any]]:
     """Train in this process, without Ray, and return the records."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda sign: None))
+    run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda event: None))
     torch.set_num_threads(threads)
     return records(settings)
 
@@ -97,7 +97,7 @@ def test_a_cancelled_training_ends_its_workers_and_the_next_run_ends_at_the_same
         assert ray_processes("RayTrainWorker")
         process.terminate()
         deadline = time.monotonic() + 10
-        kinds = ("RayTrainWorker", "TrainController", "PlacementGroupCleaner", "TrainingBoard")
+        kinds = ("RayTrainWorker", "TrainController", "PlacementGroupCleaner", "TrainingMailbox")
         while left := ray_processes(*kinds):
             assert time.monotonic() < deadline, [command(pid) for pid in left]
             time.sleep(0.1)

@@ -40,11 +40,11 @@ def test_a_long_table_is_thinned_out_and_ends_with_the_last_record() -> None:
 
 
 def test_the_summary_says_what_was_done() -> None:
-    places = {"output": "o", "weights": "o/w", "log": "o/l", "curve": "o/c"}
+    urls = {"output": "o", "weights": "o/w", "log": "o/l", "curve": "o/c"}
     counts: dict[str, Any] = {"pairs": 9, "steps": 4, "seconds": 2.0, "records": (record(4),)}
-    done = TrainSummary(**places, **counts, done_before=False)
+    done = TrainSummary(**urls, **counts, done_before=False)
     assert done.sentence() == "4 steps on 9 pairs in 2 s, with a loss of 0.3750 at the end."
-    before = TrainSummary(**places, **counts, done_before=True)
+    before = TrainSummary(**urls, **counts, done_before=True)
     assert "was finished before, with a loss of 0.3750 after 4 steps" in before.sentence()
     assert "- weights: `o/w`" in before.markdown()
 

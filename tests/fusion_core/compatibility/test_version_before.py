@@ -241,12 +241,12 @@ def test_a_part_that_was_closed_before_stays_closed(left: Left) -> None:
     assert (len(table), closed_by) == (0, successor.run_id)
 
 
-ALONE = Reporter(options=dict, report=lambda sign: None)
+ALONE = Reporter(options=dict, report=lambda event: None)
 
 
-def trained(settings: TrainSettings, link: Reporter = ALONE) -> list[dict[str, Any]]:
+def trained(settings: TrainSettings, reporter: Reporter = ALONE) -> list[dict[str, Any]]:
     """Train to the end; return the log's records."""
-    run_training(plan_training(settings, {})[0], WorkerRank(), link)
+    run_training(plan_training(settings, {})[0], WorkerRank(), reporter)
     log = json.loads((Path(settings.output) / "log.json").read_text())
     assert log["finished"]
     records: list[dict[str, Any]] = log["records"]
@@ -258,11 +258,11 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_loss_that_it_would_have_h
 ) -> None:
     stopped = json.loads((left.folder / "training/log.json").read_text())["records"]
     assert [record["step"] for record in stopped] == [10]
-    signs: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     resumed = TrainSettings(**left.training(left.folder / "training"))
-    records = trained(resumed, Reporter(options=dict, report=signs.append))
+    records = trained(resumed, Reporter(options=dict, report=events.append))
     assert records[:1] == stopped
-    assert [sign["step"] for sign in signs if sign["record"]] == [20, 30, 40, 50, 60]
+    assert [event["step"] for event in events if event["record"]] == [20, 30, 40, 50, 60]
     whole = trained(TrainSettings(**left.training(tmp_path / "whole")))
     # The first ten steps were taken on another machine, which may round otherwise: weights that
     # differ by a millionth change these losses by less than 1e-7, and an optimiser that begins anew

@@ -20,7 +20,7 @@ from fusion_core.training.plan import finished_log, plan_training
 from fusion_core.training.run import Reporter, WorkerRank, run_training
 from fusion_core.training.settings import TrainSettings
 
-ALONE = Reporter(options=dict, report=lambda sign: None)
+ALONE = Reporter(options=dict, report=lambda event: None)
 NAMES = [f"p{k}" for k in range(5)]
 
 
@@ -38,9 +38,11 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def train(settings: TrainSettings, link: Reporter = ALONE, place: WorkerRank | None = None) -> Any:
+def train(
+    settings: TrainSettings, reporter: Reporter = ALONE, rank: WorkerRank | None = None
+) -> Any:
     """Train and return the log."""
-    run_training(plan_training(settings, {})[0], place or WorkerRank(), link)
+    run_training(plan_training(settings, {})[0], rank or WorkerRank(), reporter)
     return json.loads((Path(settings.output) / "log.json").read_text())
 
 
@@ -50,14 +52,14 @@ def weights(settings: TrainSettings) -> dict[str, torch.Tensor]:
 
 def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_path: Path) -> None:
     settings = train_settings_for(source, tmp_path / "out", validation=2, seed=5)
-    signs: list[dict[str, Any]] = []
-    log = train(settings, Reporter(options=dict, report=signs.append))
+    events: list[dict[str, Any]] = []
+    log = train(settings, Reporter(options=dict, report=events.append))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("weights.safetensors", "checkpoint.safetensors", "log.json", "curve.png")
     }
     assert [record["step"] for record in log["records"]] == [2, 4, 6, 8]
     assert [bool(record["validation"]) for record in log["records"]] == [False, True, False, True]
-    assert [sign["record"] for sign in signs] == log["records"]
+    assert [event["record"] for event in events] == log["records"]
     assert (log["finished"], log["training"]["seed"], log["training"]["pairs"]) == (True, 5, 3)
     assert log["training"]["validation"] == ["p1", "p3"]
     assert str(tmp_path) not in json.dumps(log)
@@ -87,7 +89,7 @@ from fusion_core.training.run import Reporter, WorkerRank, run_training
 
 torch.set_num_threads(1)
 settings = TrainSettings.model_validate_json(sys.argv[1])
-run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda sign: None))
+run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda event: None))
 """
 
 
