@@ -13,7 +13,7 @@ from actors.training_mailbox import beside_driver, start_mailbox
 from actors.training_worker import WorkerTask, fit
 from actors.waiting import result_of, wait_any
 from fusion_core.errors import SettingsError, TrainingError
-from fusion_core.training import TrainingJob, TrainSettings
+from fusion_core.training import ProgressEvent, TrainingJob, TrainSettings
 
 _PATIENCE_SECONDS = 20.0  # less than the 30 s after which Prefect kills a run that is cancelled
 _ENVIRONMENT = {
@@ -60,7 +60,7 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
 
 def train(
     job: TrainingJob, share: WorkerShare, options: Callable[[], Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[ProgressEvent]:
     """Train, and yield the events of its progress as they come.
 
     However the iteration ends, no worker is left behind.

@@ -8,6 +8,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fusion_core.training import ProgressEvent
+
 
 class TrainingMailbox:
     """Holds what the workers post until the driver takes it, and the storage options for them."""
@@ -15,14 +17,14 @@ class TrainingMailbox:
     def __init__(self, options: Mapping[str, Any]) -> None:
         """Start empty, with the storage options to use now."""
         self._options = options
-        self._events: list[dict[str, Any]] = []
+        self._events: list[ProgressEvent] = []
         self._error: Exception | None = None
 
     def options(self) -> Mapping[str, Any]:
         """Return the storage options that the driver gave last."""
         return self._options
 
-    def post(self, event: dict[str, Any]) -> None:
+    def post(self, event: ProgressEvent) -> None:
         """Keep an event of a worker until it is taken."""
         self._events.append(event)
 
@@ -30,7 +32,7 @@ class TrainingMailbox:
         """Keep an error that the same training would meet again; the first one stays."""
         self._error = self._error or error
 
-    def take(self, options: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Exception | None]:
+    def take(self, options: Mapping[str, Any]) -> tuple[list[ProgressEvent], Exception | None]:
         """Return what was posted since the last call, and the error if there is one.
 
         Args:

@@ -1,9 +1,20 @@
 from .ablation import AblateSettings as AblateSettings
-from .log import CURVE_FILE as CURVE_FILE
-from .log import LOG_FILE as LOG_FILE
-from .log import WEIGHTS_FILE as WEIGHTS_FILE
+from .log import (
+    CURVE_FILE as CURVE_FILE,
+)
+from .log import (
+    LOG_FILE as LOG_FILE,
+)
+from .log import (
+    WEIGHTS_FILE as WEIGHTS_FILE,
+)
+from .log import (
+    LogFile as LogFile,
+)
 from .plan import finished_log as finished_log
 from .plan import plan_training as plan_training
+from .record import ProgressEvent as ProgressEvent
+from .record import TrainingRecord as TrainingRecord
 from .run import (
     Reporter as Reporter,
 )

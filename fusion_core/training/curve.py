@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-Points = list[tuple[float, float]]
+from fusion_core.training.record import TrainingRecord
+
+Points = list[tuple[float, float | None]]
 Curves = Mapping[str, Points]
 
 _WIDTH, _PANEL, _TOP, _LEFT, _RIGHT, _BELOW = 900, 300, 48, 76, 150, 44
@@ -18,7 +19,7 @@ _TICKS = 5
 _METRICS = ("qabf", "ssim", "vif", "scd")
 
 
-def draw_curve(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
+def draw_curve(records: Sequence[TrainingRecord], title: str) -> bytes:
     """Draw the records of a ``TrainingLog`` as a PNG.
 
     The upper panel has the training loss with its terms and the validation loss; the lower one,
@@ -28,20 +29,21 @@ def draw_curve(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
         records: At least one.
         title: Heading.
     """
-    validated = [record for record in records if record["validation"]]
-    losses = {"loss": _points(records, "loss")}
-    for name in records[0]["terms"]:
-        losses[name] = [(r["step"], r["terms"][name]) for r in records if name in r["terms"]]
-    if validated:
-        losses["validation"] = [(r["step"], r["validation"]["loss"]) for r in validated]
-    metrics = {
-        name.upper(): [(r["step"], r["validation"][name]) for r in validated] for name in _METRICS
+    validations = [(r.step, r.validation) for r in records if r.validation]
+    losses: dict[str, Points] = {"loss": [(r.step, r.loss) for r in records]}
+    for name in records[0].terms:
+        losses[name] = [(r.step, r.terms[name]) for r in records if name in r.terms]
+    if validations:
+        losses["validation"] = [(step, scores.loss) for step, scores in validations]
+    metrics: dict[str, Points] = {
+        name.upper(): [(step, scores.metrics[name]) for step, scores in validations]
+        for name in _METRICS
     }
-    panels = [("loss", losses)] + ([("validation metrics", metrics)] if validated else [])
+    panels = [("loss", losses)] + ([("validation metrics", metrics)] if validations else [])
     image = Image.new("RGB", (_WIDTH, _PANEL * len(panels) + _TOP), "white")
     draw = ImageDraw.Draw(image)
     draw.text((_LEFT, 12), title, fill="black", font=ImageFont.load_default(size=18))
-    last = max(record["step"] for record in records)
+    last = max(record.step for record in records)
     for row, (name, curves) in enumerate(panels):
         _panel(draw, _TOP + row * _PANEL, name, curves, last)
     file = io.BytesIO()
@@ -49,15 +51,14 @@ def draw_curve(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
     return file.getvalue()
 
 
-def _points(records: Sequence[Mapping[str, Any]], name: str) -> Points:
-    return [(record["step"], record[name]) for record in records]
-
-
 def _panel(draw: ImageDraw.ImageDraw, top: int, name: str, curves: Curves, last: float) -> None:
     """Draw axes, curves and their names into the panel that begins at ``top``."""
     font = ImageFont.load_default(size=13)
     left, right, upper, lower = _LEFT, _WIDTH - _RIGHT, top + 20, top + _PANEL - _BELOW
-    drawn = {key: [p for p in points if p[1] is not None] for key, points in curves.items()}
+    drawn = {
+        key: [(step, value) for step, value in points if value is not None]
+        for key, points in curves.items()
+    }
     values = [value for points in drawn.values() for _, value in points] or [0.0]
     ticks = _ticks(min(values), max(values))
     low, high = ticks[0], ticks[-1]

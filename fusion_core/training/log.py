@@ -1,21 +1,22 @@
-"""What a training tells: its records from step to step, and the JSON log that holds them."""
+"""Makes the records of a training step by step, and reads the JSON log that holds them."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from torch import Tensor
 
 from fusion_core.errors import SettingsError, TrainingError
 from fusion_core.storage.store import Storage
+from fusion_core.training.record import TrainingRecord, ValidationScores
 from fusion_core.training.trainer import Trainer
 
 LOG_FILE = "log.json"
@@ -30,15 +31,12 @@ class TrainingLog:
     """The records of a training, with the losses since the last one.
 
     Attributes:
-        records: One per checkpoint or validation, JSON values: ``step``, ``loss``, its ``terms``,
-            ``learning_rate``, ``steps_per_second`` since the record before, ``seconds`` since the
-            training began without interruptions, and ``validation``, None or what
-            ``Validator`` returned.
+        records: One per checkpoint or validation.
     """
 
-    def __init__(self, records: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, records: Sequence[TrainingRecord] = ()) -> None:
         """Go on from the records of a checkpoint."""
-        self.records = records or []
+        self.records = list(records)
         self._terms: dict[str, Tensor] = {}
         self._count = 0
         self._since = time.perf_counter()
@@ -53,7 +51,7 @@ class TrainingLog:
         """Mean of each term since the last record, (K,) in fp64, in the terms' order."""
         return torch.stack(list(self._terms.values())).double() / self._count
 
-    def record(self, trainer: Trainer, means: Tensor) -> dict[str, Any]:
+    def record(self, trainer: Trainer, means: Tensor) -> TrainingRecord:
         """Append a record of the steps since the last one and return it.
 
         Args:
@@ -72,24 +70,53 @@ class TrainingLog:
                 "output folder"
             )
         seconds = time.perf_counter() - self._since
-        before = self.records[-1]["seconds"] if self.records else 0.0
+        before = self.records[-1].seconds if self.records else 0.0
         self.records.append(
-            {
-                "step": trainer.step,
-                "loss": loss,
-                "terms": terms,
-                "learning_rate": trainer.learning_rate,
-                "steps_per_second": round(self._count / seconds, 3),
-                "seconds": round(before + seconds, 3),
-                "validation": None,
-            }
+            TrainingRecord(
+                step=trainer.step,
+                loss=loss,
+                terms=terms,
+                learning_rate=trainer.learning_rate,
+                steps_per_second=round(self._count / seconds, 3),
+                seconds=round(before + seconds, 3),
+                validation=None,
+            )
         )
         self._terms, self._count = {}, 0
+        return self.records[-1]
+
+    def add_validation(self, scores: ValidationScores) -> TrainingRecord:
+        """Complete the last record with what the validation found, and return it."""
+        self.records[-1] = self.records[-1].model_copy(update={"validation": scores})
         return self.records[-1]
 
     def rest(self) -> None:
         """Begin the time of the next record now, after a validation or a checkpoint."""
         self._since = time.perf_counter()
+
+
+class LogFile(BaseModel):
+    """The content of a training's JSON log.
+
+    Attributes:
+        finished: Whether the training has come to its last step.
+        began: When it was begun, ISO 8601.
+        training: What decides the weights, as JSON values.
+        settings: The settings that change how it is run and not what comes of it.
+        versions: Versions of the packages that it ran with.
+        machine: What it ran on.
+        records: Its records so far.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    finished: StrictBool
+    began: str
+    training: dict[str, Any]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    records: tuple[TrainingRecord, ...] = Field(min_length=1)
 
 
 def machine_facts(device: str, workers: int) -> dict[str, Any]:
@@ -114,7 +141,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_log(output: Storage) -> dict[str, Any] | None:
+def read_log(output: Storage) -> LogFile | None:
     """Read a training's log from its output; None where there is none.
 
     Raises:
@@ -122,15 +149,13 @@ def read_log(output: Storage) -> dict[str, Any] | None:
         StorageError: The store failed.
     """
     try:
-        log = json.loads(output.read(LOG_FILE))
-        if not isinstance(log["finished"], bool) or not isinstance(log["training"], dict):
-            raise ValueError("its 'finished' and 'training' are of other types")
+        return LogFile.model_validate_json(output.read(LOG_FILE))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
         raise SettingsError(
-            f"{output.url(LOG_FILE)} is no log of a training: {error!r}. Give another output "
-            "folder, of this training alone"
+            f"{output.url(LOG_FILE)} is no log of a training: {where}: {first['msg']}. Give "
+            "another output folder, of this training alone"
         ) from error
-    found: dict[str, Any] = log
-    return found

@@ -15,7 +15,7 @@ from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
 from fusion_core.training.data import split_ids
-from fusion_core.training.log import LOG_FILE, read_log
+from fusion_core.training.log import LOG_FILE, LogFile, read_log
 from fusion_core.training.run import TrainingJob
 from fusion_core.training.settings import TrainSettings
 
@@ -70,7 +70,7 @@ def plan_training(
     return job, pairing
 
 
-def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> dict[str, Any] | None:
+def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> LogFile | None:
     """The log of the job's training where it has run to its end; None where there is work left.
 
     Raises:
@@ -81,8 +81,8 @@ def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> dict[s
     log = read_log(output)
     if log is None:
         return None
-    check_same(output.url(LOG_FILE), job.training, log["training"])
-    return log if log["finished"] else None
+    check_same(output.url(LOG_FILE), job.training, log.training)
+    return log if log.finished else None
 
 
 def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str, Any]) -> list[str]:

@@ -32,10 +32,12 @@ from fusion_core.training.log import (
     CURVE_FILE,
     LOG_FILE,
     WEIGHTS_FILE,
+    LogFile,
     TrainingLog,
     machine_facts,
     versions,
 )
+from fusion_core.training.record import ProgressEvent, TrainingRecord
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.trainer import Trainer
 from fusion_core.training.validation import Validator
@@ -87,12 +89,11 @@ class Reporter:
 
     Attributes:
         options: Returns the storage options to use now.
-        report: Takes the events of progress: ``step`` and ``steps``, and ``record`` where there is
-            a new one.
+        report: Takes the events of progress.
     """
 
     options: Callable[[], Mapping[str, Any]]
-    report: Callable[[dict[str, Any]], None]
+    report: Callable[[ProgressEvent], None]
 
 
 def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None:
@@ -125,13 +126,13 @@ def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None
             record = log.record(trainer, rank.mean(log.means()))
             if rank.index == 0:
                 if validate and validator:
-                    record["validation"] = validator(trainer)
+                    record = log.add_validation(validator(trainer))
                 if save:
                     _save(job, trainer, log, rank, reporter)
-                reporter.report({"step": step, "steps": steps, "record": record})
+                reporter.report(ProgressEvent(step, steps, record))
             log.rest()
         elif rank.index == 0 and time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS:
-            reporter.report({"step": step, "steps": steps, "record": None})
+            reporter.report(ProgressEvent(step, steps))
             reported = time.monotonic()
 
 
@@ -148,17 +149,16 @@ def _first_weights(settings: TrainSettings) -> RefineFuse | None:
     return model
 
 
-def _resumed(job: TrainingJob, trainer: Trainer, reporter: Reporter) -> list[dict[str, Any]]:
+def _resumed(job: TrainingJob, trainer: Trainer, reporter: Reporter) -> tuple[TrainingRecord, ...]:
     """Restore the last checkpoint, if there is one, and return its records."""
     output = Storage(job.settings.output, reporter.options())
     checkpoint = read_checkpoint(output, CHECKPOINT_FILE)
     if checkpoint is None:
-        return []
+        return ()
     url = output.url(CHECKPOINT_FILE)
     check_same(url, job.training, checkpoint.training)
     resume(trainer, checkpoint, url)
-    records: list[dict[str, Any]] = checkpoint.log["records"]
-    return records
+    return checkpoint.records
 
 
 def _images(
@@ -177,21 +177,21 @@ def _save(
 ) -> None:
     """Write checkpoint, weights and curve, and the log last: what it says of them is there."""
     output = Storage(job.settings.output, reporter.options())
-    story = {
-        "finished": trainer.step == trainer.steps,
-        "began": job.began,
-        "training": job.training,
-        "settings": _how_it_was_run(job.settings),
-        "versions": versions(),
-        "machine": machine_facts(rank.device, rank.workers),
-        "records": log.records,
-    }
-    checkpoint = Checkpoint(trainer.step, job.training, {"records": log.records}, trainer.state())
+    file = LogFile(
+        finished=trainer.step == trainer.steps,
+        began=job.began,
+        training=dict(job.training),
+        settings=_how_it_was_run(job.settings),
+        versions=versions(),
+        machine=machine_facts(rank.device, rank.workers),
+        records=tuple(log.records),
+    )
+    checkpoint = Checkpoint(trainer.step, job.training, file.records, trainer.state())
     write_checkpoint(output, CHECKPOINT_FILE, checkpoint)
-    summary = {**job.training, "result": log.records[-1]}
+    summary = {**job.training, "result": log.records[-1].model_dump()}
     output.write(WEIGHTS_FILE, weights_body(trainer.averaged(), summary))
     output.write(CURVE_FILE, draw_curve(log.records, f"RefineFuse, step {trainer.step}"))
-    output.write(LOG_FILE, json.dumps(story, indent=1).encode())
+    output.write(LOG_FILE, json.dumps(file.model_dump(), indent=1).encode())
 
 
 def _how_it_was_run(settings: TrainSettings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fusion_core.metrics.columns import score_columns
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.training.data import CropSource
 from fusion_core.training.losses import loss_terms
+from fusion_core.training.record import ValidationScores
 from fusion_core.training.trainer import Trainer
 
 Images = Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
@@ -29,20 +30,13 @@ class Validator:
         self._images = images
         self._crops = CropSource(images, recipe.crop, recipe.loss).centre_batch()
 
-    def __call__(self, trainer: Trainer) -> dict[str, Any]:
-        """Validate the averaged weights.
-
-        Returns:
-            ``loss``, that of the centre crops, with its ``terms``; and the mean of every metric
-            over the whole images, fused by a ``NetworkFuser`` and rounded to 8 bits. A
-            mean leaves out the images for which the metric is undefined; it is None where that
-            is all.
-        """
+    def __call__(self, trainer: Trainer) -> ValidationScores:
+        """Validate the averaged weights: whole images are fused and rounded to 8 bits."""
         recipe, device = trainer.recipe, trainer.device
         fuser = NetworkFuser(trainer.averaged(), device, recipe.precision)
         terms = self._loss_terms(fuser, trainer)
         rows = [self._score(fuser, ir, vi) for ir, vi in self._images]
-        return {"loss": sum(terms.values()), "terms": terms, **_means(rows)}
+        return ValidationScores(loss=sum(terms.values()), terms=terms, **_means(rows))
 
     @torch.inference_mode()
     def _loss_terms(self, fuser: NetworkFuser, trainer: Trainer) -> dict[str, float]:

@@ -17,6 +17,7 @@ from fusion_core.errors import DecodeError, SettingsError, TrainingError, Weight
 from fusion_core.models.weights_file import load_weights, save_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.plan import finished_log, plan_training
+from fusion_core.training.record import ProgressEvent
 from fusion_core.training.run import Reporter, WorkerRank, run_training
 from fusion_core.training.settings import TrainSettings
 
@@ -52,14 +53,14 @@ def weights(settings: TrainSettings) -> dict[str, torch.Tensor]:
 
 def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_path: Path) -> None:
     settings = train_settings_for(source, tmp_path / "out", validation=2, seed=5)
-    events: list[dict[str, Any]] = []
+    events: list[ProgressEvent] = []
     log = train(settings, Reporter(options=dict, report=events.append))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("weights.safetensors", "checkpoint.safetensors", "log.json", "curve.png")
     }
     assert [record["step"] for record in log["records"]] == [2, 4, 6, 8]
     assert [bool(record["validation"]) for record in log["records"]] == [False, True, False, True]
-    assert [event["record"] for event in events] == log["records"]
+    assert [event.record.model_dump() for event in events if event.record] == log["records"]
     assert (log["finished"], log["training"]["seed"], log["training"]["pairs"]) == (True, 5, 3)
     assert log["training"]["validation"] == ["p1", "p3"]
     assert str(tmp_path) not in json.dumps(log)
@@ -140,7 +141,7 @@ def test_a_finished_training_is_known_and_another_one_is_refused(
     train(settings)
     log = finished_log(plan_training(settings, {})[0], {})
     assert log is not None
-    assert log["records"][-1]["step"] == 8
+    assert log.records[-1].step == 8
     other, _ = plan_training(train_settings_for(source, tmp_path / "out", seed=1, batch=1), {})
     with pytest.raises(WeightsError, match=r"log\.json was written with .* batch, seed\. Train"):
         finished_log(other, {})
