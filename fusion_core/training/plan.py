@@ -15,8 +15,8 @@ from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
 from fusion_core.training.data import split_ids
+from fusion_core.training.job import TrainingJob
 from fusion_core.training.log import LOG_FILE, LogFile, read_log
-from fusion_core.training.run import TrainingJob
 from fusion_core.training.settings import TrainSettings
 
 

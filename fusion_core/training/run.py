@@ -1,43 +1,24 @@
-"""A training from its pairs to its weights, as each of its processes runs it."""
+"""Runs a training from its pairs to its weights, as each of its processes does."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import SettingsError
 from fusion_core.models.network import RefineFuse
-from fusion_core.models.weights_file import load_weights, weights_body
+from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
-from fusion_core.training.checkpoint import (
-    Checkpoint,
-    check_same,
-    read_checkpoint,
-    resume,
-    write_checkpoint,
-)
-from fusion_core.training.curve import draw_curve
 from fusion_core.training.data import CropSource, read_luminances
-from fusion_core.training.log import (
-    CHECKPOINT_FILE,
-    CURVE_FILE,
-    LOG_FILE,
-    WEIGHTS_FILE,
-    LogFile,
-    TrainingLog,
-    machine_facts,
-    versions,
-)
-from fusion_core.training.record import ProgressEvent, TrainingRecord
+from fusion_core.training.job import Reporter, TrainingJob, WorkerRank
+from fusion_core.training.log import TrainingLog
+from fusion_core.training.output import TrainingOutput
+from fusion_core.training.record import ProgressEvent
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.trainer import Trainer
 from fusion_core.training.validation import Validator
@@ -45,59 +26,13 @@ from fusion_core.training.validation import Validator
 _SECONDS_BETWEEN_EVENTS = 2.0
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """A training that is decided on.
-
-    Attributes:
-        settings: What was asked for; source and output as full URLs or absolute paths.
-        pairs: Pairs to train on, in their order.
-        validation: Pairs kept apart.
-        training: What decides the weights, as JSON values: recipe, pairs, first weights.
-        began: When it was begun, ISO 8601.
-    """
-
-    settings: TrainSettings
-    pairs: tuple[PairRef, ...]
-    validation: tuple[PairRef, ...]
-    training: Mapping[str, Any]
-    began: str
-
-
-@dataclass(frozen=True)
-class WorkerRank:
-    """What one process of a training is among the others.
-
-    Attributes:
-        device: Torch device.
-        index: Its number; 0 validates, writes and reports.
-        workers: Number of processes.
-        wrap: Makes the module that averages gradients between the processes.
-        mean: Averages a tensor over the processes; every one must call it at the same steps.
-    """
-
-    device: str = "cpu"
-    index: int = 0
-    workers: int = 1
-    wrap: Callable[[nn.Module], nn.Module] = lambda module: module
-    mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """Tells whoever waits for the training how far it is.
-
-    Attributes:
-        options: Returns the storage options to use now.
-        report: Takes the events of progress.
-    """
-
-    options: Callable[[], Mapping[str, Any]]
-    report: Callable[[ProgressEvent], None]
-
-
 def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None:
     """Train from the last checkpoint, or from the start, to the end.
+
+    Args:
+        job: The training.
+        rank: What this process is in it.
+        reporter: Hears how far the leading process is, and knows the storage options.
 
     Raises:
         FuseArchiveError: A pair can't be read, the checkpoint is damaged or of other settings, the
@@ -105,15 +40,17 @@ def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None
     """
     settings, recipe = job.settings, job.settings.recipe()
     steps = recipe.total_steps(len(job.pairs))
-    trainer = Trainer(recipe, steps, rank.device, rank.wrap, _first_weights(settings))
-    log = TrainingLog(_resumed(job, trainer, reporter))
-    crops = CropSource(_images(job, job.pairs, reporter), recipe.crop, recipe.loss)
+    start = _first_weights(settings)
+    trainer = Trainer(recipe, steps, device=rank.device, wrap=rank.wrap, start=start)
+    output = TrainingOutput(job, rank, reporter.options)
+    log = TrainingLog(output.resume(trainer))
+    crops = CropSource(_luminances(job, job.pairs, reporter), recipe.crop, recipe.loss)
     validator = None
-    if job.validation and rank.index == 0:
-        validator = Validator(list(_images(job, job.validation, reporter)), trainer)
-    if trainer.step == steps and rank.index == 0:
+    if job.validation and rank.leads:
+        validator = Validator(list(_luminances(job, job.validation, reporter)), trainer)
+    if trainer.step == steps and rank.leads:
         # It was stopped after the last checkpoint and before the log.
-        _save(job, trainer, log, rank, reporter)
+        output.save(trainer, log.records)
     log.rest()
     reported = time.monotonic()
     while trainer.step < steps:
@@ -124,14 +61,14 @@ def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None
         save = step % settings.checkpoint_every == 0 or last
         if validate or save:
             record = log.record(trainer, rank.mean(log.means()))
-            if rank.index == 0:
+            if rank.leads:
                 if validate and validator:
                     record = log.add_validation(validator(trainer))
                 if save:
-                    _save(job, trainer, log, rank, reporter)
+                    output.save(trainer, log.records)
                 reporter.report(ProgressEvent(step, steps, record))
             log.rest()
-        elif rank.index == 0 and time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS:
+        elif rank.leads and time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS:
             reporter.report(ProgressEvent(step, steps))
             reported = time.monotonic()
 
@@ -149,52 +86,13 @@ def _first_weights(settings: TrainSettings) -> RefineFuse | None:
     return model
 
 
-def _resumed(job: TrainingJob, trainer: Trainer, reporter: Reporter) -> tuple[TrainingRecord, ...]:
-    """Restore the last checkpoint, if there is one, and return its records."""
-    output = Storage(job.settings.output, reporter.options())
-    checkpoint = read_checkpoint(output, CHECKPOINT_FILE)
-    if checkpoint is None:
-        return ()
-    url = output.url(CHECKPOINT_FILE)
-    check_same(url, job.training, checkpoint.training)
-    resume(trainer, checkpoint, url)
-    return checkpoint.records
-
-
-def _images(
+def _luminances(
     job: TrainingJob, pairs: Iterable[PairRef], reporter: Reporter
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Read infrared and visible luminance of each pair, some pairs at a time."""
     settings = job.settings
     source = Storage(settings.source, reporter.options())
     with ThreadPoolExecutor(settings.io_threads) as readers:
         yield from readers.map(
             lambda pair: read_luminances(pair, source, settings, settings.max_megapixels), pairs
         )
-
-
-def _save(
-    job: TrainingJob, trainer: Trainer, log: TrainingLog, rank: WorkerRank, reporter: Reporter
-) -> None:
-    """Write checkpoint, weights and curve, and the log last: what it says of them is there."""
-    output = Storage(job.settings.output, reporter.options())
-    file = LogFile(
-        finished=trainer.step == trainer.steps,
-        began=job.began,
-        training=dict(job.training),
-        settings=_how_it_was_run(job.settings),
-        versions=versions(),
-        machine=machine_facts(rank.device, rank.workers),
-        records=tuple(log.records),
-    )
-    checkpoint = Checkpoint(trainer.step, job.training, file.records, trainer.state())
-    write_checkpoint(output, CHECKPOINT_FILE, checkpoint)
-    summary = {**job.training, "result": log.records[-1].model_dump()}
-    output.write(WEIGHTS_FILE, weights_body(trainer.averaged(), summary))
-    output.write(CURVE_FILE, draw_curve(log.records, f"RefineFuse, step {trainer.step}"))
-    output.write(LOG_FILE, json.dumps(file.model_dump(), indent=1).encode())
-
-
-def _how_it_was_run(settings: TrainSettings) -> dict[str, Any]:
-    """The settings that say how it was run; those with paths stay out of the log."""
-    names = ("workers", "worker", "checkpoint_every", "validate_every", "size_mismatch")
-    return {name: getattr(settings, name) for name in names}

@@ -29,8 +29,9 @@ from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training import ablation as ablation_settings
 from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
 pytestmark = [

@@ -33,10 +33,11 @@ from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import finished_log, plan_training
 from fusion_core.training.recipe import Recipe
 from fusion_core.training.record import ProgressEvent
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
 DAY = dt.date(2026, 11, 20)

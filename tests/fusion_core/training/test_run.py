@@ -16,9 +16,10 @@ from tiny import TINY, timeless, tiny_model, train_settings_for, write_pairs
 from fusion_core.errors import DecodeError, SettingsError, TrainingError, WeightsError
 from fusion_core.models.weights_file import load_weights, save_weights
 from fusion_core.storage.store import Storage
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import finished_log, plan_training
 from fusion_core.training.record import ProgressEvent
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
 ALONE = Reporter(options=dict, report=lambda event: None)
@@ -86,7 +87,8 @@ import sys
 import torch
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.job import Reporter, WorkerRank
+from fusion_core.training.run import run_training
 
 torch.set_num_threads(1)
 settings = TrainSettings.model_validate_json(sys.argv[1])
