@@ -106,7 +106,9 @@ def _rank_of(share: WorkerShare) -> WorkerRank:
     if share.count == 1:
         return WorkerRank(share.device)
     index, count = get_context().get_world_rank(), get_context().get_world_size()
-    return WorkerRank(share.device, index, count, _in_parallel, _mean)
+    return WorkerRank(
+        device=share.device, index=index, workers=count, wrap=_in_parallel, mean=_mean
+    )
 
 
 def _in_parallel(module: nn.Module) -> nn.Module:

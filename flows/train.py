@@ -94,7 +94,7 @@ def run_on_ray(job: TrainingJob, credentials: StorageCredentials) -> None:
     shown(train(job, share, credentials), logger)
 
 
-def summarise(job: TrainingJob, log: LogFile, done_before: bool) -> TrainSummary:
+def summarise(job: TrainingJob, log: LogFile, *, done_before: bool) -> TrainSummary:
     """Say what became of a training, by its log."""
     output = Storage(job.settings.output)
     return TrainSummary(

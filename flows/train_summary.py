@@ -60,7 +60,7 @@ class TrainSummary(BaseModel):
         return "\n".join(lines) + "\n"
 
 
-def record_table(records: tuple[TrainingRecord, ...], rows: int = 12) -> list[str]:
+def record_table(records: tuple[TrainingRecord, ...], *, rows: int = 12) -> list[str]:
     """Return the lines of a markdown table: the validated records, or all; at most ``rows``."""
     shown = [record for record in records if record.validation] or list(records)
     rows = min(rows, len(shown))

@@ -6,12 +6,10 @@ A batch is a function of (seed, step) alone, so a resumed run sees what an unint
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from fusion_core.archive.plan import PairRef
@@ -19,38 +17,15 @@ from fusion_core.errors import PairError, SettingsError
 from fusion_core.jobs.pair import PairState, load_pair
 from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
+from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import LossConfig
-from fusion_core.training.saliency_masks import SourceMasks, saliency, source_masks
+from fusion_core.training.saliency_masks import saliency, source_masks
 
 INFRARED, VISIBLE, SALIENT = range(3)
 
 _CHANGED = 0.5  # share of crops that are shrunk, of images with less contrast, of those darkened
 _LARGEST_ZOOM = 1.6
 _LEAST_CONTRAST = 0.2
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Crops: each (B, 1, S, S), float32; images in [0, 1], masks 0 or 1."""
-
-    ir: Tensor
-    vi: Tensor
-    masks: SourceMasks
-
-    def part(self, index: int, parts: int) -> Batch:
-        """One of ``parts`` equal slices of the batch; its size must be a multiple of them."""
-        count = len(self.ir) // parts
-        return self.between(index * count, (index + 1) * count)
-
-    def between(self, first: int, end: int) -> Batch:
-        """The crops from ``first`` to the one before ``end``."""
-        masks = SourceMasks(*(mask[first:end] for mask in self.masks))
-        return Batch(self.ir[first:end], self.vi[first:end], masks)
-
-    def to(self, device: str) -> Batch:
-        """The batch on another device."""
-        masks = SourceMasks(*(mask.to(device) for mask in self.masks))
-        return Batch(self.ir.to(device), self.vi.to(device), masks)
 
 
 def split_ids(ids: Sequence[str], validation: int) -> list[str]:

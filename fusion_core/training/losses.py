@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.metric_losses import correlation_loss, fidelity_loss
 from fusion_core.training.saliency_masks import SourceMasks
@@ -57,22 +58,19 @@ def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> T
     return (found - gain * torch.where(steeper, of_ir, of_vi)).abs().sum(1).mean()
 
 
-def loss_terms(
-    fused: Tensor, ir: Tensor, vi: Tensor, masks: SourceMasks, config: LossConfig
-) -> dict[str, Tensor]:
+def loss_terms(fused: Tensor, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
     """The weighted terms whose sum training minimises, by name: scalars in fp32.
 
     A term of weight 0 is left out.
 
     Args:
-        fused: (B, 1, H, W), float32, in [0, 1].
-        ir: infrared, same shape and range.
-        vi: visible luminance, same shape and range.
-        masks: of ``source_masks``, cropped like the images; used by ``intensity="masked"``.
-        config: terms and weights.
+        fused: Fused crops, (B, 1, S, S), float32, in [0, 1].
+        batch: What they were fused from; its masks are used by ``intensity="masked"``.
+        config: Terms and weights.
     """
+    ir, vi = batch.ir, batch.vi
     if config.intensity == "masked":
-        intensity = masked_intensity_loss(fused, ir, vi, masks)
+        intensity = masked_intensity_loss(fused, ir, vi, batch.masks)
     elif config.intensity == "mean":
         intensity = mean_intensity_loss(fused, ir, vi)
     else:

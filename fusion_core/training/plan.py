@@ -37,7 +37,13 @@ def plan_training(
     now = dt.datetime.now(dt.UTC)
     source = Storage(settings.source, storage_options)
     output = Storage(settings.output, storage_options)
-    pairing = list_pairs(settings, source, output, settings.date or now.date(), storage_options)
+    pairing = list_pairs(
+        settings,
+        source=source,
+        output=output,
+        date=settings.date or now.date(),
+        storage_options=storage_options,
+    )
     refs = {row["pair_id"]: PairRef(**row) for row in pairing.pairs.to_pylist()}
     if isinstance(settings.validation, int):
         apart = split_ids(list(refs), settings.validation)
@@ -61,11 +67,11 @@ def plan_training(
     # Workers may stand in other folders than the one that relative paths are meant from.
     urls = {"source": source.url(""), "output": output.url("")}
     job = TrainingJob(
-        settings.model_copy(update=urls),
-        left,
-        tuple(refs[name] for name in apart),
-        training,
-        now.isoformat(timespec="seconds"),
+        settings=settings.model_copy(update=urls),
+        pairs=left,
+        validation=tuple(refs[name] for name in apart),
+        training=training,
+        began=now.isoformat(timespec="seconds"),
     )
     return job, pairing
 

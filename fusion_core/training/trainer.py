@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from fusion_core.models.device import resolve_precision
 from fusion_core.models.network import RefineFuse
-from fusion_core.training.data import Batch
+from fusion_core.training.batch import Batch
 from fusion_core.training.losses import loss_terms
 from fusion_core.training.optimisers import flat_state, learning_rate, make_optimiser, restore_state
 from fusion_core.training.recipe import Recipe
@@ -19,7 +19,7 @@ from fusion_core.training.recipe import Recipe
 class MixedPrecision(nn.Module):
     """Runs a network's body in bf16 while its weights stay fp32, as the optimiser needs them."""
 
-    def __init__(self, model: RefineFuse, bf16: bool) -> None:
+    def __init__(self, model: RefineFuse, *, bf16: bool) -> None:
         """Wrap ``model``, whose weights are shared and not copied."""
         super().__init__()
         self.model = model
@@ -52,6 +52,7 @@ class Trainer:
         self,
         recipe: Recipe,
         steps: int,
+        *,
         device: str = "cpu",
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
         start: RefineFuse | None = None,
@@ -78,7 +79,7 @@ class Trainer:
         self.model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.model.requires_grad_(True)
         bf16 = resolve_precision(recipe.precision, device) == "bf16"
-        self._fuse = wrap(MixedPrecision(self.model, bf16))
+        self._fuse = wrap(MixedPrecision(self.model, bf16=bf16))
         self._average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self._optimiser = make_optimiser(recipe, self.model.parameters())
 
@@ -91,7 +92,7 @@ class Trainer:
         """Take one step and return the terms of its loss, scalars on the trainer's device."""
         batch = batch.to(self.device)
         fused = self._fuse(batch.ir, batch.vi)
-        terms = loss_terms(fused, batch.ir, batch.vi, batch.masks, self.recipe.loss)
+        terms = loss_terms(fused, batch, self.recipe.loss)
         self._optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:

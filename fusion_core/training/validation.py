@@ -45,7 +45,7 @@ class Validator:
         for first in range(0, len(self._crops.ir), size):
             batch = self._crops.between(first, first + size).to(trainer.device)
             fused = fuser(batch.ir, batch.vi)
-            terms = loss_terms(fused, batch.ir, batch.vi, batch.masks, trainer.recipe.loss)
+            terms = loss_terms(fused, batch, trainer.recipe.loss)
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(term) * len(batch.ir)
         return {name: total / len(self._crops.ir) for name, total in totals.items()}

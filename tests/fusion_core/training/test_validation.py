@@ -34,7 +34,7 @@ def test_the_averaged_weights_are_judged_on_whole_images_and_centre_crops() -> N
 
     batch = CropSource(IMAGES, 24, LossConfig()).centre_batch()
     fused_crops = fuser(batch.ir, batch.vi)
-    terms = loss_terms(fused_crops, batch.ir, batch.vi, batch.masks, LossConfig())
+    terms = loss_terms(fused_crops, batch, LossConfig())
     assert found.loss == pytest.approx(float(sum(terms.values())), rel=1e-5)
     assert found.loss == pytest.approx(sum(found.terms.values()))
 
