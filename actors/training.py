@@ -28,8 +28,8 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
     """Turn the settings ``worker`` and ``workers`` into what each worker takes, and their number.
 
     Args:
-        settings: Of the training.
-        nodes: Resources by node, as Ray names them.
+        settings: The training's settings.
+        nodes: Resources of each node, as Ray names them.
 
     Raises:
         SettingsError: The workers don't fit the cluster's CPUs, or can't share a batch equally.

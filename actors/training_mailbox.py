@@ -1,4 +1,4 @@
-"""What the workers of a training tell the driver, and the credentials that it tells them."""
+"""Carries events and errors from a training's workers to the driver, and credentials back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TrainingMailbox:
         """Return what was posted since the last call, and the error if there is one.
 
         Args:
-            options: Storage options to use from now on.
+            options: Storage options for the workers to use from now on.
         """
         self._options = options
         events, self._events = self._events, []
@@ -50,8 +50,9 @@ def start_mailbox(options: Mapping[str, Any]) -> Any:
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:
-    """Return how to place on the driver's node what would end the training if its node were lost.
+    """Return the strategy that places a task or actor on the driver's node.
 
-    Ray may otherwise choose a node of which it doesn't know yet that it is gone.
+    It is for what would end the training if its node were lost: Ray may otherwise choose a node of
+    which it doesn't know yet that it is gone.
     """
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -1,4 +1,4 @@
-"""What each Ray Train worker does, and the TorchTrainer that starts and replaces the workers.
+"""Runs a training on Ray Train: what each worker does, and what starts and replaces them.
 
 Ray Train keeps no checkpoints here: a group of workers that is started again goes on from ours.
 """
@@ -28,7 +28,7 @@ _RESTARTS = 3
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """What a worker is given.
+    """What a worker of a training is given.
 
     Attributes:
         job: The training.
@@ -79,7 +79,7 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
         config: ``task``, the ``WorkerTask``.
 
     Raises:
-        FuseArchiveError: As ``run_training``; told to the mailbox too.
+        FuseArchiveError: As ``run_training``; the mailbox gets it too.
     """
     task: WorkerTask = config["task"]
     mailbox = task.mailbox

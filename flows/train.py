@@ -95,7 +95,7 @@ def run_on_ray(job: TrainingJob, credentials: StorageCredentials) -> None:
 
 
 def summarise(job: TrainingJob, log: LogFile, *, done_before: bool) -> TrainSummary:
-    """Say what became of a training, by its log."""
+    """Return what became of a training, by its log."""
     output = Storage(job.settings.output)
     return TrainSummary(
         output=output.url(""),

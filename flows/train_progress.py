@@ -20,7 +20,7 @@ def shown(events: Iterable[ProgressEvent], logger: Logger) -> None:
 
     Args:
         events: What ``train`` yields.
-        logger: Takes a line for every record, and now and then one in between.
+        logger: Logger that gets a line for every record, and now and then one in between.
     """
     artifact = create_progress_artifact(0.0, "train-refinefuse-progress", "Steps of the training")
     assert isinstance(artifact, UUID)  # a coroutine only where an event loop runs

@@ -1,4 +1,4 @@
-"""What a training tells at its end."""
+"""The outcome of a training, in a sentence and in markdown."""
 
 from __future__ import annotations
 

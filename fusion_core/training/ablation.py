@@ -44,7 +44,7 @@ STUDIES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "lambda-intensity": {"loss": {**PAPER_LOSS, "intensity_weight": 5, "texture_weight": 1}},
     },
 }
-"""For each study its variants, and the values of loss or network that each changes.
+"""The variants of each study, and the values of loss or network that each changes.
 
 A, B and C are the paper's, so each changes one thing of the paper's loss, as do the two places of
 its lambda; the full one is ours.
@@ -73,7 +73,7 @@ class EvaluatedPairs(BaseModel):
 
 
 class AblateSettings(TrainSettings):
-    """Everything that an ablation can be told: a training's settings, the study and its test."""
+    """The settings of an ablation: those of a training, the study, and the pairs to compare on."""
 
     study: Literal["losses", "levels", "blocks", "choices"] = Field(
         description="losses: the full loss, the paper's, and of that A (mean intensity), B "

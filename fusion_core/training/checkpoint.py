@@ -1,4 +1,4 @@
-"""Checkpoints of a training: one safetensors object that is replaced at once.
+"""Reads and writes the checkpoint of a training: a safetensors object that is replaced at once.
 
 Its tensors are the trainer's state; the header says which training it is of and holds the
 records so far. Nothing is unpickled.
@@ -45,7 +45,7 @@ class Checkpoint:
 
 
 def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None:
-    """Replace the object at ``path``: a reader sees the old checkpoint or the new one.
+    """Write a checkpoint in place of the last one: a reader sees the old one or the new one.
 
     Raises:
         StorageError: The store failed; the old checkpoint is still there.
@@ -61,7 +61,7 @@ def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None
 
 
 def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
-    """Read what ``write_checkpoint`` wrote; None where there is no object.
+    """Read a checkpoint; return None where there is none.
 
     Raises:
         WeightsError: The object is no checkpoint, or a damaged one.
@@ -99,7 +99,7 @@ def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
 
 
 def resume(trainer: Trainer, checkpoint: Checkpoint, url: str) -> None:
-    """Put ``trainer`` where it was when the checkpoint was written.
+    """Put the trainer where it was when the checkpoint was written.
 
     Raises:
         WeightsError: The tensors are not those of such a training.
@@ -133,7 +133,7 @@ def check_same(url: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> 
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Names of the values that differ, with a dot where they are nested."""
+    """Return the names of the values that differ, with a dot where they are nested."""
     names: list[str] = []
     for name in sorted({*ours, *theirs}):
         a, b = ours.get(name), theirs.get(name)

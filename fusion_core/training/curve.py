@@ -24,14 +24,14 @@ _METRICS = ("qabf", "ssim", "vif", "scd")
 
 
 def draw_curve(records: Sequence[TrainingRecord], title: str) -> bytes:
-    """Draw the records of a ``TrainingLog`` as a PNG.
+    """Draw the records of a training as a PNG.
 
     The upper panel has the training loss with its terms and the validation loss; the lower one,
     where there were validations, four of the metrics.
 
     Args:
-        records: At least one.
-        title: Heading.
+        records: Records in their order, at least one.
+        title: Heading of the image.
     """
     validations = [(r.step, r.validation) for r in records if r.validation]
     losses: dict[str, Points] = {"loss": [(r.step, r.loss) for r in records]}

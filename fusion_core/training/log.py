@@ -28,10 +28,10 @@ _PACKAGES = ("fuse-archive", "torch", "ray")
 
 
 class TrainingLog:
-    """The records of a training, with the losses since the last one.
+    """Collects the losses of a training from step to step, and makes records of them.
 
     Attributes:
-        records: One per checkpoint or validation.
+        records: The records so far, one per checkpoint or validation.
     """
 
     def __init__(self, records: Sequence[TrainingRecord] = ()) -> None:
@@ -42,20 +42,20 @@ class TrainingLog:
         self._since = time.perf_counter()
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
-        """Take the loss terms of one step; they stay on their device."""
+        """Count in the loss terms of one step; they stay on their device."""
         for name, term in terms.items():
             self._terms[name] = self._terms[name] + term if name in self._terms else term
         self._count += 1
 
     def means(self) -> Tensor:
-        """Mean of each term since the last record, (K,) in fp64, in the terms' order."""
+        """Return the mean of each term since the last record, (K,) in fp64, in the terms' order."""
         return torch.stack(list(self._terms.values())).double() / self._count
 
     def record(self, trainer: Trainer, means: Tensor) -> TrainingRecord:
-        """Append a record of the steps since the last one and return it.
+        """Make a record of the steps since the last one, and return it.
 
         Args:
-            trainer: Where the training is.
+            trainer: The trainer that took the steps.
             means: What ``means`` returned, averaged over all workers.
 
         Raises:
@@ -91,7 +91,7 @@ class TrainingLog:
         return self.records[-1]
 
     def rest(self) -> None:
-        """Begin the time of the next record now, after a validation or a checkpoint."""
+        """Start the clock of the next record now, after a validation or a checkpoint."""
         self._since = time.perf_counter()
 
 
@@ -120,7 +120,7 @@ class LogFile(BaseModel):
 
 
 def machine_facts(device: str, workers: int) -> dict[str, Any]:
-    """What the training runs on: no names of hosts, users or folders."""
+    """Return what the training runs on: no names of hosts, users or folders."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
     return {
         "cpus": os.cpu_count(),
@@ -131,7 +131,7 @@ def machine_facts(device: str, workers: int) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, torch, ray and Python."""
+    """Return the versions of this package, torch, ray and Python."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -142,7 +142,7 @@ def versions() -> dict[str, str]:
 
 
 def read_log(output: Storage) -> LogFile | None:
-    """Read a training's log from its output; None where there is none.
+    """Read a training's log from its output; return None where there is none.
 
     Raises:
         SettingsError: The object is no log of a training.

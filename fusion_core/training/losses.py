@@ -1,4 +1,4 @@
-"""The training loss: what the fused image must take from each source.
+"""The training loss: what a fused image must take from each source.
 
 Intensity says whose brightness counts at a pixel, texture and gradient ask for the stronger edge of
 both, and two of the metrics for much of either whole source. Intensity and texture are
@@ -17,7 +17,7 @@ from fusion_core.training.saliency_masks import SourceMasks
 
 
 def sobel(image: Tensor) -> Tensor:
-    """Gradient (across, down) by the Sobel filters, (B, 2, H, W), edges replicated.
+    """Return the gradient (across, down) by the Sobel filters, (B, 2, H, W), edges replicated.
 
     The kernel is not normalised, so a step from 0 to 1 gives 4.
     """
@@ -27,28 +27,31 @@ def sobel(image: Tensor) -> Tensor:
 
 
 def masked_intensity_loss(fused: Tensor, ir: Tensor, vi: Tensor, masks: SourceMasks) -> Tensor:
-    """mean(|M_ir (F - ir)|) + mean(|M_vi (F - vi)|), both means over all pixels."""
+    """Return mean(|M_ir (F - ir)|) + mean(|M_vi (F - vi)|), both means over all pixels."""
     return (masks.ir * (fused - ir)).abs().mean() + (masks.vi * (fused - vi)).abs().mean()
 
 
 def mean_intensity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """mean(|F - ir|) + mean(|F - vi|): ablation A."""
+    """Return mean(|F - ir|) + mean(|F - vi|): ablation A."""
     return (fused - ir).abs().mean() + (fused - vi).abs().mean()
 
 
 def max_intensity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """mean(|F - max(ir, vi)|): ablation B."""
+    """Return mean(|F - max(ir, vi)|): ablation B."""
     return (fused - torch.maximum(ir, vi)).abs().mean()
 
 
 def texture_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> Tensor:
-    """mean(| |Sobel(F)| - gain max(|Sobel(ir)|, |Sobel(vi)|) |), |.| the sum of absolute parts."""
+    """Return mean(| |Sobel(F)| - gain max(|Sobel(ir)|, |Sobel(vi)|) |).
+
+    The inner |.| of a gradient is the sum of its absolute parts.
+    """
     found, *sources = (sobel(image).abs().sum(1) for image in (fused, ir, vi))
     return (found - gain * torch.maximum(*sources)).abs().mean()
 
 
 def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> Tensor:
-    """mean(|Sobel(F) - gain Sobel(S)|), S the source with the steeper gradient at the pixel.
+    """Return mean(|Sobel(F) - gain Sobel(S)|), S the source with the steeper gradient at the pixel.
 
     Unlike ``texture_loss`` it knows the gradient's direction, so an edge can't be met by one
     that rises the other way, which is how dark contours come about.
@@ -59,7 +62,7 @@ def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> T
 
 
 def loss_terms(fused: Tensor, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
-    """The weighted terms whose sum training minimises, by name: scalars in fp32.
+    """Return the weighted terms whose sum training minimises, by name: scalars in fp32.
 
     A term of weight 0 is left out.
 

@@ -77,7 +77,7 @@ def plan_training(
 
 
 def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> LogFile | None:
-    """The log of the job's training where it has run to its end; None where there is work left.
+    """Return the log of the job's training if that has ended, None where there is work left.
 
     Raises:
         WeightsError: The output holds a training of other settings or pairs.
@@ -92,7 +92,7 @@ def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> LogFil
 
 
 def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str, Any]) -> list[str]:
-    """The pair ids that a text file names, in the order of the pairs."""
+    """Return the pair ids that a text file names, in the order of the pairs."""
     try:
         lines = Storage(url, storage_options).read("").decode().splitlines()
     except FileNotFoundError as error:
@@ -113,7 +113,7 @@ def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str,
 
 
 def _digest(refs: tuple[PairRef, ...]) -> str:
-    """Changes whenever the pairs do: their ids, or the size of a file.
+    """Return a digest that changes whenever the pairs do: their ids, or the size of a file.
 
     Not by versions: a copy of the archive has other times of change, and trains the same.
     """

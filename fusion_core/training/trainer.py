@@ -1,4 +1,4 @@
-"""The state of one training and one step of it; knows nothing of files, processes or logs."""
+"""The state of a training, and one step of it; it knows nothing of files, processes or logs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MixedPrecision(nn.Module):
 
 
 class Trainer:
-    """Network, moving average, optimiser and step of a training in one process.
+    """Holds network, moving average and optimiser of a training, and takes its steps.
 
     Attributes:
         step: Steps taken so far.
@@ -61,8 +61,8 @@ class Trainer:
 
         Args:
             recipe: How to train.
-            steps: How long.
-            device: Where to.
+            steps: Steps of the whole training.
+            device: Torch device to train on.
             wrap: Makes the module that is called out of the one that fuses; several processes
                 pass DistributedDataParallel, which averages the gradients between them.
             start: Network to start from; without one the weights are drawn by the recipe's seed.
@@ -85,7 +85,7 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate of the coming step."""
+        """The learning rate of the coming step."""
         return learning_rate(self.recipe, self.step, self.steps)
 
     def advance(self, batch: Batch) -> dict[str, Tensor]:
@@ -109,20 +109,20 @@ class Trainer:
         return {name: term.detach() for name, term in terms.items()}
 
     def averaged(self) -> RefineFuse:
-        """A copy of the network with the averaged weights, for use and for validation."""
+        """Return a copy of the network with the averaged weights, for use and for validation."""
         model = RefineFuse(self.recipe.network)
         model.load_state_dict(self._average)
         return model.eval()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that a resumed training needs, flat, on the CPU."""
+        """Return everything that a resumed training needs, flat, on the CPU."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self._average.items()}
         tensors |= {f"optimiser.{k}": v for k, v in flat_state(self._optimiser).items()}
         return {name: tensor.to("cpu").contiguous() for name, tensor in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Continue from what ``state`` gave after ``step`` steps.
+        """Continue from what ``state`` returned after ``step`` steps.
 
         Raises:
             KeyError: A tensor is missing.

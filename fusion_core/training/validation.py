@@ -1,4 +1,4 @@
-"""Judges a training's averaged weights on pairs kept apart: loss on crops, metrics on images."""
+"""Scores a training's averaged weights on pairs kept apart: loss on crops, metrics on images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ class Validator:
     """Holds the pairs kept apart, and validates a trainer on them."""
 
     def __init__(self, images: Images, trainer: Trainer) -> None:
-        """Keep infrared and visible luminance of each pair, (H, W), at least one pair."""
+        """Keep the images, and cut the crops that the loss is computed on.
+
+        Args:
+            images: Infrared and visible luminance of each pair, (H, W), at least one pair.
+            trainer: The trainer whose recipe says how large crops are and what the loss is.
+        """
         recipe = trainer.recipe
         self._images = images
         self._crops = CropSource(images, recipe.crop, recipe.loss).centre_batch()
 
     def __call__(self, trainer: Trainer) -> ValidationScores:
-        """Validate the averaged weights: whole images are fused and rounded to 8 bits."""
+        """Score the averaged weights; whole images are fused and rounded to 8 bits."""
         recipe, device = trainer.recipe, trainer.device
         fuser = NetworkFuser(trainer.averaged(), device, recipe.precision)
         terms = self._loss_terms(fuser, trainer)
