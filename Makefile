@@ -1,5 +1,5 @@
 # make demo   fuse a small generated archive
-# make test   run the tests
+# make test   run the tests but for the longest; make test-slow runs those
 # make lint   style, types
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 LOOPBACK := sh infra/loopback.sh
 LOCK := infra/requirements.lock
 INSTALLED := $(VENV)/.installed
+# A file at a time to each of two workers, for the tests of a file share servers; in the order of
+# tests/conftest.py. (loadgroup does nothing under pytest 9.2, pytest-xdist's issue 1386.)
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Prefect and Ray report usage to their makers unless told not to; Prefect's database is kept here.
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
@@ -15,7 +18,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-s3 chaos faults corpus benchmark lint types audit lock clean
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus benchmark benchmark-gpu picture lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -31,7 +34,10 @@ demo: $(INSTALLED)
 	$(LOOPBACK) $(BIN)/fuse-archive demo
 
 test: $(INSTALLED)
-	$(LOOPBACK) $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(LOOPBACK) $(PYTEST) -m 'not long'
+
+test-slow: $(INSTALLED)
+	$(LOOPBACK) $(PYTEST) -m long
 
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)
@@ -54,6 +60,14 @@ corpus: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(LOOPBACK) $(BIN)/python tests/benchmarks/bench_scenes.py
+
+# On one CUDA card, in eight minutes at most.
+benchmark-gpu: $(INSTALLED)
+	$(BIN)/python tests/benchmarks/bench_gpu.py
+
+# Draws infra/demo.png, which the README shows.
+picture: $(INSTALLED)
+	$(BIN)/python infra/demo_picture.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

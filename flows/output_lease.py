@@ -60,10 +60,10 @@ def output_lease(run: Run[Any]) -> Iterator[Lease]:
     lease = acquire(
         run.output,
         run.identity.run_id,
-        settings.lease_seconds,
-        settings.overlap == "wait",
-        exclusive,
-        run.ends_at,
+        seconds=settings.lease_seconds,
+        wait=settings.overlap == "wait",
+        exclusive=exclusive,
+        until=run.ends_at,
     )
     try:
         if closed := write_tombstones(output, lease):

@@ -27,15 +27,16 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start Ray on two workers of pytest-xdist: each of them fills a machine.
+    """Put first the files that have a long time limit of their own, and then those that start Ray.
 
-    Those that share a cluster are on one of them, those that start processes of their own on the
-    other.
+    They take longest: at the end, one of two workers would wait for the other.
     """
+    first = {item.path for item in items if item.get_closest_marker("ray")}
+    limits: dict[Path, float] = {}
     for item in items:
-        if item.get_closest_marker("ray"):
-            shares = "ray_nodes" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("ray" if shares else "ray-processes"))
+        mark = item.get_closest_marker("timeout")
+        limits[item.path] = max(limits.get(item.path, 0), mark.args[0] if mark else 0)
+    items.sort(key=lambda item: (-limits[item.path], item.path not in first))
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +87,10 @@ def ray_nodes() -> Iterator[Cluster]:
     """A running Ray cluster of three nodes with one CPU each; this process is its driver."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
+    # A node that is gone is noticed after five periods: in 3 s and not in 13. One that is merely
+    # slow has ten seconds to answer, as ever.
+    head = {**node, "_system_config": {"health_check_period_ms": 500}}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(2):
         cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
     ray.init(address=cluster.address, log_to_driver=False)

@@ -1,73 +1,142 @@
-"""The README's examples, run as they are written."""
+"""Every README's examples run as they are written, and what the documents name is there."""
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from generated_scenes import scene_bands, write_raster
+from package_graph import arrows
 from prefect_processes import prefect_server
 from s3_servers import S3Server
 from tiny import plain_network, tiny_model, write_fused, write_pairs
 
-from fusion_core.demo.archive import write_archive
-from fusion_core.jobs.evaluate_settings import EvaluateSettings
-from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.demo import write_archive
+from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
 from fusion_core.models.weights_file import save_weights
-from fusion_core.settings.fuse import FuseArchiveSettings
-from fusion_core.training.ablation import AblateSettings
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+from fusion_core.training import AblateSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+PICTURE = ROOT / "infra/demo.png"
+SCENE = "LC08_L1TP_107035_20260401"
+
+# In the order that a reader takes: each finds what those before it made. What fuses scenes into the
+# manifest comes last, for the README counts its rows.
+GUIDES = (
+    *("README.md", "fusion_core/README.md", "fusion_core/reports/README.md"),
+    *("fusion_core/training/README.md", "fusion_core/models/README.md"),
+    *("fusion_core/metrics/README.md", "fusion_core/archive/README.md"),
+    "fusion_core/scenes/README.md",
+)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def documents() -> list[Path]:
+    folders = [ROOT / name for name in ("fusion_core", "actors", "flows", "infra", "tests")]
+    below = [path for folder in folders for path in folder.rglob("*.md")]
+    return sorted(
+        [*ROOT.glob("*.md"), *(path for path in below if "compatibility" not in str(path))]
+    )
 
 
-@pytest.mark.ray
-@pytest.mark.s3
-@pytest.mark.slow
-@pytest.mark.timeout(600)  # five starts of the command line
-def test_the_examples_run_as_written(
-    s3: S3Server,
-    s3_bucket: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The fenced blocks of a document: language and content."""
+    yield from re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def prose(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text: str) -> set[str]:
+    """What a document's headings are called in links, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.*)$", prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.fixture
+def reader(
+    s3: S3Server, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, object]:
+    """What the reader has before the first example: an archive, a folder, a network."""
     for bucket in ("archive", "archive-fused", "archive-evaluation", "models"):
         s3.make_bucket(bucket)
     write_pairs("s3://archive", ["a", "b", "c"], size=(64, 64))
     write_fused("s3://archive", "densefuse", ["a", "b", "c"], size=(64, 64))
     save_weights("s3://models/mine.safetensors", tiny_model(), {})
     write_archive(str(tmp_path / "demo-archive/source"), pairs=2, height=96, width=128)
+    ir, vi = scene_bands(7, (160, 180), bands=1)
+    for name, pixels in (("B10", ir), ("B4", vi[0])):
+        file = write_raster(tmp_path / f"{name}.TIF", pixels)
+        Storage("s3://archive").write_file(f"{SCENE}/{SCENE}_{name}.TIF", file)
     monkeypatch.chdir(tmp_path)
-    told = []
+    return {"network": plain_network()}
+
+
+@pytest.mark.ray
+@pytest.mark.s3
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(900)  # six starts of the command line
+def test_the_examples_run_as_written(
+    reader: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {}
     # A server of their own would cost each command ten seconds.
     with prefect_server(tmp_path / "prefect", {}) as server:
-        for command in blocks("sh"):
-            done = subprocess.run(
-                command, shell=True, env=server.environment, capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
-            told.append(done.stdout)
-    assert "0 would be fused" in told[1]  # the dry run comes after the run
-    assert "Means over the 3 pairs" in told[2]
-    assert "| refinefuse | " in told[2]
-    assert "3 pairs found for 3 models: 9 images fused and 0 failed" in told[3]
-    assert "| mine | 3 | " in told[3]
-    assert "| DenseFuse (published) | 42 | " in told[3]
-    assert "20 steps on 2 pairs" in told[-1]
-    names: dict[str, object] = {"network": plain_network()}  # which the reader has
-    for example in blocks("python"):
-        exec(compile(example, "README.md", "exec"), names)
-    assert len(names["rows"]) == 3  # type: ignore[arg-type]
-    assert len(names["failed"]) == 0  # type: ignore[arg-type]
-    assert len(names["scores"]) == 6  # type: ignore[arg-type]
-    assert {*names["by_method"].index} == {"refinefuse", "densefuse"}  # type: ignore[attr-defined]
-    assert "'qabf': " in capsys.readouterr().out
+        for guide in GUIDES:
+            told[guide] = list[str]()
+            for language, example in blocks((ROOT / guide).read_text()):
+                if language == "python":
+                    exec(compile(example, guide, "exec"), reader)
+                elif language == "sh":
+                    done = subprocess.run(
+                        example, shell=True, env=server.environment, capture_output=True, text=True
+                    )
+                    assert done.returncode == 0, f"{guide}: {example}\n{done.stderr}"
+                    told[guide].append(done.stdout)
+    assert "0 would be fused" in told["README.md"][1]  # the dry run comes after the run
+    compared, evaluated = told["fusion_core/reports/README.md"]
+    assert "Means over the 3 pairs" in compared
+    assert "| refinefuse | " in compared
+    assert "3 pairs found for 3 models: 9 images fused and 0 failed" in evaluated
+    assert "| mine | 3 | " in evaluated
+    assert "| DenseFuse (published) | 42 | " in evaluated
+    assert "20 steps on 2 pairs" in told["fusion_core/training/README.md"][0]
+    assert "1 fused" in told["fusion_core/scenes/README.md"][0]
+    assert len(reader["rows"]) == 3  # type: ignore[arg-type]
+    assert len(reader["failed"]) == 0  # type: ignore[arg-type]
+    assert len(reader["scores"]) == 6  # type: ignore[arg-type]
+    assert {*reader["by_method"].index} == {"refinefuse", "densefuse"}  # type: ignore[attr-defined]
+    assert list(reader["scenes"]["pair_id"]) == [SCENE]  # type: ignore[index]
     assert (tmp_path / "fused.png").is_file()
-    assert names["same_size"].shape == names["vi"].shape  # type: ignore[attr-defined]
+    assert reader["same_size"].shape == reader["vi"].shape  # type: ignore[attr-defined]
+    printed = capsys.readouterr().out
+    assert "'qabf': " in printed
+    assert "pair_id string what both source images share in their names" in printed
+
+
+def test_every_document_with_examples_is_run() -> None:
+    runnable = {"python", "sh"}
+    found = {
+        str(path.relative_to(ROOT))
+        for path in documents()
+        if runnable & {language for language, _ in blocks(path.read_text())}
+    }
+    assert found == set(GUIDES)
+
+
+def test_what_a_console_shows_is_what_only_an_operator_can_run() -> None:
+    elsewhere = ("make", "pip", "prefect", "export", "until", "docker", "kubectl")
+    for path in documents():
+        if path.name != "README.md":
+            continue
+        for language, block in blocks(path.read_text()):
+            commands = re.sub(r"\\\n", " ", block).splitlines() if language == "console" else []
+            for command in commands:
+                assert command.split()[0] in elsewhere, f"{path}: {command} belongs into sh"
 
 
 def test_every_option_that_is_named_exists() -> None:
@@ -79,23 +148,74 @@ def test_every_option_that_is_named_exists() -> None:
     }
     options = {f"--{name.replace('_', '-')}" for name in fields}
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
-    others = {"--silent", "--fail"}
-    pips = {"--constraint", "--index-url", "--help"}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    assert named <= options | prefects | pips | others
+    dockers = {"--build", "--detach", "--rm"}
+    others = {"--silent", "--fail", "--constraint", "--index-url", "--help"}
+    for path in documents():
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", path.read_text()))
+        assert named <= options | prefects | dockers | others, path
 
 
-def test_every_make_target_and_file_that_is_named_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for line in re.findall(r"^make ([a-z0-9 -]+?)(?:  |$)", README, re.MULTILINE):
-        for target in line.split():
-            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for path in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / path).exists(), path
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in documents():
+        text = path.read_text()
+        lines = re.findall(r"^make ([a-z0-9 -]+?)(?:  |$)", text, re.MULTILINE)
+        lines += re.findall(r"`make ([a-z0-9 -]+)`", text)
+        named = {target for line in lines for target in line.split()}
+        assert named <= targets, path
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(path.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        place, _, anchor = link.partition("#")
+        target = (path.parent / place).resolve() if place else path
+        assert target.exists(), link
+        assert ROOT in target.parents, f"{link} leads out of the repository"
+        if anchor:
+            assert anchor in anchors(target.read_text()), link
+
+
+def test_every_guide_is_reached_from_the_first() -> None:
+    seen, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or path.suffix != ".md":
+            continue
+        seen.add(path)
+        links = re.findall(r"\]\(([^)\s#:]+)[#)]", prose(path.read_text()))
+        waiting += [(path.parent / link).resolve() for link in links]
+    assert set(documents()) <= seen
+
+
+def test_the_readme_is_short_and_its_picture_small() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.splitlines()) < 250
+    assert f"]({PICTURE.relative_to(ROOT)})" in readme
+    assert PICTURE.read_bytes().startswith(b"\x89PNG")
+    assert PICTURE.stat().st_size < 300_000
+
+
+def test_the_packages_are_told_from_the_bottom_up() -> None:
+    text = (ROOT / "fusion_core/README.md").read_text()
+    told = re.findall(r"^\| \[`(\w+)`\]", text, re.MULTILINE)
+    graph = arrows(ROOT)
+    assert sorted(told) == sorted(graph)
+    for package, below in graph.items():
+        assert {*below} <= {*told[: told.index(package)]}, package
+
+
+def test_nothing_refers_to_a_text_that_is_not_here() -> None:
+    files = [path for end in ("py", "md", "yaml") for path in ROOT.glob(f"[!.]*/**/*.{end}")]
+    for path in [*ROOT.glob("*.md"), *files]:
+        assert not re.search(r"decision \d", path.read_text()), path
 
 
 def test_the_schedule_section_agrees_with_the_deployment() -> None:
     yaml = (ROOT / "infra/prefect.yaml").read_text()
+    readme = (ROOT / "README.md").read_text()
     for command in ("prefect work-pool create fuse-archive", "deploy --prefect-file infra/prefect"):
-        assert command in README
+        assert command in readme
         assert command in yaml

@@ -1,8 +1,8 @@
 """Keeps a run that lost its lease from committing anything more, whatever it believes.
 
-A part is created exclusively, so a part that somebody else creates empty can't be committed. Who
-takes an output over does that to every part that its predecessors announced and never committed,
-before it reads the manifest for its plan.
+A part is created exclusively, so nobody commits one that is there already. Whoever takes an output
+over writes a tombstone, a part without rows that says so, at every write intent that its
+predecessors declared and never committed, before it reads the manifest for its plan.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from fusion_core.storage.store import Storage
 
 _THREADS = 16
 _AT_ONCE = 64
-"""Chunks that are announced at once: a crash leaves at most about as many empty parts."""
+"""Chunks whose intents are declared at once: a crash is followed by about as many tombstones."""
 
 
 def write_tombstones(storage: Storage, lease: Lease) -> int:
-    """Close what earlier generations announced and didn't commit; return how many parts.
+    """Write tombstones at the intents that earlier generations didn't commit; return how many.
 
     Raises:
         ManifestError: A part can't be read.
@@ -33,19 +33,21 @@ def write_tombstones(storage: Storage, lease: Lease) -> int:
     earlier = _unsettled(storage, lease)
     parts = [part for number in earlier for part in declared_intents(storage, number)]
     with ThreadPoolExecutor(_THREADS) as threads:
-        closed = sum(threads.map(lambda part: _close(storage, part, lease.run_id), parts))
+        written = sum(
+            threads.map(lambda part: _write_tombstone(storage, part, lease.run_id), parts)
+        )
     lease.settle(lease.generation - 1)
-    return closed
+    return written
 
 
 def with_intents(
     chunks: Iterable[Chunk], lease: Lease, path_of: Callable[[Chunk], str]
 ) -> Iterator[Chunk]:
-    """Pass chunks on, some at a time, after they were announced.
+    """Pass chunks on, some at a time, after their write intents were declared.
 
     Args:
-        chunks: What is going to be worked off.
-        lease: Under which.
+        chunks: The chunks that are going to be run.
+        lease: The lease that they are run under.
         path_of: Gives the path of a chunk's part.
 
     Raises:
@@ -58,7 +60,7 @@ def with_intents(
 
 
 def _unsettled(storage: Storage, lease: Lease) -> list[int]:
-    """Return the earlier generations that may still commit something."""
+    """Return the numbers of the earlier generations that may still commit something."""
     found = []
     for number in reversed([one for one in generations(storage) if one < lease.generation]):
         record = read_record(storage, number)
@@ -69,12 +71,16 @@ def _unsettled(storage: Storage, lease: Lease) -> list[int]:
     return found
 
 
-def _close(storage: Storage, path: str, run_id: str) -> int:
-    """Close a part where it is free, and the halves of one that was split; return how many."""
+def _write_tombstone(storage: Storage, path: str, run_id: str) -> int:
+    """Write a tombstone where nothing lies; where a chunk was split, at its halves.
+
+    Returns:
+        How many were written.
+    """
     # A store without conditional writes would overwrite, hence the look before.
     if not storage.exists(path) and commit_part(storage, path, [], closed_by=run_id):
         return 1
     rows, closed_by = read_part_or_tombstone(storage, path)
     if len(rows) or closed_by is not None:
         return 0
-    return sum(_close(storage, half, run_id) for half in half_paths(path))
+    return sum(_write_tombstone(storage, half, run_id) for half in half_paths(path))

@@ -74,8 +74,12 @@ def match_fused(
         unpaired[method] = tuple(joined.filter(pc.invert(has_pair))["fused_path"].to_pylist())
         missing[method] = tuple(joined.filter(pc.invert(has_image))["pair_id"].to_pylist())
         ambiguous[method] = tuple(sorted(clashing))
-    by_pair = [("pair_id", "ascending"), ("method", "ascending")]
-    return FusedImages(pa.concat_tables(images).sort_by(by_pair), unpaired, missing, ambiguous)
+    return FusedImages(
+        pa.concat_tables(images).sort_by([("pair_id", "ascending"), ("method", "ascending")]),
+        unpaired=unpaired,
+        missing=missing,
+        ambiguous=ambiguous,
+    )
 
 
 def without_matches(paths: Sequence[str], templates: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The lease: which run works on an output, as objects of the output's own store.
+"""The lease of an output: one run at a time works on it, by objects of the output's own store.
 
 Each run that takes the output makes the next generation, an object of its own that only one can
 create. It writes a heartbeat into it; one that stands still for as long as it states is dead, and
@@ -6,8 +6,9 @@ whoever waits takes the next generation. So taking over needs no clock that two 
 right to delete, and no other conditional write than creating.
 
 A lease alone is no mutual exclusion: its owner may be asleep and wake up. What holds is the fence
-(``archive.fencing``): parts may only be committed that were announced here while nobody had a
-later generation, and whoever takes over first closes what was announced and not committed.
+(``archive.fencing``): a part may only be committed after the intent to write it was declared here
+while nobody had a later generation, and whoever takes over first writes tombstones at the intents
+that were not committed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Lease:
         self._ended = threading.Event()
         self._lost_to: str | None = None
         self._intents = 0
-        self._open = False
+        self._uncommitted = False
         # In this context, which may say how credentials are come by.
         beat = copy_context().run
         self._heart = threading.Thread(target=beat, args=(self._beat,), name="lease", daemon=True)
@@ -62,11 +63,15 @@ class Lease:
 
     @property
     def run_id(self) -> str:
-        """The run that holds it."""
+        """The run that holds the lease."""
         return self._record.run_id
 
     def check(self) -> None:
-        """Raise LeaseLostError where a later generation was seen."""
+        """Check that no later generation was seen.
+
+        Raises:
+            LeaseLostError: One was.
+        """
         if self._lost_to is not None:
             raise LeaseLostError(
                 f"{self._lost_to} took the output over from {self.run_id}, which had given no sign "
@@ -75,40 +80,44 @@ class Lease:
             )
 
     def declare_intents(self, parts: Sequence[str]) -> None:
-        """Name the parts that are going to be committed, before any of them is.
+        """Declare the intent to write these parts, before any of them is committed.
 
         Raises:
             LeaseLostError: Another run has taken over.
             StorageError: The store failed.
         """
         self._intents += 1
-        self._open = True
+        self._uncommitted = True
         path = intent_path(self.generation, self._intents)
         self._output().write(path, "\n".join(parts).encode())
-        # In this order: whoever takes over after the look finds what was announced before it.
+        # In this order: whoever takes over after the look finds the intents written before it.
         self._look()
         self.check()
 
     def settle(self, generation: int) -> None:
-        """Note that no generation up to this one can commit anything any more."""
+        """Note that no generation up to this one can commit anything any more.
+
+        Raises:
+            StorageError: The store failed.
+        """
         self._write(settled=generation)
         remove_before(self._output(), generation + 1 - _KEPT)
 
     def all_committed(self) -> None:
-        """Note that what was announced is committed, so that nobody needs to look for it."""
-        self._open = False
+        """Note that all declared intents are committed, so that nobody needs to look for them."""
+        self._uncommitted = False
 
     def release(self) -> None:
-        """Give it back."""
+        """Give the lease back, so that the next run needn't wait until it expires."""
         self.abandon()
         if self._lost_to is None:
             try:
-                self._write(released=True, complete=not self._open)
+                self._write(released=True, complete=not self._uncommitted)
             except FuseArchiveError as error:
                 log.warning("The lease could not be given back, it will expire: %s", error)
 
     def abandon(self) -> None:
-        """Stop the heartbeat, so that it expires."""
+        """Stop the heartbeat, so that the lease expires."""
         self._ended.set()
 
     def _beat(self) -> None:
@@ -136,6 +145,7 @@ class Lease:
 def acquire(
     output: Callable[[], Storage],
     run_id: str,
+    *,
     seconds: float,
     wait: bool,
     exclusive: bool = True,
@@ -144,11 +154,11 @@ def acquire(
     """Take an output's lease.
 
     Args:
-        output: Makes its storage.
-        run_id: The run that wants it.
+        output: Makes the output's storage.
+        run_id: The run that wants the lease.
         seconds: How long this run may give no sign of life before others take over.
-        wait: Whether to wait where a living run holds it; one that is dead is waited for until it
-            is known to be.
+        wait: Whether to wait where a living run holds the lease; a dead one is waited for until it
+            is known to be dead.
         exclusive: Whether the store honours conditional writes. Where it doesn't, a claim is looked
             at again after a moment, which makes two claims at once unlikely and not impossible.
         until: Moment of the monotonic clock at which waiting ends.
@@ -161,7 +171,7 @@ def acquire(
         storage = output()
         newest = newest_generation(storage)
         if newest:
-            _wait_until_free(output, newest, seconds, wait, until)
+            _wait_until_free(output, newest, seconds=seconds, wait=wait, until=until)
         token = uuid.uuid4().hex
         record = LeaseRecord(run_id=run_id, host=platform.node(), token=token, seconds=seconds)
         body = record.model_dump_json().encode()
@@ -177,6 +187,7 @@ def acquire(
 def _wait_until_free(
     output: Callable[[], Storage],
     generation: int,
+    *,
     seconds: float,
     wait: bool,
     until: float | None,

@@ -1,4 +1,4 @@
-"""What the lease's folder holds: a record per generation, and the parts that it announced."""
+"""The objects in the lease's folder: a record per generation, and its write intents."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fusion_core.storage.store import Storage
 
 
 class LeaseRecord(BaseModel):
-    """What a generation's object holds.
+    """The record of a generation, as its object holds it.
 
     Attributes:
-        run_id: Its run.
+        run_id: The run that took the lease.
         host: The run's machine.
         token: Tells two records apart that claim the same generation.
-        seconds: How long it may stand still before others take over.
-        beat: Rises with every heartbeat.
+        seconds: How long the record may stand still before others take over.
+        beat: Number of heartbeats so far.
         released: Whether the run has ended in order.
-        complete: Whether all that it announced was committed by then.
-        settled: Nothing can be committed any more by generations up to this one.
+        complete: Whether all its write intents were committed by then.
+        settled: Number of the generation up to which none can commit anything any more.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,11 @@ def generations(storage: Storage) -> list[int]:
 
 
 def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
-    """Return what a generation's object holds, None where it was removed."""
+    """Return a generation's record, None where it was removed.
+
+    Raises:
+        StorageError: The store failed, or something else lies there.
+    """
     path = record_path(generation)
     try:
         return LeaseRecord.model_validate_json(storage.read(path))
@@ -63,7 +67,7 @@ def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
 
 
 def declared_intents(storage: Storage, generation: int) -> list[str]:
-    """Return the parts that a generation has announced."""
+    """Return the paths of the parts that a generation has declared to write."""
     start = f"{generation:08}-"
     plans = [name for name in _names(storage) if name.startswith(start)]
     bodies = [storage.read(f"{LEASE_FOLDER}/{name}").decode() for name in plans]
@@ -76,7 +80,7 @@ def record_path(generation: int) -> str:
 
 
 def intent_path(generation: int, number: int) -> str:
-    """Return the path of one list of the parts that a generation announces."""
+    """Return the path of one list of a generation's write intents."""
     return f"{LEASE_FOLDER}/{generation:08}-{number:06}.plan"
 
 

@@ -21,6 +21,7 @@ _READERS = 16
 
 def read_manifest(
     url: str,
+    *,
     latest: bool = True,
     columns: Sequence[str] | None = None,
     filters: Any = None,
@@ -37,8 +38,8 @@ def read_manifest(
         filters: As in ``pyarrow.parquet.read_table``: ``[("status", "=", "failed")]`` or an
             expression. With ``latest`` it is applied to the newest rows, so that a pair which
             failed once and is fused now isn't shown as failed.
-        storage_options: fsspec options of the store.
-        retry_seconds: How long a call to it is repeated while it fails for a passing reason.
+        storage_options: Options of the store, as fsspec takes them.
+        retry_seconds: How long a call to the store is repeated while it fails for a passing reason.
 
     Returns:
         A table sorted by pair id and method; empty where nothing was written yet. In rows of

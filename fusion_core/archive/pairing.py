@@ -7,7 +7,7 @@ A pair id is what both files of a pair share: the fields of the templates, or th
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,7 +70,10 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     unmatched = pc.invert(pc.or_(matches[0][0], matches[1][0]))
     # A file that is infrared and visible at once is claimed twice, hence ambiguous.
     return _join(
-        claims[0], claims[1], _strings(paths.filter(both)), _strings(paths.filter(unmatched))
+        claims[0],
+        claims[1],
+        ambiguous=_strings(paths.filter(both)),
+        unmatched=_strings(paths.filter(unmatched)),
     )
 
 
@@ -111,13 +114,10 @@ def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
         claims.append(claim.append_column("side", pa.array([side] * len(claim), pa.string())))
     named_paths = pa.chunked_array([*index["ir"].chunks, *index["vi"].chunks], pa.string())
     unmatched = pc.invert(pc.is_in(listing["path"], value_set=named_paths))
-    pairing = _join(claims[0], claims[1], (), _strings(listing["path"].filter(unmatched)))
-    return Pairing(
-        pairing.pairs,
-        tuple(sorted({*pairing.unpaired, *absent})),
-        pairing.ambiguous,
-        pairing.unmatched,
+    pairing = _join(
+        claims[0], claims[1], ambiguous=(), unmatched=_strings(listing["path"].filter(unmatched))
     )
+    return replace(pairing, unpaired=tuple(sorted({*pairing.unpaired, *absent})))
 
 
 def read_index(name: str, body: bytes) -> pa.Table:
@@ -140,7 +140,7 @@ def read_index(name: str, body: bytes) -> pa.Table:
 
 
 def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
-    """Tell the files that alone claim their pair id from those that share it.
+    """Split files into those that alone claim their pair id and those that share it.
 
     Args:
         claims: Columns ``pair_id`` and ``path``, and any others.
@@ -155,7 +155,7 @@ def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
 
 
 def _join(
-    ir: pa.Table, vi: pa.Table, ambiguous: tuple[str, ...], unmatched: tuple[str, ...]
+    ir: pa.Table, vi: pa.Table, *, ambiguous: tuple[str, ...], unmatched: tuple[str, ...]
 ) -> Pairing:
     """Join the claims (listing columns plus pair_id and side) of both modalities on the pair id."""
     sides = {"ir": ir, "vi": vi}
@@ -170,11 +170,14 @@ def _join(
     }
     joined = named["ir"].join(named["vi"], "pair_id", join_type="full outer").combine_chunks()
     whole = pc.and_(pc.is_valid(joined["ir_path"]), pc.is_valid(joined["vi_path"]))
-    halves = joined.filter(pc.invert(whole))
-    unpaired = _strings(halves["ir_path"].drop_null()) + _strings(halves["vi_path"].drop_null())
+    alone = joined.filter(pc.invert(whole))
+    unpaired = _strings(alone["ir_path"].drop_null()) + _strings(alone["vi_path"].drop_null())
     pairs = joined.filter(whole).select(PAIRS_SCHEMA.names).sort_by("pair_id").cast(PAIRS_SCHEMA)
     return Pairing(
-        pairs, tuple(sorted(unpaired)), tuple(sorted(set(ambiguous))), tuple(sorted(unmatched))
+        pairs,
+        unpaired=tuple(sorted(unpaired)),
+        ambiguous=tuple(sorted(set(ambiguous))),
+        unmatched=tuple(sorted(unmatched)),
     )
 
 

@@ -1,9 +1,10 @@
-"""The parts of a manifest: how one is named, committed, closed and read.
+"""The parts of a manifest: how one is committed and read.
 
-A part is the commit of a chunk (decision 2 of the design): it is created exclusively and in one
-piece after the chunk's images, so a row exists only if its image does, and reading the folder never
-shows a half-written or doubled part. A part without rows closes a chunk: because it was split, or
-because another run took over.
+A part is the commit of a chunk: it is created exclusively and in one piece after the chunk's
+images, so a row exists only if its image does, and reading the folder never shows a part that is
+half-written or there twice. A part without rows keeps a chunk from being committed: because it was
+split, or, as a tombstone that says ``closed_by``, because another run took over.
+README.md beside this module draws the protocol.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ def commit_part(
 
     Args:
         storage: The run's output.
-        path: Where, from ``part_path``.
-        rows: Values of ``PART_SCHEMA`` by name; absent ones are null.
-        closed_by: The run that closes somebody else's part by one without rows.
+        path: The part's path, from ``part_path``.
+        rows: For each row its values by column of ``PART_SCHEMA``; absent ones are null.
+        closed_by: The run that writes a tombstone at another run's intent.
 
     Returns:
         True if this call's rows are the part now, False if another writer's part was there first.
@@ -75,7 +76,14 @@ def read_part(
 def read_part_or_tombstone(
     storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
 ) -> tuple[pa.Table, str | None]:
-    """Read one part as ``read_part`` does, and which other run closed it, if one did."""
+    """Read one part as ``read_part`` does, and whose tombstone it is.
+
+    Returns:
+        The rows, and the run that wrote the tombstone; None where the part is none.
+
+    Raises:
+        ManifestError: The object is no Parquet file.
+    """
     try:
         # Neither pq.read_table nor reading ahead: their threads may let go of the file after Python
         # has ended, and abort the process.
@@ -102,7 +110,7 @@ def read_part_or_tombstone(
 
 
 def _as_current(table: pa.Table) -> pa.Table:
-    """Fill the method in, which rows of schema version 1 don't hold."""
+    """Fill in the method, which rows of schema version 1 don't hold."""
     place = table.schema.get_field_index("method")
     if place < 0:
         return table

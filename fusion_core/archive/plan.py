@@ -1,7 +1,7 @@
 """The plan of a run: which pairs to fuse, or fused images to score, cut into chunks.
 
-Resuming is planning again (decision 3 of the design): the only state is the manifest. Pairs and
-rows are joined on columns; a pair becomes a Python object only inside its chunk.
+Resuming is planning again: the only state is the manifest. Pairs and rows are joined on columns; a
+pair becomes a Python object only inside its chunk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAIR_KEY = ("pair_id", "ir_version", "vi_version")
 """Columns that tell a fused pair from others; an ok row with the same ones stands for it."""
 
 SCORE_KEY = ("pair_id", "method", "ir_version", "vi_version", "fused_version")
-"""The same for a scored image."""
+"""Columns that tell a scored image from others, likewise."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class PairRef:
 
     @property
     def file_bytes(self) -> int:
-        """Size of its files together."""
+        """Size of the pair's files together, in bytes."""
         return self.ir_bytes + self.vi_bytes
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Its values of the columns that tell it from others."""
+        """The pair's values of the columns that tell it from others."""
         return tuple(getattr(self, name) for name in self.key_columns)
 
 
@@ -64,7 +64,7 @@ class ScoreRef(PairRef):
 
     @property
     def file_bytes(self) -> int:
-        """Size of the three files together."""
+        """Size of the three files together, in bytes."""
         return self.ir_bytes + self.vi_bytes + self.fused_bytes
 
 
@@ -85,18 +85,18 @@ class Chunk:
     split_from: tuple[str, ...] = ()
 
     def halves(self) -> tuple[Chunk, Chunk]:
-        """Split in two, to find the pair that ends its process."""
+        """Return the chunk split in two, to find the pair that ends its process."""
         middle = len(self.pairs) // 2
         return self._half("a", self.pairs[:middle]), self._half("b", self.pairs[middle:])
 
     def _half(self, letter: str, pairs: tuple[PairRef, ...]) -> Chunk:
-        # So named that who knows the whole one's name, and no more, knows those of its halves.
+        # So named that whoever knows the name of the whole one knows those of its halves.
         return Chunk(self.part_id + letter, pairs, (*self.split_from, self.part_id))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to do.
+    """The plan of a run: what it is going to do, and what it leaves alone.
 
     Attributes:
         pairing: The pairs found, and the files that make none.
@@ -115,12 +115,12 @@ class Plan:
 
     @property
     def todo_bytes(self) -> int:
-        """Bytes to be read."""
+        """Size of all files that are to be read, in bytes."""
         return total_bytes(self.todo)
 
 
 def total_bytes(todo: pa.Table) -> int:
-    """Return the size of all files that rows of ``Plan.todo`` name."""
+    """Return the size of all files that rows of ``Plan.todo`` name, in bytes."""
     sizes = [name for name in todo.column_names if name.endswith("_bytes")]
     return sum(int(pc.sum(todo[name]).as_py() or 0) for name in sizes)
 
@@ -174,6 +174,7 @@ def cut_chunks(
     todo: pa.Table,
     run_key: str,
     chunk_pairs: int,
+    *,
     chunk_bytes: int = 1 << 30,
     chunk_pixels: int = 1 << 24,
 ) -> Iterator[Chunk]:
@@ -182,10 +183,10 @@ def cut_chunks(
     Args:
         todo: ``Plan.todo``; it may have a column ``pixels``, for scenes.
         run_key: What makes the run's parts its own: run id, model hash and settings hash, joined.
-        chunk_pairs: At most so many pairs a chunk.
+        chunk_pairs: At most so many pairs make a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.
-        chunk_pixels: The same in pixels, so that large scenes make chunks of their own: whoever is
-            lost in the middle of one loses nothing else.
+        chunk_pixels: A chunk ends before its scenes exceed this many pixels, so that large ones
+            make chunks of their own: a worker lost in the middle of one loses nothing else.
     """
     columns = [name for name in todo.column_names if name != "pixels"]
     kind = ScoreRef if "method" in columns else PairRef

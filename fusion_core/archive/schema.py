@@ -1,4 +1,4 @@
-"""What a row of the manifest holds, column by column."""
+"""The columns of the manifest, each with its type and its description."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 _UTC = pa.timestamp("us", tz="UTC")
 
 
-def _field(name: str, kind: pa.DataType, description: str, nullable: bool = True) -> pa.Field:
+def _field(name: str, kind: pa.DataType, description: str, *, nullable: bool = True) -> pa.Field:
     return pa.field(name, kind, nullable=nullable, metadata={"description": description})
 
 
 def _source_fields(side: str, name: str) -> list[pa.Field]:
     return [
-        _field(f"{side}_url", pa.string(), f"URL of the {name} image", False),
-        _field(f"{side}_version", pa.string(), "its ETag, or size and modification time", False),
-        _field(f"{side}_bytes", pa.int64(), "its size in bytes", False),
+        _field(f"{side}_url", pa.string(), f"URL of the {name} image", nullable=False),
+        _field(
+            f"{side}_version",
+            pa.string(),
+            "its ETag, or size and modification time",
+            nullable=False,
+        ),
+        _field(f"{side}_bytes", pa.int64(), "its size in bytes", nullable=False),
     ]
 
 
@@ -56,10 +61,17 @@ _SCENE_FIELDS = [
 
 MANIFEST_SCHEMA = pa.schema(
     [
-        _field("run_id", pa.string(), "the run that wrote the row", False),
-        _field("date", pa.date32(), "date of the run; the folder, not a column of the file", False),
-        _field("method", pa.string(), "what made the fused image", False),
-        _field("pair_id", pa.string(), "what both source images share in their names", False),
+        _field("run_id", pa.string(), "the run that wrote the row", nullable=False),
+        _field(
+            "date",
+            pa.date32(),
+            "date of the run; the folder, not a column of the file",
+            nullable=False,
+        ),
+        _field("method", pa.string(), "what made the fused image", nullable=False),
+        _field(
+            "pair_id", pa.string(), "what both source images share in their names", nullable=False
+        ),
         *_source_fields("ir", "infrared"),
         *_source_fields("vi", "visible"),
         _field("fused_url", pa.string(), "URL of the fused image; null where fusing failed"),
@@ -71,7 +83,7 @@ MANIFEST_SCHEMA = pa.schema(
         _field("width", pa.int32(), "width of the fused image in pixels"),
         _field("bit_depth", pa.int32(), "bits per channel of the fused image"),
         *_SCENE_FIELDS,
-        _field("status", pa.string(), "ok or failed", False),
+        _field("status", pa.string(), "ok or failed", nullable=False),
         _field("stage", pa.string(), "where a failed pair failed; null where it is ok"),
         _field("error_type", pa.string(), "class of the error of a failed pair"),
         _field("error_message", pa.string(), "what was found, what was expected, what to do"),
@@ -80,14 +92,18 @@ MANIFEST_SCHEMA = pa.schema(
             for name in METRIC_NAMES
         ),
         _field("metrics_undefined", pa.string(), "why metrics of an ok row are null, if any are"),
-        _field("metric_version", pa.string(), "names the definitions of the metrics", False),
+        _field(
+            "metric_version", pa.string(), "names the definitions of the metrics", nullable=False
+        ),
         _field(
             "model_hash",
             pa.string(),
             "sha256 of the model that fused; null for other methods",
         ),
-        _field("settings_hash", pa.string(), "digest of what decides pixels or scores", False),
-        _field("software_version", pa.string(), "version of fuse-archive", False),
+        _field(
+            "settings_hash", pa.string(), "digest of what decides pixels or scores", nullable=False
+        ),
+        _field("software_version", pa.string(), "version of fuse-archive", nullable=False),
         *(
             _field(f"seconds_{stage}", pa.float64(), f"time of the stage {stage}, in seconds")
             for stage in STAGES
@@ -95,8 +111,8 @@ MANIFEST_SCHEMA = pa.schema(
         _field("retries", pa.int32(), "calls to the stores that had to be made again for the pair"),
         _field("host", pa.string(), "machine that worked on the pair"),
         _field("device", pa.string(), "cpu or the name of the GPU"),
-        _field("started", _UTC, "when work on the pair began", False),
-        _field("ended", _UTC, "when work on the pair ended", False),
+        _field("started", _UTC, "when work on the pair began", nullable=False),
+        _field("ended", _UTC, "when work on the pair ended", nullable=False),
     ],
     metadata={"schema_version": SCHEMA_VERSION},
 )

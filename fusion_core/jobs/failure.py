@@ -1,4 +1,4 @@
-"""Why a pair failed: the error that is kept for its row, and how long a pair may take."""
+"""The errors that stop a pair: as they are kept for its row, and the one of its deadline."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SCENE_PIXELS = 100_000_000
 
 
 def failed(pair: PairState, error: Exception) -> Exception:
-    """Log the error that stopped a pair, and return it as it may wait for the chunk's commit.
+    """Log the error that stopped a pair, and return it as it is kept until the chunk's commit.
 
     Raises:
-        UnreachableError: That was the error, which is no pair's fault and stops the chunk.
+        UnreachableError: It was this error, which is no pair's fault and stops the chunk.
     """
     if isinstance(error, UnreachableError):
         raise error
@@ -50,7 +50,7 @@ def _memory_exhausted(stage: str, error: Exception) -> MemoryExhaustedError:
 
 
 def drop_tracebacks(error: BaseException) -> None:
-    """Let go of the frames that an error passed through: they hold the pair's files and pixels."""
+    """Drop the frames that an error passed through: they hold the pair's files and pixels."""
     link: BaseException | None = error
     while link is not None:
         link.__traceback__ = None
@@ -58,12 +58,12 @@ def drop_tracebacks(error: BaseException) -> None:
 
 
 class SceneDeadline:
-    """Bounds the time until a scene's last tile is written; made when its fusing begins.
+    """The deadline by which a scene's last tile has to be written; made when its fusing begins.
 
     Args:
-        seconds: Allowed for every 100 megapixels begun.
+        seconds: What is allowed for every 100 megapixels begun.
         size: Height and width of the scene.
-        earlier: Seconds that its earlier stages took.
+        earlier: Seconds that the scene's earlier stages took, by stage.
     """
 
     def __init__(self, seconds: float, size: tuple[int, int], earlier: Mapping[str, float]):
@@ -72,10 +72,10 @@ class SceneDeadline:
         self._begun = time.monotonic()
 
     def check(self) -> None:
-        """Do nothing while there is time.
+        """Check that there is time left.
 
         Raises:
-            DeadlineError: The time is over.
+            DeadlineError: There is none.
         """
         seconds = {**self._earlier, "fuse": time.monotonic() - self._begun}
         if sum(seconds.values()) > self._allowed:
@@ -86,9 +86,9 @@ def deadline_error(stage: str, seconds: Mapping[str, float], allowed: float) -> 
     """Return the error of a pair that took too long.
 
     Args:
-        stage: Where it was.
+        stage: The stage that it was in.
         seconds: What its stages took, with that of ``stage`` so far.
-        allowed: What they may take, in seconds.
+        allowed: What they may take together, in seconds.
     """
     spent = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
     error = DeadlineError(

@@ -1,4 +1,4 @@
-"""Works a chunk off: from pair references to fused images and one committed part."""
+"""Fuses the pairs of a chunk: from references to fused images and one committed part."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
-from fusion_core.jobs.pair import PairState, finish_pair, load_pair
-from fusion_core.jobs.pipeline import Outcome, run_pipeline
+from fusion_core.jobs.loading import load_pair
+from fusion_core.jobs.pair import PairState, finish_pair
+from fusion_core.jobs.pipeline import Outcome, PairStages, PipelineLimits, run_pipeline
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
@@ -31,7 +32,7 @@ from fusion_core.storage.store import Storage
 
 @dataclass
 class FusionState(PairState):
-    """A pair on its way through the stages.
+    """The state of a pair that is being fused.
 
     Attributes:
         remark: What a reader of its fused image should know, if anything.
@@ -41,14 +42,14 @@ class FusionState(PairState):
 
 
 class FusionWorker(ChunkWorker[FusionState]):
-    """Turns chunks into fused images and parts; hosts one fuser.
+    """Fuses the pairs of chunks and commits their rows; hosts one fuser.
 
     Args:
         source: Where the pairs are.
         output: Where images and parts go.
         fuser: What fuses.
         settings: The run's settings.
-        run: What the rows of the run share.
+        run: The run's identity.
     """
 
     def __init__(
@@ -100,7 +101,11 @@ class FusionWorker(ChunkWorker[FusionState]):
         """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
         try:
             scene = SceneWork(
-                self.source, self.output, self.fuser, self.settings, self.run_identity
+                self.source,
+                self.output,
+                fuser=self.fuser,
+                settings=self.settings,
+                run=self.run_identity,
             )
             return pair, scene.fuse(pair)
         except Exception as error:
@@ -109,22 +114,21 @@ class FusionWorker(ChunkWorker[FusionState]):
             pair.end()
 
     def _photographs(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
-        return run_pipeline(
-            pairs,
-            self._load,
-            self._fuse,
-            self._finish,
-            batch_size=self.photographs.batch_size,
-            threads=self.settings.io_threads,
-            memory=self.settings.memory_mb << 20,
-            deadline=self.settings.pair_deadline,
-        )
+        stages = PairStages(self._load, self._fuse, self._finish)
+        limits = PipelineLimits.of(self.settings, batch_size=self.photographs.batch_size)
+        return run_pipeline(pairs, stages, limits)
 
     def _load(self, pair: FusionState) -> None:
-        load_pair(pair, self.source, self.settings, self.settings.max_megapixels)
+        pair.loaded = load_pair(
+            pair.ref,
+            self.source,
+            size_mismatch=self.settings.size_mismatch,
+            max_megapixels=self.settings.max_megapixels,
+            stage=pair.timed,
+        )
 
     def _fuse(self, batch: Sequence[FusionState]) -> list[NDArray[np.float32]]:
-        ir, vi = map(np.stack, zip(*(pair.luminances() for pair in batch), strict=True))
+        ir, vi = map(np.stack, zip(*(pair.pictures.luminances() for pair in batch), strict=True))
         fused = self.photographs.fuse(ir, vi)
         for pair, (_, tile_size) in zip(batch, fused, strict=True):
             pair.remark = None if tile_size is None else tiles_remark(tile_size)
@@ -133,7 +137,9 @@ class FusionWorker(ChunkWorker[FusionState]):
     def _finish(self, pair: FusionState, fused: NDArray[np.float32]) -> dict[str, Any]:
         settings_hash = self.run_identity.settings_hash
         path = fused_path(pair.ref, settings_hash, self.fuser.model_hash, self.settings.format)
-        columns = finish_pair(pair, fused, self.output, path, self.settings, self.device)
+        columns = finish_pair(
+            pair, fused, self.output, path=path, settings=self.settings, device=self.device
+        )
         return {**columns, "remark": pair.remark}
 
     def _row(self, pair: FusionState) -> dict[str, Any]:

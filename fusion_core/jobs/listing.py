@@ -34,7 +34,7 @@ def list_pairs(
         source: The archive.
         output: Where results go; left out of the listing if it lies inside the archive.
         date: The run's date, for the prefix.
-        storage_options: fsspec options of the store that holds the index.
+        storage_options: Options of the store that holds the index, as fsspec takes them.
 
     Raises:
         SettingsError: Templates or index can't be used.
@@ -51,9 +51,18 @@ def list_fused(
     date: dt.date,
     storage_options: Mapping[str, Any],
 ) -> tuple[Pairing, FusedImages]:
-    """List the archive's pairs and the fused images of every method; arguments and errors alike.
+    """List the archive's pairs and the fused images of every method.
 
-    The fused images may lie in any store that the storage options open.
+    Args:
+        settings: As for ``list_pairs``, and where the fused images are.
+        source: The archive.
+        output: Where results go; left out of the listing if it lies inside the archive.
+        date: The run's date, for the prefix.
+        storage_options: Options of the stores that hold the index and the fused images.
+
+    Raises:
+        SettingsError: Templates or index can't be used.
+        StorageError: There is no such archive, or a store can't be listed.
     """
     listing = _list_source(settings, source, date)
     pairing = _pair(settings, _without_results(listing, source, output), storage_options)

@@ -1,7 +1,7 @@
-"""The stages of one pair: read, decode, (fuse,) encode, score, write.
+"""A pair on its way through its stages, and the last of them: encode, write and score.
 
-Fusing itself happens in batches and lives in ``jobs.fusion_worker``; everything here is a
-plain function of one pair, run in threads. Scoring alone is in ``jobs.scoring_worker``.
+The first ones, read and decode, are in ``jobs.loading``. Fusing happens in batches, in
+``jobs.fusion_worker``.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError, ReadError, SizeMismatchError, WriteError
+from fusion_core.errors import PairError, WriteError
 from fusion_core.images.codecs import decode, encode
-from fusion_core.images.colour import luminance, replace_luminance
-from fusion_core.images.picture import Picture, resize
+from fusion_core.images.colour import replace_luminance
+from fusion_core.images.picture import Picture
+from fusion_core.jobs.loading import LoadedPair
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
-from fusion_core.settings.run import PairSettings
-from fusion_core.storage.errors import as_pair_error, gone
+from fusion_core.storage.errors import as_pair_error
 from fusion_core.storage.retry import RetryCount, counted_by
 from fusion_core.storage.store import Storage
 
 
 @dataclass
 class PairState:
-    """One pair on its way through the stages.
+    """The state of a pair on its way through its stages.
 
     Attributes:
         ref: Which pair.
@@ -40,9 +40,8 @@ class PairState:
         seconds: Time spent, by stage.
         started: When its first stage began (UTC); None before.
         ended: When its last stage ended (UTC); set by ``end``.
-        repeated: Counts the calls to the stores that had to be made again.
-        ir: Infrared image; set by ``load_pair``, dropped by ``end``.
-        vi: Visible image; likewise.
+        repeated: Number of calls to the stores that had to be made again.
+        loaded: Its images; set by whoever loads them, dropped by ``end``.
     """
 
     ref: PairRef
@@ -51,13 +50,12 @@ class PairState:
     started: dt.datetime | None = None
     ended: dt.datetime | None = None
     repeated: RetryCount = field(default_factory=RetryCount)
-    ir: Picture | None = None
-    vi: Picture | None = None
+    loaded: LoadedPair | None = None
 
     def end(self) -> None:
         """Note the time and let go of the pixels; the rest waits for the chunk's commit."""
         self.ended = dt.datetime.now(dt.UTC)
-        self.ir = self.vi = None
+        self.loaded = None
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -73,60 +71,22 @@ class PairState:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
     @property
-    def pictures(self) -> tuple[Picture, Picture]:
-        """Infrared and visible image of a loaded pair."""
-        assert self.ir is not None
-        assert self.vi is not None
-        return self.ir, self.vi
+    def pictures(self) -> LoadedPair:
+        """The images of a loaded pair."""
+        assert self.loaded is not None
+        return self.loaded
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a loaded pair."""
-        height, width = self.pictures[1].pixels.shape[:2]
-        return int(height), int(width)
-
-    def luminances(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Infrared and visible luminance, (H, W) in [0, 1]."""
-        ir, vi = self.pictures
-        return luminance(ir.pixels), luminance(vi.pixels)
-
-
-def load_pair(
-    pair: PairState, source: Storage, settings: PairSettings, max_megapixels: float
-) -> None:
-    """Read and decode both images of a pair and bring them to one size.
-
-    Raises:
-        PairError: What can't be read, decoded or paired.
-    """
-    ref = pair.ref
-    with pair.timed("read"):
-        bodies = [
-            read_listed(source, ref.ir_path, ref.ir_bytes, ref.ir_version),
-            read_listed(source, ref.vi_path, ref.vi_bytes, ref.vi_version),
-        ]
-    with pair.timed("decode"):
-        ir, vi = (
-            decode_listed(path, body, max_megapixels)
-            for path, body in zip((ref.ir_path, ref.vi_path), bodies, strict=True)
-        )
-    if ir.pixels.shape[:2] != vi.pixels.shape[:2]:
-        pair.stage = "pair"
-        height, width = vi.pixels.shape[:2]
-        if settings.size_mismatch == "error":
-            raise SizeMismatchError(
-                f"infrared is {ir.pixels.shape[1]}x{ir.pixels.shape[0]} and visible "
-                f"{width}x{height}; expected equal sizes. Set size_mismatch to resize_ir if both "
-                "show the same field of view"
-            )
-        ir = resize(ir, height, width)
-    pair.ir, pair.vi = ir, vi
+        return self.pictures.shape
 
 
 def finish_pair(
     pair: PairState,
     fused: NDArray[np.float32],
     output: Storage,
+    *,
     path: str,
     settings: ImageSettings,
     device: str,
@@ -149,9 +109,10 @@ def finish_pair(
         The columns of the manifest that describe the image and its scores.
 
     Raises:
-        PairError: What can't be encoded, scored or written.
+        PairError: The image can't be encoded, scored or written.
+        UnreachableError: The store gives no answer.
     """
-    ir, vi = pair.pictures
+    ir, vi = pair.pictures.ir, pair.pictures.vi
     with pair.timed("encode"):
         picture = Picture(replace_luminance(vi.pixels, fused), vi.alpha)
         body = encode(picture, settings)
@@ -173,38 +134,6 @@ def finish_pair(
         "bit_depth": stored.bit_depth,
         **scores,
     }
-
-
-def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:
-    """Read a file and check that it still is what was listed.
-
-    Raises:
-        ReadError: It is gone, has changed, or the store failed at it.
-        UnreachableError: The store gives no answer, which is no fault of the file.
-    """
-    try:
-        with as_pair_error(ReadError):
-            body = source.read(path, size)
-            changed = len(body) != size or not source.is_version(path, body, version)
-    except ReadError as error:
-        if not isinstance(error.__cause__, FileNotFoundError):
-            raise
-        raise gone(path) from error
-    if changed:
-        now = f"{len(body)} bytes and had {size}" if len(body) != size else "other content than"
-        raise ReadError(
-            f"{path} has {now} when the archive was listed, so it changed in between. The next run "
-            "looks again"
-        )
-    return body
-
-
-def decode_listed(path: str, body: bytes, max_megapixels: float) -> Picture:
-    """Decode an image file as ``decode`` does, with its path in errors."""
-    try:
-        return decode(body, max_megapixels)
-    except PairError as error:
-        raise type(error)(f"{path}: {error}") from error
 
 
 def _keep_stored(output: Storage, path: str, body: bytes, shape: tuple[int, int]) -> bytes:

@@ -1,11 +1,12 @@
 """Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
 
-Loading runs in one pool of threads, finishing in another, and the network in the calling thread
-(decision 1 of the design); where the fused images are there already, there is no network. What is
-held in memory is counted by the calling thread alone, so there is no lock to forget.
+Loading runs in one pool of threads, finishing in another, and the network in the calling thread;
+where the fused images are there already, there is no network. So pixels never leave the worker's
+process. What is held in memory is counted by the calling thread alone, so there is no lock to
+forget.
 
 A pair for which memory runs out is worked on once more when no other is in memory. One that takes
-too long is given up, and the thread that hangs at it is left behind.
+too long is given up, and the thread that hangs at it is abandoned.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,53 +28,86 @@ from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.models.memory import is_out_of_memory
+from fusion_core.settings.run import RunSettings
 
 BYTES_PER_PIXEL = 48
 """Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back.
 A pair with a fused picture that is to be scored takes less. What fuses takes more for its batch,
 which is not counted: RefineFuse 1800 in fp32, the largest baseline 170 (measured on a CPU)."""
 
-# Guesses at the same before a pair's size is known. The first pairs may be JPEG files of 2 bits a
-# pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits a pixel.
+# Guesses at that memory while a pair's size isn't known. The first pairs may be JPEG files of 2
+# bits a pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits.
 _FIRST_PER_FILE_BYTE = 96
 _LOADED_PER_FILE_BYTE = 24
 
 FINISHING_BYTES_PER_PIXEL = 125
-"""The same while it is finished: encoding and scoring hold up to 74 bytes more (measured)."""
+"""Memory of a pair while it is finished; encoding and scoring hold up to 74 more (measured)."""
 
 _LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
 
 Work = TypeVar("Work", bound=PairState)
 Fuse = Callable[[Sequence[Work]], Iterable[NDArray[np.float32]]]
 Outcome = tuple[Work, dict[str, Any] | Exception]
+"""A pair with the columns of its ok row, or with the error that stopped it."""
+
 log = logging.getLogger(__name__)
 
 
-def run_pipeline(
-    pairs: Sequence[Work],
-    load: Callable[[Work], None],
-    fuse: Fuse[Work] | None,
-    finish: Callable[..., dict[str, Any]],
-    batch_size: int,
-    threads: int,
-    memory: int,
-    deadline: float = math.inf,
-) -> list[Outcome[Work]]:
-    """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
+@dataclass(frozen=True)
+class PairStages(Generic[Work]):
+    """The functions that a pair goes through.
 
-    Args:
-        pairs: What to work on.
+    Attributes:
         load: Reads and decodes a pair, in place.
         fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (H, W); None
             where there is nothing to fuse.
         finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
             encodes, writes and scores one fused image; returns the row's columns.
+    """
+
+    load: Callable[[Work], None]
+    fuse: Fuse[Work] | None
+    finish: Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineLimits:
+    """The limits of memory, threads and time for the pairs of a chunk.
+
+    Attributes:
         batch_size: At most so many pairs in one call of ``fuse``.
         threads: Threads for loading, and as many for finishing.
         memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
             itself is worked on alone.
         deadline: A pair is given up whose stages take more seconds than this; what it waits
             between them isn't counted, for that is no fault of its own.
+    """
+
+    batch_size: int
+    threads: int
+    memory: int
+    deadline: float = math.inf
+
+    @classmethod
+    def of(cls, settings: RunSettings, *, batch_size: int) -> PipelineLimits:
+        """Return the limits that a run's settings set."""
+        return cls(
+            batch_size=batch_size,
+            threads=settings.io_threads,
+            memory=settings.memory_mb << 20,
+            deadline=settings.pair_deadline,
+        )
+
+
+def run_pipeline(
+    pairs: Sequence[Work], stages: PairStages[Work], limits: PipelineLimits
+) -> list[Outcome[Work]]:
+    """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
+
+    Args:
+        pairs: What to work on.
+        stages: What is done to each.
+        limits: What they may take.
 
     Returns:
         Each pair with the columns that ``finish`` returned, or the error that stopped it.
@@ -82,21 +117,20 @@ def run_pipeline(
     """
     # Cancelled: what waits is not begun any more, what runs is let finish.
     with (
-        AbandonableThreadPool(threads, "load") as loaders,
-        AbandonableThreadPool(threads, "finish") as finishers,
+        AbandonableThreadPool(limits.threads, "load") as loaders,
+        AbandonableThreadPool(limits.threads, "finish") as finishers,
     ):
-        pipeline = _Pipeline(load, fuse, finish, batch_size, memory, deadline, loaders, finishers)
-        return pipeline.run(pairs)
+        return _Pipeline(stages, limits, loaders, finishers).run(pairs)
 
 
 class _Task(Generic[Work]):
-    """Loading or finishing of a pair, in a thread.
+    """The loading or finishing of a pair, in a thread.
 
     Attributes:
         pair: Which pair.
-        size: Its share of the memory, in bytes.
-        earlier: Seconds that its earlier stages took.
-        begun: When a thread began it, by the monotonic clock; None before.
+        size: The pair's share of the memory, in bytes.
+        earlier: Seconds that the pair's earlier stages took.
+        begun: When a thread began the task, by the monotonic clock; None before.
     """
 
     def __init__(self, pair: Work, size: int):
@@ -105,7 +139,7 @@ class _Task(Generic[Work]):
         self.begun: float | None = None
 
     def run(self, action: Callable[..., Any], *more: Any) -> Any:
-        """Do it, in a thread."""
+        """Do the task; called by the thread that takes it."""
         self.begun = time.monotonic()
         return action(self.pair, *more)
 
@@ -117,17 +151,12 @@ class _Task(Generic[Work]):
 class _Pipeline(Generic[Work]):
     def __init__(
         self,
-        load: Callable[[Work], None],
-        fuse: Fuse[Work] | None,
-        finish: Callable[..., dict[str, Any]],
-        batch_size: int,
-        memory: int,
-        deadline: float,
+        stages: PairStages[Work],
+        limits: PipelineLimits,
         loaders: AbandonableThreadPool,
         finishers: AbandonableThreadPool,
     ):
-        self.load, self.fuse, self.finish = load, fuse, finish
-        self.batch_size, self.memory, self.deadline = batch_size, memory, deadline
+        self.stages, self.limits = stages, limits
         self.loaders, self.finishers = loaders, finishers
         self.held = 0
         self.largest = 0
@@ -153,10 +182,10 @@ class _Pipeline(Generic[Work]):
     def _start_loading(self, queue: deque[Work]) -> None:
         while queue and len(self.loading) < 2 * self.loaders.count:
             guess = self._guess(queue[0])
-            if self.held and self.held + guess > self.memory:
+            if self.held and self.held + guess > self.limits.memory:
                 return
             task = _Task(queue.popleft(), guess)
-            self.loading[self.loaders.submit(task.run, self.load)] = task
+            self.loading[self.loaders.submit(task.run, self.stages.load)] = task
             self.held += guess
 
     def _guess(self, pair: Work) -> int:
@@ -175,11 +204,15 @@ class _Pipeline(Generic[Work]):
         shape, bucket = max(self.ready.items(), key=lambda item: len(item[1]))
         waiting = sum(len(pairs) for pairs in self.ready.values())
         # Pairs that all differ in shape never fill a batch; two batches' worth of them is enough.
-        if len(bucket) < self.batch_size and self.loading and waiting < 2 * self.batch_size:
+        if (
+            len(bucket) < self.limits.batch_size
+            and self.loading
+            and waiting < 2 * self.limits.batch_size
+        ):
             return []
-        batch, rest = bucket[: self.batch_size], bucket[self.batch_size :]
+        batch, rest = bucket[: self.limits.batch_size], bucket[self.limits.batch_size :]
         more = sum(_finishing_bytes(pair) - _loaded_bytes(pair) for pair in batch)
-        if self.finishing and self.held + more > self.memory:
+        if self.finishing and self.held + more > self.limits.memory:
             return []
         if rest:
             self.ready[shape] = rest
@@ -187,17 +220,17 @@ class _Pipeline(Generic[Work]):
             del self.ready[shape]
         return batch
 
-    def _collect(self, block: bool) -> None:
-        """Take in what the threads have finished; wait for some of it if told to."""
+    def _collect(self, *, block: bool) -> None:
+        """Take in what the threads have finished; ``block`` says whether to wait for some of it."""
         tasks = {**self.loading, **self.finishing}
-        left = min(self.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
+        left = min(self.limits.deadline - task.spent() for task in tasks.values()) if tasks else 0.0
         done, undone = wait(
             tasks, min(max(left, 0.0), _LOOK_AGAIN) if block else 0, FIRST_COMPLETED
         )
         for future in done:
             self._take_in(future)
         for future in undone:
-            if tasks[future].spent() > self.deadline:
+            if tasks[future].spent() > self.limits.deadline:
                 self._give_up(future)
 
     def _take_in(self, future: Future[Any]) -> None:
@@ -222,20 +255,20 @@ class _Pipeline(Generic[Work]):
         task = (self.loading if loading else self.finishing).pop(future)
         (self.loaders if loading else self.finishers).abandon(future)
         self.held -= task.size
-        # The thread that is left behind may go on one day; it keeps a pair of its own.
+        # The abandoned thread may go on one day; it keeps a pair of its own.
         pair = dataclasses.replace(task.pair, seconds=dict(task.pair.seconds))
         now = task.spent() - sum(pair.seconds.values())
         pair.seconds[pair.stage] = pair.seconds.get(pair.stage, 0.0) + now
-        self._fail(pair, deadline_error(pair.stage, pair.seconds, self.deadline))
+        self._fail(pair, deadline_error(pair.stage, pair.seconds, self.limits.deadline))
 
     def _fuse(self, batch: list[Work]) -> None:
-        if self.fuse is None:
+        if self.stages.fuse is None:
             for pair in batch:
                 self._start_finishing(pair)
             return
         try:
             with batch[0].timed("fuse"):
-                fused = self.fuse(batch)
+                fused = self.stages.fuse(batch)
         except Exception as error:
             if len(batch) > 1:  # so that one pair's failure doesn't become its neighbours'
                 for pair in batch:
@@ -251,7 +284,7 @@ class _Pipeline(Generic[Work]):
 
     def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
         task = _Task(pair, _finishing_bytes(pair))
-        self.finishing[self.finishers.submit(task.run, self.finish, *fused)] = task
+        self.finishing[self.finishers.submit(task.run, self.stages.finish, *fused)] = task
         self.held += _finishing_bytes(pair) - _loaded_bytes(pair)
 
     def _fail(self, pair: Work, error: BaseException) -> None:

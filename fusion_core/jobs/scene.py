@@ -1,12 +1,15 @@
-"""One scene from its two files to a fused, scored, described and stored one."""
+"""Fuses a scene: from two files to a stored GeoTIFF with its scores, quicklook and STAC item."""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,20 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
 from fusion_core.archive.layout import fused_path
+from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, StorageError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.scene_row import SceneRecord
-from fusion_core.jobs.scratch import scratch_folder
+from fusion_core.jobs.scene_row import (
+    FusedScene,
+    PixelCounts,
+    SourceFacts,
+    fused_facts,
+    scene_columns,
+    scene_item,
+    source_facts,
+)
+from fusion_core.jobs.scratch import ScratchFiles, scene_scratch
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import first_that_fits, tile_sizes, tiles_remark
@@ -40,13 +52,31 @@ from fusion_core.scenes.pair import ScenePair, ScenePixels, open_scene
 from fusion_core.scenes.quicklook import make_quicklook
 from fusion_core.scenes.raster import gdal_settings
 from fusion_core.scenes.scores import score_scene
+from fusion_core.scenes.stac_item import COG, PNG, WrittenFile
 from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.storage.errors import as_pair_error
 from fusion_core.storage.local import file_sha256
 from fusion_core.storage.store import Storage
 
 log = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 15.0
-_PROBE = 1 << 16
+
+
+@dataclass(frozen=True)
+class _OpenScene:
+    """A scene that is being fused.
+
+    Attributes:
+        ref: Its pair.
+        pair: The same, open.
+        files: Where it is fused.
+        deadline: When it has to be.
+    """
+
+    ref: PairRef
+    pair: ScenePair
+    files: ScratchFiles
+    deadline: SceneDeadline
 
 
 class SceneWork:
@@ -57,13 +87,14 @@ class SceneWork:
         output: Where fused scenes go.
         fuser: What fuses.
         settings: The run's settings.
-        run: What the rows of the run share.
+        run: The run's identity.
     """
 
     def __init__(
         self,
         source: Storage,
         output: Storage,
+        *,
         fuser: Fuser,
         settings: FuseArchiveSettings,
         run: RunIdentity,
@@ -78,84 +109,98 @@ class SceneWork:
             The columns of the manifest that describe the fused scene and its scores.
 
         Raises:
-            PairError: What can't be read, decoded, paired, fused, encoded, written or scored.
+            PairError: The scene can't be read, decoded, paired, fused, encoded, written or scored.
+            UnreachableError: A store gives no answer.
         """
         ref, settings = pair.ref, self.settings
         path = fused_path(ref, self.run.settings_hash, self.fuser.model_hash, "tiff")
-        with _scratch_with_room() as folder, gdal_settings(max(64, settings.memory_mb // 4)):
-            work, greys, cog = (folder / name for name in ("work.tif", "greys.tif", "fused.tif"))
+        with scene_scratch() as files, gdal_settings(max(64, settings.memory_mb // 4)):
             with ExitStack() as opened:
                 with pair.timed("read"):
                     scene = opened.enter_context(open_scene(self.source, ref, settings))
                 with pair.timed("fuse"):
-                    tile_size, counts = self._fuse_in_room(pair, scene, work, greys)
-                record = SceneRecord.of(scene, ref, counts)
-                if tile_size < settings.tile_size:
-                    parts = (record.columns["remark"], tiles_remark(tile_size))
-                    record.columns["remark"] = "; ".join(filter(None, parts))
+                    deadline = SceneDeadline(settings.pair_deadline, scene.size, pair.seconds)
+                    sources = self._fuse_in_room(_OpenScene(ref, scene, files, deadline))
                 scaling = scene.vi_scaling
             with pair.timed("encode"):
-                make_cog(work, cog, settings.compression)
-                work.unlink()
+                make_cog(files.work, files.cog, settings.compression)
+                files.work.unlink()
             with pair.timed("write"):
-                self._store(path, cog)
+                self._store(path, files.cog)
             with pair.timed("score"):
-                scores = score_scene(greys, cog, scaling, self.fuser.device)
-            with pair.timed("encode"), rasterio.open(cog) as fused:
-                record.describe(fused, *make_quicklook(fused, scaling))
+                scores = score_scene(files.greys, files.cog, scaling, self.fuser.device)
+            with pair.timed("encode"), rasterio.open(files.cog) as fused:
+                facts = fused_facts(fused)
+                picture, shape = make_quicklook(fused, scaling)
             with pair.timed("write"):
-                size, digest = cog.stat().st_size, file_sha256(cog)
-                started = pair.started or dt.datetime.now(dt.UTC)
-                return {**scores, **record.write(self, path, size, digest, scores, started)}
+                stem = path.rpartition(".")[0]
+                digest, size = file_sha256(files.cog), files.cog.stat().st_size
+                written = FusedScene(
+                    pair_id=ref.pair_id,
+                    sources=sources,
+                    facts=facts,
+                    file=WrittenFile(path, digest, size, COG),
+                    quicklook=_png_file(f"{stem}.quicklook.png", picture, shape),
+                    item_path=None if settings.stac == "none" else f"{stem}.json",
+                    scores=scores,
+                )
+                self._describe(written, picture, pair.started or dt.datetime.now(dt.UTC))
+        return scene_columns(written, self.output)
 
-    def _fuse_in_room(
-        self, pair: PairState, scene: ScenePair, work: Path, greys: Path
-    ) -> tuple[int, tuple[int, int]]:
-        """Fuse in the largest tiles that memory holds; return their size, then the counts."""
-        height, width = scene.size
-        deadline = SceneDeadline(self.settings.pair_deadline, scene.size, pair.seconds)
+    def _fuse_in_room(self, scene: _OpenScene) -> SourceFacts:
+        """Fuse in the largest tiles that memory holds; return what the sources then tell."""
+        height, width = scene.pair.size
 
-        def fuse(size: int) -> tuple[int, int]:
-            for begun_before in (work, greys):  # in tiles that were too large
+        def fuse(size: int) -> PixelCounts:
+            for begun_before in (scene.files.work, scene.files.greys):  # in tiles too large
                 begun_before.unlink(missing_ok=True)
             tiles = cut_tiles(height, width, size, self.fuser.receptive_radius)
-            return self._fuse_tiles(pair, scene, tiles, work, greys, deadline)
+            return self._fuse_tiles(scene, tiles)
 
         what = f"a scene of {width}x{height} pixels in tiles"
         sizes = tile_sizes(self.settings.tile_size)
-        return first_that_fits(sizes, fuse, what, self.fuser.device)
+        size, counts = first_that_fits(sizes, fuse, what, self.fuser.device)
+        remark = tiles_remark(size) if size < self.settings.tile_size else None
+        return source_facts(scene.pair, self.source, counts, tiles_remark=remark)
 
-    def _fuse_tiles(
-        self,
-        pair: PairState,
-        scene: ScenePair,
-        tiles: Sequence[Tile],
-        work: Path,
-        greys: Path,
-        deadline: SceneDeadline,
-    ) -> tuple[int, int]:
-        """Fuse into the working files; return the numbers of fused and of visible pixels."""
-        vi = scene.vi
-        check_room(work.parent, vi.raster.dataset, scene.grid)
+    def _fuse_tiles(self, scene: _OpenScene, tiles: Sequence[Tile]) -> PixelCounts:
+        """Fuse into the working files; return how many pixels were fused."""
+        vi, grid, files = scene.pair.vi, scene.pair.grid, scene.files
+        check_room(files.work.parent, vi.raster.dataset, grid)
         with (
-            create_work(work, vi.raster.dataset, scene.grid, vi.nodata) as fused,
-            create_greys(greys, scene.grid) as grey,
+            create_work(files.work, vi.raster.dataset, grid, vi.nodata) as fused,
+            create_greys(files.greys, grid) as grey,
         ):
-            writer = _TileWriter(scene, fused, grey, len(tiles), pair.ref.pair_id, deadline)
-            fuse_tiles(scene, self.fuser, tiles, writer.write)
+            writer = _TileWriter(scene, fused, grey, len(tiles))
+            fuse_tiles(scene.pair, self.fuser, tiles, writer.write)
             if not writer.fused:
-                pair.stage = "pair"
                 raise OverlapError(
-                    f"{pair.ref.ir_path} and {pair.ref.vi_path} hold data at no common pixel; "
+                    f"{scene.ref.ir_path} and {scene.ref.vi_path} hold data at no common pixel; "
                     "expected some. Check the nodata values, and which files were paired"
                 )
             with writing("the fused scene"):
                 fused.close()
                 grey.close()
-        return writer.fused, writer.visible
+        return PixelCounts(writer.fused, writer.visible)
+
+    def _describe(self, scene: FusedScene, picture: bytes, created: dt.datetime) -> None:
+        """Write quicklook and item beside a fused scene."""
+        stac = self.settings.stac
+        with as_pair_error(WriteError):
+            self.output.write(scene.quicklook.path, picture)
+            if scene.item_path is not None:
+                item = scene_item(
+                    scene,
+                    scene.item_path,
+                    fuser=self.fuser,
+                    run=self.run,
+                    catalog=stac if stac in ("catalog", "collection") else None,
+                    created=created,
+                )
+                self.output.write(scene.item_path, json.dumps(item, indent=1).encode())
 
     def _store(self, path: str, cog: Path) -> None:
-        """Create the fused scene; where one lies there already that one stays, and is fetched."""
+        """Create the fused scene at ``path``; one that lies there already stays, and is fetched."""
         try:
             if self.output.create_file(path, cog):
                 return
@@ -172,23 +217,21 @@ class SceneWork:
 class _TileWriter:
     """Writes blended tiles into the working files, and counts pixels."""
 
-    def __init__(
-        self,
-        scene: ScenePair,
-        fused: DatasetWriter,
-        grey: DatasetWriter,
-        tiles: int,
-        pair_id: str,
-        deadline: SceneDeadline,
-    ):
-        self.scene, self.target, self.grey = scene, fused, grey
-        self.tiles, self.pair_id, self.deadline = tiles, pair_id, deadline
-        self.masked = has_mask_band(scene.vi.raster.dataset)
+    def __init__(self, scene: _OpenScene, fused: DatasetWriter, grey: DatasetWriter, tiles: int):
+        self.scene, self.deadline, self.pair_id = scene.pair, scene.deadline, scene.ref.pair_id
+        self.target, self.grey, self.tiles = fused, grey, tiles
+        self.masked = has_mask_band(self.scene.vi.raster.dataset)
         self.written = self.fused = self.visible = 0
         self._told = time.monotonic()
 
     def write(self, tile: Tile, pixels: ScenePixels, fused: NDArray[np.float32]) -> None:
-        """Write what a tile completes; ``fused`` is its luminance in [0, 1], (h, w)."""
+        """Write the part of the scene that a tile completes.
+
+        Args:
+            tile: The tile.
+            pixels: What was read for it.
+            fused: The fused luminance in [0, 1] of that part, (h, w).
+        """
         self.deadline.check()
         ir, vi, old, valid, vi_valid = (
             tile.cut(plane, tile.final)
@@ -214,26 +257,14 @@ class _TileWriter:
         self._tell()
 
     def _tell(self) -> None:
-        """Say now and then how far a large scene is."""
+        """Log now and then how far a large scene is."""
         if time.monotonic() - self._told > _PROGRESS_SECONDS:
             self._told = time.monotonic()
             log.info("scene %s: %d of %d tiles", self.pair_id, self.written, self.tiles)
 
 
-@contextmanager
-def _scratch_with_room() -> Iterator[Path]:
-    """Give a temporary folder that can be written to, or a full one would look like bad sources.
-
-    Raises:
-        EncodeError: It can't be.
-    """
-    with ExitStack() as held:
-        with writing("what a scene needs while it is fused"):
-            folder = held.enter_context(scratch_folder())
-            probe = folder / "probe"
-            probe.write_bytes(bytes(_PROBE))
-            probe.unlink()
-        yield folder
+def _png_file(path: str, body: bytes, shape: tuple[int, int]) -> WrittenFile:
+    return WrittenFile(path, hashlib.sha256(body).hexdigest(), len(body), PNG, shape)
 
 
 def _same_grid(stored: Path, cog: Path) -> bool:

@@ -1,28 +1,26 @@
-"""What is told of a fused scene: the columns of its row, its quicklook and its STAC item."""
+"""The manifest row and the STAC item of a fused scene, from facts gathered at its files."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import importlib.metadata
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rasterio.io import DatasetReader
 
-from fusion_core.archive.plan import PairRef
-from fusion_core.errors import WriteError
+from fusion_core import __version__
+from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
+from fusion_core.models.fuser import Fuser
 from fusion_core.scenes.acquisition import Acquisition, acquired
 from fusion_core.scenes.footprint import footprint
 from fusion_core.scenes.pair import ScenePair
 from fusion_core.scenes.raster import Raster
-from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID
+from fusion_core.scenes.scaling import Scaling
+from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID, CatalogKind
 from fusion_core.scenes.stac_item import (
-    COG,
-    PNG,
     Bands,
     Grid,
     SceneFacts,
@@ -31,172 +29,209 @@ from fusion_core.scenes.stac_item import (
     make_item,
     relative_href,
 )
-from fusion_core.storage.errors import as_pair_error
-
-if TYPE_CHECKING:
-    from fusion_core.jobs.scene import SceneWork
+from fusion_core.storage.store import Storage
 
 
-@dataclass
-class SceneRecord:
-    """Facts about a scene, gathered while its files are open.
+@dataclass(frozen=True)
+class PixelCounts:
+    """How many pixels of a scene were fused, and how many hold visible values."""
+
+    fused: int
+    visible: int
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """Facts about the sources of a scene, gathered while they are open, and its overlap.
 
     Attributes:
-        ref: Its pair.
-        columns: Columns of the manifest.
-        times: When the infrared and the visible image were taken, None where that isn't known.
-        grid: Of the fused scene; set by ``describe``, as is what follows.
-        bands: Its bands.
-        quicklook: Bytes of its picture.
-        quicklook_shape: Height and width of that.
+        ir: The infrared image.
+        vi: The visible image.
+        scaling_names: The scaling of the infrared and of the visible image.
+        scalings: The same, in numbers.
+        overlap: Share of the visible scene that was fused, 0 to 1.
+        remark: What a reader of the fused scene should know, if anything.
     """
 
-    ref: PairRef
-    columns: dict[str, Any]
-    times: tuple[Acquisition | None, Acquisition | None]
-    grid: Grid | None = None
-    bands: Bands | None = None
-    quicklook: bytes = b""
-    quicklook_shape: tuple[int, int] = field(default=(0, 0))
+    ir: SourceImage
+    vi: SourceImage
+    scaling_names: tuple[str, str]
+    scalings: tuple[Scaling, Scaling]
+    overlap: float
+    remark: str | None
 
-    @classmethod
-    def of(cls, scene: ScenePair, ref: PairRef, counts: tuple[int, int]) -> SceneRecord:
-        """Gather what the sources tell; ``counts`` are the fused and the visible pixels."""
-        fused, visible = counts
-        share = scene.grid.covers(scene.vi.raster.dataset)
-        overlap = share * fused / visible
-        scalings = {
-            f"{side}_{name}": value
-            for side, kind, scaling in zip(
-                ("ir", "vi"), scene.scaling_names, scene.scalings, strict=True
-            )
-            for name, value in (("scaling", kind), ("low", scaling.low), ("high", scaling.high))
-        }
-        times = _acquired(scene.ir.raster), _acquired(scene.vi.raster)
-        taken = times[1] or times[0]
-        return cls(
-            ref,
-            {
-                **scalings,
-                "overlap": overlap,
-                "remark": _remark(scene, share, visible - fused),
-                "acquired": taken.moment if taken else None,
-            },
-            times,
+
+@dataclass(frozen=True)
+class FusedFacts:
+    """Facts about a fused scene, from its finished file.
+
+    Attributes:
+        grid: Where its pixels lie.
+        bands: Its bands.
+        crs: Its coordinate system: authority and code, or WKT; None where it has none.
+        bbox: West, south, east and north end of its footprint; None where that isn't known.
+    """
+
+    grid: Grid
+    bands: Bands
+    crs: str | None
+    bbox: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class FusedScene:
+    """All that the row and the item of a fused scene are made of.
+
+    Attributes:
+        pair_id: Its pair.
+        sources: What its sources tell.
+        facts: What its own file tells.
+        file: That file, below the output.
+        quicklook: Its picture.
+        item_path: Where its item lies or will lie below the output; None where there is none.
+        scores: Its metrics, as columns of the manifest.
+    """
+
+    pair_id: str
+    sources: SourceFacts
+    facts: FusedFacts
+    file: WrittenFile
+    quicklook: WrittenFile
+    item_path: str | None
+    scores: Mapping[str, Any]
+
+
+def source_facts(
+    scene: ScenePair, source: Storage, counts: PixelCounts, *, tiles_remark: str | None = None
+) -> SourceFacts:
+    """Gather what the open sources of a scene tell.
+
+    Args:
+        scene: The scene.
+        source: Where its files are.
+        counts: How much of it was fused.
+        tiles_remark: What is to be said of the tiles that it was fused in, if anything.
+    """
+    covered = scene.grid.covers(scene.vi.raster.dataset)
+    remarks = (_overlap_remark(scene, covered, counts.visible - counts.fused), tiles_remark)
+    return SourceFacts(
+        ir=_source_image(scene.ir.raster, source),
+        vi=_source_image(scene.vi.raster, source),
+        scaling_names=scene.scaling_names,
+        scalings=scene.scalings,
+        overlap=covered * counts.fused / counts.visible,
+        remark="; ".join(filter(None, remarks)) or None,
+    )
+
+
+def fused_facts(fused: DatasetReader) -> FusedFacts:
+    """Gather what the finished file of a scene tells."""
+    wkt = fused.crs.to_wkt() if fused.crs else None
+    point = fused.tags().get("AREA_OR_POINT") == "Point"
+    grid = Grid(
+        crs_wkt=wkt,
+        transform=tuple(fused.transform)[:6],
+        width=fused.width,
+        height=fused.height,
+        pixel_is_point=point,
+    )
+    bands = Bands(
+        descriptions=fused.descriptions,
+        data_type=fused.dtypes[0],
+        nodata=fused.nodata,
+        scales=fused.scales,
+        offsets=fused.offsets,
+    )
+    _, bbox = footprint(wkt, grid.transform, grid.width, grid.height)
+    return FusedFacts(grid, bands, _crs_name(fused), None if bbox is None else tuple(bbox))
+
+
+def scene_columns(scene: FusedScene, output: Storage) -> dict[str, Any]:
+    """Return the columns of the manifest that describe a fused scene and its scores."""
+    sources, facts = scene.sources, scene.facts
+    grid, bands = facts.grid, facts.bands
+    taken = sources.vi.acquired or sources.ir.acquired
+    scalings = {
+        f"{side}_{name}": value
+        for side, kind, scaling in zip(
+            ("ir", "vi"), sources.scaling_names, sources.scalings, strict=True
         )
+        for name, value in (("scaling", kind), ("low", scaling.low), ("high", scaling.high))
+    }
+    corners = facts.bbox or (None,) * 4
+    return {
+        **scene.scores,
+        **scalings,
+        "overlap": sources.overlap,
+        "remark": sources.remark,
+        "acquired": taken.moment if taken else None,
+        "fused_format": "cog",
+        "height": grid.height,
+        "width": grid.width,
+        "bands": len(bands.descriptions),
+        "data_type": bands.data_type,
+        "bit_depth": 8 * np.dtype(bands.data_type).itemsize,
+        "crs": facts.crs,
+        **dict(zip(("west", "south", "east", "north"), corners, strict=True)),
+        "fused_url": output.url(scene.file.path),
+        "fused_sha256": scene.file.sha256,
+        "fused_bytes": scene.file.size,
+        "quicklook_url": output.url(scene.quicklook.path),
+        "item_url": None if scene.item_path is None else output.url(scene.item_path),
+    }
 
-    def describe(self, fused: DatasetReader, quicklook: bytes, shape: tuple[int, int]) -> None:
-        """Take in what the finished file tells."""
-        wkt = fused.crs.to_wkt() if fused.crs else None
-        point = fused.tags().get("AREA_OR_POINT") == "Point"
-        self.grid = Grid(wkt, tuple(fused.transform)[:6], fused.width, fused.height, point)
-        self.bands = Bands(
-            fused.descriptions, fused.dtypes[0], fused.nodata, fused.scales, fused.offsets
-        )
-        self.quicklook, self.quicklook_shape = quicklook, shape
-        _, bbox = footprint(wkt, self.grid.transform, fused.width, fused.height)
-        self.columns |= {
-            "fused_format": "cog",
-            "height": fused.height,
-            "width": fused.width,
-            "bands": fused.count,
-            "data_type": fused.dtypes[0],
-            "bit_depth": 8 * np.dtype(fused.dtypes[0]).itemsize,
-            "crs": _crs_name(fused),
-            **dict(zip(("west", "south", "east", "north"), bbox or (None,) * 4, strict=True)),
-        }
 
-    def write(
-        self,
-        work: SceneWork,
-        path: str,
-        size: int,
-        digest: str,
-        scores: dict[str, Any],
-        started: dt.datetime,
-    ) -> dict[str, Any]:
-        """Write quicklook and item beside the fused scene, and return the row's columns.
+def scene_item(
+    scene: FusedScene,
+    item_path: str,
+    *,
+    fuser: Fuser,
+    run: RunIdentity,
+    catalog: CatalogKind | None,
+    created: dt.datetime,
+) -> dict[str, Any]:
+    """Return the STAC item of a fused scene.
 
-        Args:
-            work: Where to write, and by which settings.
-            path: Of the fused scene, below the output.
-            size: Its size in bytes.
-            digest: Its sha256.
-            scores: Its metrics.
-            started: When work on it began.
+    Args:
+        scene: The scene.
+        item_path: Where the item will lie below the output.
+        fuser: What fused it.
+        run: The run that it was fused in.
+        catalog: What lies at the output's root and links to the item, if anything.
+        created: When work on the scene began.
+    """
+    sources, scaling = scene.sources, scene.sources.scalings[1]
+    name = scene.file.path.rpartition("/")[2].rpartition(".")[0]
+    facts = SceneFacts(
+        item_id=f"{name}-{run.settings_hash[:8]}",
+        pair_id=scene.pair_id,
+        item_path=item_path,
+        grid=scene.facts.grid,
+        ir=sources.ir,
+        vi=sources.vi,
+        fused=scene.file,
+        quicklook=scene.quicklook,
+        bands=scene.facts.bands,
+        model=fuser.name,
+        model_hash=fuser.model_hash,
+        settings_hash=run.settings_hash,
+        run_id=run.run_id,
+        software_version=__version__,
+        overlap=sources.overlap,
+        metrics={metric: scene.scores[metric] for metric in METRIC_NAMES},
+        metric_version=METRIC_VERSION,
+        scaling=sources.scaling_names[1],
+        scaling_low=scaling.low,
+        scaling_high=scaling.high,
+        created=created,
+        catalog_href=relative_href(CATALOG_PATHS[catalog], item_path) if catalog else None,
+        collection_id=COLLECTION_ID if catalog == "collection" else None,
+    )
+    return make_item(facts)
 
-        Raises:
-            WriteError: The store failed.
-        """
-        stem = path.rpartition(".")[0]
-        output, stac = work.output, work.settings.stac
-        picture = f"{stem}.quicklook.png"
-        item = None if stac == "none" else f"{stem}.json"
-        with as_pair_error(WriteError):
-            output.write(picture, self.quicklook)
-            if item is not None:
-                facts = self._facts(work, path, size, digest, picture, item, scores, started)
-                output.write(item, json.dumps(make_item(facts), indent=1).encode())
-        return {
-            **self.columns,
-            "fused_url": output.url(path),
-            "fused_sha256": digest,
-            "fused_bytes": size,
-            "quicklook_url": output.url(picture),
-            "item_url": None if item is None else output.url(item),
-        }
 
-    def _facts(
-        self,
-        work: SceneWork,
-        path: str,
-        size: int,
-        digest: str,
-        picture: str,
-        item: str,
-        scores: dict[str, Any],
-        started: dt.datetime,
-    ) -> SceneFacts:
-        assert self.grid is not None
-        assert self.bands is not None
-        kind = work.settings.stac
-        name = path.rpartition("/")[2].rpartition(".")[0]
-        ir, vi = (
-            SourceImage(work.source.url(source), time)
-            for source, time in zip((self.ref.ir_path, self.ref.vi_path), self.times, strict=True)
-        )
-        root = CATALOG_PATHS[kind] if kind in ("catalog", "collection") else None
-        return SceneFacts(
-            item_id=f"{name}-{work.run.settings_hash[:8]}",
-            pair_id=self.ref.pair_id,
-            item_path=item,
-            grid=self.grid,
-            ir=ir,
-            vi=vi,
-            fused=WrittenFile(path, digest, size, COG),
-            quicklook=WrittenFile(
-                picture,
-                hashlib.sha256(self.quicklook).hexdigest(),
-                len(self.quicklook),
-                PNG,
-                self.quicklook_shape,
-            ),
-            bands=self.bands,
-            model=work.fuser.name,
-            model_hash=work.fuser.model_hash,
-            settings_hash=work.run.settings_hash,
-            run_id=work.run.run_id,
-            software_version=importlib.metadata.version("fuse-archive"),
-            overlap=self.columns["overlap"],
-            metrics={metric: scores[metric] for metric in METRIC_NAMES},
-            metric_version=METRIC_VERSION,
-            scaling=self.columns["vi_scaling"],
-            scaling_low=self.columns["vi_low"],
-            scaling_high=self.columns["vi_high"],
-            created=started,
-            catalog_href=relative_href(root, item) if root else None,
-            collection_id=COLLECTION_ID if kind == "collection" else None,
-        )
+def _source_image(raster: Raster, source: Storage) -> SourceImage:
+    return SourceImage(source.url(raster.path), _acquired(raster))
 
 
 def _acquired(raster: Raster) -> Acquisition | None:
@@ -204,13 +239,19 @@ def _acquired(raster: Raster) -> Acquisition | None:
     return acquired({"": dataset.tags(), "IMAGERY": dataset.tags(ns="IMAGERY")}, raster.path)
 
 
-def _remark(scene: ScenePair, share: float, alone: int) -> str | None:
-    """Say what of the visible scene was not fused."""
+def _overlap_remark(scene: ScenePair, covered: float, alone: int) -> str | None:
+    """Say what of the visible scene was not fused.
+
+    Args:
+        scene: The scene.
+        covered: Share of the visible scene that the infrared one covers, 0 to 1.
+        alone: Number of covered pixels that hold visible values alone.
+    """
     parts = []
-    if share < 1:
+    if covered < 1:
         grid, dataset = scene.grid, scene.vi.raster.dataset
         parts.append(
-            f"the infrared covers {share:.1%} of the visible scene's {dataset.width}x"
+            f"the infrared covers {covered:.1%} of the visible scene's {dataset.width}x"
             f"{dataset.height} pixels; fused are the {grid.width}x{grid.height} from column "
             f"{grid.left}, row {grid.top}"
         )

@@ -1,9 +1,10 @@
-"""Works a chunk of fused images off: scores each against its pair, and commits the rows."""
+"""Scores the fused images of a chunk, each against its pair, and commits the rows."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,26 +12,38 @@ from fusion_core.archive.layout import SCORES_FOLDER
 from fusion_core.archive.plan import PairRef, ScoreRef
 from fusion_core.errors import SizeMismatchError
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.pair import PairState, decode_listed, load_pair, read_listed
-from fusion_core.jobs.pipeline import Outcome, run_pipeline
+from fusion_core.jobs.loading import Stage, decode_listed, load_pair, read_listed
+from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.pipeline import Outcome, PairStages, PipelineLimits, run_pipeline
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics.columns import score_columns
 from fusion_core.storage.store import Storage
 
 
-@dataclass
-class ScoringState(PairState):
-    """A pair on its way through the stages, with one fused image of it.
+@dataclass(frozen=True)
+class FusedImage:
+    """A fused image that is to be scored.
 
     Attributes:
-        fused: The fused image; set by ``load_scored``, dropped by ``end``.
-        fused_sha256: sha256 of the fused file's bytes, in hex.
+        picture: The decoded image.
+        sha256: sha256 of its file's bytes, in hex.
+    """
+
+    picture: Picture
+    sha256: str
+
+
+@dataclass
+class ScoringState(PairState):
+    """The state of a pair of which one fused image is being scored.
+
+    Attributes:
+        fused: The fused image; set by whoever loads it, dropped by ``end``.
     """
 
     ref: ScoreRef
-    fused: Picture | None = None
-    fused_sha256: str | None = None
+    fused: FusedImage | None = None
 
     def end(self) -> None:
         """Note the time and let go of the pixels."""
@@ -39,14 +52,14 @@ class ScoringState(PairState):
 
 
 class ScoringWorker(ChunkWorker[ScoringState]):
-    """Turns chunks of fused images into parts.
+    """Scores the fused images of chunks and commits their rows.
 
     Args:
         source: Where the pairs are.
         output: Where parts go.
         fused: Where the fused images are, by method.
         settings: The run's settings.
-        run: What the rows of the run share.
+        run: The run's identity.
         device: Where to compute the metrics.
     """
 
@@ -70,34 +83,43 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         return ScoringState(ref)
 
     def _outcomes(self, pairs: Sequence[ScoringState]) -> list[Outcome[ScoringState]]:
-        return run_pipeline(
-            pairs,
-            self._load,
-            None,
-            self._score,
-            batch_size=1,
-            threads=self.settings.io_threads,
-            memory=self.settings.memory_mb << 20,
-            deadline=self.settings.pair_deadline,
-        )
+        stages = PairStages(self._load, None, self._score)
+        return run_pipeline(pairs, stages, PipelineLimits.of(self.settings, batch_size=1))
 
     def _load(self, pair: ScoringState) -> None:
-        storage = self.fused[pair.ref.method]
-        load_scored(pair, self.source, storage, self.settings, self.settings.max_megapixels)
+        settings, ref = self.settings, pair.ref
+        loaded = pair.loaded = load_pair(
+            ref,
+            self.source,
+            size_mismatch=settings.size_mismatch,
+            max_megapixels=settings.max_megapixels,
+            stage=pair.timed,
+        )
+        pair.fused = load_fused(
+            ref,
+            self.fused[ref.method],
+            loaded.shape,
+            max_megapixels=settings.max_megapixels,
+            stage=pair.timed,
+        )
 
     def _score(self, pair: ScoringState) -> dict[str, Any]:
-        ir, vi = pair.pictures
-        assert pair.fused is not None
+        loaded, fused = pair.pictures, pair.fused
+        assert fused is not None
         with pair.timed("score"):
             scores = score_columns(
-                ir.pixels, vi.pixels, pair.fused.pixels, self.device, self.settings.convention
+                loaded.ir.pixels,
+                loaded.vi.pixels,
+                fused.picture.pixels,
+                self.device,
+                self.settings.convention,
             )
-        height, width = pair.shape
+        height, width = loaded.shape
         return {
-            "fused_sha256": pair.fused_sha256,
+            "fused_sha256": fused.sha256,
             "height": height,
             "width": width,
-            "bit_depth": pair.fused.bit_depth,
+            "bit_depth": fused.picture.bit_depth,
             **scores,
         }
 
@@ -113,30 +135,37 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         }
 
 
-def load_scored(
-    pair: ScoringState,
-    source: Storage,
+def load_fused(
+    ref: ScoreRef,
     storage: Storage,
-    settings: ScoreArchiveSettings,
+    shape: tuple[int, int],
+    *,
     max_megapixels: float,
-) -> None:
-    """Read and decode a pair as for fusing, and the fused image.
+    stage: Stage = nullcontext,
+) -> FusedImage:
+    """Read and decode the fused image of a pair.
+
+    Args:
+        ref: Which image.
+        storage: Where it is.
+        shape: Height and width of the pair.
+        max_megapixels: Larger images are refused.
+        stage: Entered for each of the stages read and decode.
 
     Raises:
-        PairError: What can't be read or decoded, or is of another size.
+        PairError: The image can't be read or decoded, or is of another size.
+        UnreachableError: The store gives no answer.
     """
-    load_pair(pair, source, settings, max_megapixels)
-    path = pair.ref.fused_path
-    with pair.timed("read"):
-        body = read_listed(storage, path, pair.ref.fused_bytes, pair.ref.fused_version)
-    with pair.timed("decode"):
-        fused = decode_listed(path, body, max_megapixels)
-    if fused.pixels.shape[:2] != pair.shape:
-        pair.stage = "pair"
-        height, width = pair.shape
+    path = ref.fused_path
+    with stage("read"):
+        body = read_listed(storage, path, ref.fused_bytes, ref.fused_version)
+    with stage("decode"):
+        picture = decode_listed(path, body, max_megapixels)
+    if picture.pixels.shape[:2] != shape:
+        height, width = shape
         raise SizeMismatchError(
-            f"{path} is {fused.pixels.shape[1]}x{fused.pixels.shape[0]} and its sources "
+            f"{path} is {picture.pixels.shape[1]}x{picture.pixels.shape[0]} and its sources "
             f"{width}x{height}; expected equal sizes. Score images that were neither cropped nor "
             "scaled"
         )
-    pair.fused, pair.fused_sha256 = fused, hashlib.sha256(body).hexdigest()
+    return FusedImage(picture, hashlib.sha256(body).hexdigest())

@@ -1,4 +1,4 @@
-"""Threads that do tasks in order, of which one that hangs can be left behind.
+"""A pool of threads of which one that hangs can be abandoned with its task.
 
 The threads of ``ThreadPoolExecutor`` are waited for when Python ends, so
 that one call that never returns would keep the process for ever.
@@ -18,15 +18,20 @@ from typing import Any, Self
 class AbandonableThreadPool:
     """Does tasks in a number of threads; at the end of its block all of them have ended.
 
-    Where the block ends by an exception, tasks that wait are cancelled. Those that were left
-    behind are not waited for, by the block or by Python's end.
+    Where the block ends by an exception, tasks that wait are cancelled. Those that were abandoned
+    are not waited for, by the block or by Python's end.
 
     Attributes:
         count: How many threads there are.
     """
 
     def __init__(self, count: int, name: str):
-        """Start ``count`` threads; ``name`` is how theirs begin."""
+        """Start the threads.
+
+        Args:
+            count: How many.
+            name: What their names begin with.
+        """
         self.count = count
         self._name, self._started = name, 0
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
@@ -37,13 +42,13 @@ class AbandonableThreadPool:
             self._start()
 
     def __enter__(self) -> Self:
-        """Return the threads themselves."""
+        """Return the pool."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        """Wait for all threads but those left behind; see the class."""
+        """Wait for all threads but abandoned ones; see the class."""
         if kind is not None:
             self._cancel_waiting()
         for _thread in range(self.count):
@@ -58,7 +63,7 @@ class AbandonableThreadPool:
         return task
 
     def abandon(self, task: Future[Any]) -> None:
-        """Wait no longer for a task. Where a thread is at it, another takes that one's place."""
+        """Abandon a task: where a thread is at it, another takes that one's place."""
         with self._lock:
             if task.cancel() or task not in self._running:
                 return
@@ -77,7 +82,7 @@ class AbandonableThreadPool:
             pass
 
     def _do_next(self) -> bool:
-        """Do a task; return whether this thread is to go on."""
+        """Do the next task; return whether this thread is to go on."""
         item = self._waiting.get()
         if item is None:
             return False

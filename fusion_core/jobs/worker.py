@@ -1,9 +1,8 @@
-"""What every worker on chunks does: one committed part per chunk, whatever became of its pairs."""
+"""The base of all workers on chunks: one committed part per chunk, whatever became of its pairs."""
 
 from __future__ import annotations
 
 import datetime as dt
-import importlib.metadata
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
+from fusion_core import __version__
 from fusion_core.archive.layout import MANIFEST_FOLDER, part_path
 from fusion_core.archive.parts import commit_part, read_part_or_tombstone
 from fusion_core.archive.plan import Chunk, PairRef
@@ -26,7 +26,14 @@ Work = TypeVar("Work", bound=PairState)
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What all rows of a run share; ``model_hash`` is None where no network of ours is at work."""
+    """The identity of a run, which all its rows share.
+
+    Attributes:
+        run_id: Names the run.
+        date: The run's date.
+        model_hash: sha256 of the model that fuses; None where none of ours is at work.
+        settings_hash: Digest of the settings that decide pixels or scores.
+    """
 
     run_id: str
     date: dt.date
@@ -36,7 +43,7 @@ class RunIdentity:
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What became of a chunk; small enough to travel to the driver.
+    """The outcome of a chunk; small enough to travel to the driver.
 
     Attributes:
         parts: Paths of the parts that hold the chunk's rows: one, or more where it was split.
@@ -50,17 +57,17 @@ class ChunkResult:
 
 
 class ChunkWorker(ABC, Generic[Work]):
-    """Turns chunks into parts; how pairs become rows is up to the subclass.
+    """Runs chunks and commits their rows; how pairs become rows is up to the subclass.
 
     Args:
         source: Where the pairs are.
         output: Where parts go.
-        run: What the rows of the run share.
+        run: The run's identity.
         device: Where to compute, as torch names it.
     """
 
     folder: ClassVar[str] = MANIFEST_FOLDER
-    """Below the output, of the parts."""
+    """Folder of the parts below the output."""
 
     def __init__(self, source: Storage, output: Storage, run: RunIdentity, device: str):
         self.source = source
@@ -71,11 +78,11 @@ class ChunkWorker(ABC, Generic[Work]):
         self.device_name = torch.cuda.get_device_name(device) if self.on_gpu else "cpu"
 
     def run(self, chunk: Chunk) -> ChunkResult:
-        """Work a chunk's pairs off, then commit their rows.
+        """Take a chunk's pairs through their stages, then commit their rows.
 
         Raises:
             StorageError: The part can't be written.
-            UnreachableError: A store gives no answer, so that nothing is the fault of a pair.
+            UnreachableError: A store gives no answer, which is no pair's fault.
             LeaseLostError: Another run has taken the output over.
             ManifestError: The part that is there already can't be read.
         """
@@ -90,7 +97,17 @@ class ChunkWorker(ABC, Generic[Work]):
         return self._commit(chunk, sorted(rows, key=lambda row: (row["pair_id"], row["method"])))
 
     def give_up(self, chunk: Chunk, reason: str) -> ChunkResult:
-        """Commit failed rows for pairs that end every process that works on them."""
+        """Commit failed rows for pairs that end every process that works on them.
+
+        Args:
+            chunk: The pairs.
+            reason: How they end it, for the rows.
+
+        Raises:
+            StorageError: The part can't be written.
+            LeaseLostError: Another run has taken the output over.
+            ManifestError: The part that is there already can't be read.
+        """
         if known := self._known(chunk):
             return known
         error = CrashError(reason)
@@ -103,7 +120,11 @@ class ChunkWorker(ABC, Generic[Work]):
 
     @abstractmethod
     def _outcomes(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
-        """Work the pairs off; return for each the columns of its ok row, or its error."""
+        """Take the pairs through their stages.
+
+        Returns:
+            Each pair with the columns of its ok row, or with the error that stopped it.
+        """
 
     def _row(self, pair: Work) -> dict[str, Any]:
         """Return the columns that ok and failed rows have alike."""
@@ -120,7 +141,7 @@ class ChunkWorker(ABC, Generic[Work]):
             "vi_bytes": ref.vi_bytes,
             "model_hash": run.model_hash,
             "settings_hash": run.settings_hash,
-            "software_version": importlib.metadata.version("fuse-archive"),
+            "software_version": __version__,
             **{f"seconds_{stage}": pair.seconds.get(stage) for stage in STAGES},
             "retries": pair.repeated.value,
             "host": platform.node(),
@@ -146,8 +167,8 @@ class ChunkWorker(ABC, Generic[Work]):
     def _known(self, chunk: Chunk) -> ChunkResult | None:
         """Return what another worker has committed for the chunk, None where it is free.
 
-        A chunk that was split is closed first by an empty part, which keeps whoever may still work
-        on the whole of it from committing its pairs a second time.
+        A chunk that was split first gets a part without rows, which keeps whoever may still work on
+        the whole of it from committing its pairs a second time.
         """
         for part_id in chunk.split_from:
             path = self._part_path(part_id)
@@ -185,7 +206,7 @@ class ChunkWorker(ABC, Generic[Work]):
         """Return the status of each of the chunk's pairs that a part holds a row of.
 
         Raises:
-            LeaseLostError: Another run has closed the part.
+            LeaseLostError: The part is another run's tombstone.
         """
         columns = chunk.pairs[0].key_columns
         wanted = {pair.key for pair in chunk.pairs}

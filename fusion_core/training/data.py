@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import PairError, SettingsError
-from fusion_core.jobs.pair import PairState, load_pair
+from fusion_core.jobs.loading import load_pair
 from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.batch import Batch
@@ -55,12 +55,16 @@ def read_luminances(
     Raises:
         PairError: of the kind that stopped it, with the pair's id.
     """
-    work = PairState(pair)
     try:
-        load_pair(work, source, settings, max_megapixels)
+        loaded = load_pair(
+            pair,
+            source,
+            size_mismatch=settings.size_mismatch,
+            max_megapixels=max_megapixels,
+        )
     except PairError as error:
         raise type(error)(f"pair {pair.pair_id} can't be trained on: {error}") from error
-    ir, vi = (np.rint(255 * image).astype(np.uint8) for image in work.luminances())
+    ir, vi = (np.rint(255 * image).astype(np.uint8) for image in loaded.luminances())
     return ir, vi
 
 

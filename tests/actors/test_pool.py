@@ -137,7 +137,7 @@ def test_a_pair_that_kills_its_process_is_found_and_its_neighbours_are_fused(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
     names = [f"p{k}" for k in range(5)] + ["poison"] + [f"q{k}" for k in range(10)]
-    results = list(pool_of(2, tmp_path).run(chunks(names, 8)))
+    results = list(pool_of(2, tmp_path).run(chunks(names, 4)))
     expected = [f"{name} {'failed' if name == 'poison' else 'ok'}" for name in names]
     assert committed(tmp_path) == sorted(expected)
     assert sum(result.failed for result in results) == 1

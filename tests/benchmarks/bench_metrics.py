@@ -70,17 +70,23 @@ def on_cpu(greys: list[np.ndarray], sides: list[np.ndarray], threads: int) -> di
     }
 
 
-def on_gpu(greys: list[np.ndarray], sides: list[np.ndarray]) -> dict[str, Any]:
-    """Time a batch on the GPU."""
-    images = [torch.from_numpy(grey)[None, None].expand(GPU_BATCH, 1, -1, -1) for grey in greys]
-    a, b, f = (image.contiguous().cuda() for image in images)
-    ir, vi = (torch.from_numpy(side)[None, None].repeat(GPU_BATCH, 1, 1, 1) for side in sides)
-    fuser = load_fuser(device="cuda")
+def on_gpu(
+    greys: list[np.ndarray],
+    sides: list[np.ndarray],
+    device: str = "cuda",
+    batch: int = GPU_BATCH,
+    rounds: int = ROUNDS,
+) -> dict[str, Any]:
+    """Time a batch on the GPU; all its images lie there before."""
+    images = [torch.from_numpy(image)[None, None] for image in (*greys, *sides)]
+    a, b, f, ir, vi = (image.repeat(batch, 1, 1, 1).to(device) for image in images)
+    fuser = load_fuser(device=device)
 
     def synchronised(function: Any) -> Any:
         def run() -> None:
             function()
-            torch.cuda.synchronize()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
 
         return run
 
@@ -89,11 +95,11 @@ def on_gpu(greys: list[np.ndarray], sides: list[np.ndarray]) -> dict[str, Any]:
             "metrics": synchronised(lambda: score_batch(a, b, f)),
             "network": synchronised(lambda: fuser(ir, vi)),
         },
-        ROUNDS,
+        rounds,
     )
     return {
-        "device": torch.cuda.get_device_name(),
-        "batch": GPU_BATCH,
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "batch": batch,
         **{name: spread([1e3 * value for value in values]) for name, values in seconds.items()},
         "network_precision": fuser.precision,
         "share_of_network": spread(ratios(seconds["metrics"], seconds["network"]), 4),

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from processes import kill_tree
 
-pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.s3,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(300),
+]
 PROGRAM = Path(__file__).resolve().parent / "chaos.py"
 PAIRS = 60
 

@@ -27,5 +27,4 @@ def archive(tmp_path: Path) -> FuseArchiveSettings:
         tiny_weights(tmp_path),
         chunk_pairs=3,
         max_workers=1,
-        contact_sheet=2,
     )

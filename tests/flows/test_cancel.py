@@ -141,6 +141,7 @@ def finish(settings: FuseArchiveSettings, pairs: int = 8) -> None:
     audit(settings, committed + more.fused)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("prefect_api", "ray_nodes")
 def test_a_run_that_is_cancelled_or_loses_its_worker_leaves_nothing_and_the_next_goes_on(
     server: PrefectServer, long_run: FuseArchiveSettings
@@ -164,6 +165,7 @@ def test_a_run_that_is_cancelled_or_loses_its_worker_leaves_nothing_and_the_next
     finish(long_run)
 
 
+@pytest.mark.long  # because the server is that of the test above
 def test_the_server_that_is_started_as_the_readme_says_listens_on_loopback_only(
     server: PrefectServer,
 ) -> None:

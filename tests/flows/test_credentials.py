@@ -93,6 +93,7 @@ def test_a_run_with_a_block_over_a_bucket_with_bad_files_leaks_nothing(
         tiny_weights(tmp_path),
         credentials_block="archive",
         max_failed=0.7,
+        contact_sheet=2,
     )
     summary = fuse_archive(settings)
     assert isinstance(summary, RunSummary)

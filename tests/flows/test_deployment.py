@@ -15,7 +15,13 @@ from processes import command, descendants, kill_tree, wait_for
 from s3_servers import S3Server
 from tiny import as_options, settings_for, tiny_weights, write_pairs
 
-pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.s3,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(900),
+]
 ALL_PAIRS = 171
 
 

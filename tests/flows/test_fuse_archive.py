@@ -122,7 +122,7 @@ def test_any_method_fuses_the_archive_and_is_work_of_its_own(
 ) -> None:
     program = tiny_program(tmp_path, sizes={2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
     for model, done in (("laplacian", 0), (program, 0), ("laplacian", 2)):
-        summary = run(archive, model=model, limit=2, contact_sheet=0)
+        summary = run(archive, model=model, limit=2)
         assert (summary.fused, summary.done_before) == (2, done)
     rows = manifest(archive)
     assert rows["status"].eq("ok").all()
@@ -172,7 +172,7 @@ def test_the_output_may_lie_inside_the_source(archive: FuseArchiveSettings) -> N
 
 def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSettings) -> None:
     (Path(archive.source) / "ir/p0.png").write_bytes(b"broken")
-    summary = run(archive, max_failed=0.5)
+    summary = run(archive, max_failed=0.5, contact_sheet=2)
     folder = Path(archive.output) / "runs" / summary.run_id
     assert json.loads((folder / "summary.json").read_text())["fused"] == 7
     assert "| mean |" in (folder / "summary.md").read_text()
@@ -200,6 +200,6 @@ def test_a_store_that_ignores_conditional_writes_is_named_at_the_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(Storage, "check_exclusive", lambda *_: False)
-    assert run(archive, limit=1, contact_sheet=0).fused == 1
+    assert run(archive, limit=1).fused == 1
     assert "ignores conditional writes (If-None-Match)" in caplog.text
     assert "Run one at a time" in caplog.text

@@ -83,8 +83,18 @@ def arrows(root: Path) -> dict[str, set[str]]:
     return found
 
 
+def module_arrows(root: Path) -> dict[str, set[str]]:
+    """Return, for each module of the project, the others that it imports, if only for types."""
+    names = modules(root)
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for one in imports(root):
+        named = {one.target, *(f"{one.target}.{name}" for name in one.names)}
+        found[one.source] |= (named & names.keys()) - {one.source}
+    return found
+
+
 def knots(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """Return the groups of packages that can all be reached from each other, by Tarjan."""
+    """Return the groups of nodes that can all be reached from each other, by Tarjan."""
     numbers: dict[str, int] = {}
     lowest: dict[str, int] = {}
     stack: list[str] = []
@@ -136,6 +146,7 @@ def figures(root: Path) -> dict[str, object]:
         "arrows between packages and modules at the top": sum(map(len, graph.values())),
         "of them without those to errors": without_errors,
         "cycles between them": knots(graph),
+        "cycles between modules": knots(module_arrows(root)),
         "longest module": f"{lines[longest]} lines, {longest}",
         "longest function": "{} lines, {}".format(*longest_function(every)),
         "lines of fusion_core, actors, flows": sum(lines.values()),

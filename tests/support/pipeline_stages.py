@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, WriteError
 from fusion_core.images.picture import Picture
+from fusion_core.jobs.loading import LoadedPair
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, Outcome, run_pipeline
+from fusion_core.jobs.pipeline import (
+    BYTES_PER_PIXEL,
+    Outcome,
+    PairStages,
+    PipelineLimits,
+    run_pipeline,
+)
 
 Shape = tuple[int, int]
 
@@ -53,7 +60,7 @@ class Stages:
             weakref.finalize(pixels, self._count, -size)
             if pair.ref.pair_id in self.failing.get("load", ()):
                 raise DecodeError("no image")
-        pair.ir, pair.vi = Picture(pixels), Picture(pixels)
+        pair.loaded = LoadedPair(Picture(pixels), Picture(pixels))
 
     def _count(self, size: int) -> None:
         with self.lock:
@@ -83,10 +90,15 @@ class Stages:
         threads: int = 2,
         memory: int = 1 << 30,
         deadline: float = 1e4,
+        **others: Any,
     ) -> list[Outcome]:
+        """Run them; ``others`` take the place of the stages that they are named after."""
+        own = {"load": self.load, "fuse": self.fuse, "finish": self.finish}
+        limits = PipelineLimits(
+            batch_size=batch_size, threads=threads, memory=memory, deadline=deadline
+        )
         pairs = self.pairs() if pairs is None else pairs
-        stages = self.load, self.fuse, self.finish
-        return run_pipeline(pairs, *stages, batch_size, threads, memory, deadline)
+        return run_pipeline(pairs, PairStages(**{**own, **others}), limits)
 
 
 def named(count: int, shape: Shape = (4, 5)) -> dict[str, Shape]:

@@ -46,8 +46,8 @@ def ratios(over: list[float], under: list[float]) -> list[float]:
     return [a / b for a, b in zip(over, under, strict=True)]
 
 
-def write(name: str, command: str, results: Mapping[str, Any]) -> Path:
-    """Write ``results/NAME.json``: what was measured, by which command, on what."""
+def write(name: str, command: str, results: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """Write ``NAME.json`` into a folder: what was measured, by which command, on what."""
     record = {
         "benchmark": name,
         "command": command,
@@ -64,8 +64,8 @@ def write(name: str, command: str, results: Mapping[str, Any]) -> Path:
         },
         "results": results,
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(record, indent=2) + "\n")
     return path
 

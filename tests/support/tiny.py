@@ -161,8 +161,12 @@ def pair_refs(
 def settings_for(
     source: Path | str, output: Path | str, model: Path | str, **changes: Any
 ) -> FuseArchiveSettings:
-    """Return settings of a run that is gentle to the machine; ``changes`` are further fields."""
+    """Return settings of a run that is gentle to the machine; ``changes`` are further fields.
+
+    A contact sheet is drawn by a process of its own, which takes as long as the small run before.
+    """
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 2, "io_threads": 2}
+    gentle["contact_sheet"] = 0
     fields = {"source": str(source), "output": str(output), "model": str(model)}
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
 

@@ -1,4 +1,4 @@
-"""Who takes an output over closes what its predecessor announced, so that nothing is doubled."""
+"""Whoever takes an output over writes tombstones, so that no pair is committed twice."""
 
 import collections
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def take(output: Storage, run_id: str) -> Lease:
-    return acquire(lambda: output, run_id, SECONDS, wait=True)
+    return acquire(lambda: output, run_id, seconds=SECONDS, wait=True)
 
 
 def dead(output: Storage, run_id: str) -> Lease:
@@ -56,7 +56,7 @@ def rows(output: Storage) -> collections.Counter[str]:
     return collections.Counter(table["pair_id"].to_pylist())
 
 
-def test_what_was_announced_and_not_committed_is_closed(desk: Desk) -> None:
+def test_intents_that_were_not_committed_become_tombstones(desk: Desk) -> None:
     first = dead(desk.output, "first")
     chunks = list(with_intents(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
     desk.worker("first").run(chunks[0])
@@ -75,13 +75,13 @@ def test_what_was_announced_and_not_committed_is_closed(desk: Desk) -> None:
     second.release()
 
 
-def test_halves_of_a_split_chunk_are_closed_too(desk: Desk) -> None:
+def test_halves_of_a_split_chunk_become_tombstones_too(desk: Desk) -> None:
     first = dead(desk.output, "first")
     (whole,) = with_intents([Chunk("first", desk.chunk().pairs)], first, path_of)
     left, right = whole.halves()
     desk.worker("first").run(left.halves()[0])
     second = take(desk.output, "second")
-    # The left half was split, so its second half is closed, and so is the right half as a whole.
+    # The left half was split, so its second half gets a tombstone, and so does the right half.
     assert write_tombstones(desk.output, second) == 2
     for chunk in (whole, left, left.halves()[1], right, *right.halves()):
         with pytest.raises(LeaseLostError):
@@ -106,10 +106,10 @@ def test_nothing_is_looked_at_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch)
     third.release()
 
 
-def test_who_dies_while_closing_leaves_the_rest_to_the_next(desk: Desk) -> None:
+def test_who_dies_while_writing_tombstones_leaves_the_rest_to_the_next(desk: Desk) -> None:
     first = dead(desk.output, "first")
     list(with_intents(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
-    dead(desk.output, "second")  # before it closed anything
+    dead(desk.output, "second")  # before it wrote any tombstone
     third = take(desk.output, "third")
     assert write_tombstones(desk.output, third) == 4
     third.release()
@@ -125,7 +125,7 @@ def test_who_lost_the_lease_is_told_before_it_begins_more(desk: Desk) -> None:
 
 @given(data=st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_pair_is_doubled_or_lost_though_both_runs_believe_that_they_hold_the_output(
+def test_no_pair_is_committed_twice_or_lost_though_both_runs_believe_that_they_hold_the_output(
     data: st.DataObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run never learns of the second; their steps come in any order."""

@@ -97,7 +97,7 @@ def test_no_method_and_no_file_leave_empty_tables() -> None:
     assert (len(matched.images), matched.missing) == (0, {"m": ("a",)})
 
 
-def test_paths_that_a_template_matches_are_no_strays() -> None:
+def test_paths_that_a_template_matches_are_not_unmatched() -> None:
     paths = ["f/1.png", "notes.txt", "g/1.png"]
     assert without_matches(paths, ["f/{pair}.png", "g/{a}.png"]) == ("notes.txt",)
     assert without_matches([], ["f/{pair}.png"]) == ()

@@ -36,7 +36,7 @@ def held(output: Storage) -> Iterator[Lease]:
 
 
 def take(output: Storage, run_id: str, wait: bool = True, exclusive: bool = True) -> Lease:
-    return acquire(lambda: output, run_id, SECONDS, wait, exclusive)
+    return acquire(lambda: output, run_id, seconds=SECONDS, wait=wait, exclusive=exclusive)
 
 
 def test_a_lease_that_was_given_back_is_free_at_once(output: Storage, held: Lease) -> None:
@@ -60,7 +60,7 @@ def test_who_may_not_wait_leaves_at_the_holders_heartbeat(output: Storage, held:
 def test_waiting_ends_at_its_time(output: Storage, held: Lease) -> None:
     began = time.monotonic()
     with pytest.raises(OutputBusyError, match="no earlier deadline"):
-        acquire(lambda: output, "second", SECONDS, wait=True, until=began + SECONDS)
+        acquire(lambda: output, "second", seconds=SECONDS, wait=True, until=began + SECONDS)
     assert SECONDS <= time.monotonic() - began < 4 * SECONDS
     held.check()
 
@@ -151,7 +151,7 @@ def test_a_heartbeat_that_fails_once_is_made_up_for(
     held.check()
 
 
-def test_what_is_announced_can_be_looked_up(output: Storage, held: Lease) -> None:
+def test_declared_intents_can_be_looked_up(output: Storage, held: Lease) -> None:
     held.declare_intents(["a.parquet", "b.parquet"])
     held.declare_intents(["c.parquet"])
     assert declared_intents(output, held.generation) == ["a.parquet", "b.parquet", "c.parquet"]

@@ -124,10 +124,10 @@ def test_reading_agrees_with_plain_python(
     keys = [(*what(one), *order(one)) for one in every]
     assert keys == sorted((*what(one), *order(one)) for one in rows)
     for keep in (True, False):
-        chosen = read_manifest(url, keep, columns)
+        chosen = read_manifest(url, latest=keep, columns=columns)
         assert chosen.column_names == columns
         assert chosen.num_rows == len(found if keep else every)
-        filtered = read_manifest(url, keep, filters=[("status", "=", "failed")]).to_pylist()
+        filtered = read_manifest(url, latest=keep, filters=[("status", "=", "failed")]).to_pylist()
         base = found if keep else every
         assert filtered == [one for one in base if one["status"] == "failed"]
 
@@ -198,11 +198,13 @@ def test_parts_of_the_first_schema_version_are_read_beside_newer_ones(
     write_version_1(storage, "0", "old")
     commit_part(storage, part_path(DAY, "1"), [row("new", method="other", model_hash=None)])
     url = storage.url("manifest")
-    found = {one["pair_id"]: one for one in read_manifest(url, latest).to_pylist()}
+    found = {one["pair_id"]: one for one in read_manifest(url, latest=latest).to_pylist()}
     assert [found["old"][column] for column in NEW_IN_2] == ["refinefuse", None, None]
     assert (found["old"]["model_hash"], found["new"]["method"]) == ("m", "other")
     for method, pair_id in (("refinefuse", "old"), ("other", "new")):
-        chosen = read_manifest(url, latest, ["pair_id"], [("method", "=", method)])
+        chosen = read_manifest(
+            url, latest=latest, columns=["pair_id"], filters=[("method", "=", method)]
+        )
         assert chosen.to_pylist() == [{"pair_id": pair_id}]
     assert len(pd.read_parquet(url)) == 2
 
@@ -306,4 +308,4 @@ def test_a_foreign_file_and_a_wrong_question_are_named(tmp_path: Path) -> None:
     for latest in (True, False):
         for condition in ([("nope", "=", 1)], [("status", "=", 1)]):
             with pytest.raises(ManifestError, match="filters that fit"):
-                read_manifest(url, latest, filters=condition)
+                read_manifest(url, latest=latest, filters=condition)

@@ -96,7 +96,7 @@ def test_chunks_partition_the_todo_in_order_within_their_bounds(
     pairs: dict[str, tuple[str, str, int]], chunk_pairs: int, chunk_bytes: int
 ) -> None:
     todo = make_pairing(pairs).pairs
-    chunks = list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes))
+    chunks = list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes=chunk_bytes))
     flat = [pair for chunk in chunks for pair in chunk.pairs]
     assert flat == [PairRef(**row) for row in todo.to_pylist()]
     sizes = [[pair.ir_bytes + pair.vi_bytes for pair in chunk.pairs] for chunk in chunks]
@@ -107,10 +107,10 @@ def test_chunks_partition_the_todo_in_order_within_their_bounds(
         assert len(size) == chunk_pairs or sum(size) + following[0] > chunk_bytes
     names = [chunk.part_id for chunk in chunks]
     assert len(set(names)) == len(names)
-    assert list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes)) == chunks
+    assert list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes=chunk_bytes)) == chunks
     if chunks:
         others = [
-            cut_chunks(todo, "model-2-settings", chunk_pairs, chunk_bytes),
+            cut_chunks(todo, "model-2-settings", chunk_pairs, chunk_bytes=chunk_bytes),
             cut_chunks(with_column(todo, "ir_version", ["v9"] * len(todo)), "model-settings", 9),
             cut_chunks(with_column(todo, "vi_version", ["v9"] * len(todo)), "model-settings", 9),
         ]

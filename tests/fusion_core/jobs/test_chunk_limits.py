@@ -208,10 +208,10 @@ def test_a_scene_that_takes_too_long_is_given_up_between_tiles(
     desk = Scenes(tmp_path, pair_deadline=0.3)
     fuse_tiles = SceneWork._fuse_tiles
 
-    def slow(self: SceneWork, pair: Any, *args: Any) -> Any:
-        if pair.ref.pair_id == "a":
+    def slow(self: SceneWork, scene: Any, *args: Any) -> Any:
+        if scene.ref.pair_id == "a":
             time.sleep(0.4)
-        return fuse_tiles(self, pair, *args)
+        return fuse_tiles(self, scene, *args)
 
     monkeypatch.setattr(SceneWork, "_fuse_tiles", slow)
     rows = {row["pair_id"]: row for row in desk.fuse(desk.ref("a"))}

@@ -13,7 +13,7 @@ from pipeline_stages import Stages, named
 
 from fusion_core.errors import DeadlineError, MemoryExhaustedError, UnreachableError
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, run_pipeline
+from fusion_core.jobs.pipeline import BYTES_PER_PIXEL
 
 LONG = 60.0
 """Seconds that nothing here takes unless it hangs."""
@@ -91,11 +91,11 @@ def test_a_pair_that_was_given_up_says_what_its_stages_took_and_holds_no_pixels(
     assert 0.1 <= pair.seconds["decode"] < 0.5
     assert sum(pair.seconds.values()) == pytest.approx(0.5, abs=0.3)
     assert pair.stage == "write"
-    assert (pair.ir, pair.vi) == (None, None)
+    assert pair.loaded is None
     assert pair.ended is not None
     before = dict(pair.seconds)
     stages.release()  # the thread goes on, and what it does to the pair is not seen
-    assert (pair.ir, pair.vi, pair.stage, pair.seconds) == (None, None, "write", before)
+    assert (pair.loaded, pair.stage, pair.seconds) == (None, "write", before)
     assert "value" not in [outcome for found, outcome in outcomes if found is pair]
 
 
@@ -125,13 +125,13 @@ def test_stages_add_up_to_a_pairs_time() -> None:
             over.wait(0.25)
         return {}
 
-    outcomes = run_pipeline(stages.pairs(), stages.load, stages.fuse, finish, 1, 1, 1 << 30, 0.4)
+    outcomes = stages.run(finish=finish, batch_size=1, threads=1, deadline=0.4)
     assert isinstance(outcomes[0][1], DeadlineError)
     over.set()
     time.sleep(0.05)
 
 
-def test_an_interrupt_does_not_wait_for_a_pair_that_was_left_behind() -> None:
+def test_an_interrupt_does_not_wait_for_a_pair_that_was_given_up() -> None:
     stages = Hanging(3, {"p0": "read"})
 
     def interrupted(batch: Sequence[PairState]) -> NDArray[np.float32]:
@@ -140,9 +140,7 @@ def test_an_interrupt_does_not_wait_for_a_pair_that_was_left_behind() -> None:
 
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline(
-            stages.pairs(), stages.load, interrupted, stages.finish, 1, 1, 1 << 30, deadline=0.5
-        )
+        stages.run(fuse=interrupted, batch_size=1, threads=1, deadline=0.5)
     assert time.monotonic() - begin < 5
     stages.release()
 
@@ -206,7 +204,7 @@ def test_a_pair_that_there_is_never_memory_for_fails_alone(stage: str, batch_siz
     found = {pair.ref.pair_id: (pair, outcome) for pair, outcome in outcomes}
     assert len(outcomes) == 9
     for name, (pair, outcome) in found.items():
-        assert (pair.ir, pair.vi) == (None, None)
+        assert pair.loaded is None
         if name not in ("p2", "p7"):
             assert "value" in outcome
             continue
@@ -223,7 +221,7 @@ def test_an_error_of_torch_is_known_for_what_it_is() -> None:
         torch.empty(1 << 50)
         raise AssertionError
 
-    outcomes = run_pipeline(stages.pairs(), stages.load, fuse, stages.finish, 1, 1, 1 << 30)
+    outcomes = stages.run(fuse=fuse, batch_size=1, threads=1)
     assert "can't allocate memory" in str(outcomes[0][1])
     assert type(outcomes[0][1]) is MemoryExhaustedError
 
@@ -237,4 +235,4 @@ def test_a_store_that_gives_no_answer_stops_all_pairs() -> None:
         stages.load(pair)
 
     with pytest.raises(UnreachableError):
-        run_pipeline(stages.pairs(), load, stages.fuse, stages.finish, 1, 2, 1 << 30)
+        stages.run(load=load, batch_size=1)

@@ -67,7 +67,7 @@ def test_an_exception_cancels_what_waits_and_lets_finish_what_runs() -> None:
     assert running("some") == 0
 
 
-def test_another_thread_takes_the_place_of_one_that_is_left_behind() -> None:
+def test_another_thread_takes_the_place_of_one_that_is_abandoned() -> None:
     over = threading.Event()
     with AbandonableThreadPool(1, "some") as threads:
         hanging = [threads.submit(over.wait, LONG) for _ in range(3)]
@@ -86,7 +86,7 @@ def test_another_thread_takes_the_place_of_one_that_is_left_behind() -> None:
     assert running("some") == 0
 
 
-def test_a_task_that_waits_or_is_done_is_left_without_a_new_thread() -> None:
+def test_a_task_that_waits_or_is_done_is_abandoned_without_a_new_thread() -> None:
     over = threading.Event()
     with AbandonableThreadPool(1, "some") as threads:
         done = threads.submit(int, "1")
@@ -119,7 +119,7 @@ def test_a_thread_keeps_nothing_of_what_it_has_done() -> None:
         assert alive() is None
 
 
-def test_python_ends_though_a_thread_was_left_behind() -> None:
+def test_python_ends_though_a_thread_was_abandoned() -> None:
     program = (
         "import threading\n"
         "from fusion_core.jobs.thread_pool import AbandonableThreadPool\n"

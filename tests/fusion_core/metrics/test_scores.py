@@ -102,7 +102,9 @@ def test_an_accelerator_scores_like_the_cpu():
         found = score_batch(ir.cuda(), vi.cuda(), fused.cuda())
         for name in METRIC_NAMES:
             assert found[name].is_cuda
-            same = pytest.approx(expected[name].tolist(), rel=1e-9, abs=1e-12, nan_ok=True)
+            # Their fp32 maps round apart, since a card multiplies and adds in one step: by 4.2e-7
+            # at most on an H200 (SSIM near 0; AG 6e-8), the float64 sums of the others by 1e-15.
+            same = pytest.approx(expected[name].tolist(), rel=1e-6, abs=1e-9, nan_ok=True)
             assert found[name].tolist() == same, name
 
 

@@ -61,6 +61,7 @@ def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_pa
     }
     assert [record["step"] for record in log["records"]] == [2, 4, 6, 8]
     assert [bool(record["validation"]) for record in log["records"]] == [False, True, False, True]
+    # Where a step takes two seconds, there is an event without a record.
     assert [event.record.model_dump() for event in events if event.record] == log["records"]
     assert (log["finished"], log["training"]["seed"], log["training"]["pairs"]) == (True, 5, 3)
     assert log["training"]["validation"] == ["p1", "p3"]

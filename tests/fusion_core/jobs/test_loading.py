@@ -1,0 +1,112 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import pair_refs, picture_pair, png, write_pairs
+
+from fusion_core.archive.plan import PairRef
+from fusion_core.errors import DecodeError, ReadError, SizeMismatchError, StorageError
+from fusion_core.jobs.loading import LoadedPair, load_pair
+from fusion_core.storage.store import Storage
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Storage:
+    write_pairs(tmp_path, ["a"])
+    return Storage(str(tmp_path))
+
+
+@pytest.fixture
+def ref(source: Storage) -> PairRef:
+    return pair_refs(source.root, ["a"])[0]
+
+
+def load(ref: PairRef, source: Storage, **changes: Any) -> LoadedPair:
+    return load_pair(ref, source, **{"size_mismatch": "error", "max_megapixels": 1, **changes})
+
+
+def test_a_loaded_pair_holds_the_pixels_of_its_files(source: Storage, ref: PairRef) -> None:
+    pair = load(ref, source)
+    ir, vi = picture_pair(int.from_bytes(b"a"))
+    np.testing.assert_array_equal(pair.ir.pixels, ir)
+    np.testing.assert_array_equal(pair.vi.pixels, vi)
+    assert pair.shape == (24, 32)
+    assert [image.shape for image in pair.luminances()] == [(24, 32)] * 2
+
+
+def test_each_stage_is_entered_before_it_can_fail(source: Storage, ref: PairRef) -> None:
+    stages: list[str] = []
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        stages.append(name)
+        yield
+
+    load(ref, source, stage=stage)
+    assert stages == ["read", "decode"]
+    source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
+    resized = pair_refs(source.root, ["a"])[0]
+    with pytest.raises(SizeMismatchError):
+        load(resized, source, stage=stage)
+    assert stages[2:] == ["read", "decode", "pair"]
+
+
+def test_different_sizes_are_refused(source: Storage) -> None:
+    source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
+    (ref,) = pair_refs(source.root, ["a"])
+    with pytest.raises(SizeMismatchError, match=r"is 16x12 and visible 32x24; .*resize_ir"):
+        load(ref, source)
+    assert load(ref, source, size_mismatch="resize_ir").ir.pixels.shape == (24, 32)
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_a_file_that_changed_since_it_was_listed_is_not_read(
+    source: Storage, ref: PairRef, name: str
+) -> None:
+    source.write(name, source.read(name) + b"more")
+    with pytest.raises(ReadError, match=f"{name} has .* when the archive was listed"):
+        load(ref, source)
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_other_content_of_the_same_size_is_not_read(
+    source: Storage, ref: PairRef, name: str
+) -> None:
+    body = source.read(name)
+    source.write(name, body[:-1] + bytes([body[-1] ^ 1]))
+    with pytest.raises(ReadError, match=f"{name} has other content than when the archive"):
+        load(ref, source)
+
+
+@pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])
+def test_a_file_that_vanished_since_it_was_listed_is_named(
+    source: Storage, ref: PairRef, name: str
+) -> None:
+    source.fs.rm_file(source.fs_path(name))
+    with pytest.raises(ReadError, match=f"{name} is gone; .* The next run looks again"):
+        load(ref, source)
+
+
+def test_storage_that_fails_is_a_read_error(
+    source: Storage, ref: PairRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise StorageError("the store is away")
+
+    monkeypatch.setattr(source, "read", fail)
+    with pytest.raises(ReadError, match="the store is away"):
+        load(ref, source)
+
+
+def test_a_damaged_file_is_named_with_its_path(source: Storage) -> None:
+    source.write("vi/a.png", source.read("vi/a.png")[:300])
+    with pytest.raises(DecodeError, match=r"^vi/a\.png: the image is damaged"):
+        load(pair_refs(source.root, ["a"])[0], source)
+
+
+def test_the_limit_of_megapixels_is_kept(source: Storage, ref: PairRef) -> None:
+    with pytest.raises(DecodeError, match=r"ir/a\.png: .* at most 0\.0001 are decoded"):
+        load(ref, source, max_megapixels=0.0001)

@@ -1,0 +1,35 @@
+"""Every test is run by ``make test`` or by ``make test-slow``, and by one of them alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests"
+
+
+def recipe(target: str) -> str:
+    makefile = (ROOT / "Makefile").read_text()
+    (line,) = re.findall(rf"^{target}: .*\n\t(.+)$", makefile, re.MULTILINE)
+    return str(line)
+
+
+def test_what_one_lane_leaves_out_the_other_runs(pytestconfig: pytest.Config) -> None:
+    assert recipe("test").endswith(" $(PYTEST) -m 'not long'")
+    assert recipe("test-slow").endswith(" $(PYTEST) -m long")
+    # Nothing else chooses, so that a test that is named runs in any case.
+    options = " ".join(pytestconfig.getini("addopts"))
+    assert not re.search(r"(^| )-[mk]|--(deselect|ignore)", options)
+
+
+def test_both_lanes_have_tests() -> None:
+    named = "mark." + "long"
+    files = [path.read_text() for path in TESTS.rglob("test_*.py")]
+    assert 0 < sum(named in text for text in files) < len(files) / 10, "a handful"
+
+
+def test_ci_runs_both_lanes() -> None:
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    lanes = [line.split()[-1] for line in lines if " make test" in line]
+    assert lanes == ["test", "test-slow"]
