@@ -13,7 +13,7 @@ from actors.training_mailbox import beside_driver, start_mailbox
 from actors.training_worker import WorkerTask, fit
 from actors.waiting import result_of, wait_any
 from fusion_core.errors import SettingsError, TrainingError
-from fusion_core.training import TrainingJob, TrainSettings
+from fusion_core.training import ProgressEvent, TrainingJob, TrainSettings
 
 _PATIENCE_SECONDS = 20.0  # less than the 30 s after which Prefect kills a run that is cancelled
 _ENVIRONMENT = {
@@ -28,8 +28,8 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
     """Turn the settings ``worker`` and ``workers`` into what each worker takes, and their number.
 
     Args:
-        settings: Of the training.
-        nodes: Resources by node, as Ray names them.
+        settings: The training's settings.
+        nodes: Resources of each node, as Ray names them.
 
     Raises:
         SettingsError: The workers don't fit the cluster's CPUs, or can't share a batch equally.
@@ -60,8 +60,8 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
 
 def train(
     job: TrainingJob, share: WorkerShare, options: Callable[[], Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Train, and yield the workers' signs of life as they come.
+) -> Iterator[ProgressEvent]:
+    """Train, and yield the events of its progress as they come.
 
     However the iteration ends, no worker is left behind.
 
@@ -88,8 +88,8 @@ def train(
         ended = False
         while not ended:
             ended = bool(wait_any([done]))
-            signs, error = result_of(mailbox.take.remote(options()))
-            yield from signs
+            events, error = result_of(mailbox.take.remote(options()))
+            yield from events
             if error is not None:
                 raise error
         _check(done)

@@ -1,4 +1,4 @@
-"""What the workers of a training tell the driver, and the credentials that it tells them."""
+"""Carries events and errors from a training's workers to the driver, and credentials back."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fusion_core.training import ProgressEvent
+
 
 class TrainingMailbox:
-    """Hangs between the driver, which polls it, and the workers, which post to it."""
+    """Holds what the workers post until the driver takes it, and the storage options for them."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        """Begin with the storage options of now."""
+        """Start empty, with the storage options to use now."""
         self._options = options
-        self._posts: list[dict[str, Any]] = []
+        self._events: list[ProgressEvent] = []
         self._error: Exception | None = None
 
     def options(self) -> Mapping[str, Any]:
-        """Storage options as the driver gave them last."""
+        """Return the storage options that the driver gave last."""
         return self._options
 
-    def post(self, sign: dict[str, Any]) -> None:
-        """Take a sign of life of ``Reporter``."""
-        self._posts.append(sign)
+    def post(self, event: ProgressEvent) -> None:
+        """Keep an event of a worker until it is taken."""
+        self._events.append(event)
 
     def fail(self, error: Exception) -> None:
-        """Take an error that the same training would meet again; the first one stays."""
+        """Keep an error that the same training would meet again; the first one stays."""
         self._error = self._error or error
 
-    def take(self, options: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Exception | None]:
+    def take(self, options: Mapping[str, Any]) -> tuple[list[ProgressEvent], Exception | None]:
         """Return what was posted since the last call, and the error if there is one.
 
         Args:
-            options: Storage options to use from now on.
+            options: Storage options for the workers to use from now on.
         """
         self._options = options
-        posts, self._posts = self._posts, []
-        return posts, self._error
+        events, self._events = self._events, []
+        return events, self._error
 
 
 def start_mailbox(options: Mapping[str, Any]) -> Any:
@@ -48,8 +50,9 @@ def start_mailbox(options: Mapping[str, Any]) -> Any:
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:
-    """Return how to place on the driver's node what would end the training if its node were lost.
+    """Return the strategy that places a task or actor on the driver's node.
 
-    Ray may otherwise choose a node of which it doesn't know yet that it is gone.
+    It is for what would end the training if its node were lost: Ray may otherwise choose a node of
+    which it doesn't know yet that it is gone.
     """
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -1,4 +1,4 @@
-"""What each Ray Train worker does, and the TorchTrainer that starts and replaces the workers.
+"""Runs a training on Ray Train: what each worker does, and what starts and replaces them.
 
 Ray Train keeps no checkpoints here: a group of workers that is started again goes on from ours.
 """
@@ -28,7 +28,7 @@ _RESTARTS = 3
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """What a worker is given.
+    """What a worker of a training is given.
 
     Attributes:
         job: The training.
@@ -79,13 +79,13 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
         config: ``task``, the ``WorkerTask``.
 
     Raises:
-        FuseArchiveError: As ``run_training``; told to the mailbox too.
+        FuseArchiveError: As ``run_training``; the mailbox gets it too.
     """
     task: WorkerTask = config["task"]
     mailbox = task.mailbox
-    link = Reporter(
+    reporter = Reporter(
         options=lambda: ray.get(mailbox.options.remote()),
-        report=lambda sign: mailbox.post.remote(sign),
+        report=lambda event: mailbox.post.remote(event),
     )
     if task.share.gpus:
         # Equal seeds give equal weights; what has no such implementation warns and goes on.
@@ -93,20 +93,22 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
     else:
         torch.set_num_threads(max(1, int(task.share.cpus)))
     try:
-        run_training(task.job, _place(task.share), link)
+        run_training(task.job, _rank_of(task.share), reporter)
     except FuseArchiveError as error:
         ray.get(mailbox.fail.remote(error))
         raise
 
 
-def _place(share: WorkerShare) -> WorkerRank:
-    """Say where this worker stands among the others."""
+def _rank_of(share: WorkerShare) -> WorkerRank:
+    """Return what this worker is among the others."""
     from ray.train import get_context
 
     if share.count == 1:
         return WorkerRank(share.device)
-    rank, count = get_context().get_world_rank(), get_context().get_world_size()
-    return WorkerRank(share.device, rank, count, _in_parallel, _mean)
+    index, count = get_context().get_world_rank(), get_context().get_world_size()
+    return WorkerRank(
+        device=share.device, index=index, workers=count, wrap=_in_parallel, mean=_mean
+    )
 
 
 def _in_parallel(module: nn.Module) -> nn.Module:

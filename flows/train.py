@@ -19,6 +19,7 @@ from fusion_core.training import (
     CURVE_FILE,
     LOG_FILE,
     WEIGHTS_FILE,
+    LogFile,
     TrainingJob,
     TrainSettings,
     finished_log,
@@ -93,10 +94,9 @@ def run_on_ray(job: TrainingJob, credentials: StorageCredentials) -> None:
     shown(train(job, share, credentials), logger)
 
 
-def summarise(job: TrainingJob, log: dict[str, object], done_before: bool) -> TrainSummary:
-    """Say what became of a training, by its log."""
+def summarise(job: TrainingJob, log: LogFile, *, done_before: bool) -> TrainSummary:
+    """Return what became of a training, by its log."""
     output = Storage(job.settings.output)
-    records: list[dict[str, object]] = log["records"]  # type: ignore[assignment]
     return TrainSummary(
         output=output.url(""),
         weights=output.url(WEIGHTS_FILE),
@@ -104,7 +104,7 @@ def summarise(job: TrainingJob, log: dict[str, object], done_before: bool) -> Tr
         curve=output.url(CURVE_FILE),
         done_before=done_before,
         pairs=len(job.pairs),
-        steps=records[-1]["step"],
-        seconds=records[-1]["seconds"],
-        records=tuple(records),
+        steps=log.records[-1].step,
+        seconds=log.records[-1].seconds,
+        records=log.records,
     )

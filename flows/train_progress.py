@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.progress import Logger
-from fusion_core.metrics import METRIC_NAMES
+from fusion_core.training import ProgressEvent, TrainingRecord
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 _SECONDS_BETWEEN_LINES = 60.0
 
 
-def shown(signs: Iterable[dict[str, Any]], logger: Logger) -> None:
-    """Take the signs of life of a training and show the progress they make.
+def shown(events: Iterable[ProgressEvent], logger: Logger) -> None:
+    """Show the progress of a training as its events come.
 
     Args:
-        signs: What ``train`` yields.
-        logger: Takes a line for every record, and now and then one in between.
+        events: What ``train`` yields.
+        logger: Logger that gets a line for every record, and now and then one in between.
     """
     artifact = create_progress_artifact(0.0, "train-refinefuse-progress", "Steps of the training")
     assert isinstance(artifact, UUID)  # a coroutine only where an event loop runs
     updated = logged = began = time.monotonic()
     first: int | None = None
-    for sign in signs:
-        step, steps, now = sign["step"], sign["steps"], time.monotonic()
+    for event in events:
+        step, steps, now = event.step, event.steps, time.monotonic()
         if first is None:
             first, began = step, now  # the steps of before a restart took none of this run's time
         left = _remaining(steps - step, step - first, now - began)
-        if sign["record"]:
-            logger.info("%s; %s", _line(sign["record"], steps), left)
+        if event.record:
+            logger.info("%s; %s", _line(event.record, steps), left)
             logged = now
         elif now - logged > _SECONDS_BETWEEN_LINES:
             logger.info("step %d of %d; %s", step, steps, left)
@@ -43,14 +42,14 @@ def shown(signs: Iterable[dict[str, Any]], logger: Logger) -> None:
             updated = now
 
 
-def _line(record: dict[str, Any], steps: int) -> str:
-    terms = ", ".join(f"{name} {value:.4f}" for name, value in record["terms"].items())
-    parts = [f"step {record['step']} of {steps}: loss {record['loss']:.4f} ({terms})"]
-    if validation := record["validation"]:
-        parts.append(f"validation loss {validation['loss']:.4f}")
-        values = ((name, validation[name]) for name in METRIC_NAMES)
-        parts += [f"{name} {value:.3f}" for name, value in values if value is not None]
-    parts.append(f"{record['steps_per_second']:.2f} steps/s")
+def _line(record: TrainingRecord, steps: int) -> str:
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in record.terms.items())
+    parts = [f"step {record.step} of {steps}: loss {record.loss:.4f} ({terms})"]
+    if record.validation:
+        parts.append(f"validation loss {record.validation.loss:.4f}")
+        metrics = record.validation.metrics.items()
+        parts += [f"{name} {value:.3f}" for name, value in metrics if value is not None]
+    parts.append(f"{record.steps_per_second:.2f} steps/s")
     return ", ".join(parts)
 
 

@@ -1,13 +1,11 @@
-"""What a training tells at its end."""
+"""The outcome of a training, in a sentence and in markdown."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from fusion_core.metrics import METRIC_NAMES
+from fusion_core.training import TrainingRecord
 
 
 class TrainSummary(BaseModel):
@@ -35,12 +33,12 @@ class TrainSummary(BaseModel):
     pairs: int
     steps: int
     seconds: float
-    records: tuple[dict[str, Any], ...]
+    records: tuple[TrainingRecord, ...]
 
     @property
     def loss(self) -> float:
         """Training loss over the last steps."""
-        return float(self.records[-1]["loss"])
+        return self.records[-1].loss
 
     def sentence(self) -> str:
         """Say in one sentence what was done."""
@@ -62,18 +60,18 @@ class TrainSummary(BaseModel):
         return "\n".join(lines) + "\n"
 
 
-def record_table(records: tuple[Mapping[str, Any], ...], rows: int = 12) -> list[str]:
+def record_table(records: tuple[TrainingRecord, ...], *, rows: int = 12) -> list[str]:
     """Return the lines of a markdown table: the validated records, or all; at most ``rows``."""
-    shown = [record for record in records if record["validation"]] or list(records)
+    shown = [record for record in records if record.validation] or list(records)
     rows = min(rows, len(shown))
     spread = [shown[len(shown) - 1 - k * len(shown) // rows] for k in range(rows)]
     names = ["validation loss", *(name.upper() for name in METRIC_NAMES)]
-    columns = ["step", "loss", *(names if shown[-1]["validation"] else [])]
+    columns = ["step", "loss", *(names if shown[-1].validation else [])]
     lines = ["| " + " | ".join(columns) + " |", "|" + " ---: |" * len(columns)]
     for record in reversed(spread):
-        cells = [str(record["step"]), f"{record['loss']:.4f}"]
-        if validation := record["validation"]:
-            values = [validation["loss"], *(validation[name] for name in METRIC_NAMES)]
+        cells = [str(record.step), f"{record.loss:.4f}"]
+        if record.validation:
+            values = [record.validation.loss, *record.validation.metrics.values()]
             cells += ["" if value is None else f"{value:.4f}" for value in values]
         lines.append("| " + " | ".join(cells) + " |")
     return lines

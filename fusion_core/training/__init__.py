@@ -1,4 +1,4 @@
-"""From pairs to weights: the recipe, the losses, and a training that goes on where it stopped.
+"""Trains the network on pairs: the recipe, the losses, and a run that goes on where it stopped.
 
 Equal seeds give equal weights, and a batch depends on seed and step alone, so that a resumed
 training ends at the same loss. Workers are told what they are by a ``WorkerRank``; who starts them

@@ -44,7 +44,7 @@ STUDIES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "lambda-intensity": {"loss": {**PAPER_LOSS, "intensity_weight": 5, "texture_weight": 1}},
     },
 }
-"""For each study its variants, and the values of loss or network that each changes.
+"""The variants of each study, and the values of loss or network that each changes.
 
 A, B and C are the paper's, so each changes one thing of the paper's loss, as do the two places of
 its lambda; the full one is ours.
@@ -73,7 +73,7 @@ class EvaluatedPairs(BaseModel):
 
 
 class AblateSettings(TrainSettings):
-    """Everything that an ablation can be told: a training's settings, the study and its test."""
+    """The settings of an ablation: those of a training, the study, and the pairs to compare on."""
 
     study: Literal["losses", "levels", "blocks", "choices"] = Field(
         description="losses: the full loss, the paper's, and of that A (mean intensity), B "
@@ -97,7 +97,9 @@ class AblateSettings(TrainSettings):
         """Return the training of each variant, by its name."""
         given = {name: getattr(self, name) for name in TrainSettings.model_fields}
         return {
-            name: TrainSettings(**{**given, **self._changed(changes), "output": self.place(name)})
+            name: TrainSettings(
+                **{**given, **self._changed(changes), "output": self.folder_url(name)}
+            )
             for name, changes in STUDIES[self.study].items()
         }
 
@@ -113,10 +115,10 @@ class AblateSettings(TrainSettings):
         return EvaluateSettings(
             **self.evaluation.model_dump(),
             **{name: getattr(self, name) for name in (*shared, "size_mismatch", "precision")},
-            output=self.place(EVALUATION_FOLDER),
+            output=self.folder_url(EVALUATION_FOLDER),
             models=models,
         )
 
-    def place(self, folder: str) -> str:
+    def folder_url(self, folder: str) -> str:
         """Return the URL of a folder below the output."""
         return f"{self.output.rstrip('/')}/{folder}"

@@ -1,7 +1,7 @@
-"""Checkpoints of a training: one safetensors object that is replaced at once.
+"""Reads and writes the checkpoint of a training: a safetensors object that is replaced at once.
 
-Its tensors are the trainer's state; the header says which training it is of and holds the log so
-far. Nothing is unpickled.
+Its tensors are the trainer's state; the header says which training it is of and holds the
+records so far. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fusion_core.errors import WeightsError
 from fusion_core.storage.store import Storage
+from fusion_core.training.record import TrainingRecord
 from fusion_core.training.trainer import Trainer
 
 FORMAT = "1"
@@ -33,18 +34,18 @@ class Checkpoint:
     Attributes:
         step: Steps taken.
         training: What decides the weights, as JSON values; another value is another training.
-        log: Records up to this step and whatever else the training says of itself, as JSON values.
+        records: Records up to this step.
         tensors: State of the trainer.
     """
 
     step: int
     training: Mapping[str, Any]
-    log: Mapping[str, Any]
+    records: tuple[TrainingRecord, ...]
     tensors: dict[str, Tensor]
 
 
 def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None:
-    """Replace the object at ``path``: a reader sees the old checkpoint or the new one.
+    """Write a checkpoint in place of the last one: a reader sees the old one or the new one.
 
     Raises:
         StorageError: The store failed; the old checkpoint is still there.
@@ -53,14 +54,14 @@ def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None
         "checkpoint": FORMAT,
         "step": checkpoint.step,
         "training": checkpoint.training,
-        "log": checkpoint.log,
+        "log": {"records": [record.model_dump() for record in checkpoint.records]},
     }
     metadata = {key: json.dumps(value) for key, value in values.items()}
     output.write(path, safetensors.torch.save(checkpoint.tensors, metadata))
 
 
 def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
-    """Read what ``write_checkpoint`` wrote; None where there is no object.
+    """Read a checkpoint; return None where there is none.
 
     Raises:
         WeightsError: The object is no checkpoint, or a damaged one.
@@ -87,12 +88,18 @@ def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
             f"{url} is a safetensors file and no checkpoint that this version reads: its header "
             f"has {sorted(metadata)}; expected {sorted(_KEYS)} of format {FORMAT}. {advice}"
         )
-    values = {key: json.loads(metadata[key]) for key in _KEYS}
-    return Checkpoint(values["step"], values["training"], values["log"], tensors)
+    try:
+        values = {key: json.loads(metadata[key]) for key in _KEYS}
+        records = tuple(map(TrainingRecord.model_validate, values["log"]["records"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"the header of checkpoint {url} holds no records of a training: {error}. {advice}"
+        ) from error
+    return Checkpoint(values["step"], values["training"], records, tensors)
 
 
 def resume(trainer: Trainer, checkpoint: Checkpoint, url: str) -> None:
-    """Put ``trainer`` where it was when the checkpoint was written.
+    """Put the trainer where it was when the checkpoint was written.
 
     Raises:
         WeightsError: The tensors are not those of such a training.
@@ -126,7 +133,7 @@ def check_same(url: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> 
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Names of the values that differ, with a dot where they are nested."""
+    """Return the names of the values that differ, with a dot where they are nested."""
     names: list[str] = []
     for name in sorted({*ours, *theirs}):
         a, b = ours.get(name), theirs.get(name)

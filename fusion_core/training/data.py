@@ -1,4 +1,4 @@
-"""Pairs for training: read whole, judged salient as a whole, then cut into random augmented crops.
+"""Reads pairs whole, finds what is salient in them, and cuts them into random augmented crops.
 
 A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would.
 """
@@ -6,12 +6,10 @@ A batch is a function of (seed, step) alone, so a resumed run sees what an unint
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from fusion_core.archive.plan import PairRef
@@ -19,8 +17,9 @@ from fusion_core.errors import PairError, SettingsError
 from fusion_core.jobs.loading import load_pair
 from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
+from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import LossConfig
-from fusion_core.training.saliency_masks import SourceMasks, saliency, source_masks
+from fusion_core.training.saliency_masks import saliency, source_masks
 
 INFRARED, VISIBLE, SALIENT = range(3)
 
@@ -29,35 +28,15 @@ _LARGEST_ZOOM = 1.6
 _LEAST_CONTRAST = 0.2
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Crops: each (B, 1, S, S), float32; images in [0, 1], masks 0 or 1."""
-
-    ir: Tensor
-    vi: Tensor
-    masks: SourceMasks
-
-    def part(self, rank: int, parts: int) -> Batch:
-        """One of ``parts`` equal slices of the batch; its size must be a multiple of them."""
-        count = len(self.ir) // parts
-        return self.between(rank * count, (rank + 1) * count)
-
-    def between(self, first: int, end: int) -> Batch:
-        """The crops from ``first`` to the one before ``end``."""
-        masks = SourceMasks(*(mask[first:end] for mask in self.masks))
-        return Batch(self.ir[first:end], self.vi[first:end], masks)
-
-    def to(self, device: str) -> Batch:
-        """The batch on another device."""
-        masks = SourceMasks(*(mask.to(device) for mask in self.masks))
-        return Batch(self.ir.to(device), self.vi.to(device), masks)
-
-
 def split_ids(ids: Sequence[str], validation: int) -> list[str]:
-    """``validation`` of the ids, spread evenly over them in their order.
+    """Return ids of pairs for validation, spread evenly over all of them.
+
+    Args:
+        ids: All ids, in their order.
+        validation: How many to return.
 
     Raises:
-        SettingsError: if nothing would be left to train on.
+        SettingsError: Nothing would be left to train on.
     """
     if not 0 <= validation < len(ids):
         raise SettingsError(
@@ -98,19 +77,19 @@ class CropSource:
         size: int,
         loss: LossConfig,
     ) -> None:
-        """Find what is salient on whole images, and pad up to ``size``.
+        """Find what is salient on whole images, and pad them to the size of a crop.
 
         Args:
-            images: infrared and visible luminance of each pair, (H, W) of one size.
-            size: side of a crop.
-            loss: what the masks depend on.
+            images: Infrared and visible luminance of each pair, (H, W) of one size.
+            size: Side of a crop.
+            loss: What the masks depend on.
         """
         self.size = size
         self._loss = loss
         self._stacks = [_stack(ir, vi, size, loss) for ir, vi in images]
 
     def random_batch(self, count: int, seed: int, step: int) -> Batch:
-        """``count`` random crops, flipped and turned, many of them shrunk or with less contrast.
+        """Cut random crops, flipped and turned, many of them shrunk or with less contrast.
 
         Half of all crops are cut up to 1.6 times as large and shrunk to size, since images differ
         in sharpness more than those of one data set. Half of all images are mapped to g x + o, with
@@ -118,6 +97,11 @@ class CropSource:
         Without darkening a network trained on day scenes put a grey veil over night ones, and
         without a lower contrast one that knew sharp infrared images only let a flat one cover the
         visible texture.
+
+        Args:
+            count: Number of crops.
+            seed: Seed of the training.
+            step: Step that the crops are for; equal seeds and steps give equal crops.
         """
         random = np.random.default_rng((seed, step))
         crops = []
@@ -136,7 +120,7 @@ class CropSource:
         return self._batch(crops, contrast, offset)
 
     def centre_batch(self) -> Batch:
-        """The centre crop of every pair, always the same ones."""
+        """Cut the centre of every pair: always the same crops."""
         crops = []
         for stack in self._stacks:
             top, left = (stack.shape[1] - self.size) // 2, (stack.shape[2] - self.size) // 2
@@ -171,7 +155,7 @@ def _shrink(crop: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def _stack(
     ir: NDArray[np.uint8], vi: NDArray[np.uint8], size: int, loss: LossConfig
 ) -> NDArray[np.uint8]:
-    """One pair as (3, H, W): infrared, visible luminance, and 255 where the first is salient."""
+    """Return a pair as (3, H, W): infrared, visible, and 255 where the infrared is salient."""
     infrared = torch.from_numpy(ir)[None, None].float() / 255
     salient = saliency(infrared, loss.saliency_deviations, loss.saliency_floor)
     stack = np.stack([ir, vi, salient[0, 0].numpy().astype(np.uint8) * 255])

@@ -1,21 +1,22 @@
-"""What a training tells: its records from step to step, and the JSON log that holds them."""
+"""Makes the records of a training step by step, and reads the JSON log that holds them."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from torch import Tensor
 
 from fusion_core.errors import SettingsError, TrainingError
 from fusion_core.storage.store import Storage
+from fusion_core.training.record import TrainingRecord, ValidationScores
 from fusion_core.training.trainer import Trainer
 
 LOG_FILE = "log.json"
@@ -27,37 +28,34 @@ _PACKAGES = ("fuse-archive", "torch", "ray")
 
 
 class TrainingLog:
-    """The records of a training, with the losses since the last one.
+    """Collects the losses of a training from step to step, and makes records of them.
 
     Attributes:
-        records: One per checkpoint or validation, JSON values: ``step``, ``loss``, its ``terms``,
-            ``learning_rate``, ``steps_per_second`` since the record before, ``seconds`` since the
-            training began without interruptions, and ``validation``, None or what
-            ``Validator`` returned.
+        records: The records so far, one per checkpoint or validation.
     """
 
-    def __init__(self, records: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, records: Sequence[TrainingRecord] = ()) -> None:
         """Go on from the records of a checkpoint."""
-        self.records = records or []
+        self.records = list(records)
         self._terms: dict[str, Tensor] = {}
         self._count = 0
         self._since = time.perf_counter()
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
-        """Take the loss terms of one step; they stay on their device."""
+        """Count in the loss terms of one step; they stay on their device."""
         for name, term in terms.items():
             self._terms[name] = self._terms[name] + term if name in self._terms else term
         self._count += 1
 
     def means(self) -> Tensor:
-        """Mean of each term since the last record, (K,) in fp64, in the terms' order."""
+        """Return the mean of each term since the last record, (K,) in fp64, in the terms' order."""
         return torch.stack(list(self._terms.values())).double() / self._count
 
-    def record(self, trainer: Trainer, means: Tensor) -> dict[str, Any]:
-        """Append a record of the steps since the last one and return it.
+    def record(self, trainer: Trainer, means: Tensor) -> TrainingRecord:
+        """Make a record of the steps since the last one, and return it.
 
         Args:
-            trainer: Where the training is.
+            trainer: The trainer that took the steps.
             means: What ``means`` returned, averaged over all workers.
 
         Raises:
@@ -72,28 +70,57 @@ class TrainingLog:
                 "output folder"
             )
         seconds = time.perf_counter() - self._since
-        before = self.records[-1]["seconds"] if self.records else 0.0
+        before = self.records[-1].seconds if self.records else 0.0
         self.records.append(
-            {
-                "step": trainer.step,
-                "loss": loss,
-                "terms": terms,
-                "learning_rate": trainer.learning_rate,
-                "steps_per_second": round(self._count / seconds, 3),
-                "seconds": round(before + seconds, 3),
-                "validation": None,
-            }
+            TrainingRecord(
+                step=trainer.step,
+                loss=loss,
+                terms=terms,
+                learning_rate=trainer.learning_rate,
+                steps_per_second=round(self._count / seconds, 3),
+                seconds=round(before + seconds, 3),
+                validation=None,
+            )
         )
         self._terms, self._count = {}, 0
         return self.records[-1]
 
+    def add_validation(self, scores: ValidationScores) -> TrainingRecord:
+        """Complete the last record with what the validation found, and return it."""
+        self.records[-1] = self.records[-1].model_copy(update={"validation": scores})
+        return self.records[-1]
+
     def rest(self) -> None:
-        """Begin the time of the next record now, after a validation or a checkpoint."""
+        """Start the clock of the next record now, after a validation or a checkpoint."""
         self._since = time.perf_counter()
 
 
+class LogFile(BaseModel):
+    """The content of a training's JSON log.
+
+    Attributes:
+        finished: Whether the training has come to its last step.
+        began: When it was begun, ISO 8601.
+        training: What decides the weights, as JSON values.
+        settings: The settings that change how it is run and not what comes of it.
+        versions: Versions of the packages that it ran with.
+        machine: What it ran on.
+        records: Its records so far.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    finished: StrictBool
+    began: str
+    training: dict[str, Any]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    records: tuple[TrainingRecord, ...] = Field(min_length=1)
+
+
 def machine_facts(device: str, workers: int) -> dict[str, Any]:
-    """What the training runs on: no names of hosts, users or folders."""
+    """Return what the training runs on: no names of hosts, users or folders."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
     return {
         "cpus": os.cpu_count(),
@@ -104,7 +131,7 @@ def machine_facts(device: str, workers: int) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, torch, ray and Python."""
+    """Return the versions of this package, torch, ray and Python."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -114,23 +141,21 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_log(output: Storage) -> dict[str, Any] | None:
-    """Read a training's log from its output; None where there is none.
+def read_log(output: Storage) -> LogFile | None:
+    """Read a training's log from its output; return None where there is none.
 
     Raises:
         SettingsError: The object is no log of a training.
         StorageError: The store failed.
     """
     try:
-        log = json.loads(output.read(LOG_FILE))
-        if not isinstance(log["finished"], bool) or not isinstance(log["training"], dict):
-            raise ValueError("its 'finished' and 'training' are of other types")
+        return LogFile.model_validate_json(output.read(LOG_FILE))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
         raise SettingsError(
-            f"{output.url(LOG_FILE)} is no log of a training: {error!r}. Give another output "
-            "folder, of this training alone"
+            f"{output.url(LOG_FILE)} is no log of a training: {where}: {first['msg']}. Give "
+            "another output folder, of this training alone"
         ) from error
-    found: dict[str, Any] = log
-    return found

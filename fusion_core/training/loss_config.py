@@ -1,4 +1,4 @@
-"""Weights and masks of the training loss, as one validated object."""
+"""The settings of the training loss: its weights and masks."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""The training loss: what the fused image must take from each source.
+"""The training loss: what a fused image must take from each source.
 
 Intensity says whose brightness counts at a pixel, texture and gradient ask for the stronger edge of
 both, and two of the metrics for much of either whole source. Intensity and texture are
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.metric_losses import correlation_loss, fidelity_loss
 from fusion_core.training.saliency_masks import SourceMasks
 
 
 def sobel(image: Tensor) -> Tensor:
-    """Gradient (across, down) by the Sobel filters, (B, 2, H, W), edges replicated.
+    """Return the gradient (across, down) by the Sobel filters, (B, 2, H, W), edges replicated.
 
     The kernel is not normalised, so a step from 0 to 1 gives 4.
     """
@@ -26,28 +27,31 @@ def sobel(image: Tensor) -> Tensor:
 
 
 def masked_intensity_loss(fused: Tensor, ir: Tensor, vi: Tensor, masks: SourceMasks) -> Tensor:
-    """mean(|M_ir (F - ir)|) + mean(|M_vi (F - vi)|), both means over all pixels."""
+    """Return mean(|M_ir (F - ir)|) + mean(|M_vi (F - vi)|), both means over all pixels."""
     return (masks.ir * (fused - ir)).abs().mean() + (masks.vi * (fused - vi)).abs().mean()
 
 
 def mean_intensity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """mean(|F - ir|) + mean(|F - vi|): ablation A."""
+    """Return mean(|F - ir|) + mean(|F - vi|): ablation A."""
     return (fused - ir).abs().mean() + (fused - vi).abs().mean()
 
 
 def max_intensity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """mean(|F - max(ir, vi)|): ablation B."""
+    """Return mean(|F - max(ir, vi)|): ablation B."""
     return (fused - torch.maximum(ir, vi)).abs().mean()
 
 
 def texture_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> Tensor:
-    """mean(| |Sobel(F)| - gain max(|Sobel(ir)|, |Sobel(vi)|) |), |.| the sum of absolute parts."""
+    """Return mean(| |Sobel(F)| - gain max(|Sobel(ir)|, |Sobel(vi)|) |).
+
+    The inner |.| of a gradient is the sum of its absolute parts.
+    """
     found, *sources = (sobel(image).abs().sum(1) for image in (fused, ir, vi))
     return (found - gain * torch.maximum(*sources)).abs().mean()
 
 
 def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> Tensor:
-    """mean(|Sobel(F) - gain Sobel(S)|), S the source with the steeper gradient at the pixel.
+    """Return mean(|Sobel(F) - gain Sobel(S)|), S the source with the steeper gradient at the pixel.
 
     Unlike ``texture_loss`` it knows the gradient's direction, so an edge can't be met by one
     that rises the other way, which is how dark contours come about.
@@ -57,22 +61,19 @@ def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> T
     return (found - gain * torch.where(steeper, of_ir, of_vi)).abs().sum(1).mean()
 
 
-def loss_terms(
-    fused: Tensor, ir: Tensor, vi: Tensor, masks: SourceMasks, config: LossConfig
-) -> dict[str, Tensor]:
-    """The weighted terms whose sum training minimises, by name: scalars in fp32.
+def loss_terms(fused: Tensor, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
+    """Return the weighted terms whose sum training minimises, by name: scalars in fp32.
 
     A term of weight 0 is left out.
 
     Args:
-        fused: (B, 1, H, W), float32, in [0, 1].
-        ir: infrared, same shape and range.
-        vi: visible luminance, same shape and range.
-        masks: of ``source_masks``, cropped like the images; used by ``intensity="masked"``.
-        config: terms and weights.
+        fused: Fused crops, (B, 1, S, S), float32, in [0, 1].
+        batch: What they were fused from; its masks are used by ``intensity="masked"``.
+        config: Terms and weights.
     """
+    ir, vi = batch.ir, batch.vi
     if config.intensity == "masked":
-        intensity = masked_intensity_loss(fused, ir, vi, masks)
+        intensity = masked_intensity_loss(fused, ir, vi, batch.masks)
     elif config.intensity == "mean":
         intensity = mean_intensity_loss(fused, ir, vi)
     else:

@@ -2,8 +2,7 @@
 
 What masks and gradients ask for at a pixel says nothing about how much of a whole source is kept:
 trained on them alone, the network left out cold areas of the infrared. Both terms take the
-definitions of ``metrics``, without rounding to 8 bits. Images are (B, 1, H, W), in
-[0, 1].
+definitions of ``metrics``, without rounding to 8 bits. Images are (B, 1, H, W), in [0, 1].
 """
 
 from functools import lru_cache
@@ -22,25 +21,24 @@ _TINY_PRODUCT = 1e-10
 
 
 def correlation_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """2 - SCD, mean over the batch: 0 where each difference is the other source, at most 4.
+    """Return 2 - SCD, mean over the batch: 0 where each difference is the other source, at most 4.
 
-    Source of SCD: see
-    ``sum_of_correlations_of_differences``. A difference or a
-    source that is constant correlates with nothing.
+    Source of SCD: see ``sum_of_correlations_of_differences``. A difference or a source that is
+    constant correlates with nothing.
     """
     kept = _correlation(fused - vi, ir) + _correlation(fused - ir, vi)
     return 2 - kept.mean()
 
 
 def fidelity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """2 - VIF, over the windows of the whole batch: 0 where no source loses any information.
+    """Return 2 - VIF over the windows of the whole batch: 0 where no source loses information.
 
-    Source of VIF: see ``visual_information_fidelity``. Negative
-    where the fused image shows a source with more contrast than it has. Crops without texture weigh
-    little, as flat parts of an image do.
+    Source of VIF: see ``visual_information_fidelity``. Negative where the fused image shows a
+    source with more contrast than it has. Crops without texture weigh little, as flat parts of an
+    image do.
 
     Raises:
-        ValueError: a side is shorter than the largest window.
+        ValueError: A side is shorter than the largest window.
     """
     if min(fused.shape[-2:]) < VIF_WINDOWS[0]:
         raise ValueError(
@@ -63,7 +61,7 @@ def fidelity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
 
 def _correlation(difference: Tensor, source: Tensor) -> Tensor:
-    """Pearson's r of each image with its source, (B,)."""
+    """Return Pearson's r of each image with its source, (B,)."""
     difference = difference - difference.mean((2, 3), keepdim=True)
     source = source - source.mean((2, 3), keepdim=True)
     covariance = (difference * source).mean((1, 2, 3))
@@ -72,7 +70,7 @@ def _correlation(difference: Tensor, source: Tensor) -> Tensor:
 
 
 def _information(images: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """Information kept and available at one scale of (B, 3, H, W), each (2 sources,), in nats."""
+    """Return the information kept and available at one scale, each (2 sources,), in nats."""
     maps = torch.cat((images, images.square(), images[:, :2] * images[:, 2:]), dim=1)
     smooth = _smooth(maps, window)
     means, squares, products = smooth[:, :3], smooth[:, 3:6], smooth[:, 6:]
@@ -88,7 +86,7 @@ def _information(images: Tensor, window: int) -> tuple[Tensor, Tensor]:
 
 
 def _smooth(maps: Tensor, window: int, step: int = 1) -> Tensor:
-    """Filter with VIF's window where it lies inside; every ``step``-th place along both sides.
+    """Filter with VIF's window where it lies inside, at every ``step``-th position of both sides.
 
     As products with banded matrices: for crops, forward and backward took a tenth of the time of
     convolutions on a CPU.
@@ -99,9 +97,9 @@ def _smooth(maps: Tensor, window: int, step: int = 1) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _bands(side: int, window: int, step: int) -> Tensor:
-    """The matrix (places, side) whose rows are the window at each of its places."""
+    """Return the matrix (positions, side) whose rows are the window at each of its positions."""
     taps = torch.tensor(gaussian_taps(window, window / 5))
     bands = torch.zeros(side - window + 1, side)
-    for place in range(len(bands)):
-        bands[place, place : place + window] = taps
+    for position in range(len(bands)):
+        bands[position, position : position + window] = taps
     return bands[::step].contiguous()

@@ -22,7 +22,7 @@ def make_optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Learning rate of step ``step``, counted from 0, of ``steps``.
+    """Return the learning rate of step ``step``, counted from 0, of ``steps``.
 
     It rises linearly over ``warmup`` steps, times (1 + cos(pi step / steps)) / 2 for a cosine.
     """
@@ -32,7 +32,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def flat_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers, as tensors named ``PARAMETER.KEY``."""
+    """Return what an optimiser remembers, as tensors named ``PARAMETER.KEY``."""
     return {
         f"{index}.{key}": value
         for index, values in optimiser.state_dict()["state"].items()
@@ -42,7 +42,7 @@ def flat_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_state(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Give an optimiser the memory that ``flat_state`` told."""
+    """Give an optimiser the memory that ``flat_state`` returned."""
     state = optimiser.state_dict()
     state["state"] = {}
     for name, tensor in tensors.items():

@@ -15,8 +15,8 @@ from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
 from fusion_core.training.data import split_ids
-from fusion_core.training.log import LOG_FILE, read_log
-from fusion_core.training.run import TrainingJob
+from fusion_core.training.job import TrainingJob
+from fusion_core.training.log import LOG_FILE, LogFile, read_log
 from fusion_core.training.settings import TrainSettings
 
 
@@ -37,7 +37,13 @@ def plan_training(
     now = dt.datetime.now(dt.UTC)
     source = Storage(settings.source, storage_options)
     output = Storage(settings.output, storage_options)
-    pairing = list_pairs(settings, source, output, settings.date or now.date(), storage_options)
+    pairing = list_pairs(
+        settings,
+        source=source,
+        output=output,
+        date=settings.date or now.date(),
+        storage_options=storage_options,
+    )
     refs = {row["pair_id"]: PairRef(**row) for row in pairing.pairs.to_pylist()}
     if isinstance(settings.validation, int):
         apart = split_ids(list(refs), settings.validation)
@@ -59,19 +65,19 @@ def plan_training(
         "start_sha256": load_weights(start)[1].sha256 if start else None,
     }
     # Workers may stand in other folders than the one that relative paths are meant from.
-    places = {"source": source.url(""), "output": output.url("")}
+    urls = {"source": source.url(""), "output": output.url("")}
     job = TrainingJob(
-        settings.model_copy(update=places),
-        left,
-        tuple(refs[name] for name in apart),
-        training,
-        now.isoformat(timespec="seconds"),
+        settings=settings.model_copy(update=urls),
+        pairs=left,
+        validation=tuple(refs[name] for name in apart),
+        training=training,
+        began=now.isoformat(timespec="seconds"),
     )
     return job, pairing
 
 
-def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The log of the job's training where it has run to its end; None where there is work left.
+def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> LogFile | None:
+    """Return the log of the job's training if that has ended, None where there is work left.
 
     Raises:
         WeightsError: The output holds a training of other settings or pairs.
@@ -81,12 +87,12 @@ def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> dict[s
     log = read_log(output)
     if log is None:
         return None
-    check_same(output.url(LOG_FILE), job.training, log["training"])
-    return log if log["finished"] else None
+    check_same(output.url(LOG_FILE), job.training, log.training)
+    return log if log.finished else None
 
 
 def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str, Any]) -> list[str]:
-    """The pair ids that a text file names, in the order of the pairs."""
+    """Return the pair ids that a text file names, in the order of the pairs."""
     try:
         lines = Storage(url, storage_options).read("").decode().splitlines()
     except FileNotFoundError as error:
@@ -107,7 +113,7 @@ def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str,
 
 
 def _digest(refs: tuple[PairRef, ...]) -> str:
-    """Changes whenever the pairs do: their ids, or the size of a file.
+    """Return a digest that changes whenever the pairs do: their ids, or the size of a file.
 
     Not by versions: a copy of the archive has other times of change, and trains the same.
     """

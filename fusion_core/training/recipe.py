@@ -1,4 +1,4 @@
-"""What decides the weights of a training, given its pairs: the recipe, and the presets of it."""
+"""The recipe of a training, which decides its weights given the pairs, and its presets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "loss": PAPER_LOSS,
     },
 }
-"""Fields by preset; "default" leaves the rest as the fields' own defaults.
+"""The fields that each preset sets; "default" leaves the rest as the fields' own defaults.
 
 "paper" is the recipe as "RefineFuse" (Visual Intelligence, 2025) states it, and nothing where it is
 silent: no warm-up, decay, averaging or clipping. It names no momentum; 0.9 is the customary one.
@@ -112,7 +112,7 @@ class Recipe(BaseModel):
         return self
 
     def total_steps(self, pairs: int) -> int:
-        """Number of steps of a training on so many pairs."""
+        """Return the number of steps of a training on so many pairs."""
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None  # a preset names one of the two

@@ -1,102 +1,38 @@
-"""A training from its pairs to its weights, as each of its processes runs it."""
+"""Runs a training from its pairs to its weights, as each of its processes does."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import SettingsError
 from fusion_core.models.network import RefineFuse
-from fusion_core.models.weights_file import load_weights, weights_body
+from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
-from fusion_core.training.checkpoint import (
-    Checkpoint,
-    check_same,
-    read_checkpoint,
-    resume,
-    write_checkpoint,
-)
-from fusion_core.training.curve import draw_curve
 from fusion_core.training.data import CropSource, read_luminances
-from fusion_core.training.log import (
-    CHECKPOINT_FILE,
-    CURVE_FILE,
-    LOG_FILE,
-    WEIGHTS_FILE,
-    TrainingLog,
-    machine_facts,
-    versions,
-)
+from fusion_core.training.job import Reporter, TrainingJob, WorkerRank
+from fusion_core.training.log import TrainingLog
+from fusion_core.training.output import TrainingOutput
+from fusion_core.training.record import ProgressEvent
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.trainer import Trainer
 from fusion_core.training.validation import Validator
 
-_SECONDS_BETWEEN_SIGNS = 2.0
+_SECONDS_BETWEEN_EVENTS = 2.0
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """A training that is decided on.
-
-    Attributes:
-        settings: What was asked for; source and output as full URLs or absolute paths.
-        pairs: Pairs to train on, in their order.
-        validation: Pairs kept apart.
-        training: What decides the weights, as JSON values: recipe, pairs, first weights.
-        began: When it was begun, ISO 8601.
-    """
-
-    settings: TrainSettings
-    pairs: tuple[PairRef, ...]
-    validation: tuple[PairRef, ...]
-    training: Mapping[str, Any]
-    began: str
-
-
-@dataclass(frozen=True)
-class WorkerRank:
-    """Where one process of a training stands.
-
-    Attributes:
-        device: Torch device.
-        rank: Its number; 0 validates, writes and reports.
-        workers: Number of processes.
-        wrap: Makes the module that averages gradients between the processes.
-        mean: Averages a tensor over the processes; every one must call it at the same steps.
-    """
-
-    device: str = "cpu"
-    rank: int = 0
-    workers: int = 1
-    wrap: Callable[[nn.Module], nn.Module] = lambda module: module
-    mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """A process's way to whoever waits for the training.
-
-    Attributes:
-        options: Returns the storage options to use now.
-        report: Takes signs of life: ``step`` and ``steps``, and ``record`` where there is a new
-            one.
-    """
-
-    options: Callable[[], Mapping[str, Any]]
-    report: Callable[[dict[str, Any]], None]
-
-
-def run_training(job: TrainingJob, place: WorkerRank, link: Reporter) -> None:
+def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None:
     """Train from the last checkpoint, or from the start, to the end.
+
+    Args:
+        job: The training.
+        rank: What this process is in it.
+        reporter: Hears how far the leading process is, and knows the storage options.
 
     Raises:
         FuseArchiveError: A pair can't be read, the checkpoint is damaged or of other settings, the
@@ -104,34 +40,37 @@ def run_training(job: TrainingJob, place: WorkerRank, link: Reporter) -> None:
     """
     settings, recipe = job.settings, job.settings.recipe()
     steps = recipe.total_steps(len(job.pairs))
-    trainer = Trainer(recipe, steps, place.device, place.wrap, _first_weights(settings))
-    log = TrainingLog(_go_on(job, trainer, link))
-    crops = CropSource(_images(job, job.pairs, link), recipe.crop, recipe.loss)
+    start = _first_weights(settings)
+    trainer = Trainer(recipe, steps, device=rank.device, wrap=rank.wrap, start=start)
+    output = TrainingOutput(job, rank, reporter.options)
+    log = TrainingLog(output.resume(trainer))
+    crops = CropSource(_luminances(job, job.pairs, reporter), recipe.crop, recipe.loss)
     validator = None
-    if job.validation and place.rank == 0:
-        validator = Validator(list(_images(job, job.validation, link)), trainer)
-    if trainer.step == steps and place.rank == 0:
-        _save(job, trainer, log, place, link)  # stopped after the last checkpoint, before the log
+    if job.validation and rank.leads:
+        validator = Validator(list(_luminances(job, job.validation, reporter)), trainer)
+    if trainer.step == steps and rank.leads:
+        # It was stopped after the last checkpoint and before the log.
+        output.save(trainer, log.records)
     log.rest()
-    signed = time.monotonic()
+    reported = time.monotonic()
     while trainer.step < steps:
         batch = crops.random_batch(recipe.batch, recipe.seed, trainer.step)
-        log.add(trainer.advance(batch.part(place.rank, place.workers)))
+        log.add(trainer.advance(batch.part(rank.index, rank.workers)))
         step, last = trainer.step, trainer.step == steps
         validate = step % settings.validate_every == 0 or last
         save = step % settings.checkpoint_every == 0 or last
         if validate or save:
-            record = log.record(trainer, place.mean(log.means()))
-            if place.rank == 0:
+            record = log.record(trainer, rank.mean(log.means()))
+            if rank.leads:
                 if validate and validator:
-                    record["validation"] = validator(trainer)
+                    record = log.add_validation(validator(trainer))
                 if save:
-                    _save(job, trainer, log, place, link)
-                link.report({"step": step, "steps": steps, "record": record})
+                    output.save(trainer, log.records)
+                reporter.report(ProgressEvent(step, steps, record))
             log.rest()
-        elif place.rank == 0 and time.monotonic() - signed > _SECONDS_BETWEEN_SIGNS:
-            link.report({"step": step, "steps": steps, "record": None})
-            signed = time.monotonic()
+        elif rank.leads and time.monotonic() - reported > _SECONDS_BETWEEN_EVENTS:
+            reporter.report(ProgressEvent(step, steps))
+            reported = time.monotonic()
 
 
 def _first_weights(settings: TrainSettings) -> RefineFuse | None:
@@ -147,53 +86,13 @@ def _first_weights(settings: TrainSettings) -> RefineFuse | None:
     return model
 
 
-def _go_on(job: TrainingJob, trainer: Trainer, link: Reporter) -> list[dict[str, Any]]:
-    """Restore the last checkpoint, if there is one, and return its records."""
-    output = Storage(job.settings.output, link.options())
-    checkpoint = read_checkpoint(output, CHECKPOINT_FILE)
-    if checkpoint is None:
-        return []
-    url = output.url(CHECKPOINT_FILE)
-    check_same(url, job.training, checkpoint.training)
-    resume(trainer, checkpoint, url)
-    records: list[dict[str, Any]] = checkpoint.log["records"]
-    return records
-
-
-def _images(
-    job: TrainingJob, pairs: Iterable[PairRef], link: Reporter
+def _luminances(
+    job: TrainingJob, pairs: Iterable[PairRef], reporter: Reporter
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Read infrared and visible luminance of each pair, some pairs at a time."""
     settings = job.settings
-    source = Storage(settings.source, link.options())
+    source = Storage(settings.source, reporter.options())
     with ThreadPoolExecutor(settings.io_threads) as readers:
         yield from readers.map(
             lambda pair: read_luminances(pair, source, settings, settings.max_megapixels), pairs
         )
-
-
-def _save(
-    job: TrainingJob, trainer: Trainer, log: TrainingLog, place: WorkerRank, link: Reporter
-) -> None:
-    """Write checkpoint, weights and curve, and the log last: what it says of them is there."""
-    output = Storage(job.settings.output, link.options())
-    story = {
-        "finished": trainer.step == trainer.steps,
-        "began": job.began,
-        "training": job.training,
-        "settings": _told(job.settings),
-        "versions": versions(),
-        "machine": machine_facts(place.device, place.workers),
-        "records": log.records,
-    }
-    checkpoint = Checkpoint(trainer.step, job.training, {"records": log.records}, trainer.state())
-    write_checkpoint(output, CHECKPOINT_FILE, checkpoint)
-    summary = {**job.training, "result": log.records[-1]}
-    output.write(WEIGHTS_FILE, weights_body(trainer.averaged(), summary))
-    output.write(CURVE_FILE, draw_curve(log.records, f"RefineFuse, step {trainer.step}"))
-    output.write(LOG_FILE, json.dumps(story, indent=1).encode())
-
-
-def _told(settings: TrainSettings) -> dict[str, Any]:
-    """The settings that say how it was run; those with paths stay out of the log."""
-    names = ("workers", "worker", "checkpoint_every", "validate_every", "size_mismatch")
-    return {name: getattr(settings, name) for name in names}

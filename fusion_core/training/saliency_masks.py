@@ -1,4 +1,4 @@
-"""Masks of the intensity loss: where each source's brightness counts.
+"""The masks of the intensity loss: where each source's brightness counts.
 
 Reconstructed from the prose of "RefineFuse" (Visual Intelligence, 2025). All images are (B, 1, H,
 W), in [0, 1].
@@ -20,16 +20,20 @@ class SourceMasks(NamedTuple):
 
 
 def contrast(image: Tensor, neighbourhood: int) -> Tensor:
-    """Squared difference of each pixel from the mean of the square around it, (B, 1, H, W).
+    """Return the squared difference of each pixel from the mean of the square around it.
 
     At the border the mean is over that part of the square that lies inside the image.
+
+    Args:
+        image: (B, 1, H, W), in [0, 1]; what is returned has its shape.
+        neighbourhood: Side of the square in pixels; odd.
     """
     mean = box_mean(image.double(), neighbourhood // 2).to(image.dtype)
     return (image - mean).square()
 
 
 def saliency(ir: Tensor, deviations: float, floor: float) -> Tensor:
-    """1 where the infrared is salient, else 0, (B, 1, H, W): for data without labels.
+    """Return 1 where the infrared is salient, else 0, (B, 1, H, W): for data without labels.
 
     Salient is brighter than ``floor`` and than the image's own mean plus ``deviations`` standard
     deviations. It must see whole images: a crop's mean says nothing about the scene. The paper
@@ -52,9 +56,9 @@ def source_masks(
     Where both count, any brightness between the two costs the same, and texture decides.
 
     Args:
-        ir: infrared, (B, 1, H, W), in [0, 1].
-        vi: visible luminance, same shape and range.
-        config: neighbourhood and thresholds.
+        ir: Infrared, (B, 1, H, W), in [0, 1].
+        vi: Visible luminance, same shape and range.
+        config: Neighbourhood and thresholds.
         salient: 0 or 1, same shape, from a segmentation label or, for crops, cut from that of the
             whole image; found by ``saliency`` if None.
     """

@@ -12,7 +12,7 @@ from fusion_core.training.recipe import Recipe
 
 
 class TrainSettings(ArchiveSettings, Recipe):
-    """Everything that a training can be told."""
+    """The settings of a training."""
 
     output: str = Field(
         json_schema_extra=NO_SECRET,
@@ -67,5 +67,5 @@ class TrainSettings(ArchiveSettings, Recipe):
         return url if url is None else refuse_secret(url)
 
     def recipe(self) -> Recipe:
-        """Return the part that decides the weights."""
+        """Return the part of the settings that decides the weights."""
         return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})

@@ -1,4 +1,4 @@
-"""The state of one training and one step of it; knows nothing of files, processes or logs."""
+"""The state of a training, and one step of it; it knows nothing of files, processes or logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from fusion_core.models.device import resolve_precision
 from fusion_core.models.network import RefineFuse
-from fusion_core.training.data import Batch
+from fusion_core.training.batch import Batch
 from fusion_core.training.losses import loss_terms
 from fusion_core.training.optimisers import flat_state, learning_rate, make_optimiser, restore_state
 from fusion_core.training.recipe import Recipe
@@ -19,7 +19,7 @@ from fusion_core.training.recipe import Recipe
 class MixedPrecision(nn.Module):
     """Runs a network's body in bf16 while its weights stay fp32, as the optimiser needs them."""
 
-    def __init__(self, model: RefineFuse, bf16: bool) -> None:
+    def __init__(self, model: RefineFuse, *, bf16: bool) -> None:
         """Wrap ``model``, whose weights are shared and not copied."""
         super().__init__()
         self.model = model
@@ -40,7 +40,7 @@ class MixedPrecision(nn.Module):
 
 
 class Trainer:
-    """Network, moving average, optimiser and step of a training in one process.
+    """Holds network, moving average and optimiser of a training, and takes its steps.
 
     Attributes:
         step: Steps taken so far.
@@ -52,6 +52,7 @@ class Trainer:
         self,
         recipe: Recipe,
         steps: int,
+        *,
         device: str = "cpu",
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
         start: RefineFuse | None = None,
@@ -60,8 +61,8 @@ class Trainer:
 
         Args:
             recipe: How to train.
-            steps: How long.
-            device: Where to.
+            steps: Steps of the whole training.
+            device: Torch device to train on.
             wrap: Makes the module that is called out of the one that fuses; several processes
                 pass DistributedDataParallel, which averages the gradients between them.
             start: Network to start from; without one the weights are drawn by the recipe's seed.
@@ -78,20 +79,20 @@ class Trainer:
         self.model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.model.requires_grad_(True)
         bf16 = resolve_precision(recipe.precision, device) == "bf16"
-        self._fuse = wrap(MixedPrecision(self.model, bf16))
+        self._fuse = wrap(MixedPrecision(self.model, bf16=bf16))
         self._average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self._optimiser = make_optimiser(recipe, self.model.parameters())
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate of the coming step."""
+        """The learning rate of the coming step."""
         return learning_rate(self.recipe, self.step, self.steps)
 
     def advance(self, batch: Batch) -> dict[str, Tensor]:
         """Take one step and return the terms of its loss, scalars on the trainer's device."""
         batch = batch.to(self.device)
         fused = self._fuse(batch.ir, batch.vi)
-        terms = loss_terms(fused, batch.ir, batch.vi, batch.masks, self.recipe.loss)
+        terms = loss_terms(fused, batch, self.recipe.loss)
         self._optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:
@@ -108,20 +109,20 @@ class Trainer:
         return {name: term.detach() for name, term in terms.items()}
 
     def averaged(self) -> RefineFuse:
-        """A copy of the network with the averaged weights, for use and for validation."""
+        """Return a copy of the network with the averaged weights, for use and for validation."""
         model = RefineFuse(self.recipe.network)
         model.load_state_dict(self._average)
         return model.eval()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that a resumed training needs, flat, on the CPU."""
+        """Return everything that a resumed training needs, flat, on the CPU."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self._average.items()}
         tensors |= {f"optimiser.{k}": v for k, v in flat_state(self._optimiser).items()}
         return {name: tensor.to("cpu").contiguous() for name, tensor in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Continue from what ``state`` gave after ``step`` steps.
+        """Continue from what ``state`` returned after ``step`` steps.
 
         Raises:
             KeyError: A tensor is missing.

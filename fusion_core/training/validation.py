@@ -1,4 +1,4 @@
-"""Judges a training's averaged weights on pairs kept apart: loss on crops, metrics on images."""
+"""Scores a training's averaged weights on pairs kept apart: loss on crops, metrics on images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fusion_core.metrics.columns import score_columns
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.training.data import CropSource
 from fusion_core.training.losses import loss_terms
+from fusion_core.training.record import ValidationScores
 from fusion_core.training.trainer import Trainer
 
 Images = Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
@@ -24,25 +25,23 @@ class Validator:
     """Holds the pairs kept apart, and validates a trainer on them."""
 
     def __init__(self, images: Images, trainer: Trainer) -> None:
-        """Keep infrared and visible luminance of each pair, (H, W), at least one pair."""
+        """Keep the images, and cut the crops that the loss is computed on.
+
+        Args:
+            images: Infrared and visible luminance of each pair, (H, W), at least one pair.
+            trainer: The trainer whose recipe says how large crops are and what the loss is.
+        """
         recipe = trainer.recipe
         self._images = images
         self._crops = CropSource(images, recipe.crop, recipe.loss).centre_batch()
 
-    def __call__(self, trainer: Trainer) -> dict[str, Any]:
-        """Validate the averaged weights.
-
-        Returns:
-            ``loss``, that of the centre crops, with its ``terms``; and the mean of every metric
-            over the whole images, fused by a ``NetworkFuser`` and rounded to 8 bits. A
-            mean leaves out the images for which the metric is undefined; it is None where that
-            is all.
-        """
+    def __call__(self, trainer: Trainer) -> ValidationScores:
+        """Score the averaged weights; whole images are fused and rounded to 8 bits."""
         recipe, device = trainer.recipe, trainer.device
         fuser = NetworkFuser(trainer.averaged(), device, recipe.precision)
         terms = self._loss_terms(fuser, trainer)
         rows = [self._score(fuser, ir, vi) for ir, vi in self._images]
-        return {"loss": sum(terms.values()), "terms": terms, **_means(rows)}
+        return ValidationScores(loss=sum(terms.values()), terms=terms, **_means(rows))
 
     @torch.inference_mode()
     def _loss_terms(self, fuser: NetworkFuser, trainer: Trainer) -> dict[str, float]:
@@ -51,7 +50,7 @@ class Validator:
         for first in range(0, len(self._crops.ir), size):
             batch = self._crops.between(first, first + size).to(trainer.device)
             fused = fuser(batch.ir, batch.vi)
-            terms = loss_terms(fused, batch.ir, batch.vi, batch.masks, trainer.recipe.loss)
+            terms = loss_terms(fused, batch, trainer.recipe.loss)
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(term) * len(batch.ir)
         return {name: total / len(self._crops.ir) for name, total in totals.items()}

@@ -53,16 +53,16 @@ def test_what_cannot_be_shared_is_refused() -> None:
 
 
 @pytest.mark.ray
-def test_boards_are_on_the_drivers_node_and_on_no_node_that_may_be_lost(
+def test_mailboxes_are_on_the_drivers_node_and_on_no_node_that_may_be_lost(
     ray_nodes: Cluster,
 ) -> None:
-    boards = [start_mailbox({}) for _ in range(4)]
+    mailboxes = [start_mailbox({}) for _ in range(4)]
     asked = [
         mailbox.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
-        for mailbox in boards
+        for mailbox in mailboxes
     ]
     assert set(ray.get(asked)) == {ray_nodes.head_node.node_id}
-    for mailbox in boards:
+    for mailbox in mailboxes:
         ray.kill(mailbox)
 
 
@@ -75,8 +75,8 @@ def test_a_worker_posts_its_progress_and_what_it_would_meet_again(tmp_path: Path
     mailbox = start_mailbox({})
     task = WorkerTask(job, WorkerShare(cpus=1, gpus=0, count=1), mailbox)
     train_on_worker({"task": task})
-    signs, error = ray.get(mailbox.take.remote({"key": "new"}))
-    assert [sign["step"] for sign in signs if sign["record"]] == [2, 4, 6, 8]
+    events, error = ray.get(mailbox.take.remote({"key": "new"}))
+    assert [event.step for event in events if event.record] == [2, 4, 6, 8]
     assert error is None
     assert ray.get(mailbox.options.remote()) == {"key": "new"}
     assert ray.get(mailbox.take.remote({})) == ([], None)
@@ -85,7 +85,7 @@ def test_a_worker_posts_its_progress_and_what_it_would_meet_again(tmp_path: Path
     (tmp_path / "out/checkpoint.safetensors").unlink()
     with pytest.raises(ReadError):
         train_on_worker({"task": task})
-    signs, error = ray.get(mailbox.take.remote({}))
+    events, error = ray.get(mailbox.take.remote({}))
     assert isinstance(error, ReadError)
     assert "pair p1 can't be trained on" in str(error)
     ray.kill(mailbox)

@@ -29,8 +29,9 @@ from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training import ablation as ablation_settings
 from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
 pytestmark = [
@@ -53,7 +54,7 @@ def train_alone(settings: TrainSettings) -> list[dict[str, Any]]:
     """Train in this process, without Ray, and return the records."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda sign: None))
+    run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda event: None))
     torch.set_num_threads(threads)
     return records(settings)
 
@@ -97,7 +98,7 @@ def test_a_cancelled_training_ends_its_workers_and_the_next_run_ends_at_the_same
         assert ray_processes("RayTrainWorker")
         process.terminate()
         deadline = time.monotonic() + 30  # a second or two where nothing else runs
-        kinds = ("RayTrainWorker", "TrainController", "PlacementGroupCleaner", "TrainingBoard")
+        kinds = ("RayTrainWorker", "TrainController", "PlacementGroupCleaner", "TrainingMailbox")
         while left := ray_processes(*kinds):
             assert time.monotonic() < deadline, [command(pid) for pid in left]
             time.sleep(0.1)

@@ -1,20 +1,15 @@
 from typing import Any
 
+from training_records import record, scores
+
 from flows.train_progress import _line, _remaining
 from flows.train_summary import TrainSummary, record_table
-from fusion_core.metrics import METRIC_NAMES
+from fusion_core.training import TrainingRecord
 
 
-def record(step: int, validated: bool = False) -> dict[str, Any]:
-    scores: dict[str, float | None] = {"loss": 0.25, **dict.fromkeys(METRIC_NAMES, 0.5)}
+def validated(step: int) -> TrainingRecord:
     terms = {"intensity": 0.125, "texture": 1 / step}
-    return {
-        "step": step,
-        "loss": 0.125 + 1 / step,
-        "terms": terms,
-        "steps_per_second": 2.5,
-        "validation": scores | {"vif": None} if validated else None,
-    }
+    return record(step, loss=0.125 + 1 / step, terms=terms, validation=scores(vif=None))
 
 
 def steps(table: list[str]) -> list[int]:
@@ -25,7 +20,7 @@ def test_the_table_shows_the_validated_records_if_there_are_any() -> None:
     plain = tuple(record(step) for step in range(1, 5))
     assert steps(record_table(plain)) == [1, 2, 3, 4]
     assert "VIF" not in record_table(plain)[0]
-    mixed = (*plain, record(5, validated=True), record(6), record(7, validated=True))
+    mixed = (*plain, validated(5), record(6), validated(7))
     table = record_table(mixed)
     assert steps(table) == [5, 7]
     assert table[0].startswith("| step | loss | validation loss | VIF | AG |")
@@ -40,17 +35,22 @@ def test_a_long_table_is_thinned_out_and_ends_with_the_last_record() -> None:
 
 
 def test_the_summary_says_what_was_done() -> None:
-    places = {"output": "o", "weights": "o/w", "log": "o/l", "curve": "o/c"}
-    counts: dict[str, Any] = {"pairs": 9, "steps": 4, "seconds": 2.0, "records": (record(4),)}
-    done = TrainSummary(**places, **counts, done_before=False)
+    urls = {"output": "o", "weights": "o/w", "log": "o/l", "curve": "o/c"}
+    counts: dict[str, Any] = {
+        "pairs": 9,
+        "steps": 4,
+        "seconds": 2.0,
+        "records": (record(4, loss=0.375),),
+    }
+    done = TrainSummary(**urls, **counts, done_before=False)
     assert done.sentence() == "4 steps on 9 pairs in 2 s, with a loss of 0.3750 at the end."
-    before = TrainSummary(**places, **counts, done_before=True)
+    before = TrainSummary(**urls, **counts, done_before=True)
     assert "was finished before, with a loss of 0.3750 after 4 steps" in before.sentence()
     assert "- weights: `o/w`" in before.markdown()
 
 
 def test_a_line_of_progress_has_losses_metrics_and_speed() -> None:
-    line = _line(record(4, validated=True), 8)
+    line = _line(validated(4), 8)
     assert line.startswith("step 4 of 8: loss 0.3750 (intensity 0.1250, texture 0.2500)")
     assert "validation loss 0.2500, ag 0.500" in line
     assert "vif" not in line

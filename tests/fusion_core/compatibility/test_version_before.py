@@ -33,9 +33,11 @@ from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import finished_log, plan_training
 from fusion_core.training.recipe import Recipe
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.record import ProgressEvent
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
 DAY = dt.date(2026, 11, 20)
@@ -241,12 +243,12 @@ def test_a_part_that_was_closed_before_stays_closed(left: Left) -> None:
     assert (len(table), closed_by) == (0, successor.run_id)
 
 
-ALONE = Reporter(options=dict, report=lambda sign: None)
+ALONE = Reporter(options=dict, report=lambda event: None)
 
 
-def trained(settings: TrainSettings, link: Reporter = ALONE) -> list[dict[str, Any]]:
+def trained(settings: TrainSettings, reporter: Reporter = ALONE) -> list[dict[str, Any]]:
     """Train to the end; return the log's records."""
-    run_training(plan_training(settings, {})[0], WorkerRank(), link)
+    run_training(plan_training(settings, {})[0], WorkerRank(), reporter)
     log = json.loads((Path(settings.output) / "log.json").read_text())
     assert log["finished"]
     records: list[dict[str, Any]] = log["records"]
@@ -258,11 +260,11 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_loss_that_it_would_have_h
 ) -> None:
     stopped = json.loads((left.folder / "training/log.json").read_text())["records"]
     assert [record["step"] for record in stopped] == [10]
-    signs: list[dict[str, Any]] = []
+    events: list[ProgressEvent] = []
     resumed = TrainSettings(**left.training(left.folder / "training"))
-    records = trained(resumed, Reporter(options=dict, report=signs.append))
+    records = trained(resumed, Reporter(options=dict, report=events.append))
     assert records[:1] == stopped
-    assert [sign["step"] for sign in signs if sign["record"]] == [20, 30, 40, 50, 60]
+    assert [event.step for event in events if event.record] == [20, 30, 40, 50, 60]
     whole = trained(TrainSettings(**left.training(tmp_path / "whole")))
     # The first ten steps were taken on another machine, which may round otherwise: weights that
     # differ by a millionth change these losses by less than 1e-7, and an optimiser that begins anew
@@ -283,7 +285,7 @@ def test_a_finished_training_is_known_by_its_log(left: Left) -> None:
     settings = TrainSettings(**left.training(left.folder / "training-done"))
     log = finished_log(plan_training(settings, {})[0], {})
     assert log is not None
-    assert log["records"][-1]["step"] == 60
+    assert log.records[-1].step == 60
 
 
 def test_trained_weights_are_read_under_the_same_hash_and_fuse(left: Left) -> None:

@@ -6,6 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 from tiny import TINY
+from training_records import record, scores
 
 from fusion_core.errors import StorageError, WeightsError
 from fusion_core.storage import local as local_files
@@ -29,8 +30,8 @@ def trainer() -> Trainer:
 
 
 def written(output: Storage, trainer: Trainer, step: int = 7) -> None:
-    log = {"records": [{"step": step}]}
-    write_checkpoint(output, "c", Checkpoint(step, TRAINING, log, trainer.state()))
+    records = (record(step - 1), record(step, validation=scores(vif=None)))
+    write_checkpoint(output, "c", Checkpoint(step, TRAINING, records, trainer.state()))
 
 
 def test_what_is_written_is_read(tmp_path: Path, trainer: Trainer) -> None:
@@ -40,7 +41,7 @@ def test_what_is_written_is_read(tmp_path: Path, trainer: Trainer) -> None:
     found = read_checkpoint(output, "c")
     assert found is not None
     assert (found.step, found.training) == (7, TRAINING)
-    assert found.log == {"records": [{"step": 7}]}
+    assert found.records == (record(6), record(7, validation=scores(vif=None)))
     state = trainer.state()
     assert found.tensors.keys() == state.keys()
     assert all(torch.equal(found.tensors[name], state[name]) for name in state)
@@ -78,13 +79,20 @@ def test_a_damaged_or_foreign_file_is_told_apart(tmp_path: Path, trainer: Traine
         (tmp_path / "c").write_bytes(safetensors.torch.save(trainer.state(), metadata))
         with pytest.raises(WeightsError, match="no checkpoint that this version reads"):
             read_checkpoint(output, "c")
+    whole_header = {"checkpoint": '"1"', "step": "7", "training": "{}"}
+    for log in ("{", "[]", "{}", '{"records": 1}', '{"records": [{"step": 7}]}'):
+        (tmp_path / "c").write_bytes(
+            safetensors.torch.save(trainer.state(), {**whole_header, "log": log})
+        )
+        with pytest.raises(WeightsError, match="holds no records of a training"):
+            read_checkpoint(output, "c")
 
 
 def test_tensors_that_fit_no_such_training_are_refused(trainer: Trainer) -> None:
     tensors = trainer.state()
     del tensors["model.head.weight"]
     with pytest.raises(WeightsError, match=r"don't fit .*head\.weight"):
-        resume(trainer, Checkpoint(1, TRAINING, {}, tensors), "c")
+        resume(trainer, Checkpoint(1, TRAINING, (), tensors), "c")
 
 
 def test_other_settings_are_named() -> None:

@@ -4,15 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
+from training_records import record, scores
 
 from fusion_core.training.curve import _COLOURS, _ticks, draw_curve
+from fusion_core.training.record import TrainingRecord
 
 
-def record(step: int, loss: float, validation: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"step": step, "loss": loss, "terms": {"texture": loss / 2}, "validation": validation}
-
-
-def pixels(records: list[dict[str, Any]]) -> Any:
+def pixels(records: list[TrainingRecord]) -> Any:
     return np.asarray(Image.open(io.BytesIO(draw_curve(records, "title"))).convert("RGB"))
 
 
@@ -24,7 +22,12 @@ def heights(drawn: Any, colour: str) -> dict[int, int]:
 
 
 def test_a_falling_loss_falls_over_its_steps() -> None:
-    drawn = pixels([record(step, 1 - step / 200) for step in range(10, 110, 10)])
+    drawn = pixels(
+        [
+            record(step, loss=1 - step / 200, terms={"texture": 0.5 - step / 400})
+            for step in range(10, 110, 10)
+        ]
+    )
     loss = heights(drawn, _COLOURS[0])
     assert min(loss) == pytest.approx(76 + 674 * 0.1, abs=3)
     assert loss[max(loss)] > loss[min(loss)] + 30
@@ -33,17 +36,17 @@ def test_a_falling_loss_falls_over_its_steps() -> None:
 
 
 def test_validations_add_a_curve_and_a_panel() -> None:
-    scores = {"loss": 0.3, "qabf": 0.5, "ssim": 0.9, "vif": None, "scd": 1.5}
-    plain = pixels([record(1, 1.0), record(2, 0.5)])
-    validated = pixels([record(1, 1.0, scores), record(2, 0.5, scores)])
+    found = scores(loss=0.3, vif=None, scd=1.5)
+    plain = pixels([record(1, loss=1.0), record(2)])
+    validated = pixels([record(1, loss=1.0, validation=found), record(2, validation=found)])
     assert validated.shape[0] - plain.shape[0] == 300
     assert heights(validated[: plain.shape[0]], _COLOURS[2])
     assert not heights(plain, _COLOURS[2])
 
 
 def test_one_record_and_equal_values_can_be_drawn() -> None:
-    assert pixels([record(1, 0.0)]).std() > 0
-    assert pixels([record(5, 0.25), record(10, 0.25)]).std() > 0
+    assert pixels([record(1, loss=0.0)]).std() > 0
+    assert pixels([record(5), record(10)]).std() > 0
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import TINY
+from training_records import scores
 
 from fusion_core.errors import SettingsError, TrainingError
 from fusion_core.storage.store import Storage
@@ -27,13 +28,16 @@ def test_a_record_is_the_mean_since_the_one_before(trainer: Trainer) -> None:
     log.add(terms(2, 20))
     trainer.step = 2
     first = log.record(trainer, log.means())
-    assert (first["step"], first["loss"], first["terms"]) == (2, 16.5, {"a": 1.5, "b": 15.0})
-    assert first["learning_rate"] == trainer.learning_rate
+    assert (first.step, first.loss, first.terms) == (2, 16.5, {"a": 1.5, "b": 15.0})
+    assert first.learning_rate == trainer.learning_rate
     log.add(terms(3, 30))
     second = log.record(trainer, log.means())
-    assert second["loss"] == 33
-    assert second["seconds"] >= first["seconds"]
+    assert second.loss == 33
+    assert second.seconds >= first.seconds
     assert log.records == [first, second]
+    completed = log.add_validation(scores())
+    assert completed == second.model_copy(update={"validation": scores()})
+    assert log.records == [first, completed]
 
 
 def test_a_training_that_diverges_says_so(trainer: Trainer) -> None:

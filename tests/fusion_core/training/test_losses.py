@@ -3,6 +3,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 from fusion_core.training.losses import (
     gradient_loss,
@@ -69,7 +70,7 @@ def test_the_terms_are_named_and_left_out_at_weight_zero() -> None:
     masks = source_masks(ir, vi, LossConfig())
     weights = {"gradient_weight": 2, "correlation_weight": 3, "fidelity_weight": 4}
     config = LossConfig.model_validate({"texture_weight": 0, "texture_gain": 1.2} | weights)
-    terms = loss_terms(fused, ir, vi, masks, config)
+    terms = loss_terms(fused, Batch(ir, vi, masks), config)
     assert list(terms) == ["intensity", "gradient", "correlation", "fidelity"]
     assert float(terms["gradient"]) == pytest.approx(2 * float(gradient_loss(fused, ir, vi, 1.2)))
     assert float(terms["correlation"]) == pytest.approx(3 * float(correlation_loss(fused, ir, vi)))
@@ -84,7 +85,7 @@ def test_the_sum_is_weighted_and_each_ablation_drops_its_part() -> None:
 
     def loss(**changes: object) -> float:
         config = LossConfig.model_validate({**PAPER_LOSS, **changes})
-        return float(sum(loss_terms(fused, ir, vi, masks, config).values()))
+        return float(sum(loss_terms(fused, Batch(ir, vi, masks), config).values()))
 
     full = loss(intensity_weight=5, texture_weight=2)
     assert full == pytest.approx(float(5 * masked + 2 * texture), rel=1e-5)

@@ -16,11 +16,13 @@ from tiny import TINY, timeless, tiny_model, train_settings_for, write_pairs
 from fusion_core.errors import DecodeError, SettingsError, TrainingError, WeightsError
 from fusion_core.models.weights_file import load_weights, save_weights
 from fusion_core.storage.store import Storage
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import finished_log, plan_training
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.record import ProgressEvent
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
-ALONE = Reporter(options=dict, report=lambda sign: None)
+ALONE = Reporter(options=dict, report=lambda event: None)
 NAMES = [f"p{k}" for k in range(5)]
 
 
@@ -38,9 +40,11 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def train(settings: TrainSettings, link: Reporter = ALONE, place: WorkerRank | None = None) -> Any:
+def train(
+    settings: TrainSettings, reporter: Reporter = ALONE, rank: WorkerRank | None = None
+) -> Any:
     """Train and return the log."""
-    run_training(plan_training(settings, {})[0], place or WorkerRank(), link)
+    run_training(plan_training(settings, {})[0], rank or WorkerRank(), reporter)
     return json.loads((Path(settings.output) / "log.json").read_text())
 
 
@@ -50,15 +54,15 @@ def weights(settings: TrainSettings) -> dict[str, torch.Tensor]:
 
 def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_path: Path) -> None:
     settings = train_settings_for(source, tmp_path / "out", validation=2, seed=5)
-    signs: list[dict[str, Any]] = []
-    log = train(settings, Reporter(options=dict, report=signs.append))
+    events: list[ProgressEvent] = []
+    log = train(settings, Reporter(options=dict, report=events.append))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("weights.safetensors", "checkpoint.safetensors", "log.json", "curve.png")
     }
     assert [record["step"] for record in log["records"]] == [2, 4, 6, 8]
     assert [bool(record["validation"]) for record in log["records"]] == [False, True, False, True]
-    # Where a step takes two seconds, there is a sign of life without a record.
-    assert [sign["record"] for sign in signs if sign["record"]] == log["records"]
+    # Where a step takes two seconds, there is an event without a record.
+    assert [event.record.model_dump() for event in events if event.record] == log["records"]
     assert (log["finished"], log["training"]["seed"], log["training"]["pairs"]) == (True, 5, 3)
     assert log["training"]["validation"] == ["p1", "p3"]
     assert str(tmp_path) not in json.dumps(log)
@@ -84,11 +88,12 @@ import sys
 import torch
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.job import Reporter, WorkerRank
+from fusion_core.training.run import run_training
 
 torch.set_num_threads(1)
 settings = TrainSettings.model_validate_json(sys.argv[1])
-run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda sign: None))
+run_training(plan_training(settings, {})[0], WorkerRank(), Reporter(dict, lambda event: None))
 """
 
 
@@ -139,7 +144,7 @@ def test_a_finished_training_is_known_and_another_one_is_refused(
     train(settings)
     log = finished_log(plan_training(settings, {})[0], {})
     assert log is not None
-    assert log["records"][-1]["step"] == 8
+    assert log.records[-1].step == 8
     other, _ = plan_training(train_settings_for(source, tmp_path / "out", seed=1, batch=1), {})
     with pytest.raises(WeightsError, match=r"log\.json was written with .* batch, seed\. Train"):
         finished_log(other, {})

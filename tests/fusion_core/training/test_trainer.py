@@ -2,7 +2,8 @@ import pytest
 import torch
 from tiny import TINY, picture_pair, tiny_model
 
-from fusion_core.training.data import Batch, CropSource
+from fusion_core.training.batch import Batch
+from fusion_core.training.data import CropSource
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.losses import loss_terms
 from fusion_core.training.recipe import Recipe
@@ -36,7 +37,7 @@ def test_the_terms_are_those_of_the_loss(crops: CropSource) -> None:
     trainer, batch = Trainer(RECIPE, 30), crops.centre_batch()
     with torch.inference_mode():
         fused = trainer.averaged()(batch.ir, batch.vi)
-        expected = loss_terms(fused, batch.ir, batch.vi, batch.masks, RECIPE.loss)
+        expected = loss_terms(fused, batch, RECIPE.loss)
     terms = trainer.advance(batch)
     assert {"intensity", "texture"} <= set(terms) == set(expected)
     for name, term in terms.items():

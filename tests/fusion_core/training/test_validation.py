@@ -30,13 +30,13 @@ def test_the_averaged_weights_are_judged_on_whole_images_and_centre_crops() -> N
         fused = np.rint(fuser(*tensors)[0, 0].numpy() * 255).astype(np.uint8)
         scores.append(score(ir, vi, fused))
     for name in METRIC_NAMES:
-        assert found[name] == pytest.approx(statistics.fmean(row[name] for row in scores))
+        assert found.metrics[name] == pytest.approx(statistics.fmean(row[name] for row in scores))
 
     batch = CropSource(IMAGES, 24, LossConfig()).centre_batch()
     fused_crops = fuser(batch.ir, batch.vi)
-    terms = loss_terms(fused_crops, batch.ir, batch.vi, batch.masks, LossConfig())
-    assert found["loss"] == pytest.approx(float(sum(terms.values())), rel=1e-5)
-    assert found["loss"] == pytest.approx(sum(found["terms"].values()))
+    terms = loss_terms(fused_crops, batch, LossConfig())
+    assert found.loss == pytest.approx(float(sum(terms.values())), rel=1e-5)
+    assert found.loss == pytest.approx(sum(found.terms.values()))
 
 
 def test_validating_changes_no_training() -> None:
@@ -51,10 +51,10 @@ def test_validating_changes_no_training() -> None:
 def test_images_for_which_a_metric_is_undefined_are_left_out_of_its_mean() -> None:
     flat = np.full((24, 32), 7, np.uint8)
     trainer = Trainer(RECIPE, 5, start=tiny_model())
-    both = Validator([IMAGES[0], (flat, flat)], trainer)(trainer)
-    one = Validator(IMAGES[:1], trainer)(trainer)
-    only = Validator([(flat, flat)], trainer)(trainer)
+    both = Validator([IMAGES[0], (flat, flat)], trainer)(trainer).metrics
+    one = Validator(IMAGES[:1], trainer)(trainer).metrics
+    only = Validator([(flat, flat)], trainer)(trainer).metrics
     undefined = [name for name in METRIC_NAMES if only[name] is None]
     assert undefined
     assert all(both[name] == one[name] for name in undefined)
-    assert all(math.isfinite(both[name]) for name in METRIC_NAMES)
+    assert all(value is not None and math.isfinite(value) for value in both.values())
