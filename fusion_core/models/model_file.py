@@ -3,11 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Literal
 
-import fsspec
-
 from fusion_core.errors import StorageError, WeightsError
+from fusion_core.storage.store import Storage
 
 PACKAGED_NAME = "refinefuse"
 """Names the weights that come with the package."""
@@ -99,16 +99,19 @@ def check_hash(what: str, found: str, expected: str | None) -> None:
 
 
 def _read(url: str) -> bytes:
+    storage = Storage(url)
     try:
-        fs, path = fsspec.core.url_to_fs(url)
-        body: bytes = fs.cat_file(path)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise WeightsError(
-            f"No model at {url}. Give the path or URL of a safetensors file or of a program "
-            "exported by torch.export, or a name: refinefuse, mean, maximum, laplacian, guided."
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"Can't read the model from {url}: {error}. Check the address and the access rights."
-        ) from error
-    return body
+        return storage.read("")
+    except FileNotFoundError as error:
+        raise _absent(url) from error
+    except StorageError as error:
+        if storage.is_local and Path(storage.fs_path("")).is_dir():
+            raise _absent(url) from error
+        raise
+
+
+def _absent(url: str) -> WeightsError:
+    return WeightsError(
+        f"No model at {url}. Give the path or URL of a safetensors file or of a program "
+        "exported by torch.export, or a name: refinefuse, mean, maximum, laplacian, guided."
+    )

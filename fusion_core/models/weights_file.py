@@ -10,16 +10,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from fusion_core.errors import StorageError, WeightsError
+from fusion_core.errors import WeightsError
 from fusion_core.models.model_file import PACKAGED_NAME, ModelFile, read_model_file
 from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.storage.store import Storage
 
 FORMAT = "1"
 """Version of the header; raised when a reader of the old one would misread the new one."""
@@ -73,14 +73,7 @@ def save_weights(
         StorageError: if the file can't be written.
     """
     body = weights_body(model, training, dtype)
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-        fs.makedirs(fs._parent(path), exist_ok=True)
-        fs.pipe_file(path, body)
-    except OSError as error:
-        raise StorageError(
-            f"Can't write weights to {url}: {error}. Check that the place exists and is writable."
-        ) from error
+    Storage(url).write("", body)
     return hashlib.sha256(body).hexdigest()
 
 

@@ -50,7 +50,10 @@ def read_file(full: str) -> bytes:
 @contextmanager
 def _temporary_beside(full: str, content: IO[bytes]) -> Iterator[str]:
     folder = os.path.dirname(full)
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError as error:  # which would say that the name asked for is taken
+        raise NotADirectoryError(errno.ENOTDIR, "it is a file and no folder", folder) from error
     # Readers of Parquet folders pass over names with a leading dot.
     temporary = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     try:

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fsspec
 import fsspec.core
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
@@ -167,12 +166,10 @@ class Storage:
 
     def exists(self, path: str) -> bool:
         """Tell whether there is an object at ``path``."""
-        full = self.fs_path(path)
         try:  # not fs.isfile, which answers no where the store fails or refuses
-            info = self.call(f"look up {self.url(path)}", lambda: self.fs.info(full, **self._limit))
+            return bool(self.info(path)["type"] != "directory")
         except FileNotFoundError:
             return False
-        return bool(info["type"] != "directory")
 
     def write(self, path: str, body: bytes) -> None:
         """Write or replace an object; readers see the old or the new bytes, never a part."""
