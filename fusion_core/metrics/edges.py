@@ -9,7 +9,7 @@ import torch
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.gradients import central_gradient_sum
 from fusion_core.metrics.masks import counted_blocks, edge_mask, gradient_mask
-from fusion_core.metrics.tiles import Block, Tile, sum_pixels
+from fusion_core.metrics.tiles import Block, MetricTile, sum_pixels
 
 _STRENGTH_GAIN, _STRENGTH_SLOPE, _STRENGTH_CENTRE = 0.9994, 15.0, 0.5
 _ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
@@ -18,7 +18,7 @@ _ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
 _STEEP = 4096.0
 
 
-def edge_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
+def edge_sums(tile: MetricTile, convention: Convention = "published") -> dict[str, torch.Tensor]:
     """Add up a tile's edges and gradients, which are made of the same central differences.
 
     Returns:
@@ -51,7 +51,7 @@ def _edges_kept(
     across: torch.Tensor,
     down: torch.Tensor,
     convention: Convention,
-    tile: Tile,
+    tile: MetricTile,
     block: Block,
     mask: torch.Tensor | None,
 ) -> torch.Tensor:
@@ -107,7 +107,7 @@ def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> t
     return cross.atan2_(dot).mul_(slope).add_(_ANGLE_SLOPE * (1 - _ANGLE_CENTRE)).sigmoid_()
 
 
-def _inside(maps: torch.Tensor, tile: Tile, block: Block) -> torch.Tensor:
+def _inside(maps: torch.Tensor, tile: MetricTile, block: Block) -> torch.Tensor:
     """Leave out the pixels at the image's border."""
     (height, width), (rows, columns) = tile.size, block
     top = int(tile.window.core[0] == 0 and rows.start == 0)

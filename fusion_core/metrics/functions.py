@@ -18,7 +18,7 @@ from fusion_core.metrics.greyscale import grey_images, require_side
 from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
-from fusion_core.metrics.tiles import Tile, windows
+from fusion_core.metrics.tiles import MetricTile, windows
 from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 from fusion_core.metrics.vif import vif_sums, vif_value
 
@@ -189,7 +189,7 @@ def structural_similarity(
     return ssim_value(sums, samples["ssim"], convention)
 
 
-def _over_tiles(images: torch.Tensor, add: Callable[[Tile], torch.Tensor]) -> torch.Tensor:
+def _over_tiles(images: torch.Tensor, add: Callable[[MetricTile], torch.Tensor]) -> torch.Tensor:
     """Add up over the tiles of images (K, B, H, W)."""
-    first, *rest = (Tile.cut(images, window) for window in windows(*images.shape[-2:]))
+    first, *rest = (MetricTile.cut(images, window) for window in windows(*images.shape[-2:]))
     return sum((add(tile) for tile in rest), add(first))

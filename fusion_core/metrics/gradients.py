@@ -9,11 +9,11 @@ import torch
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.counts import SampleCounts
 from fusion_core.metrics.masks import difference_masks
-from fusion_core.metrics.tiles import Block, Tile, sum_pixels
+from fusion_core.metrics.tiles import Block, MetricTile, sum_pixels
 
 
 def central_gradient_sum(
-    tile: Tile,
+    tile: MetricTile,
     block: Block,
     part: torch.Tensor,
     across: torch.Tensor,
@@ -45,7 +45,9 @@ def central_gradient_sum(
     return sum_pixels(strength, counted) / math.sqrt(8)
 
 
-def difference_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
+def difference_sums(
+    tile: MetricTile, convention: Convention = "published"
+) -> dict[str, torch.Tensor]:
     """Add up what a tile's first differences tell of the fused image, in fp64.
 
     Returns:

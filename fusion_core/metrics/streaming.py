@@ -17,7 +17,7 @@ from fusion_core.metrics.counts import SampleCounts, image_samples, lost_samples
 from fusion_core.metrics.greyscale import grey_images
 from fusion_core.metrics.scores import grey_tensor
 from fusion_core.metrics.sums import Sums, add_sums, tile_sums, values
-from fusion_core.metrics.tiles import Tile, Window, windows
+from fusion_core.metrics.tiles import MetricTile, Window, windows
 from fusion_core.metrics.undefined import why_sums_undefined
 
 
@@ -117,7 +117,7 @@ class StreamedScores:
         greys = {name: grey_tensor(array) for name, array in arrays.items()}
         with torch.inference_mode():
             images = grey_images("score", **greys).to(self.device)
-            tile = Tile.read(images, window, self.height, self.width, mask)
+            tile = MetricTile.read(images, window, self.height, self.width, mask)
             sums = tile_sums(tile, self.convention)
             self._sums = add_sums([self._sums, sums]) if self._sums else sums
             self._lost += lost_samples(tile, self.convention)

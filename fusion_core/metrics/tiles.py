@@ -79,7 +79,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tile:
+class MetricTile:
     """The pixels of one tile.
 
     Attributes:
@@ -99,7 +99,7 @@ class Tile:
     valid: torch.Tensor | None = None
 
     @classmethod
-    def cut(cls, images: torch.Tensor, window: Window) -> Tile:
+    def cut(cls, images: torch.Tensor, window: Window) -> MetricTile:
         """Take a tile out of whole images (K, B, H, W)."""
         top, left, bottom, right = window.read
         return cls.read(images[..., top:bottom, left:right], window, *images.shape[-2:])
@@ -112,7 +112,7 @@ class Tile:
         height: int,
         width: int,
         valid: torch.Tensor | None = None,
-    ) -> Tile:
+    ) -> MetricTile:
         """Make a tile of what was read for a window of an image of ``height`` x ``width``."""
         return cls(images, window, window.core[2] == height, window.core[3] == width, valid)
 
