@@ -19,14 +19,12 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
+from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.raster_checks import can_hold
 from fusion_core.settings.scenes import SceneSettings
-
-Slices = tuple[slice, slice]
-"""Rows and columns of the scene."""
 
 Read = tuple[Any, Any]
 """Bands (N, H, W) and the masks of those with values, None where every pixel holds data."""
@@ -35,7 +33,7 @@ _PIECE = 2048  # pixels a side, of one band
 
 
 @dataclass(frozen=True)
-class Pixels:
+class AlignedPixels:
     """A window of a scene.
 
     Attributes:
@@ -81,12 +79,12 @@ class AlignedRaster:
         """Let go of the warped view, if there is one."""
         self._full.close()
 
-    def read(self, window: Slices) -> Pixels:
+    def read(self, window: Slices) -> AlignedPixels:
         """Read a window; raises ReadError or DecodeError."""
         with self.raster.reading():
             return self._pixels(*self._read(self._source, self._window(*window)))
 
-    def decimated(self, step: int) -> Pixels:
+    def decimated(self, step: int) -> AlignedPixels:
         """Read every so many-th row and column of the whole scene; raises as ``read``.
 
         Returns:
@@ -176,7 +174,7 @@ class AlignedRaster:
         masks = source.read_masks(data, window=window, out_shape=out_shape)[:, ::step, ::step]
         return bands, masks if step == 1 else masks.copy()
 
-    def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> Pixels:
+    def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> AlignedPixels:
         valid: NDArray[np.bool_] = np.full(bands.shape[1:], True)
         if masks is not None:
             valid &= (masks > 0).all(axis=0)
@@ -186,8 +184,8 @@ class AlignedRaster:
         if values.dtype.kind == "f":
             finite = np.isfinite(values).all(axis=0)
             valid &= finite
-            return Pixels(bands, self.layout.luminance(np.where(finite, bands, 0)), valid)
-        return Pixels(bands, self.layout.luminance(bands), valid)
+            return AlignedPixels(bands, self.layout.luminance(np.where(finite, bands, 0)), valid)
+        return AlignedPixels(bands, self.layout.luminance(bands), valid)
 
 
 def _pieces(total: int, piece: int) -> list[slice]:

@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError
+from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.scaling import Scaling
 from fusion_core.settings.scenes import Compression
@@ -123,7 +124,7 @@ def has_mask_band(source: DatasetReader) -> bool:
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
-def window_of(part: tuple[slice, slice]) -> Window:
+def window_of(part: Slices) -> Window:
     """Return rows and columns as rasterio names them."""
     rows, columns = part
     return Window.from_slices((rows.start, rows.stop), (columns.start, columns.stop))

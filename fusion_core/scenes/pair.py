@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.models.grid_sampling import sampling_matrix
+from fusion_core.models.tiling.grid import Slices
 from fusion_core.models.tiling.patches import sample_patches
-from fusion_core.scenes.aligned_raster import AlignedRaster, Slices
+from fusion_core.scenes.aligned_raster import AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.nodata_fill import filled
 from fusion_core.scenes.raster import open_raster

@@ -18,8 +18,8 @@ from fusion_core.models.memory import (
     tile_sizes,
     unless_out_of_memory,
 )
-from fusion_core.models.tiling.grid import Blender, Tile, cut_tiles
-from fusion_core.models.tiling.patches import Slices, sample_patches
+from fusion_core.models.tiling.grid import Blender, Slices, Tile, cut_tiles
+from fusion_core.models.tiling.patches import sample_patches
 from fusion_core.models.tiling.tile_fuser import tile_fuser
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 BLEND = 16
 """Pixels on either side of a border between tiles over which one passes into the other."""
 
+Slices = tuple[slice, slice]
+"""Rows and columns of an image."""
+
 ALIGNMENT = 16
 """Tiles start at multiples of it, so that networks and pyramids halve all of them in step."""
 
@@ -56,16 +59,16 @@ class Tile:
     columns: Span
 
     @property
-    def read(self) -> tuple[slice, slice]:
+    def read(self) -> Slices:
         """Rows and columns to be read."""
         return self.rows.read, self.columns.read
 
     @property
-    def final(self) -> tuple[slice, slice]:
+    def final(self) -> Slices:
         """Rows and columns that are complete once the tile is added."""
         return self.rows.final, self.columns.final
 
-    def cut(self, image: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
+    def cut(self, image: NDArray[Any], part: Slices) -> NDArray[Any]:
         """Take a part of the scene out of an array (…, H, W) that holds what was read."""
         top, left = self.rows.read.start, self.columns.read.start
         rows, columns = part

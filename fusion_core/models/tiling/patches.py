@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Slices = tuple[slice, slice]
+from fusion_core.models.tiling.grid import Slices
 
 
 class Luminances(Protocol):

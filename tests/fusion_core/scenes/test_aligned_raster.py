@@ -14,7 +14,8 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine
 from scene_desk import opened
 
-from fusion_core.scenes.aligned_raster import AlignedRaster, Pixels, Slices
+from fusion_core.models.tiling.grid import Slices
+from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import match_grids
 from fusion_core.settings.scenes import SceneSettings
 
@@ -46,7 +47,7 @@ def whole(side: AlignedRaster) -> Slices:
     return slice(0, side.grid.height), slice(0, side.grid.width)
 
 
-def read_whole(folder: Path, ir: Path, **fields: Any) -> Pixels:
+def read_whole(folder: Path, ir: Path, **fields: Any) -> AlignedPixels:
     with infrared(folder, ir, **fields) as side:
         return side.read(whole(side))
 
