@@ -13,8 +13,9 @@ from torch import Tensor
 
 from fusion_core.errors import SettingsError
 from fusion_core.models.box_filter import box_mean
-from fusion_core.models.device import Precision, ResolvedPrecision, resolve_device
+from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.padding import check_pair, take_reflected
+from fusion_core.settings.fuse import Precision
 
 BASELINE_VERSION = 1
 """Raised whenever a baseline's pixels change, so that resuming never mixes two generations."""

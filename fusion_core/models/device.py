@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 
 from fusion_core.errors import SettingsError
+from fusion_core.settings.fuse import Precision
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
 
 DTYPES: dict[str, torch.dtype] = {

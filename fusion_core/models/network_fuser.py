@@ -7,11 +7,12 @@ that the network accepts, chooses precision, and crops.
 import torch
 from torch import Tensor
 
-from fusion_core.models.device import DTYPES, Precision, resolve_device, resolve_precision
+from fusion_core.models.device import DTYPES, resolve_device, resolve_precision
 from fusion_core.models.network import SHALLOW_LEVELS, RefineFuse
 from fusion_core.models.padding import check_pair, pad_reflected
 from fusion_core.models.pooling import Pooling, PreviewPooling, ScenePooling
 from fusion_core.models.weights_file import hash_model
+from fusion_core.settings.fuse import Precision
 
 MARGIN = 8
 """Reflected pixels on every side, cropped afterwards.

@@ -21,6 +21,7 @@ IMAGE_VERSION = 1
 mixes two generations of images."""
 
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class ImageSettings(SceneSettings):
@@ -35,7 +36,7 @@ class ImageSettings(SceneSettings):
     png_level: int = Field(
         1, ge=0, le=9, description="zlib level of png files; 1 encodes twice as fast as 6."
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    precision: Precision = Field(
         "auto",
         description="Arithmetic of RefineFuse's body. auto takes bf16 where the device has it. "
         "mean, maximum, laplacian and guided are fp32, a program has its own.",

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.models.device import Precision, ResolvedPrecision, resolve_device
+from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.exported.program import Program
 from fusion_core.models.padding import check_pair, take_reflected
+from fusion_core.settings.fuse import Precision
 
 
 class ExportedFuser:
