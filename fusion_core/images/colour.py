@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 Pixels = NDArray[Any]
 """uint8 or uint16; numpy's types can't say so without losing the arithmetic between them."""
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
+BT601 = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luminance."""
+
+_LUMA = np.array(BT601, np.float32)
 
 
 def luminance(pixels: Pixels) -> NDArray[np.float32]:

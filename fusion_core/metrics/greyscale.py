@@ -10,7 +10,9 @@ import torch
 
 from fusion_core.errors import MetricError
 
-_LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
+# Those of rgb2gray, which the published tables were made with: BT.601 to more digits than the three
+# by which images are fused (images.colour), and now and then a grey level apart.
+_RGB2GRAY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 
 def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
@@ -97,7 +99,7 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     scaled = _scaled(array)
     if scaled.ndim == 3:
         # One term at a time: a matrix product may fuse or reorder them and move a rounding.
-        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_LUMA))
+        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
         scaled = red + green + blue
     grey: npt.NDArray[np.uint8] = np.floor(scaled + 0.5).astype(np.uint8)
     return grey

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-_LUMA = (0.299, 0.587, 0.114)  # BT.601
+from fusion_core.images.colour import BT601
+
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -44,10 +45,10 @@ class BandLayout:
         data = tuple(k for k in range(len(colours)) if k != alpha)
         marked = {colours[k]: k for k in data}
         if all(colour in marked for colour in _RGB):
-            luma = dict(zip((marked[colour] for colour in _RGB), _LUMA, strict=True))
+            luma = dict(zip((marked[colour] for colour in _RGB), BT601, strict=True))
             return cls(data, tuple(luma.get(k, 0.0) for k in data), alpha)
         if len(data) == 3:
-            return cls(data, _LUMA, alpha)
+            return cls(data, BT601, alpha)
         return cls(data, (1 / len(data),) * len(data), alpha)
 
     def luminance(self, bands: NDArray[Any]) -> NDArray[np.float64]:
