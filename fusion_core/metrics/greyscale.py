@@ -10,8 +10,8 @@ import torch
 
 from fusion_core.errors import MetricError
 
-# Those of rgb2gray, which the published tables were made with: BT.601 to more digits than the three
-# by which images are fused (images.colour), and now and then a grey level apart.
+# MATLAB's rgb2gray: BT.601 to more digits than the three by which colour is taken apart and put
+# together (images.colour). The two are now and then a grey level apart.
 _RGB2GRAY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 
@@ -101,6 +101,22 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         # One term at a time: a matrix product may fuse or reorder them and move a rounding.
         red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
         scaled = red + green + blue
+    return _rounded(scaled)
+
+
+def unit_to_grey255(unit: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+    """Turn values in [0, 1] into 8-bit ones as ``to_grey255`` does, in any shape and unchecked.
+
+    Args:
+        unit: Values in [0, 1].
+
+    Returns:
+        255 times as much, rounded halves up.
+    """
+    return _rounded(255 * unit.astype(np.float64))
+
+
+def _rounded(scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     grey: npt.NDArray[np.uint8] = np.floor(scaled + 0.5).astype(np.uint8)
     return grey
 

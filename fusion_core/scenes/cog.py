@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError
+from fusion_core.metrics.greyscale import unit_to_grey255
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.scaling import Scaling
@@ -163,10 +164,7 @@ def make_cog(work: Path, cog: Path, compression: Compression) -> None:
 
 def grey255(values: NDArray[Any], scaling: Scaling) -> NDArray[np.uint8]:
     """Return values as the 8-bit grey that metrics are defined on: scaled, rounded half up."""
-    greys: NDArray[np.uint8] = np.floor(255 * scaling.unit(values).astype(np.float64) + 0.5).astype(
-        np.uint8
-    )
-    return greys
+    return unit_to_grey255(scaling.unit(values))
 
 
 def _describe(work: DatasetWriter, source: DatasetReader) -> None:
