@@ -25,7 +25,7 @@ from fusion_core.images.picture import Picture, resize
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.settings.run import PairSettings
-from fusion_core.storage.errors import as_pair_error, gone
+from fusion_core.storage.errors import as_pair_error, changed, gone
 from fusion_core.storage.retry import RetryCount, counted_by
 from fusion_core.storage.store import Storage
 
@@ -185,17 +185,13 @@ def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:
     try:
         with as_pair_error(ReadError):
             body = source.read(path, size)
-            changed = len(body) != size or not source.is_version(path, body, version)
+            same = len(body) == size and source.is_version(path, body, version)
     except ReadError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
         raise gone(path) from error
-    if changed:
-        now = f"{len(body)} bytes and had {size}" if len(body) != size else "other content than"
-        raise ReadError(
-            f"{path} has {now} when the archive was listed, so it changed in between. The next run "
-            "looks again"
-        )
+    if not same:
+        raise changed(path, len(body), size)
     return body
 
 

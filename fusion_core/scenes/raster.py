@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from fusion_core.errors import DecodeError, ReadError, UnreachableError
-from fusion_core.storage.errors import gone
+from fusion_core.storage.errors import changed, gone
 from fusion_core.storage.local import check_regular
 from fusion_core.storage.retry import counted_by, current_count
 from fusion_core.storage.store import Storage
@@ -174,11 +174,9 @@ class _Objects(FileContainer):  # type: ignore[misc]
             raise
         except Exception as error:
             raise ReadError(f"{error}") from error
-        if (int(info["size"] or 0), object_version(info)) != (self._size, version):
-            raise ReadError(
-                f"{self._path} isn't the file that was listed any more: it has {info['size']} "
-                f"bytes and had {self._size}, so it changed in between. The next run looks again"
-            )
+        size = int(info["size"] or 0)
+        if (size, object_version(info)) != (self._size, version):
+            raise changed(self._path, size, self._size)
 
     def fail(self) -> NoReturn:
         """Raise the error of whoever reads, given the one that the store raised."""

@@ -152,6 +152,15 @@ def gone(path: str) -> ReadError:
     )
 
 
+def changed(path: str, size: int, listed_size: int) -> ReadError:
+    """Return the error of a file that isn't what was listed any more; sizes are in bytes."""
+    now = "other content than" if size == listed_size else f"{size} bytes and had {listed_size}"
+    return ReadError(
+        f"{path} has {now} when the archive was listed, so it changed in between. The next run "
+        "looks again"
+    )
+
+
 def _response(error: BaseException) -> dict[str, Any] | None:
     """Return the store's answer that an exception or one of its causes tells of."""
     seen: BaseException | None = error
