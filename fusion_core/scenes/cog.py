@@ -12,13 +12,13 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError
+from fusion_core.images.gdal_errors import GdalError
 from fusion_core.metrics.greyscale import unit_to_grey255
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.grid import SceneGrid
@@ -37,7 +37,7 @@ def writing(what: str) -> Iterator[None]:
     """Turn what GDAL raises about a file of ours into EncodeError; ``what`` says which."""
     try:
         yield
-    except (RasterioError, CPLE_BaseError, OSError) as error:
+    except (RasterioError, GdalError, OSError) as error:
         raise EncodeError(
             f"{what} can't be written: {error.__cause__ or error}. Expected room in the worker's "
             "temporary folder for four times the scene's pixels; free some, or set TMPDIR"

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.abc import FileContainer
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from fusion_core.errors import DecodeError, ReadError, UnreachableError
+from fusion_core.images.gdal_errors import GdalError
 from fusion_core.storage.errors import changed, gone
 from fusion_core.storage.local import check_regular
 from fusion_core.storage.retry import counted_by, current_count
@@ -133,7 +133,7 @@ def _opened(storage: Storage, path: str, objects: _Objects) -> Iterator[Raster]:
 def _translated(path: str, objects: _Objects) -> Iterator[None]:
     try:
         yield
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, GdalError) as error:
         if objects.error is not None:
             objects.fail()
         raise DecodeError(

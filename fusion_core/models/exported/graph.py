@@ -28,6 +28,7 @@ _MEMORY_FORMATS = {
     4: torch.preserve_format,
 }
 _STRIDED = 7
+_Overload = torch._ops.OpOverload  # has no public name; were it gone, no program could be read
 
 _ATEN = re.compile(r"torch\.ops\.aten\.([A-Za-z0-9_]+)\.([A-Za-z0-9_]+)")
 _REFUSED = {
@@ -146,7 +147,7 @@ def _operator(target: str) -> Callable[..., Any]:
             "alone; export(…).run_decompositions({}) inlines torch.no_grad and autocast blocks"
         )
     found: Any = getattr(getattr(torch.ops.aten, named[1], None), named[2], None)
-    if not isinstance(found, torch._ops.OpOverload):
+    if not isinstance(found, _Overload):
         raise Unreadable(f"it calls {target}, which torch {torch.__version__} doesn't have")
     return found
 
@@ -159,7 +160,7 @@ def _alters(
     made: set[str],
 ) -> bool:
     """Say whether a call writes to one of the tensors ``kept``, and add views of these to them."""
-    if not isinstance(call, torch._ops.OpOverload):
+    if not isinstance(call, _Overload):
         return False
     schema = call._schema.arguments
     given = {**dict(zip((one.name for one in schema), args, strict=False)), **kwargs}
