@@ -198,7 +198,7 @@ class _TileWriter:
         bands = tile.cut(pixels.bands, tile.final)
         scaling, side = self.scene.vi_scaling, self.scene.vi
         new = scaling.changed(old, vi, fused)
-        result = side.layout.replaced(bands, old, new, valid, side.nodata)
+        result = side.layout.replaced(bands, old, new, where=valid, nodata=side.nodata)
         window = window_of(tile.final)
         greys = (unit_to_grey255(plane) for plane in (ir, vi))
         planes = np.stack([*greys, 255 * valid.astype("u1")])

@@ -90,7 +90,11 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         assert pair.fused is not None
         with pair.timed("score"):
             scores = score_columns(
-                ir.pixels, vi.pixels, pair.fused.pixels, self.device, self.settings.convention
+                ir.pixels,
+                vi.pixels,
+                pair.fused.pixels,
+                self.device,
+                convention=self.settings.convention,
             )
         height, width = pair.shape
         return {

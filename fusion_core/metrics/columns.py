@@ -19,6 +19,7 @@ def score_columns(
     vi: NDArray[Any],
     fused: NDArray[Any],
     device: str = "cpu",
+    *,
     convention: Convention = "published",
 ) -> dict[str, Any]:
     """Score one fused image for its row of the manifest.
@@ -44,7 +45,7 @@ def score_columns(
     )
     values = {name: float(value) for name, value in score_batch(a, b, f, convention).items()}
     reasons = {
-        name: why_undefined(name, grey_ir, grey_vi, grey_fused, convention)
+        name: why_undefined(name, grey_ir, grey_vi, grey_fused, convention=convention)
         for name, value in values.items()
         if not math.isfinite(value)
     }

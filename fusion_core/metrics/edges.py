@@ -36,8 +36,12 @@ def edge_sums(tile: MetricTile, convention: Convention = "published") -> dict[st
         across = part[..., :-2] - part[..., 2:]
         down = part[..., 2:, :] - part[..., :-2, :]
         if len(images) == 3:
-            edges += _edges_kept(across, down, convention, tile, block, edge_pixels)
-        gradients += central_gradient_sum(tile, block, part[-1], across[-1], down[-1], counted)
+            edges += _edges_kept(
+                across, down, tile=tile, block=block, convention=convention, mask=edge_pixels
+            )
+        gradients += central_gradient_sum(
+            tile, block, part[-1], across=across[-1], down=down[-1], counted=counted
+        )
     sums = {"gradients": gradients}
     return sums | {"edges": edges} if len(images) == 3 else sums
 
@@ -50,9 +54,10 @@ def edge_value(sums: torch.Tensor) -> torch.Tensor:
 def _edges_kept(
     across: torch.Tensor,
     down: torch.Tensor,
-    convention: Convention,
+    *,
     tile: MetricTile,
     block: Block,
+    convention: Convention,
     mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return the edge strength kept and the edge strength there was, (2, B)."""

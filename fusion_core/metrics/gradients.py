@@ -16,6 +16,7 @@ def central_gradient_sum(
     tile: MetricTile,
     block: Block,
     part: torch.Tensor,
+    *,
     across: torch.Tensor,
     down: torch.Tensor,
     counted: torch.Tensor | None = None,

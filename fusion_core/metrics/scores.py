@@ -45,7 +45,8 @@ def score_batch(
         groups = (images[:, k : k + size] for k in range(0, images.shape[1], size))
         height, width = images.shape[-2:]
         scored = [
-            values(image_sums(part, convention), height, width, convention) for part in groups
+            values(image_sums(part, convention), height, width, convention=convention)
+            for part in groups
         ]
     return {name: torch.cat([scores[name] for scores in scored]) for name in scored[0]}
 

@@ -44,7 +44,12 @@ def image_sums(images: torch.Tensor, convention: Convention) -> Sums:
 
 
 def values(
-    sums: Sums, height: int, width: int, convention: Convention, lost: SampleCounts | None = None
+    sums: Sums,
+    height: int,
+    width: int,
+    *,
+    convention: Convention,
+    lost: SampleCounts | None = None,
 ) -> dict[str, torch.Tensor]:
     """Turn the sums of images of ``height`` x ``width`` pixels into their scores, each (B,).
 

@@ -30,7 +30,7 @@ _SOURCES = ("infrared", "visible")
 
 
 def why_undefined(
-    metric: str, ir: Grey, vi: Grey, fused: Grey, convention: Convention = "published"
+    metric: str, ir: Grey, vi: Grey, fused: Grey, *, convention: Convention = "published"
 ) -> str:
     """Say why a metric that came out as NaN has no value.
 
@@ -56,6 +56,7 @@ def why_sums_undefined(
     metric: str,
     sums: dict[str, torch.Tensor],
     samples: SampleCounts,
+    *,
     size: tuple[int, int],
     convention: Convention,
 ) -> str:

@@ -106,9 +106,9 @@ def guided(ir: Tensor, vi: Tensor) -> Tensor:
     salient_a, salient_b = _saliency(a), _saliency(b)
     a_wins, b_wins = (salient_a >= salient_b).double(), (salient_b >= salient_a).double()
     del salient_a, salient_b
-    weight = _share(a, b, a_wins, b_wins, *_BASE_FILTER)
+    weight = _share((a, b), (a_wins, b_wins), *_BASE_FILTER)
     fused = base_b + weight * (base_a - base_b)
-    weight = _share(a, b, a_wins, b_wins, *_DETAIL_FILTER)
+    weight = _share((a, b), (a_wins, b_wins), *_DETAIL_FILTER)
     detail_a, detail_b = a - base_a, b - base_b
     return (fused + detail_b + weight * (detail_a - detail_b)).to(ir.dtype)
 
@@ -147,10 +147,12 @@ def _saliency(image: Tensor) -> Tensor:
     return smooth
 
 
-def _share(a: Tensor, b: Tensor, a_wins: Tensor, b_wins: Tensor, radius: int, eps: float) -> Tensor:
-    """Weight of the first image, in [0, 1]; the second one's is what is missing to 1."""
-    weight_a = guided_filter(a_wins, a, radius, eps).clamp(min=0)
-    total = weight_a + guided_filter(b_wins, b, radius, eps).clamp(min=0)
+def _share(
+    images: tuple[Tensor, Tensor], wins: tuple[Tensor, Tensor], radius: int, eps: float
+) -> Tensor:
+    """Return the weight of the first image, in [0, 1]; the second's is what is missing to 1."""
+    weight_a = guided_filter(wins[0], images[0], radius, eps).clamp(min=0)
+    total = weight_a + guided_filter(wins[1], images[1], radius, eps).clamp(min=0)
     return torch.where(total > 0, weight_a / total, 0.5)
 
 

@@ -94,7 +94,7 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
             file.stem,
             file.sha256,
             lambda device, precision: ExportedFuser(
-                program, device, precision, file.stem, file.sha256
+                program, device, precision, name=file.stem, model_hash=file.sha256
             ),
         )
     network, _ = parse_weights(file)

@@ -95,7 +95,7 @@ class RefineFuse(nn.Module):
         self.encoder_vi = _encoder(widths)
         self.interactions = nn.ModuleList(self._interaction(i) for i in range(len(widths)))
         # decoders[0] makes the picture; the others each double the size on the way there.
-        self.decoders = nn.ModuleList([_last_body(widths[0], decoder, len(widths) > 1)])
+        self.decoders = nn.ModuleList([_last_body(widths[0], decoder, has_deep=len(widths) > 1)])
         for level in range(1, len(widths)):
             inputs = widths[level] if level == len(widths) - 1 else decoder + widths[level]
             if level == 1 and len(widths) > SHALLOW_LEVELS:
@@ -216,7 +216,7 @@ def _decoder(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, width, 1), conv3x3(width, width), nn.ReLU(inplace=True))
 
 
-def _last_body(finest: int, width: int, has_deep: bool) -> nn.Sequential:
+def _last_body(finest: int, width: int, *, has_deep: bool) -> nn.Sequential:
     """The first three of the last decoder's four 3x3 convolutions."""
     half = width // 2 or 1
     return nn.Sequential(

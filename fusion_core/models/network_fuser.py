@@ -97,7 +97,11 @@ class NetworkFuser:
         check_pair(ir, vi)
         self._model.pool(self._padded(ir), self._padded(vi), preview)
         return ScenePooling(
-            preview, (ir.shape[-2], ir.shape[-1]), (height, width), self._multiple, MARGIN
+            preview,
+            preview_size=(ir.shape[-2], ir.shape[-1]),
+            scene_size=(height, width),
+            multiple=self._multiple,
+            margin=MARGIN,
         )
 
     def _padded(self, image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ kept, and every tile takes its place in that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 import torch
@@ -98,6 +98,7 @@ class ScenePooling:
     """
 
     preview: PreviewPooling
+    _: KW_ONLY
     preview_size: tuple[int, int]
     scene_size: tuple[int, int]
     multiple: int

@@ -113,8 +113,8 @@ def _parsed(text: str) -> dt.datetime | None:
         return None
     year, _, month, day, hour, minute, second, fraction, zone = found.groups()
     numbers = [int(number or 0) for number in (year, month, day, hour, minute, second)]
-    numbers += [int((fraction or "")[:6].ljust(6, "0")), _minutes_east(zone or "Z")]
-    return next(_checked(*numbers), None)
+    numbers.append(int((fraction or "")[:6].ljust(6, "0")))
+    return next(_checked(*numbers, east=_minutes_east(zone or "Z")), None)
 
 
 def _minutes_east(zone: str) -> int:
@@ -132,6 +132,7 @@ def _checked(
     minute: int = 0,
     second: int = 0,
     micro: int = 0,
+    *,
     east: int = 0,
 ) -> Iterator[dt.datetime]:
     """Yield the moment, if there is such a one in the years; ``east`` is its zone, in minutes."""

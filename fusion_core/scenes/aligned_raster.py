@@ -57,7 +57,7 @@ class AlignedRaster:
         warped: Whether it has to be warped to get there.
     """
 
-    def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, warped: bool):
+    def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, *, warped: bool):
         self.raster = raster
         self.grid = grid
         self.warped = warped

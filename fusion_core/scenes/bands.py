@@ -63,6 +63,7 @@ class BandLayout:
         bands: NDArray[Any],
         old: NDArray[np.float64],
         new: NDArray[np.float64],
+        *,
         where: NDArray[np.bool_],
         nodata: float | None,
     ) -> NDArray[Any]:

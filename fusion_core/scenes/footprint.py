@@ -109,7 +109,7 @@ def _parts(ring: _Ring) -> list[_Ring]:
     return [_cut(ring, 180, west=True), _cut(ring, 180, west=False) - [360, 0]]
 
 
-def _cut(ring: _Ring, meridian: float, west: bool) -> _Ring:
+def _cut(ring: _Ring, meridian: float, *, west: bool) -> _Ring:
     """Return the part of a ring on one side of a meridian, closed."""
     kept: list[_Ring] = []
     for start, end in pairwise(ring):

@@ -30,7 +30,7 @@ PREVIEW_SIDE = 1024
 """Longest side of the decimated read from which scaling and fill are taken."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScenePixels:
     """A window of a scene, ready for the model.
 
@@ -108,7 +108,12 @@ class ScenePair:
             for side, (scaling, pixels) in enumerate(zip(self.scalings, (ir, vi), strict=True))
         ]
         return ScenePixels(
-            vi.bands, vi.luminance, units[0], units[1], vi.valid, ir.valid & vi.valid
+            bands=vi.bands,
+            luminance=vi.luminance,
+            ir=units[0],
+            vi=units[1],
+            vi_valid=vi.valid,
+            valid=ir.valid & vi.valid,
         )
 
     def patches(self, cells: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -158,7 +163,7 @@ def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterat
             check_raster(raster)
         check_upright(vi)
         _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
-        grid = match_grids(vi, ir, settings.size_mismatch == "resize_ir")
+        grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
         with (
             closing(AlignedRaster(ir, grid, settings, warped=not grid.same)) as infrared,
             closing(AlignedRaster(vi, grid, settings, warped=False)) as visible,

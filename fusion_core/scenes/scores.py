@@ -35,5 +35,5 @@ def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict
             part = window_of((slice(top, bottom), slice(left, right)))
             ir, vi, valid = sources.read(window=part)
             luminance = np.nan_to_num(layout.luminance(scene.read(window=part)))
-            stream.add(window, ir, vi, grey255(luminance, scaling), valid > 0)
+            stream.add(window, ir, vi, grey255(luminance, scaling), valid=valid > 0)
     return metric_columns(stream.scores(), stream.undefined(), METRIC_VERSION)

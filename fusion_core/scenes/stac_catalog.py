@@ -56,6 +56,7 @@ class CatalogRow:
 def make_catalog(
     rows: Iterable[CatalogRow],
     kind: CatalogKind,
+    *,
     catalog_id: str,
     description: str,
     title: str | None = None,
@@ -102,6 +103,7 @@ def write_catalog(
     output: Storage,
     rows: Iterable[CatalogRow],
     kind: CatalogKind,
+    *,
     catalog_id: str,
     description: str,
     title: str | None = None,
@@ -115,7 +117,14 @@ def write_catalog(
     Raises:
         StorageError: The store failed.
     """
-    root = make_catalog(rows, kind, catalog_id, description, title, software_versions)
+    root = make_catalog(
+        rows,
+        kind,
+        catalog_id=catalog_id,
+        description=description,
+        title=title,
+        software_versions=software_versions,
+    )
     path = CATALOG_PATHS[kind]
     output.write(path, json.dumps(root, indent=1, allow_nan=False).encode())
     return path
@@ -180,8 +189,8 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
         output,
         _catalog_rows(rows, output),
         kind,
-        COLLECTION_ID,
-        "Scenes fused from an infrared and a visible image each, with their scores.",
+        catalog_id=COLLECTION_ID,
+        description="Scenes fused from an infrared and a visible image each, with their scores.",
         title="Fused scenes",
         software_versions=sorted(set(rows["software_version"].to_pylist())),
     )

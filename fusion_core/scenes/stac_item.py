@@ -77,7 +77,7 @@ class Bands:
     offsets: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneFacts:
     """What an Item tells.
 
@@ -145,12 +145,13 @@ def make_item(facts: SceneFacts) -> dict[str, Any]:
     item = pystac.Item(facts.item_id, geometry, bbox, moment.astimezone(dt.UTC), properties)
     item.stac_extensions = [PROCESSING, RASTER]
     _add_projection(item, grid)
-    _add_asset(item, facts, "fused", facts.fused, "data", _raster(facts.bands, grid))
+    fields = _raster(facts.bands, grid)
+    _add_asset(item, facts, facts.fused, key="fused", role="data", fields=fields)
     if facts.quicklook is not None:
         # A picture for people lies on no map, though the fields of the item would hold for it.
         shape = {"proj:shape": list(facts.quicklook.shape)} if facts.quicklook.shape else {}
         picture = {"proj:code": None, **shape}
-        _add_asset(item, facts, "quicklook", facts.quicklook, "thumbnail", picture)
+        _add_asset(item, facts, facts.quicklook, key="quicklook", role="thumbnail", fields=picture)
     _add_links(item, facts)
     return item.to_dict(include_self_link=False, transform_hrefs=False)
 
@@ -263,8 +264,9 @@ def _nodata(value: float) -> float | str:
 def _add_asset(
     item: pystac.Item,
     facts: SceneFacts,
-    key: str,
     file: WrittenFile,
+    *,
+    key: str,
     role: str,
     fields: dict[str, Any],
 ) -> None:

@@ -59,7 +59,9 @@ def list_bucket(
         more = {"ContinuationToken": answer["NextContinuationToken"]}
 
 
-def put_on_s3(fs: Any, full: str, local: Path, exclusive: bool, limit: Mapping[str, float]) -> None:
+def put_on_s3(
+    fs: Any, full: str, local: Path, *, exclusive: bool, limit: Mapping[str, float]
+) -> None:
     """Send a local file of less than ``LARGEST_PUT`` in one request.
 
     s3fs would hold the file in memory, or send parts, which some servers don't create exclusively.

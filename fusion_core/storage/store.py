@@ -251,7 +251,7 @@ class Storage:
 
         return self.call(f"read {self.url(path)}", digest, int(self.info(path)["size"] or 0))
 
-    def _put(self, full: str, local: Path, exclusive: bool) -> None:
+    def _put(self, full: str, local: Path, *, exclusive: bool) -> None:
         if self.is_local:
             (create_copy if exclusive else replace_copy)(full, local)
             return
@@ -259,7 +259,7 @@ class Storage:
         limit = self._limit_for(size)
         try:
             if self._on_s3 and size < LARGEST_PUT:
-                put_on_s3(self.fs, full, local, exclusive, limit)
+                put_on_s3(self.fs, full, local, exclusive=exclusive, limit=limit)
             else:
                 mode = "create" if exclusive else "overwrite"
                 self.fs.put_file(str(local), full, mode=mode, **limit)

@@ -28,7 +28,7 @@ class ExportedFuser:
     receptive_radius = 64
 
     def __init__(
-        self, program: Program, device: str, precision: Precision, name: str, model_hash: str
+        self, program: Program, device: str, precision: Precision, *, name: str, model_hash: str
     ) -> None:
         """Move the program's tensors to ``device``.
 

@@ -10,7 +10,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import torch
@@ -84,6 +84,7 @@ class Step:
     call: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    _: KW_ONLY
     results: Any
     forget: tuple[str, ...]
 
@@ -122,7 +123,7 @@ def read_steps(
             if name not in known:
                 raise Unreadable(f"{target} uses {name!r}, which nothing before it defines")
             last_use[name] = place
-        if _alters(call, args, kwargs, kept, made):
+        if _alters(call, args, kwargs, kept=kept, made=made):
             raise Unreadable(f"{target} changes the program's own weights; call eval() before")
         known |= made
         last_use |= dict.fromkeys(made, place)
@@ -133,7 +134,8 @@ def read_steps(
     for name, place in last_use.items():
         forget[place].append(name)
     return tuple(
-        Step(*call, results[place], tuple(forget[place])) for place, call in enumerate(calls)
+        Step(*call, results=results[place], forget=tuple(forget[place]))
+        for place, call in enumerate(calls)
     )
 
 
@@ -156,6 +158,7 @@ def _alters(
     call: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    *,
     kept: set[str],
     made: set[str],
 ) -> bool:

@@ -35,7 +35,7 @@ _ADVICE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """A program that fuses, as it was exported.
 
@@ -103,9 +103,14 @@ def _read(archive: zipfile.ZipFile) -> Program:
     dtype = next(iter(dtypes))
     assert dtype is not None
     return Program(
-        steps, tensors, inputs, output, sizes, dtype,
-        _precision({dtype, *(tensor.dtype for tensor in tensors.values())}),
-    )  # fmt: skip
+        steps=steps,
+        tensors=tensors,
+        inputs=inputs,
+        output=output,
+        sizes=sizes,
+        dtype=dtype,
+        precision=_precision({dtype, *(tensor.dtype for tensor in tensors.values())}),
+    )
 
 
 def _root(archive: zipfile.ZipFile) -> str:

@@ -28,7 +28,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"max": max, "min": min, "Max": max, "Min": min}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Side:
     """One side of an image as the program takes it: fixed, or a multiple of a free number.
 
@@ -159,7 +159,12 @@ def _side(side: dict[str, Any], ranges: dict[str, Any]) -> Side:
     symbol = found[2] or found[3]
     bounds = ranges.get(symbol, {})
     low, high = bounds.get("min_val"), bounds.get("max_val")
-    return Side(None, symbol, int(found[1] or 1), max(int(low or 1), 1), high and int(high))
+    return Side(
+        symbol=symbol,
+        multiple=int(found[1] or 1),
+        low=max(int(low or 1), 1),
+        high=high and int(high),
+    )
 
 
 def _guard(text: str) -> ast.expr:

@@ -19,7 +19,7 @@ ALIGNMENT = 16
 """Tiles start at multiples of it, so that networks and pyramids halve all of them in step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Span:
     """One side of a tile, in pixels of the scene; ends are exclusive.
 
@@ -78,7 +78,7 @@ class Tile:
 
 
 def cut_tiles(
-    height: int, width: int, size: int, receptive_radius: int, shift: int = 0
+    height: int, width: int, size: int, receptive_radius: int, *, shift: int = 0
 ) -> list[Tile]:
     """Cut a scene into tiles, in reading order.
 
@@ -108,7 +108,7 @@ def _spans(total: int, size: int, receptive_radius: int, shift: int) -> Iterator
         zone = slice(0 if first else start - BLEND, total if last else stop + BLEND)
         final = slice(zone.start, total if last else stop - BLEND)
         read = slice(max(start - margin, 0), min(stop + margin, total))
-        yield Span(zone, final, read, first, last)
+        yield Span(zone=zone, final=final, read=read, first=first, last=last)
 
 
 class Blender:

@@ -73,7 +73,7 @@ def test_a_tile_is_centred_on_the_pixels_that_hold_data():
     valid = torch.zeros(100, 100, dtype=torch.bool)
     valid[:70, 40:60] = True
     window = next(windows(100, 100))
-    tile = MetricTile.read(images, window, 100, 100, valid)
+    tile = MetricTile.read(images, window, height=100, width=100, valid=valid)
     # 4.5 is rounded to the even number.
     assert tile.centre.flatten().tolist() == [200, 31, 4]
     assert torch.equal(tile.data(3), valid[:67, :67])
@@ -83,5 +83,5 @@ def test_a_tile_is_centred_on_the_pixels_that_hold_data():
 def test_a_tile_without_data_has_a_centre_all_the_same():
     images = torch.zeros(3, 1, 70, 70, dtype=torch.uint8)
     valid = torch.zeros(70, 70, dtype=torch.bool)
-    tile = MetricTile.read(images, next(windows(70, 70)), 70, 70, valid)
+    tile = MetricTile.read(images, next(windows(70, 70)), height=70, width=70, valid=valid)
     assert tile.centre.flatten().tolist() == [0, 0, 0]

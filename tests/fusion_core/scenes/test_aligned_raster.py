@@ -37,7 +37,7 @@ def infrared(
     visible = write_raster(folder / "vi.tif", np.ones(vi_size, np.uint8), **(vi or {}))
     with opened(visible) as a, opened(ir) as b:
         chosen = settings(**changes)
-        grid = match_grids(a, b, chosen.size_mismatch == "resize_ir")
+        grid = match_grids(a, b, resize=chosen.size_mismatch == "resize_ir")
         side = AlignedRaster(b, grid, chosen, warped=not grid.same)
         yield side
         side.close()
