@@ -1,4 +1,4 @@
-"""Luminance out of an image, and a new luminance back into it.
+"""Takes the luminance of an image, and gives an image a new one.
 
 Luminance is the Y of full-range BT.601 YCbCr, as JPEG files use it.
 """

@@ -1,4 +1,4 @@
-"""How many pixels, differences and windows each metric is taken over."""
+"""Counts the pixels, differences and windows that each metric is taken over."""
 
 from __future__ import annotations
 

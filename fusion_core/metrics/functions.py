@@ -41,7 +41,7 @@ def visual_information_fidelity(
         that don't fit. Variances are fp32, which costs about 2e-5 relative.
 
     Raises:
-        MetricError: If a side is below 17 px, or the images aren't grey images of one shape (see
+        MetricError: A side is below 17 px, or the images aren't grey images of one shape (see
             ``grey_images``).
     """
     check_convention(convention)
@@ -64,7 +64,7 @@ def average_gradient(fused: torch.Tensor, convention: Convention = "published") 
         (B,) float64, grey values per pixel; 0 where the image is constant.
 
     Raises:
-        MetricError: If a side is 1 px, or the image isn't a grey image (see ``grey_images``).
+        MetricError: A side is 1 px, or the image isn't a grey image (see ``grey_images``).
     """
     check_convention(convention)
     images = grey_images("ag", fused=fused)
@@ -91,7 +91,7 @@ def sum_of_correlations_of_differences(
         source by a constant or not at all.
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
+        MetricError: The images aren't grey images of one shape (see ``grey_images``).
     """
     images = grey_images("scd", ir=ir, vi=vi, fused=fused)
     sums = _over_tiles(images, lambda tile: pixel_sums(tile)["sums"])
@@ -117,7 +117,7 @@ def edge_preservation(
         edge (published: both black; textbook: both constant, or a side below 3 px).
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
+        MetricError: The images aren't grey images of one shape (see ``grey_images``).
     """
     check_convention(convention)
     images = grey_images("qabf", ir=ir, vi=vi, fused=fused)
@@ -136,7 +136,7 @@ def spatial_frequency(fused: torch.Tensor, convention: Convention = "published")
         (B,) float64, grey values; 0 where the image is constant, NaN where a side is 1 px.
 
     Raises:
-        MetricError: If the image isn't a grey image (see ``grey_images``).
+        MetricError: The image isn't a grey image (see ``grey_images``).
     """
     check_convention(convention)
     images = grey_images("sf", fused=fused)
@@ -155,7 +155,7 @@ def entropy(fused: torch.Tensor) -> torch.Tensor:
         (B,) float64, bits per pixel, 0 (a constant image) to 8.
 
     Raises:
-        MetricError: If the image isn't a grey image (see ``grey_images``).
+        MetricError: The image isn't a grey image (see ``grey_images``).
     """
     images = grey_images("en", fused=fused)
     return entropy_value(_over_tiles(images, lambda tile: pixel_sums(tile)["histogram"]))
@@ -177,7 +177,7 @@ def structural_similarity(
         (B,) float64, at most 2 (textbook: 1), reached where all three images are equal.
 
     Raises:
-        MetricError: If a side is shorter than the window, or the images aren't grey images of one
+        MetricError: A side is shorter than the window, or the images aren't grey images of one
             shape (see ``grey_images``).
     """
     check_convention(convention)

@@ -49,7 +49,7 @@ def central_gradient_sum(
 def difference_sums(
     tile: MetricTile, convention: Convention = "published"
 ) -> dict[str, torch.Tensor]:
-    """Add up what a tile's first differences tell of the fused image, in fp64.
+    """Add up a tile's squared first differences of the fused image, in fp64.
 
     Returns:
         ``differences``: (2, B), the squared vertical and horizontal differences;
@@ -80,8 +80,8 @@ def gradient_value(sums: torch.Tensor, height: int, width: int, share: float = 1
     """Turn sums over an image's tiles into AG, (B,); NaN where a side is 1 px.
 
     Args:
-        sums: The ``gradients`` of ``edge_sums``, or for the textbook
-            convention those of ``difference_sums``.
+        sums: The ``gradients`` of ``edge_sums``, or for the textbook convention those of
+            ``difference_sums``.
         height: Height of the image in pixels.
         width: Its width.
         share: Share of its gradients that were added up; NaN comes of 0.

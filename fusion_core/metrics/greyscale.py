@@ -1,4 +1,4 @@
-"""What every metric asks of its images."""
+"""Checks and converts images to the 8-bit grey values that every metric asks for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
         The images in the order given, (K, B, H, W) uint8.
 
     Raises:
-        MetricError: If an image is empty, isn't (B, 1, H, W), differs from the first in shape or
+        MetricError: An image is empty, isn't (B, 1, H, W), differs from the first in shape or
             device, or holds a value that isn't an integer from 0 to 255.
     """
     first_name, first = next(iter(images.items()))
@@ -62,7 +62,7 @@ def require_side(metric: str, images: torch.Tensor, smallest: int) -> None:
         smallest: Smallest height and width in pixels.
 
     Raises:
-        MetricError: If the height or the width is below ``smallest``.
+        MetricError: The height or the width is below ``smallest``.
     """
     height, width = images.shape[-2:]
     if min(height, width) < smallest:
@@ -87,7 +87,7 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         (H, W) uint8.
 
     Raises:
-        MetricError: If the array has another shape or type, or a float isn't in 0..1.
+        MetricError: The array has another shape or type, or a float isn't in 0..1.
     """
     if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
         raise MetricError(

@@ -1,6 +1,6 @@
-"""Which of a tile's pixels and windows hold data only.
+"""Masks of a tile's pixels and windows that hold data only.
 
-A mask says of each place, be it a pixel, a difference or a window, whether all pixels that belong
+A mask tells for each place, be it a pixel, a difference or a window, whether all pixels that belong
 to it hold data. It is None where the tile has no gaps, and then nothing is computed.
 """
 
@@ -15,7 +15,7 @@ from fusion_core.metrics.tiles import Block, MetricTile, blocks
 
 
 def all_valid(valid: torch.Tensor | None, size: int) -> torch.Tensor | None:
-    """Say of each window of ``size`` x ``size`` pixels inside a mask whether it is True throughout.
+    """Tell for each window of ``size`` x ``size`` pixels in a mask whether it is True throughout.
 
     Args:
         valid: Mask (h, w).

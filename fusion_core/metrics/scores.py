@@ -34,7 +34,7 @@ def score_batch(
         than the metric's window.
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``), or there
+        MetricError: The images aren't grey images of one shape (see ``grey_images``), or there
             is no such convention.
     """
     check_convention(convention)
@@ -69,7 +69,7 @@ def score(
         The value of each of ``METRIC_NAMES``, in that order; NaN where it isn't defined.
 
     Raises:
-        MetricError: If an array can't be turned into grey values, the sizes differ, or there is
+        MetricError: An array can't be turned into grey values, the sizes differ, or there is
             no such convention.
     """
     a, b, f = (grey_tensor(image) for image in (ir, vi, fused))

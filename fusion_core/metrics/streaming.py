@@ -141,7 +141,7 @@ class StreamedScores:
         return {name: float(value) for name, value in found.items()}
 
     def undefined(self) -> dict[str, str]:
-        """Say of each metric that is NaN why it has no value.
+        """Return why each metric that is NaN has no value.
 
         Returns:
             By the metric's name the rule that the images break, such as "no window of 7x7 pixels

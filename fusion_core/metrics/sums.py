@@ -16,7 +16,7 @@ from fusion_core.metrics.tiles import MetricTile, windows
 from fusion_core.metrics.vif import vif_sums, vif_value
 
 Sums = dict[str, torch.Tensor]
-"""By name, what the modules of the metrics add up over a tile."""
+"""Sums over a tile by name, as the modules of the metrics add them up."""
 
 
 def tile_sums(tile: MetricTile, convention: Convention) -> Sums:

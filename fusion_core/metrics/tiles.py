@@ -1,4 +1,4 @@
-"""Cuts an image into the tiles that every metric adds up, and a tile into bands.
+"""Cuts an image into the tiles that every metric adds up, and a tile into blocks.
 
 The tile is the unit of computation: the sums of an image are the sums of its tiles, whether they
 come from memory at once or one by one from a scene too large for it. A tile owns its core, and

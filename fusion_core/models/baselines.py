@@ -119,10 +119,10 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, eps: float) -> Tens
     Source: He, Sun, Tang, "Guided Image Filtering", IEEE TPAMI 35(6), 2013, eq. 5, 6 and 8.
 
     Args:
-        image: what is filtered.
-        guide: a local linear function of it is the result.
-        radius: of the square windows, in pixels.
-        eps: variance of the guide below which a window counts as flat.
+        image: What is filtered.
+        guide: The image whose edges are kept: the result is a local linear function of it.
+        radius: Radius of the square windows, in pixels.
+        eps: Variance of the guide below which a window counts as flat.
     """
     mean_image, mean_guide = box_mean(image, radius), box_mean(guide, radius)
     covariance = box_mean(image * guide, radius) - mean_image * mean_guide
@@ -133,7 +133,7 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, eps: float) -> Tens
 
 
 def _saliency(image: Tensor) -> Tensor:
-    """Absolute Laplacian (4 neighbours), smoothed by a Gaussian."""
+    """Return the absolute Laplacian (4 neighbours), smoothed by a Gaussian."""
     edges = sum(
         take_reflected(image, dim, -1, image.shape[dim] - 1)
         + take_reflected(image, dim, 1, image.shape[dim] + 1)
@@ -185,19 +185,19 @@ _RECEPTIVE_RADIUS = {
 
 
 def baseline_hash(name: str) -> str:
-    """Return what stands for a model hash: sha256 over name and version, in hex."""
+    """Return a baseline's model hash: the sha256 over its name and version, in hex."""
     return hashlib.sha256(f"{name} {BASELINE_VERSION}".encode()).hexdigest()
 
 
 class BaselineFuser:
-    """Fuses by a baseline.
+    """A ``Fuser`` without a network: mean, maximum, Laplacian pyramid or guided filter.
 
     Attributes:
-        name: of the baseline.
-        device: where it computes, such as ``cpu`` or ``cuda:0``.
-        precision: ``fp32``.
-        model_hash: sha256 over name and version.
-        receptive_radius: how far from a pixel those lie that its value depends on.
+        name: The baseline's name.
+        device: Where it computes, such as ``cpu`` or ``cuda:0``.
+        precision: Always ``fp32``.
+        model_hash: The sha256 over name and version.
+        receptive_radius: How far from a pixel those lie that its value depends on, in pixels.
     """
 
     precision: ResolvedPrecision = "fp32"

@@ -1,4 +1,4 @@
-"""What to do where memory runs out, on the GPU or the host: give back, take less, try again."""
+"""Handles memory that runs out, on the GPU or the host: gives back, takes less, tries again."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def tile_sizes(largest: int) -> Iterator[int]:
 
 
 def tiles_remark(size: int) -> str:
-    """Say to readers of the manifest that an image was fused in smaller pieces than others."""
+    """Return the manifest's remark on an image that was fused in smaller pieces than others."""
     return f"fused in tiles of {size} pixels, because memory ran out"
 
 

@@ -1,4 +1,4 @@
-"""Reads the file of a model, wherever it lies, and says by its content what kind it is."""
+"""The file of a model: read from any store, and told by its content what kind it is."""
 
 import hashlib
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ Kind = Literal["weights", "program"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model as it lies on storage.
+    """The bytes of a model's file.
 
     Attributes:
-        url: where it was read from, or ``refinefuse``.
-        body: its bytes.
-        sha256: of the bytes, in hex; the model hash.
+        url: Where it was read from, or ``refinefuse``.
+        body: The bytes.
+        sha256: Their sha256 in hex, which is the model hash.
     """
 
     url: str
@@ -63,15 +63,15 @@ class ModelFile:
 
 
 def read_model_file(url: str, sha256: str | None = None) -> ModelFile:
-    """Read a model's bytes.
+    """Read the file of a model.
 
     Args:
-        url: path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
-        sha256: expected hash of the file in hex; the packaged weights bring their own.
+        url: Path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
+        sha256: Expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:
-        WeightsError: if the file is missing or not the expected one.
-        StorageError: if the storage fails.
+        WeightsError: The file is missing or not the expected one.
+        StorageError: The store failed for good.
     """
     if url == PACKAGED_NAME:
         folder = resources.files("fusion_core.models.weights")

@@ -1,4 +1,4 @@
-"""When an image was taken.
+"""Finds out when an image was taken.
 
 The moment is in the tags of its file, where satellite products name it in a dozen ways, else in its
 path. Whatever can't be read as a moment between 1970 and 2100 is passed over, so that a tag left
@@ -56,7 +56,7 @@ _IN_NAME = tuple(
 
 @dataclass(frozen=True)
 class Acquisition:
-    """A moment in UTC, and whether the file's tags or its path told it."""
+    """When an image was taken, in UTC, and whether its file's tags or its path said so."""
 
     moment: dt.datetime
     origin: Literal["tags", "path"]
@@ -72,8 +72,9 @@ def acquired(tags: Mapping[str, Mapping[str, str]], path: str) -> Acquisition | 
             nearest on.
 
     Returns:
-        None where neither tells. A time without a zone is taken as UTC, and a date without a time
-        as its midnight. Never raises, whatever the tags and the path hold.
+        The moment and its origin, None where neither tells. A time without a zone is taken as UTC,
+        and a date without a time as its midnight. Never raises, whatever the tags and the path
+        hold.
     """
     moment = next(_from_tags(tags), None)
     if moment is not None:
@@ -135,7 +136,7 @@ def _checked(
     *,
     east: int = 0,
 ) -> Iterator[dt.datetime]:
-    """Yield the moment, if there is such a one in the years; ``east`` is its zone, in minutes."""
+    """Yield the moment if it is a valid one in the years; ``east`` is its zone, in minutes."""
     try:
         moment = dt.datetime(year, month, day, hour, minute, second, micro, dt.UTC)
     except ValueError:

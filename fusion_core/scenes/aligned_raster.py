@@ -1,4 +1,4 @@
-"""One image of a scene pair on the scene's grid: windows of pixels, and which of them hold data.
+"""One image of a scene pair, read in windows on the scene's grid.
 
 The scene's grid is the visible one's, or the part of it that the infrared covers. Where the
 infrared has another grid it is warped window by window, as it is read.
@@ -34,11 +34,11 @@ _PIECE = 2048  # pixels a side, of one band
 
 @dataclass(frozen=True)
 class AlignedPixels:
-    """A window of a scene.
+    """The pixels of a window of one image.
 
     Attributes:
         bands: All bands of the file, (N, H, W), in its type.
-        luminance: Of the bands, (H, W), in their units.
+        luminance: Their luminance, (H, W), in their units.
         valid: Where there is data, (H, W).
     """
 
@@ -48,7 +48,7 @@ class AlignedPixels:
 
 
 class AlignedRaster:
-    """One image of a scene pair.
+    """One image of a scene pair on the scene's grid.
 
     Args:
         raster: The image.
@@ -85,7 +85,7 @@ class AlignedRaster:
             return self._pixels(*self._read(self._source, self._window(*window)))
 
     def decimated(self, step: int) -> AlignedPixels:
-        """Read every so many-th row and column of the whole scene; raises as ``read``.
+        """Read every ``step``-th row and column of the whole scene; raises as ``read``.
 
         Returns:
             (⌈H / step⌉, ⌈W / step⌉) pixels.
@@ -110,7 +110,7 @@ class AlignedRaster:
             ) from error
 
     def _sampled(self, step: int) -> Read:
-        """Read piece by piece and keep what counts.
+        """Read piece by piece and keep every ``step``-th row and column.
 
         GDAL skips row by row, and decodes blocks again for each where its cache is too small for a
         row of blocks.
@@ -134,7 +134,7 @@ class AlignedRaster:
 
     @contextmanager
     def _on_grid(self, height: int, width: int, resampling: Resampling) -> Iterator[Any]:
-        """Give what reads on the scene's grid, at so many pixels."""
+        """Open the image on the scene's grid, at so many pixels."""
         dataset = self.raster.dataset
         if not self.warped:
             yield dataset
@@ -189,5 +189,5 @@ class AlignedRaster:
 
 
 def _pieces(total: int, piece: int) -> list[slice]:
-    """Cut a side into pieces."""
+    """Cut a side of ``total`` pixels into pieces."""
     return [slice(start, min(start + piece, total)) for start in range(0, total, piece)]

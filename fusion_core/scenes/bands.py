@@ -26,7 +26,7 @@ _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 @dataclass(frozen=True)
 class BandLayout:
-    """What each band of a file is.
+    """The roles of a file's bands.
 
     Attributes:
         data: Indices of the bands that hold values, from 0.
@@ -40,7 +40,7 @@ class BandLayout:
 
     @classmethod
     def of(cls, colours: tuple[ColorInterp, ...]) -> BandLayout:
-        """Read the layout from what a file says of its bands, one entry each."""
+        """Derive the layout from the colour interpretations of a file's bands."""
         alpha = colours.index(ColorInterp.alpha) if ColorInterp.alpha in colours else None
         data = tuple(k for k in range(len(colours)) if k != alpha)
         marked = {colours[k]: k for k in data}
@@ -72,7 +72,7 @@ class BandLayout:
         Args:
             bands: All bands of a file, (N, H, W).
             old: Their luminance, (H, W), in their units.
-            new: The one wanted, likewise.
+            new: The new luminance, likewise.
             where: Pixels to be changed, (H, W).
             nodata: Value that no changed pixel may get, because it would count as absent.
 
@@ -96,7 +96,7 @@ class BandLayout:
 def _as_type(
     values: NDArray[np.float64], dtype: np.dtype[Any], nodata: float | None
 ) -> NDArray[Any]:
-    """Round and clip to a type, stepping aside of ``nodata``."""
+    """Round and clip to a type, and move values that would be ``nodata`` next to it."""
     if dtype.kind == "f":
         typed = values.astype(dtype)
         if nodata is not None:

@@ -1,4 +1,4 @@
-"""Where two images of a scene meet: the grid that is fused on, and how the infrared gets there."""
+"""The grid that two images of a scene are fused on, and how the infrared is warped to it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,13 @@ class SceneGrid:
     by_pixel: bool
 
     def warp_options(self, ir: DatasetReader, height: int, width: int) -> dict[str, Any]:
-        """Return what WarpedVRT needs to show the infrared on this grid at so many pixels."""
+        """Return the options with which WarpedVRT shows the infrared on this grid.
+
+        Args:
+            ir: The infrared image.
+            height: Rows that the grid is shown with.
+            width: Columns, likewise.
+        """
         scale = Affine.scale(self.width / width, self.height / height)
         if not self.by_pixel:
             return {

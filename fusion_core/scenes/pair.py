@@ -1,4 +1,4 @@
-"""Both images of a scene on one grid, scaled for the model, in windows."""
+"""A pair of images of a scene, read in windows on one grid and scaled for the model."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ PREVIEW_SIDE = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class ScenePixels:
-    """A window of a scene, ready for the model.
+    """The pixels of a window of a scene pair, ready for the model.
 
     Attributes:
         bands: The visible image's bands, (N, H, W), in its type.
         luminance: Their luminance, (H, W), in their units.
         ir: Infrared luminance in [0, 1], (H, W), float32; filled where there are no data.
-        vi: The visible one, likewise.
+        vi: Visible luminance, likewise.
         vi_valid: Where the visible image holds data, (H, W).
-        valid: Where both do: what is fused and scored.
+        valid: Where both images hold data: the pixels that are fused and scored.
     """
 
     bands: NDArray[Any]
@@ -58,8 +58,8 @@ class ScenePair:
         grid: The grid that is fused on.
         ir: The infrared image.
         vi: The visible image.
-        scaling_names: The scaling of the infrared and of the visible image.
-        scalings: The same, in numbers.
+        scaling_names: Names of the scalings of the infrared and of the visible image.
+        scalings: The scalings themselves.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict
     Args:
         greys: File of ``create_greys``.
         fused: The fused scene, as it is stored.
-        scaling: The visible scene's, which takes the fused luminance to grey values too.
+        scaling: The visible scene's scaling, which takes the fused luminance to grey values too.
         device: Where to compute.
 
     Returns:

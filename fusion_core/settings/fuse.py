@@ -1,4 +1,4 @@
-"""The settings of a fusing run: one frozen, validated object (decision 8 of the design).
+"""The settings of a fusing run, as one frozen, validated object.
 
 The flow's parameter form, the command line and the manifest's settings hash are all made from
 ``FuseArchiveSettings``; a setting exists in one place only.
@@ -25,7 +25,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class ImageSettings(SceneSettings):
-    """What decides the pixels and bytes of a fused image, given its pair and the model."""
+    """The settings that decide the pixels and bytes of a fused image, given pair and model."""
 
     format: ImageFormat = Field(
         "png",
@@ -50,7 +50,7 @@ class ImageSettings(SceneSettings):
 
 
 class FuseArchiveSettings(RunSettings, ImageSettings):
-    """Everything that a fuse-archive run can be told."""
+    """All settings of a fuse-archive run."""
 
     dry_run: bool = Field(
         False, description="Only print what would be done, how many bytes, and about how long."

@@ -1,4 +1,4 @@
-"""What is asked of S3 in another way than s3fs does by itself."""
+"""Requests to S3 that s3fs would make in another way by itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def list_bucket(
         fs: The s3fs file system.
         prefix: Bucket and the beginning of the keys.
         call: Runs one request, repeating it where that may help.
-        limit: What bounds a request's time.
+        limit: Keyword arguments that bound a request's time.
 
     Returns:
         Size and ETag by bucket and key.

@@ -53,18 +53,18 @@ _ON_SIZES: dict[str, Callable[..., Any]] = {
 
 
 class Unreadable(Exception):
-    """What a program holds that is not taken; said without naming the file."""
+    """A program holds something that isn't accepted; the message leaves the file to the caller."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """Stands for a value that an earlier step has defined."""
+    """A placeholder for a value that an earlier step has defined."""
 
     name: str
 
 
 class TheDevice:
-    """Stands for the device that the program runs on, whatever it was exported on."""
+    """A placeholder for the device that the program runs on, whatever it was exported on."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class Step:
     """One call of an operator.
 
     Attributes:
-        target: name of the operator, as the program gives it.
-        call: the operator.
-        args: positional arguments, with ``Value`` and ``TheDevice`` in them.
-        kwargs: likewise by name.
-        results: names of what it returns: one, None, or a list of these.
-        forget: names that no later step uses.
+        target: Name of the operator, as the program gives it.
+        call: The operator.
+        args: Positional arguments, with ``Value`` and ``TheDevice`` in them.
+        kwargs: Arguments by name, likewise.
+        results: Names of what it returns: one, None, or a list of these.
+        forget: Names that no later step uses.
     """
 
     target: str
@@ -103,15 +103,15 @@ def read_steps(
     """Read the nodes of a graph.
 
     Args:
-        nodes: as the JSON of the program has them.
-        weights: names that are defined before the first node and may not be changed.
-        images: names that are defined before the first node.
-        output: name that must be there after the last one.
+        nodes: The nodes as the JSON of the program has them.
+        weights: Names that are defined before the first node and may not be changed.
+        images: Names that are defined before the first node.
+        output: Name that must be there after the last one.
 
     Raises:
-        Unreadable: An operator or argument is none of those that are taken, a value is used that
-            nothing defines, or a weight is changed, so that a pair's result would depend on those
-            before it.
+        Unreadable: An operator or argument is none of those that are accepted, a value is used
+            that nothing defines, or a weight is changed, so that a pair's result would depend on
+            those before it.
     """
     calls = [(node["target"], _operator(node["target"]), *_arguments(node)) for node in nodes]
     results = [_results(node["outputs"]) for node in nodes]
@@ -162,7 +162,7 @@ def _alters(
     kept: set[str],
     made: set[str],
 ) -> bool:
-    """Say whether a call writes to one of the tensors ``kept``, and add views of these to them."""
+    """Tell whether a call writes to one of the tensors ``kept``, and add views of these to them."""
     if not isinstance(call, _Overload):
         return False
     schema = call._schema.arguments

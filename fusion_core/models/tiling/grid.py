@@ -1,4 +1,4 @@
-"""Cuts a scene into tiles that overlap, and blends what was made of them, in fp32."""
+"""Cuts a scene into tiles that overlap, and blends the fused tiles, in fp32."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALIGNMENT = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """One side of a tile, in pixels of the scene; ends are exclusive.
+    """The rows or the columns of a tile, in pixels of the scene; ends are exclusive.
 
     Attributes:
         zone: What the tile contributes to: from ``BLEND`` before its first border to ``BLEND``
@@ -53,7 +53,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile: its rows and its columns."""
+    """A tile of a scene: its rows and its columns."""
 
     rows: Span
     columns: Span
@@ -127,8 +127,8 @@ class Blender:
         """Add a tile; tiles come in reading order.
 
         Args:
-            tile: Which.
-            image: (h, w) of what was read for it.
+            tile: The tile.
+            image: What was made of the pixels read for it, (h, w).
 
         Returns:
             The blended scene at ``tile.final``.

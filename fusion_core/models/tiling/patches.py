@@ -1,4 +1,4 @@
-"""Samples from all over an image, laid out as one small image."""
+"""Takes samples from all over an image and lays them out as one small image."""
 
 from __future__ import annotations
 
