@@ -12,11 +12,11 @@ import torch
 from ray.actor import ActorHandle
 
 from actors.resources import WorkerShare
-from fusion_core.archive.plan import Chunk
+from fusion_core.archive import Chunk
 from fusion_core.errors import SettingsError
-from fusion_core.jobs.worker import ChunkResult, ChunkWorker, RunIdentity
-from fusion_core.settings.run import RunSettings
-from fusion_core.storage.store import Storage
+from fusion_core.jobs import ChunkResult, ChunkWorker, RunIdentity
+from fusion_core.settings import RunSettings
+from fusion_core.storage import Storage
 
 Settings = TypeVar("Settings", bound=RunSettings)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.chunk_actor import ChunkActor, Job
-from fusion_core.jobs.fusion_worker import FusionWorker
-from fusion_core.models.fuser import Fuser, load_fuser
-from fusion_core.settings.fuse import FuseArchiveSettings
-from fusion_core.storage.store import Storage
+from fusion_core.jobs import FusionWorker
+from fusion_core.models import Fuser, load_fuser
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
 
 FusionJob = Job[FuseArchiveSettings]
 

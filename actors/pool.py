@@ -20,9 +20,9 @@ from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from actors.resources import alive_nodes
 from actors.waiting import POLL_SECONDS, wait_any
-from fusion_core.archive.plan import Chunk
+from fusion_core.archive import Chunk
 from fusion_core.errors import FuseArchiveError, LeaseLostError, UnreachableError
-from fusion_core.jobs.worker import ChunkResult
+from fusion_core.jobs import ChunkResult
 
 IN_FLIGHT = 2
 """Chunks per actor: one that runs and one that waits, so that no actor idles for the driver."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.chunk_actor import ChunkActor
-from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.jobs.scoring_worker import ScoringWorker
-from fusion_core.storage.store import Storage
+from fusion_core.jobs import ScoreArchiveSettings, ScoringWorker
+from fusion_core.storage import Storage
 
 
 class ScoringActor(ChunkActor[ScoreArchiveSettings]):

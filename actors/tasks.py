@@ -13,11 +13,11 @@ import torch
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import WorkerShare
 from actors.waiting import result_of
-from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.jobs.fusion_worker import FusionWorker
-from fusion_core.models.tiling.grid import cut_tiles
-from fusion_core.reports.sheets import write_comparison_sheet, write_contact_sheet
-from fusion_core.storage.store import Storage
+from fusion_core.archive import Chunk, PairRef
+from fusion_core.jobs import FusionWorker
+from fusion_core.models import cut_tiles
+from fusion_core.reports import write_comparison_sheet, write_contact_sheet
+from fusion_core.storage import Storage
 
 
 def draw_contact_sheet(

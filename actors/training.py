@@ -13,8 +13,7 @@ from actors.training_mailbox import beside_driver, start_mailbox
 from actors.training_worker import WorkerTask, fit
 from actors.waiting import result_of, wait_any
 from fusion_core.errors import SettingsError, TrainingError
-from fusion_core.training.run import TrainingJob
-from fusion_core.training.settings import TrainSettings
+from fusion_core.training import TrainingJob, TrainSettings
 
 _PATIENCE_SECONDS = 20.0  # less than the 30 s after which Prefect kills a run that is cancelled
 _ENVIRONMENT = {

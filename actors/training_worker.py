@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from actors.resources import WorkerShare
 from fusion_core.errors import FuseArchiveError
-from fusion_core.training.run import Reporter, TrainingJob, WorkerRank, run_training
+from fusion_core.training import Reporter, TrainingJob, WorkerRank, run_training
 
 # The others wait for worker 0 while it validates, however large the set. That a worker is gone is
 # seen by its closed connections, and by Ray.

@@ -12,7 +12,7 @@ from flows.output_lease import SkippedRun
 from flows.train import train_refinefuse
 from flows.train_summary import TrainSummary
 from flows.worker_watch import end_with_worker
-from fusion_core.training.ablation import AblateSettings
+from fusion_core.training import AblateSettings
 
 FLOW = "ablate-refinefuse"
 

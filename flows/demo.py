@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flows.fuse_archive import fuse_archive
 from flows.run_summary import RunSummary, metric_statistics, metric_table
-from fusion_core.archive.manifest import read_manifest
-from fusion_core.demo.archive import write_archive
-from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.archive import read_manifest
+from fusion_core.demo import write_archive
+from fusion_core.settings import FuseArchiveSettings
 
 
 def run_demo(folder: str, pairs: int, seed: int) -> str:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from actors.fusion_actor import FusionJob
 from actors.resources import WorkerShare
 from actors.tasks import time_pairs, time_tile
-from fusion_core.archive.plan import Plan, cut_chunks, total_bytes
-from fusion_core.scenes.probe import add_pixels
-from fusion_core.storage.store import Storage
+from fusion_core.archive import Plan, cut_chunks, total_bytes
+from fusion_core.scenes import add_pixels
+from fusion_core.storage import Storage
 
 _SAMPLE = 5
 _LARGE = 1 << 22  # pixels

@@ -35,19 +35,21 @@ from flows.run import (
 from flows.run_summary import evenly
 from flows.summary import plan_counts
 from flows.worker_watch import end_with_worker
-from fusion_core.archive.layout import MANIFEST_FOLDER
-from fusion_core.archive.manifest import newest_rows, read_manifest
-from fusion_core.archive.plan import PAIR_KEY, Plan, make_plan
+from fusion_core.archive import (
+    MANIFEST_FOLDER,
+    PAIR_KEY,
+    Plan,
+    make_plan,
+    newest_rows,
+    read_manifest,
+)
 from fusion_core.errors import OutputBusyError, SettingsError
-from fusion_core.jobs.evaluate_settings import EvaluateSettings
-from fusion_core.jobs.listing import list_pairs
-from fusion_core.jobs.worker import ChunkResult
+from fusion_core.jobs import ChunkResult, EvaluateSettings, list_pairs
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
-from fusion_core.models.fuser import read_model
-from fusion_core.reports.comparison import compare
-from fusion_core.reports.published import published_sets
-from fusion_core.settings.fuse import FuseArchiveSettings
-from fusion_core.storage.store import Storage
+from fusion_core.models import read_model
+from fusion_core.reports import compare, published_sets
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
 
 FLOW = "evaluate"
 

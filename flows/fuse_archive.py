@@ -32,17 +32,13 @@ from flows.run import (
 from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
 from flows.summary import plan_counts
 from flows.worker_watch import end_with_worker
-from fusion_core.archive.layout import MANIFEST_FOLDER
-from fusion_core.archive.lease import Lease
-from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.plan import PAIR_KEY, Plan, make_plan
+from fusion_core.archive import MANIFEST_FOLDER, PAIR_KEY, Lease, Plan, make_plan, read_manifest
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs.listing import list_pairs
-from fusion_core.jobs.worker import ChunkResult
-from fusion_core.models.fuser import read_model
-from fusion_core.scenes.stac_catalog import write_scene_catalog
-from fusion_core.settings.fuse import FuseArchiveSettings
-from fusion_core.storage.store import Storage
+from fusion_core.jobs import ChunkResult, list_pairs
+from fusion_core.models import read_model
+from fusion_core.scenes import write_scene_catalog
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
 
 FLOW = "fuse-archive"
 

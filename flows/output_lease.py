@@ -10,9 +10,7 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from flows.run import Run
-from fusion_core.archive.fencing import write_tombstones
-from fusion_core.archive.layout import RUNS_FOLDER
-from fusion_core.archive.lease import Lease, acquire
+from fusion_core.archive import RUNS_FOLDER, Lease, acquire, write_tombstones
 from fusion_core.errors import OutputBusyError, UnreachableError
 
 

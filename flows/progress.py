@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from fusion_core.jobs.worker import ChunkResult
+from fusion_core.jobs import ChunkResult
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 _SECONDS_BETWEEN_LINES = 15.0

@@ -27,19 +27,22 @@ from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
 from flows.progress import shown
 from flows.summary import Summary, too_many_failed
-from fusion_core.archive.fencing import with_intents
-from fusion_core.archive.layout import MANIFEST_FOLDER, RUNS_FOLDER, part_path
-from fusion_core.archive.lease import Lease
-from fusion_core.archive.parts import read_part
-from fusion_core.archive.plan import Plan, cut_chunks
+from fusion_core.archive import (
+    MANIFEST_FOLDER,
+    RUNS_FOLDER,
+    Lease,
+    Plan,
+    cut_chunks,
+    part_path,
+    read_part,
+    with_intents,
+)
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
-from fusion_core.jobs.worker import ChunkResult, RunIdentity
-from fusion_core.reports.comparison import Comparison
-from fusion_core.reports.comparison_table import csv_table, latex_table, markdown_table
-from fusion_core.reports.published import PublishedRow
-from fusion_core.scenes.probe import add_pixels
-from fusion_core.settings.run import RunSettings
-from fusion_core.storage.store import Storage
+from fusion_core.jobs import ChunkResult, RunIdentity
+from fusion_core.reports import Comparison, PublishedRow, csv_table, latex_table, markdown_table
+from fusion_core.scenes import add_pixels
+from fusion_core.settings import RunSettings
+from fusion_core.storage import Storage
 
 _ROWS_IN_UI = 1000
 _READERS = 16

@@ -28,18 +28,21 @@ from flows.run import (
 from flows.score_summary import ScoreSummary
 from flows.summary import plan_counts
 from flows.worker_watch import end_with_worker
-from fusion_core.archive.fused_images import FusedImages
-from fusion_core.archive.layout import SCORES_FOLDER
-from fusion_core.archive.lease import Lease
-from fusion_core.archive.manifest import newest_rows, read_manifest
-from fusion_core.archive.plan import SCORE_KEY, Plan, make_plan
+from fusion_core.archive import (
+    SCORE_KEY,
+    SCORES_FOLDER,
+    FusedImages,
+    Lease,
+    Plan,
+    make_plan,
+    newest_rows,
+    read_manifest,
+)
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs.listing import list_fused
-from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.jobs.worker import ChunkResult
+from fusion_core.jobs import ChunkResult, ScoreArchiveSettings, list_fused
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.reports.comparison import Comparison, compare
-from fusion_core.storage.store import Storage
+from fusion_core.reports import Comparison, compare
+from fusion_core.storage import Storage
 
 FLOW = "score-archive"
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from fusion_core.archive.plan import Plan
+from fusion_core.archive import Plan
 from fusion_core.metrics import METRIC_VERSION
 
 _LISTED = 20

@@ -14,11 +14,16 @@ from flows.train_progress import shown
 from flows.train_summary import TrainSummary
 from flows.worker_watch import end_with_worker
 from fusion_core.errors import TrainingError
-from fusion_core.storage.store import Storage
-from fusion_core.training.log import CURVE_FILE, LOG_FILE, WEIGHTS_FILE
-from fusion_core.training.plan import finished_log, plan_training
-from fusion_core.training.run import TrainingJob
-from fusion_core.training.settings import TrainSettings
+from fusion_core.storage import Storage
+from fusion_core.training import (
+    CURVE_FILE,
+    LOG_FILE,
+    WEIGHTS_FILE,
+    TrainingJob,
+    TrainSettings,
+    finished_log,
+    plan_training,
+)
 
 FLOW = "train-refinefuse"
 

@@ -1,10 +1,15 @@
-"""Everything about one pair or one chunk: network, metrics, image files, pairing, manifest.
+"""Fuses infrared and visible images, scores the results, and keeps a manifest of an archive.
 
-As a library: ``fuse``, ``score`` and ``read_manifest``.
+Everything about one pair of images or one chunk of pairs, in packages that rest on each other in
+this order: errors, metrics, settings, storage, images, models, api, archive, demo, scenes, reports,
+jobs, training. It knows neither Ray nor Prefect: ``actors`` and ``flows`` do. Start reading at
+``api``, which fuses two arrays, or at ``jobs``, which turns a chunk of pairs into committed rows.
+
+What is named here is loaded when it is first asked for, so that importing the package is cheap.
 """
 
-from fusion_core.api import fuse
-from fusion_core.archive.manifest import read_manifest
-from fusion_core.metrics import score
+import lazy_loader
 
-__all__ = ["fuse", "read_manifest", "score"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+__version__ = "0.2.0"

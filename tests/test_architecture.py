@@ -1,6 +1,8 @@
 """Holds the packages to the import column of the design, and to its other rules of layout."""
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -9,14 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from package_graph import arrows, knots
+from package_graph import imports as project_imports
 
 ROOT = Path(__file__).resolve().parents[1]
+
+ORDER = (
+    *("errors", "metrics", "settings", "images", "models", "api", "storage", "archive", "demo"),
+    *("scenes", "reports", "jobs", "training"),
+)
+"""The packages of fusion_core, and the two modules beside them: each rests on those before it."""
+
 LONGEST_MODULE = 320
 
 # The import column first, then what each room needs beside it and why.
 ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
+        "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object
         "pystac",  # fused scenes are described as STAC items
         "safetensors",  # weights are never unpickled
@@ -41,10 +53,19 @@ TOP_LEVEL = {
     *(".gitignore", ".dockerignore"),
 }
 
+INSTEAD = """What to do instead: pixels and metrics belong to fusion_core, what needs Ray to actors,
+what needs Prefect or the environment to flows, which hand it down as an argument. A library that a
+room really needs goes into ALLOWED with its reason, and into pyproject.toml with a floor. A module
+that is too long is about two things: give each a module of its own."""
+
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 READS_ENVIRONMENT = {"flows"}
 
-DISTRIBUTIONS = {"PIL": "pillow", "pydantic_settings": "pydantic-settings"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "lazy_loader": "lazy-loader",
+    "pydantic_settings": "pydantic-settings",
+}
 
 
 def violations(root: Path) -> list[str]:
@@ -122,8 +143,89 @@ def environment_uses(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, f"os.{node.attr}"
 
 
+def misplaced(root: Path) -> list[str]:
+    """What imports from a package above its own, and what to do instead."""
+    found = []
+    for one in project_imports(root, ("fusion_core",)):
+        source, target = (name.split(".")[1:2] for name in (one.source, one.target))
+        if not (source and target) or source == target:
+            continue
+        if ORDER.index(target[0]) > ORDER.index(source[0]):
+            found.append(
+                f"{one.source}:{one.line} imports {one.target}, and {target[0]} stands above "
+                f"{source[0]}: hand in what is needed from there, or move what both need to the "
+                f"lower one. The order is {', '.join(ORDER)}"
+            )
+    return found
+
+
+def behind_faces(root: Path) -> list[str]:
+    """What flows and actors take from the core's inside, and what to do instead."""
+    faces = {module_of(stub, root): stub_names(stub) for stub in root.rglob("fusion_core/*.pyi")}
+    faces |= {module_of(s, root): stub_names(s) for s in root.rglob("fusion_core/*/*.pyi")}
+    found = []
+    for one in project_imports(root, ("actors", "flows")):
+        top, _, rest = one.target.partition(".")
+        if top != "fusion_core" or rest == "errors":
+            continue
+        hidden = [name for name in one.names if name not in faces.get(one.target, ())]
+        if hidden or not one.names:
+            found.append(
+                f"{one.source}:{one.line} takes {', '.join(hidden) or 'all'} from {one.target}: "
+                "take it from the package's face, and name it in the __init__.pyi if others "
+                "are meant to use it"
+            )
+    return found
+
+
+def module_of(stub: Path, root: Path) -> str:
+    return ".".join(stub.relative_to(root).parts[:-1])
+
+
+def stub_names(stub: Path) -> set[str]:
+    tree = ast.parse(stub.read_text())
+    taken = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    return taken | {
+        n.target.id
+        for n in tree.body
+        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+    }
+
+
 def test_packages_keep_the_rules() -> None:
-    assert violations(ROOT) == []
+    assert violations(ROOT) == [], INSTEAD
+
+
+def test_a_package_imports_only_from_those_before_it() -> None:
+    assert misplaced(ROOT) == []
+    assert knots(arrows(ROOT)) == []
+
+
+def test_everything_in_the_core_has_a_place_in_the_order() -> None:
+    assert set(arrows(ROOT)) == set(ORDER)
+
+
+def test_flows_and_actors_take_from_the_core_what_its_faces_show() -> None:
+    assert behind_faces(ROOT) == []
+
+
+def test_every_package_says_what_it_is_for_and_shows_a_face() -> None:
+    for name in ORDER:
+        folder = ROOT / "fusion_core" / name
+        if folder.is_dir():
+            told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+            assert 3 <= len(told.splitlines()) <= 8, f"{name}: the docstring of its __init__"
+            assert "tart reading at" in told, f"{name}: say where to start reading"
+            assert (folder / "__init__.pyi").exists(), f"{name}: name its face in __init__.pyi"
+
+
+def test_every_name_of_a_face_is_there() -> None:
+    for stub in (ROOT / "fusion_core").rglob("__init__.pyi"):
+        package = importlib.import_module(".".join(stub.relative_to(ROOT).parts[:-1]))
+        assert package.__all__
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+            assert not inspect.ismodule(getattr(package, name)), f"{name} is a module too"
 
 
 def test_core_knows_no_ray_and_actors_no_prefect() -> None:
@@ -193,6 +295,46 @@ def test_a_bad_module_is_found(tmp_path: Path, module: str, source: str, found: 
     path.parent.mkdir(parents=True)
     path.write_text(source)
     assert violations(tmp_path) == [f"{module}{found}"]
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("fusion_core/storage/bad.py", "from fusion_core.jobs.pair import x", "jobs stands above"),
+        ("fusion_core/errors.py", "import fusion_core.metrics.ssim", "metrics stands above"),
+        ("fusion_core/images/bad.py", "from ..models import x", "models stands above images"),
+        ("fusion_core/api.py", "def f():\n    from fusion_core.demo import x", "demo stands above"),
+    ],
+)
+def test_an_import_from_above_is_found(
+    tmp_path: Path, module: str, source: str, found: str
+) -> None:
+    path = tmp_path / module
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+    (told,) = misplaced(tmp_path)
+    assert found in told
+    assert "hand in what is needed" in told
+
+
+@pytest.mark.parametrize(
+    ("source", "taken"),
+    [
+        ("from fusion_core.storage.store import Storage", "Storage from fusion_core.storage.store"),
+        ("from fusion_core.storage import Storage, hidden", "hidden from fusion_core.storage"),
+        ("import fusion_core.storage", "all from fusion_core.storage"),
+        ("from fusion_core import storage", "storage from fusion_core"),
+    ],
+)
+def test_an_import_from_behind_a_face_is_found(tmp_path: Path, source: str, taken: str) -> None:
+    face = tmp_path / "fusion_core/storage/__init__.pyi"
+    face.parent.mkdir(parents=True)
+    face.write_text("from .store import Storage as Storage\n")
+    (tmp_path / "actors").mkdir()
+    (tmp_path / "actors/bad.py").write_text(source)
+    (told,) = behind_faces(tmp_path)
+    assert taken in told
+    assert "take it from the package's face" in told
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from fusion_core.jobs.score_settings import check_method_name
-from fusion_core.models.baselines import BASELINES
-from fusion_core.models.model_file import PACKAGED_NAME
+from fusion_core.models.names import BASELINE_NAMES, PACKAGED_NAME
 from fusion_core.reports.published import published_sets
 from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
-_DEFAULT_MODELS = {name: name for name in (PACKAGED_NAME, *BASELINES)}
+_DEFAULT_MODELS = {name: name for name in (PACKAGED_NAME, *BASELINE_NAMES)}
 
 
 class EvaluateSettings(RunSettings, ImageSettings):
@@ -73,6 +72,6 @@ class EvaluateSettings(RunSettings, ImageSettings):
         """
         shared = {*FuseArchiveSettings.model_fields} & {*EvaluateSettings.model_fields}
         values = {name: getattr(self, name) for name in shared} | {"model": model}
-        if model in BASELINES:
+        if model in BASELINE_NAMES:
             values["precision"] = "auto"
         return FuseArchiveSettings(**values)

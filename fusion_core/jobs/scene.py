@@ -36,7 +36,7 @@ from fusion_core.scenes.cog import (
     window_of,
     writing,
 )
-from fusion_core.scenes.fuse_tiles import fuse_tiles
+from fusion_core.scenes.fusing import fuse_tiles
 from fusion_core.scenes.pair import ScenePair, ScenePixels, open_scene
 from fusion_core.scenes.quicklook import make_quicklook
 from fusion_core.scenes.raster import gdal_settings

@@ -21,6 +21,9 @@ carry the same name can be compared."""
 METRIC_VERSION = METRIC_VERSIONS["published"]
 """The set that reproduces the published TNO table, and scores what fuse-archive makes."""
 
+VIF_WINDOWS = (17, 9, 5, 3)
+"""Side of VIF's Gaussian window at each scale, finest first, in pixels."""
+
 
 def check_convention(convention: str) -> None:
     """Raise MetricError where there is no such convention."""

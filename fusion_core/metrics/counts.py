@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.masks import (
     difference_masks,
     edge_mask,
@@ -15,7 +15,6 @@ from fusion_core.metrics.masks import (
 )
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.tiles import MetricTile
-from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 
 SOBEL_WINDOW = 3
 """Side of Qabf's window in pixels."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from fusion_core.metrics.conventions import Convention, check_convention
+from fusion_core.metrics.conventions import VIF_WINDOWS, Convention, check_convention
 from fusion_core.metrics.counts import image_samples
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
@@ -19,7 +19,6 @@ from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, 
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
 from fusion_core.metrics.tiles import MetricTile, windows
-from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 from fusion_core.metrics.vif import vif_sums, vif_value
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.counts import SOBEL_WINDOW, SampleCounts
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
-from fusion_core.metrics.vif import WINDOWS as VIF_WINDOWS
 
 Grey = npt.NDArray[Any]
 

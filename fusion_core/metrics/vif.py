@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from fusion_core.metrics.conventions import Convention
+from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
 from fusion_core.metrics.masks import all_valid, counted_blocks
 from fusion_core.metrics.moments import LocalMoments, local_moments
 from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, sum_pixels
-
-WINDOWS = (17, 9, 5, 3)
-"""Side of the Gaussian window at each scale, finest first, in pixels."""
 
 NOISE_VARIANCE = 2.0
 """Variance of the visual noise, in squared grey values."""
@@ -21,11 +18,11 @@ _TINY = 1e-10
 
 def vif_sums(tile: MetricTile) -> torch.Tensor:
     """Add up the information of a tile's windows, (2 sources, B, kept and available) in nats."""
-    images = tile.centred(max(tile.width, padded_width(tile.width, WINDOWS[1], 2)))
+    images = tile.centred(max(tile.width, padded_width(tile.width, VIF_WINDOWS[1], 2)))
     (rows, columns), columns_read = tile.size, tile.width
     valid = tile.data(HALO_AFTER)
     sums = images.new_zeros(2, images.shape[1], 2, dtype=torch.float64)
-    for scale, size in enumerate(WINDOWS):
+    for scale, size in enumerate(VIF_WINDOWS):
         taps = gaussian_taps(size, size / 5)
         if scale > 0:
             if min(images.shape[-2], columns_read) < size:

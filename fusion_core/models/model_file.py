@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from fusion_core.errors import StorageError, WeightsError
+from fusion_core.models.names import PACKAGED_NAME
 from fusion_core.storage.store import Storage
-
-PACKAGED_NAME = "refinefuse"
-"""Names the weights that come with the package."""
 
 _PACKAGED_FILE = "refinefuse.safetensors"
 _HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header

@@ -17,8 +17,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fusion_core.errors import WeightsError
-from fusion_core.models.model_file import PACKAGED_NAME, ModelFile, read_model_file
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.model_file import ModelFile, read_model_file
+from fusion_core.models.names import PACKAGED_NAME
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.storage.store import Storage
 
 FORMAT = "1"

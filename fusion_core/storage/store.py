@@ -177,12 +177,8 @@ class Storage:
         if self.is_local:
             self.call(f"write {self.url(path)}", lambda: replace_file(full, body))
         else:
-            limit = self._limit_for(len(body))
-            self.call(
-                f"write {self.url(path)}",
-                lambda: self.fs.pipe_file(full, body, **limit),
-                len(body),
-            )
+            put = partial(self.fs.pipe_file, full, body, **self._limit_for(len(body)))
+            self.call(f"write {self.url(path)}", put, len(body))
 
     def create(self, path: str, body: bytes) -> bool:
         """Create an object exclusively and in one piece.

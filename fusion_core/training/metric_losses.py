@@ -11,8 +11,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from fusion_core.metrics.conventions import VIF_WINDOWS
 from fusion_core.metrics.filters import gaussian_taps
-from fusion_core.metrics.vif import NOISE_VARIANCE, WINDOWS
+from fusion_core.metrics.vif import NOISE_VARIANCE
 
 # In squared grey values of 255: far below any visible variance, and its gradient stays finite.
 _TINY_VARIANCE = 1e-3
@@ -41,15 +42,15 @@ def fidelity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     Raises:
         ValueError: a side is shorter than the largest window.
     """
-    if min(fused.shape[-2:]) < WINDOWS[0]:
+    if min(fused.shape[-2:]) < VIF_WINDOWS[0]:
         raise ValueError(
-            f"found crops of {tuple(fused.shape[-2:])}, expected sides of at least {WINDOWS[0]} "
-            "pixels; train on larger crops or set fidelity_weight to 0"
+            f"found crops of {tuple(fused.shape[-2:])}, expected sides of at least "
+            f"{VIF_WINDOWS[0]} pixels; train on larger crops or set fidelity_weight to 0"
         )
     images = torch.cat((ir, vi, fused), dim=1) * 255
     images = images - images.mean((2, 3), keepdim=True)
     kept, available = fused.new_zeros(2), fused.new_zeros(2)
-    for scale, window in enumerate(WINDOWS):
+    for scale, window in enumerate(VIF_WINDOWS):
         if scale > 0:
             if min(images.shape[-2:]) < window:
                 break

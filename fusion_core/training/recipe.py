@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fusion_core.metrics.vif import WINDOWS as FIDELITY_WINDOWS
-from fusion_core.models.network import NetworkConfig
+from fusion_core.metrics.conventions import VIF_WINDOWS
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -104,10 +104,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _crop_fits_the_loss(self) -> Recipe:
-        if self.loss.fidelity_weight and self.crop < FIDELITY_WINDOWS[0]:
+        if self.loss.fidelity_weight and self.crop < VIF_WINDOWS[0]:
             raise ValueError(
                 f"found crop {self.crop}; the loss term with fidelity_weight needs crops of at "
-                f"least {FIDELITY_WINDOWS[0]}. Take larger ones or set fidelity_weight to 0"
+                f"least {VIF_WINDOWS[0]}. Take larger ones or set fidelity_weight to 0"
             )
         return self
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fusion_core.archive.plan import PairRef
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.tiling.grid import BLEND, Blender, Tile
-from fusion_core.scenes.fuse_tiles import fuse_tiles
+from fusion_core.scenes.fusing import fuse_tiles
 from fusion_core.scenes.pair import ScenePair, ScenePixels, open_scene
 from fusion_core.scenes.raster import gdal_settings
 from fusion_core.settings.scenes import SceneSettings

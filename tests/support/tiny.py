@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.weights_file import save_weights
 from fusion_core.settings.fuse import FuseArchiveSettings

@@ -9,12 +9,14 @@ from tiny import tiny_model, tiny_weights
 from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.models.baselines import BASELINES
 from fusion_core.models.fuser import load_fuser, read_model
-from fusion_core.models.model_file import PACKAGED_NAME, ModelFile
+from fusion_core.models.model_file import ModelFile
+from fusion_core.models.names import BASELINE_NAMES, PACKAGED_NAME
 from fusion_core.models.network_fuser import NetworkFuser
 
 
 def test_names_are_those_of_the_methods() -> None:
     assert PACKAGED_NAME == "refinefuse"
+    assert tuple(BASELINES) == BASELINE_NAMES
     for name in ("refinefuse", "mean", "maximum", "laplacian", "guided"):
         model = read_model(name)
         fuser = load_fuser(name, "cpu")

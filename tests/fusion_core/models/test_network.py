@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 
 PARAMETERS, GIGA_MACS_256, GIGA_MACS_512 = 2.21e6, 12.73, 48.11  # the paper's Table 11
 

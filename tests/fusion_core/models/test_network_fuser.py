@@ -8,7 +8,8 @@ from torch.nn import functional
 from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.models.device import resolve_precision
 from fusion_core.models.fuser import load_fuser
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.network_fuser import MARGIN, NetworkFuser
 from fusion_core.models.weights_file import save_weights
 

@@ -10,7 +10,8 @@ from torch.nn import functional
 from fusion_core.models.blocks import PSIM
 from fusion_core.models.fuser import load_fuser
 from fusion_core.models.grid_sampling import sampling_matrix
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.pooling import PreviewPooling, ScenePooling, TilePooling
 from fusion_core.models.tiling.grid import Blender, cut_tiles

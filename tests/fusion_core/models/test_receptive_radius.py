@@ -12,7 +12,8 @@ from fusion_core.demo.archive import make_pair
 from fusion_core.demo.weather import KINDS, Kind
 from fusion_core.images.colour import luminance
 from fusion_core.models.baselines import BASELINES, LEVELS, BaselineFuser
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.pooling import PreviewPooling, TilePooling
 from fusion_core.models.tiling.grid import ALIGNMENT, Blender, cut_tiles
 from fusion_core.models.weights_file import load_weights

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save
 
 from fusion_core.errors import StorageError, WeightsError
-from fusion_core.models.network import NetworkConfig, RefineFuse
+from fusion_core.models.network import RefineFuse
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.weights_file import hash_model, load_weights, save_weights
 
 SMALL = NetworkConfig(levels=2, widths=(4, 6), decoder_width=4)

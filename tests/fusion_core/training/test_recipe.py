@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from fusion_core.models.network import NetworkConfig
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 from fusion_core.training.recipe import PRESETS, Recipe
 

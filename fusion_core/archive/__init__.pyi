@@ -1,0 +1,46 @@
+from .fencing import with_intents as with_intents
+from .fencing import write_tombstones as write_tombstones
+from .fused_images import FusedImages as FusedImages
+from .layout import (
+    MANIFEST_FOLDER as MANIFEST_FOLDER,
+)
+from .layout import (
+    RUNS_FOLDER as RUNS_FOLDER,
+)
+from .layout import (
+    SCORES_FOLDER as SCORES_FOLDER,
+)
+from .layout import (
+    part_path as part_path,
+)
+from .lease import Lease as Lease
+from .lease import acquire as acquire
+from .manifest import newest_rows as newest_rows
+from .manifest import read_manifest as read_manifest
+from .pairing import Pairing as Pairing
+from .parts import read_part as read_part
+from .plan import (
+    PAIR_KEY as PAIR_KEY,
+)
+from .plan import (
+    SCORE_KEY as SCORE_KEY,
+)
+from .plan import (
+    Chunk as Chunk,
+)
+from .plan import (
+    PairRef as PairRef,
+)
+from .plan import (
+    Plan as Plan,
+)
+from .plan import (
+    cut_chunks as cut_chunks,
+)
+from .plan import (
+    make_plan as make_plan,
+)
+from .plan import (
+    total_bytes as total_bytes,
+)
+from .schema import MANIFEST_SCHEMA as MANIFEST_SCHEMA

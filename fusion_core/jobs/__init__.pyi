@@ -1,0 +1,15 @@
+from .evaluate_settings import EvaluateSettings as EvaluateSettings
+from .fusion_worker import FusionWorker as FusionWorker
+from .listing import list_fused as list_fused
+from .listing import list_pairs as list_pairs
+from .score_settings import ScoreArchiveSettings as ScoreArchiveSettings
+from .scoring_worker import ScoringWorker as ScoringWorker
+from .worker import (
+    ChunkResult as ChunkResult,
+)
+from .worker import (
+    ChunkWorker as ChunkWorker,
+)
+from .worker import (
+    RunIdentity as RunIdentity,
+)

@@ -1,0 +1,56 @@
+"""The configuration of RefineFuse networks, without the network itself."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class NetworkConfig(BaseModel):
+    """The configuration of a RefineFuse; written into the header of its weights file.
+
+    The switches are those of the paper's ablations: a block that is off is replaced by
+    concatenation and a convolution.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    levels: int = Field(
+        default=4, ge=1, le=5, description="Scales, each half the size of the one before."
+    )
+    widths: tuple[int, ...] = Field(
+        default=(64, 64, 64, 128, 128),
+        description="Channels of each level, finest first; entries beyond `levels` are unused.",
+    )
+    decoder_width: int = Field(default=64, ge=1, description="Channels of the decoders.")
+    token_grid: int = Field(
+        default=24, ge=1, description="Attention sees at most this many tokens along each side."
+    )
+    sfim: bool = Field(default=True, description="Pixelwise interaction at levels 1 and 2.")
+    psim: bool = Field(default=True, description="Attention between modalities from level 3 on.")
+    fim: bool = Field(default=True, description="Weighted join of level 2 with the deeper levels.")
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> Self:
+        if len(self.widths) < self.levels:
+            raise ValueError(
+                f"widths has {len(self.widths)} entries for {self.levels} levels; "
+                "give one width for each level"
+            )
+        if min(self.widths) < 1:
+            raise ValueError(f"widths are {self.widths}; each must be at least 1")
+        return self
+
+    @property
+    def multiple(self) -> int:
+        """Height and width must be multiples of this number of pixels."""
+        return int(2 ** (self.levels - 1))
+
+    @property
+    def receptive_radius(self) -> int:
+        """How many pixels around one its value depends on, apart from what is pooled.
+
+        Measured on the packaged weights, of 4 levels: 32 pixels hold 99.9 % of the gradient in the
+        mean, 99.8 % at least. What lies beyond, to 50 pixels at most, moved no pixel of a Landsat
+        scene by a tenth of a grey level.
+        """
+        return max(8, 4 * self.multiple)

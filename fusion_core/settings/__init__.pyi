@@ -1,0 +1,22 @@
+from .digest import settings_digest as settings_digest
+from .fuse import (
+    IMAGE_VERSION as IMAGE_VERSION,
+)
+from .fuse import (
+    FuseArchiveSettings as FuseArchiveSettings,
+)
+from .fuse import (
+    ImageSettings as ImageSettings,
+)
+from .run import (
+    ArchiveSettings as ArchiveSettings,
+)
+from .run import (
+    PairSettings as PairSettings,
+)
+from .run import (
+    RunSettings as RunSettings,
+)
+from .scenes import SceneSettings as SceneSettings
+from .secrets import NO_SECRET as NO_SECRET
+from .secrets import refuse_secret as refuse_secret

@@ -1,0 +1,4 @@
+from .retry import RetryPolicy as RetryPolicy
+from .store import RETRY_SECONDS as RETRY_SECONDS
+from .store import Storage as Storage
+from .version import object_version as object_version
