@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from s3_servers import S3Server
 from tiny import empty_memory_store, tiny_model
 
 from fusion_core.errors import StorageError, UnreachableError, WeightsError
@@ -69,3 +70,14 @@ def test_a_protocol_that_is_unknown_is_named() -> None:
 def test_what_is_gone_is_no_fault_of_the_store() -> None:
     with pytest.raises(WeightsError, match=f"No model at {URL}"):
         read_model(URL)
+
+
+@pytest.mark.s3
+def test_weights_on_s3_are_written_and_read(s3: S3Server, s3_bucket: str) -> None:
+    url = f"s3://{s3_bucket}/models/tiny.safetensors"
+    sha256 = save_weights(url, tiny_model(), {})
+    assert read_model(url, sha256).model_hash == sha256
+    with pytest.raises(WeightsError, match=f"No model at {url}x"):
+        read_model(f"{url}x")
+    with pytest.raises(StorageError, match="there is no such bucket"):
+        read_model("s3://no-such-bucket-of-ours/tiny.safetensors")
