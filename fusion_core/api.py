@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fusion_core.errors import DecodeError, SizeMismatchError
 from fusion_core.images.colour import luminance, replace_luminance
-from fusion_core.models.device import Precision
 from fusion_core.models.fuser import Fuser, load_fuser
+from fusion_core.settings.fuse import Precision
 
 
 def fuse(

@@ -21,7 +21,7 @@ TAGS = ("sky", "road", "building", "glass", "tree", "car", "engine", "person", "
 
 
 @dataclass(frozen=True)
-class ScenePair:
+class StreetPair:
     """An infrared and a visible image of one scene.
 
     The masks are those of ``TAGS`` ("engine" is what a running car heats), "shadow" (ground that
@@ -36,7 +36,7 @@ class ScenePair:
 
 def make_pair(
     seed: int, height: int = 480, width: int = 640, kind: Kind | None = None
-) -> ScenePair:
+) -> StreetPair:
     """Makes one pair; equal arguments give equal bytes.
 
     Two pairs of one seed and size but of different kinds show the same street and the same
@@ -70,7 +70,7 @@ def make_pair(
     masks["shadow"] = masks["road"] & (scene.shadow > 0.5) & (not weather.dark)
     masks["smoke"] = weather.smoke > 1.0
     masks["glare"] = (veil > 0.3) & (kind == "glare")
-    return ScenePair(ir, vi, kind, masks)
+    return StreetPair(ir, vi, kind, masks)
 
 
 def write_archive(

@@ -1,7 +1,7 @@
-"""Finds in image files what codecs pass over: pixels that end early, traps of time and room.
+"""Refuses damaged and hostile image files that codecs would accept.
 
 A codec that runs out of pixels may leave the rest black or grey and say nothing, so that half an
-image would be fused for a whole one.
+image would be fused for a whole one; and a small file may cost much time and memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENDS_EARLY = "premature end"
 
 
 def check_cost(image: Image.Image, body: bytes, max_megapixels: float) -> None:
-    """Check, before any pixel is decoded, that an image costs what its size says.
+    """Check, before any pixel is decoded, that decoding costs no more than the image's size says.
 
     Raises:
         DecodeError: It is a TIFF file in tiles that are larger than images may be, or a JPEG file

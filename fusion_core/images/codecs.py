@@ -1,4 +1,4 @@
-"""Image files to arrays and back, keeping 8 or 16 bits, grey or colour, and alpha."""
+"""Decodes and encodes image files, keeping 8 or 16 bits, grey or colour, and alpha."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
         max_megapixels: Larger images are refused by their header, before any pixel is decoded.
 
     Raises:
-        DecodeError: Not such a file, damaged, too large, animated, or of a type (float, 32 bits)
-            that isn't fused.
+        DecodeError: It is no such file, is damaged, too large or animated, or has a type (float,
+            32 bits) that isn't fused.
     """
     if not body:
         raise DecodeError("the file is empty (0 bytes); expected an image. Upload it again")

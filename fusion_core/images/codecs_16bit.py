@@ -1,4 +1,4 @@
-"""PNG and TIFF files with several 16-bit channels, which Pillow would narrow to 8 bits."""
+"""Decodes and encodes PNG and TIFF files with several 16-bit channels, which Pillow can't."""
 
 from __future__ import annotations
 

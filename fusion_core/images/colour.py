@@ -1,4 +1,4 @@
-"""Luminance out of an image, and a new luminance back into it.
+"""Takes the luminance of an image, and gives an image a new one.
 
 Luminance is the Y of full-range BT.601 YCbCr, as JPEG files use it.
 """
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 Pixels = NDArray[Any]
 """uint8 or uint16; numpy's types can't say so without losing the arithmetic between them."""
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
+BT601 = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luminance."""
+
+_LUMA = np.array(BT601, np.float32)
 
 
 def luminance(pixels: Pixels) -> NDArray[np.float32]:

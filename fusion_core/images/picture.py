@@ -1,4 +1,4 @@
-"""A decoded image in memory."""
+"""A decoded image in memory, and how it is turned, resized and reduced."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def reduced(picture: Picture, height: int, width: int) -> Picture:
 
 
 def check_size(width: int, height: int, max_megapixels: float, what: str = "the image") -> None:
-    """Raise DecodeError where an image has more than ``max_megapixels``; ``what`` it is."""
+    """Raise DecodeError where an image, called ``what``, has more than ``max_megapixels``."""
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         raise DecodeError(

@@ -15,7 +15,7 @@ from fusion_core.errors import PairError, ReadError, SizeMismatchError
 from fusion_core.images.codecs import decode
 from fusion_core.images.colour import luminance
 from fusion_core.images.picture import Picture, resize
-from fusion_core.storage.errors import as_pair_error, gone
+from fusion_core.storage.errors import as_pair_error, changed, gone
 from fusion_core.storage.store import Storage
 
 Stage = Callable[[str], AbstractContextManager[object]]
@@ -100,17 +100,13 @@ def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:
     try:
         with as_pair_error(ReadError):
             body = source.read(path, size)
-            changed = len(body) != size or not source.is_version(path, body, version)
+            same = len(body) == size and source.is_version(path, body, version)
     except ReadError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
         raise gone(path) from error
-    if changed:
-        now = f"{len(body)} bytes and had {size}" if len(body) != size else "other content than"
-        raise ReadError(
-            f"{path} has {now} when the archive was listed, so it changed in between. The next run "
-            "looks again"
-        )
+    if not same:
+        raise changed(path, len(body), size)
     return body
 
 

@@ -35,6 +35,7 @@ from fusion_core.jobs.scene_row import (
 )
 from fusion_core.jobs.scratch import ScratchFiles, scene_scratch
 from fusion_core.jobs.worker import RunIdentity
+from fusion_core.metrics.greyscale import unit_to_grey255
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import first_that_fits, tile_sizes, tiles_remark
 from fusion_core.models.tiling.grid import Tile, cut_tiles
@@ -240,10 +241,10 @@ class _TileWriter:
         bands = tile.cut(pixels.bands, tile.final)
         scaling, side = self.scene.vi_scaling, self.scene.vi
         new = scaling.changed(old, vi, fused)
-        result = side.layout.replaced(bands, old, new, valid, side.nodata)
+        result = side.layout.replaced(bands, old, new, where=valid, nodata=side.nodata)
         window = window_of(tile.final)
-        greys = (np.floor(255 * plane.astype(np.float64) + 0.5) for plane in (ir, vi))
-        planes = np.stack([*(plane.astype(np.uint8) for plane in greys), 255 * valid.astype("u1")])
+        greys = (unit_to_grey255(plane) for plane in (ir, vi))
+        planes = np.stack([*greys, 255 * valid.astype("u1")])
         with writing("the fused scene"):
             self.target.write(result, window=window)
             self.grey.write(planes, window=window)

@@ -112,7 +112,7 @@ class ScoringWorker(ChunkWorker[ScoringState]):
                 loaded.vi.pixels,
                 fused.picture.pixels,
                 self.device,
-                self.settings.convention,
+                convention=self.settings.convention,
             )
         height, width = loaded.shape
         return {

@@ -1,8 +1,9 @@
-"""Scores decoded images and says it in the manifest's columns."""
+"""The scores of an image as columns of the manifest."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,13 @@ def score_columns(
     vi: NDArray[Any],
     fused: NDArray[Any],
     device: str = "cpu",
+    *,
     convention: Convention = "published",
 ) -> dict[str, Any]:
     """Score one fused image for its row of the manifest.
 
     Args:
-        ir: Infrared image, (H, W) or (H, W, 3), of a kind that
-            ``to_grey255`` takes.
+        ir: Infrared image, (H, W) or (H, W, 3), of a kind that ``to_grey255`` takes.
         vi: Visible image, likewise.
         fused: Fused image, likewise.
         device: Where to compute.
@@ -43,13 +44,29 @@ def score_columns(
         torch.from_numpy(grey)[None, None].to(device) for grey in (grey_ir, grey_vi, grey_fused)
     )
     values = {name: float(value) for name, value in score_batch(a, b, f, convention).items()}
-    reasons = [
-        f"{name}: {why_undefined(name, grey_ir, grey_vi, grey_fused, convention)}"
+    reasons = {
+        name: why_undefined(name, grey_ir, grey_vi, grey_fused, convention=convention)
         for name, value in values.items()
         if not math.isfinite(value)
-    ]
+    }
+    return metric_columns(values, reasons, METRIC_VERSIONS[convention])
+
+
+def metric_columns(
+    values: Mapping[str, float], reasons: Mapping[str, str], version: str
+) -> dict[str, Any]:
+    """Return the scores of an image as columns of the manifest.
+
+    Args:
+        values: The metrics by name, NaN or infinite where one is undefined.
+        reasons: Why, by the names of those.
+        version: Which definitions were used, see ``METRIC_VERSIONS``.
+
+    Returns:
+        The columns that ``score_columns`` describes.
+    """
     return {
         **{name: value if math.isfinite(value) else None for name, value in values.items()},
-        "metrics_undefined": "; ".join(reasons) or None,
-        "metric_version": METRIC_VERSIONS[convention],
+        "metrics_undefined": "; ".join(f"{name}: {why}" for name, why in reasons.items()) or None,
+        "metric_version": version,
     }

@@ -1,4 +1,4 @@
-"""Which definition of a metric is meant, where the field is split."""
+"""The conventions: which definition of a metric is meant, where the field is split."""
 
 from __future__ import annotations
 

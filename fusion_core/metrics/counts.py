@@ -1,4 +1,4 @@
-"""How many pixels, differences and windows each metric is taken over."""
+"""Counts the pixels, differences and windows that each metric is taken over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fusion_core.metrics.masks import (
     window_mask,
 )
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
-from fusion_core.metrics.tiles import Tile
+from fusion_core.metrics.tiles import MetricTile
 
 SOBEL_WINDOW = 3
 """Side of Qabf's window in pixels."""
@@ -40,7 +40,7 @@ def image_samples(height: int, width: int, convention: Convention) -> SampleCoun
     )
 
 
-def lost_samples(tile: Tile, convention: Convention) -> SampleCounts:
+def lost_samples(tile: MetricTile, convention: Convention) -> SampleCounts:
     """Count the samples of a tile that do not count, because pixels of theirs hold no data.
 
     A window belongs to the tile whose core it starts in, so that an image's lost samples are the

@@ -9,7 +9,7 @@ import torch
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.gradients import central_gradient_sum
 from fusion_core.metrics.masks import counted_blocks, edge_mask, gradient_mask
-from fusion_core.metrics.tiles import Block, Tile, sum_pixels
+from fusion_core.metrics.tiles import Block, MetricTile, sum_pixels
 
 _STRENGTH_GAIN, _STRENGTH_SLOPE, _STRENGTH_CENTRE = 0.9994, 15.0, 0.5
 _ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
@@ -18,7 +18,7 @@ _ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
 _STEEP = 4096.0
 
 
-def edge_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
+def edge_sums(tile: MetricTile, convention: Convention = "published") -> dict[str, torch.Tensor]:
     """Add up a tile's edges and gradients, which are made of the same central differences.
 
     Returns:
@@ -36,8 +36,12 @@ def edge_sums(tile: Tile, convention: Convention = "published") -> dict[str, tor
         across = part[..., :-2] - part[..., 2:]
         down = part[..., 2:, :] - part[..., :-2, :]
         if len(images) == 3:
-            edges += _edges_kept(across, down, convention, tile, block, edge_pixels)
-        gradients += central_gradient_sum(tile, block, part[-1], across[-1], down[-1], counted)
+            edges += _edges_kept(
+                across, down, tile=tile, block=block, convention=convention, mask=edge_pixels
+            )
+        gradients += central_gradient_sum(
+            tile, block, part[-1], across=across[-1], down=down[-1], counted=counted
+        )
     sums = {"gradients": gradients}
     return sums | {"edges": edges} if len(images) == 3 else sums
 
@@ -50,9 +54,10 @@ def edge_value(sums: torch.Tensor) -> torch.Tensor:
 def _edges_kept(
     across: torch.Tensor,
     down: torch.Tensor,
-    convention: Convention,
-    tile: Tile,
+    *,
+    tile: MetricTile,
     block: Block,
+    convention: Convention,
     mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return the edge strength kept and the edge strength there was, (2, B)."""
@@ -107,7 +112,7 @@ def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> t
     return cross.atan2_(dot).mul_(slope).add_(_ANGLE_SLOPE * (1 - _ANGLE_CENTRE)).sigmoid_()
 
 
-def _inside(maps: torch.Tensor, tile: Tile, block: Block) -> torch.Tensor:
+def _inside(maps: torch.Tensor, tile: MetricTile, block: Block) -> torch.Tensor:
     """Leave out the pixels at the image's border."""
     (height, width), (rows, columns) = tile.size, block
     top = int(tile.window.core[0] == 0 and rows.start == 0)

@@ -37,7 +37,7 @@ def smooth(
     """Filter columns and rows with the same taps, only where the window is inside ("valid").
 
     Args:
-        maps: fp32 tensor (..., H, W), both sides at least ``len(taps)``.
+        maps: Tensor (..., H, W), fp32, both sides at least ``len(taps)``.
         taps: Weights of the separable window along either axis.
         step: Distance between the windows kept along both axes; the first one always is.
         width: Number of columns that count; those after it are padding of any finite value. A CPU

@@ -18,7 +18,7 @@ from fusion_core.metrics.greyscale import grey_images, require_side
 from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
 from fusion_core.metrics.ssim import WINDOW as SSIM_WINDOW
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
-from fusion_core.metrics.tiles import Tile, windows
+from fusion_core.metrics.tiles import MetricTile, windows
 from fusion_core.metrics.vif import vif_sums, vif_value
 
 
@@ -40,7 +40,7 @@ def visual_information_fidelity(
         that don't fit. Variances are fp32, which costs about 2e-5 relative.
 
     Raises:
-        MetricError: If a side is below 17 px, or the images aren't grey images of one shape (see
+        MetricError: A side is below 17 px, or the images aren't grey images of one shape (see
             ``grey_images``).
     """
     check_convention(convention)
@@ -63,7 +63,7 @@ def average_gradient(fused: torch.Tensor, convention: Convention = "published") 
         (B,) float64, grey values per pixel; 0 where the image is constant.
 
     Raises:
-        MetricError: If a side is 1 px, or the image isn't a grey image (see ``grey_images``).
+        MetricError: A side is 1 px, or the image isn't a grey image (see ``grey_images``).
     """
     check_convention(convention)
     images = grey_images("ag", fused=fused)
@@ -90,7 +90,7 @@ def sum_of_correlations_of_differences(
         source by a constant or not at all.
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
+        MetricError: The images aren't grey images of one shape (see ``grey_images``).
     """
     images = grey_images("scd", ir=ir, vi=vi, fused=fused)
     sums = _over_tiles(images, lambda tile: pixel_sums(tile)["sums"])
@@ -116,7 +116,7 @@ def edge_preservation(
         edge (published: both black; textbook: both constant, or a side below 3 px).
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``).
+        MetricError: The images aren't grey images of one shape (see ``grey_images``).
     """
     check_convention(convention)
     images = grey_images("qabf", ir=ir, vi=vi, fused=fused)
@@ -135,7 +135,7 @@ def spatial_frequency(fused: torch.Tensor, convention: Convention = "published")
         (B,) float64, grey values; 0 where the image is constant, NaN where a side is 1 px.
 
     Raises:
-        MetricError: If the image isn't a grey image (see ``grey_images``).
+        MetricError: The image isn't a grey image (see ``grey_images``).
     """
     check_convention(convention)
     images = grey_images("sf", fused=fused)
@@ -154,7 +154,7 @@ def entropy(fused: torch.Tensor) -> torch.Tensor:
         (B,) float64, bits per pixel, 0 (a constant image) to 8.
 
     Raises:
-        MetricError: If the image isn't a grey image (see ``grey_images``).
+        MetricError: The image isn't a grey image (see ``grey_images``).
     """
     images = grey_images("en", fused=fused)
     return entropy_value(_over_tiles(images, lambda tile: pixel_sums(tile)["histogram"]))
@@ -176,7 +176,7 @@ def structural_similarity(
         (B,) float64, at most 2 (textbook: 1), reached where all three images are equal.
 
     Raises:
-        MetricError: If a side is shorter than the window, or the images aren't grey images of one
+        MetricError: A side is shorter than the window, or the images aren't grey images of one
             shape (see ``grey_images``).
     """
     check_convention(convention)
@@ -188,7 +188,7 @@ def structural_similarity(
     return ssim_value(sums, samples["ssim"], convention)
 
 
-def _over_tiles(images: torch.Tensor, add: Callable[[Tile], torch.Tensor]) -> torch.Tensor:
+def _over_tiles(images: torch.Tensor, add: Callable[[MetricTile], torch.Tensor]) -> torch.Tensor:
     """Add up over the tiles of images (K, B, H, W)."""
-    first, *rest = (Tile.cut(images, window) for window in windows(*images.shape[-2:]))
+    first, *rest = (MetricTile.cut(images, window) for window in windows(*images.shape[-2:]))
     return sum((add(tile) for tile in rest), add(first))

@@ -9,13 +9,14 @@ import torch
 from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.counts import SampleCounts
 from fusion_core.metrics.masks import difference_masks
-from fusion_core.metrics.tiles import Block, Tile, sum_pixels
+from fusion_core.metrics.tiles import Block, MetricTile, sum_pixels
 
 
 def central_gradient_sum(
-    tile: Tile,
+    tile: MetricTile,
     block: Block,
     part: torch.Tensor,
+    *,
     across: torch.Tensor,
     down: torch.Tensor,
     counted: torch.Tensor | None = None,
@@ -45,8 +46,10 @@ def central_gradient_sum(
     return sum_pixels(strength, counted) / math.sqrt(8)
 
 
-def difference_sums(tile: Tile, convention: Convention = "published") -> dict[str, torch.Tensor]:
-    """Add up what a tile's first differences tell of the fused image, in fp64.
+def difference_sums(
+    tile: MetricTile, convention: Convention = "published"
+) -> dict[str, torch.Tensor]:
+    """Add up a tile's squared first differences of the fused image, in fp64.
 
     Returns:
         ``differences``: (2, B), the squared vertical and horizontal differences;
@@ -77,8 +80,8 @@ def gradient_value(sums: torch.Tensor, height: int, width: int, share: float = 1
     """Turn sums over an image's tiles into AG, (B,); NaN where a side is 1 px.
 
     Args:
-        sums: The ``gradients`` of ``edge_sums``, or for the textbook
-            convention those of ``difference_sums``.
+        sums: The ``gradients`` of ``edge_sums``, or for the textbook convention those of
+            ``difference_sums``.
         height: Height of the image in pixels.
         width: Its width.
         share: Share of its gradients that were added up; NaN comes of 0.

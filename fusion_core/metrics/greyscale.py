@@ -1,4 +1,4 @@
-"""What every metric asks of its images."""
+"""Checks and converts images to the 8-bit grey values that every metric asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import torch
 
 from fusion_core.errors import MetricError
 
-_LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
+# MATLAB's rgb2gray: BT.601 to more digits than the three by which colour is taken apart and put
+# together (images.colour). The two are now and then a grey level apart.
+_RGB2GRAY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 
 def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
@@ -27,7 +29,7 @@ def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
         The images in the order given, (K, B, H, W) uint8.
 
     Raises:
-        MetricError: If an image is empty, isn't (B, 1, H, W), differs from the first in shape or
+        MetricError: An image is empty, isn't (B, 1, H, W), differs from the first in shape or
             device, or holds a value that isn't an integer from 0 to 255.
     """
     first_name, first = next(iter(images.items()))
@@ -60,7 +62,7 @@ def require_side(metric: str, images: torch.Tensor, smallest: int) -> None:
         smallest: Smallest height and width in pixels.
 
     Raises:
-        MetricError: If the height or the width is below ``smallest``.
+        MetricError: The height or the width is below ``smallest``.
     """
     height, width = images.shape[-2:]
     if min(height, width) < smallest:
@@ -85,7 +87,7 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         (H, W) uint8.
 
     Raises:
-        MetricError: If the array has another shape or type, or a float isn't in 0..1.
+        MetricError: The array has another shape or type, or a float isn't in 0..1.
     """
     if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
         raise MetricError(
@@ -97,8 +99,24 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     scaled = _scaled(array)
     if scaled.ndim == 3:
         # One term at a time: a matrix product may fuse or reorder them and move a rounding.
-        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_LUMA))
+        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
         scaled = red + green + blue
+    return _rounded(scaled)
+
+
+def unit_to_grey255(unit: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+    """Turn values in [0, 1] into 8-bit ones as ``to_grey255`` does, in any shape and unchecked.
+
+    Args:
+        unit: Values in [0, 1].
+
+    Returns:
+        255 times as much, rounded halves up.
+    """
+    return _rounded(255 * unit.astype(np.float64))
+
+
+def _rounded(scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     grey: npt.NDArray[np.uint8] = np.floor(scaled + 0.5).astype(np.uint8)
     return grey
 

@@ -7,13 +7,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-from fusion_core.metrics.tiles import Tile
+from fusion_core.metrics.tiles import MetricTile
 
 _EXACT = 256
 """So many products of grey values add up exactly in fp32: 256 x 255 x 255 < 2^24."""
 
 
-def pixel_sums(tile: Tile) -> dict[str, torch.Tensor]:
+def pixel_sums(tile: MetricTile) -> dict[str, torch.Tensor]:
     """Count and add up a tile's pixels, exactly.
 
     Returns:

@@ -1,6 +1,6 @@
-"""Which of a tile's pixels and windows hold data only.
+"""Masks of a tile's pixels and windows that hold data only.
 
-A mask says of each place, be it a pixel, a difference or a window, whether all pixels that belong
+A mask tells for each place, be it a pixel, a difference or a window, whether all pixels that belong
 to it hold data. It is None where the tile has no gaps, and then nothing is computed.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
-from fusion_core.metrics.tiles import Block, Tile, blocks
+from fusion_core.metrics.tiles import Block, MetricTile, blocks
 
 
 def all_valid(valid: torch.Tensor | None, size: int) -> torch.Tensor | None:
-    """Say of each window of ``size`` x ``size`` pixels inside a mask whether it is True throughout.
+    """Tell for each window of ``size`` x ``size`` pixels in a mask whether it is True throughout.
 
     Args:
         valid: Mask (h, w).
@@ -36,17 +36,17 @@ def all_valid(valid: torch.Tensor | None, size: int) -> torch.Tensor | None:
     return valid
 
 
-def window_mask(tile: Tile, size: int) -> torch.Tensor | None:
+def window_mask(tile: MetricTile, size: int) -> torch.Tensor | None:
     """Mask the windows of ``size`` x ``size`` pixels that start in the core."""
     return all_valid(tile.data(size - 1), size)
 
 
-def edge_mask(tile: Tile) -> torch.Tensor | None:
+def edge_mask(tile: MetricTile) -> torch.Tensor | None:
     """Mask the core's pixels by their 3 x 3 neighbourhood, as far as it lies in the image."""
     return all_valid(_around(tile), 3)
 
 
-def gradient_mask(tile: Tile) -> torch.Tensor | None:
+def gradient_mask(tile: MetricTile) -> torch.Tensor | None:
     """Mask the core's pixels by themselves and their four neighbours, as far as there are any.
 
     At the image's border these are the pixels that a one-sided difference reads.
@@ -59,7 +59,7 @@ def gradient_mask(tile: Tile) -> torch.Tensor | None:
     return around[1:-1, 1:-1] & vertical & horizontal
 
 
-def difference_masks(tile: Tile) -> tuple[torch.Tensor, torch.Tensor] | None:
+def difference_masks(tile: MetricTile) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Mask the vertical and the horizontal first differences that start in the core."""
     data = tile.data(1)
     if data is None:
@@ -92,7 +92,7 @@ def counted_blocks(
             yield block, None if counted.all() else counted
 
 
-def _around(tile: Tile) -> torch.Tensor | None:
+def _around(tile: MetricTile) -> torch.Tensor | None:
     """Return the mask of ``tile.padded``, (h + 2, w + 2); beyond the image all is valid."""
     if tile.valid is None:
         return None

@@ -34,7 +34,7 @@ def score_batch(
         than the metric's window.
 
     Raises:
-        MetricError: If the images aren't grey images of one shape (see ``grey_images``), or there
+        MetricError: The images aren't grey images of one shape (see ``grey_images``), or there
             is no such convention.
     """
     check_convention(convention)
@@ -45,7 +45,8 @@ def score_batch(
         groups = (images[:, k : k + size] for k in range(0, images.shape[1], size))
         height, width = images.shape[-2:]
         scored = [
-            values(image_sums(part, convention), height, width, convention) for part in groups
+            values(image_sums(part, convention), height, width, convention=convention)
+            for part in groups
         ]
     return {name: torch.cat([scores[name] for scores in scored]) for name in scored[0]}
 
@@ -68,7 +69,7 @@ def score(
         The value of each of ``METRIC_NAMES``, in that order; NaN where it isn't defined.
 
     Raises:
-        MetricError: If an array can't be turned into grey values, the sizes differ, or there is
+        MetricError: An array can't be turned into grey values, the sizes differ, or there is
             no such convention.
     """
     a, b, f = (grey_tensor(image) for image in (ir, vi, fused))

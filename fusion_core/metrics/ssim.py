@@ -8,7 +8,7 @@ from fusion_core.metrics.conventions import Convention
 from fusion_core.metrics.filters import box_sums, gaussian_taps
 from fusion_core.metrics.masks import counted_blocks, window_mask
 from fusion_core.metrics.moments import local_moments
-from fusion_core.metrics.tiles import Tile, sum_pixels
+from fusion_core.metrics.tiles import MetricTile, sum_pixels
 
 WINDOW = {"published": 7, "textbook": 11}
 """Side of the window in pixels."""
@@ -17,7 +17,7 @@ _RANGE = {"published": 2.0, "textbook": 255.0}
 _SIGMA = 1.5
 
 
-def ssim_sums(tile: Tile, convention: Convention = "published") -> torch.Tensor:
+def ssim_sums(tile: MetricTile, convention: Convention = "published") -> torch.Tensor:
     """Add up the similarity over the windows of a tile, (2 sources, B) in fp64."""
     size = WINDOW[convention]
     images = tile.grey(after=size - 1)

@@ -17,7 +17,7 @@ from fusion_core.metrics.counts import SampleCounts, image_samples, lost_samples
 from fusion_core.metrics.greyscale import grey_images
 from fusion_core.metrics.scores import grey_tensor
 from fusion_core.metrics.sums import Sums, add_sums, tile_sums, values
-from fusion_core.metrics.tiles import Tile, Window, windows
+from fusion_core.metrics.tiles import MetricTile, Window, windows
 from fusion_core.metrics.undefined import why_sums_undefined
 
 
@@ -86,6 +86,7 @@ class StreamedScores:
         ir: npt.NDArray[Any],
         vi: npt.NDArray[Any],
         fused: npt.NDArray[Any],
+        *,
         valid: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Add one tile.
@@ -117,7 +118,7 @@ class StreamedScores:
         greys = {name: grey_tensor(array) for name, array in arrays.items()}
         with torch.inference_mode():
             images = grey_images("score", **greys).to(self.device)
-            tile = Tile.read(images, window, self.height, self.width, mask)
+            tile = MetricTile.read(images, window, height=self.height, width=self.width, valid=mask)
             sums = tile_sums(tile, self.convention)
             self._sums = add_sums([self._sums, sums]) if self._sums else sums
             self._lost += lost_samples(tile, self.convention)
@@ -134,11 +135,13 @@ class StreamedScores:
                 f"metric score: {len(self._missing)} tiles were not added, such as "
                 f"{min(self._missing)}; expected all of windows()"
             )
-        found = values(self._sums, self.height, self.width, self.convention, self._lost)
+        found = values(
+            self._sums, self.height, self.width, convention=self.convention, lost=self._lost
+        )
         return {name: float(value) for name, value in found.items()}
 
     def undefined(self) -> dict[str, str]:
-        """Say of each metric that is NaN why it has no value.
+        """Return why each metric that is NaN has no value.
 
         Returns:
             By the metric's name the rule that the images break, such as "no window of 7x7 pixels
@@ -150,7 +153,9 @@ class StreamedScores:
         size = self.height, self.width
         samples = image_samples(*size, self.convention) - self._lost
         return {
-            name: why_sums_undefined(name, self._sums, samples, size, self.convention)
+            name: why_sums_undefined(
+                name, self._sums, samples, size=size, convention=self.convention
+            )
             for name, value in self.scores().items()
             if math.isnan(value)
         }

@@ -12,14 +12,14 @@ from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
 from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
-from fusion_core.metrics.tiles import Tile, windows
+from fusion_core.metrics.tiles import MetricTile, windows
 from fusion_core.metrics.vif import vif_sums, vif_value
 
 Sums = dict[str, torch.Tensor]
-"""By name, what the modules of the metrics add up over a tile."""
+"""Sums over a tile by name, as the modules of the metrics add them up."""
 
 
-def tile_sums(tile: Tile, convention: Convention) -> Sums:
+def tile_sums(tile: MetricTile, convention: Convention) -> Sums:
     """Add up one tile for all seven metrics."""
     # The textbook's gradients are first differences and take the place of the central ones.
     return {
@@ -40,11 +40,16 @@ def add_sums(parts: Iterable[Sums]) -> Sums:
 def image_sums(images: torch.Tensor, convention: Convention) -> Sums:
     """Add up whole images (3, B, H, W) uint8."""
     cut = windows(*images.shape[-2:])
-    return add_sums(tile_sums(Tile.cut(images, window), convention) for window in cut)
+    return add_sums(tile_sums(MetricTile.cut(images, window), convention) for window in cut)
 
 
 def values(
-    sums: Sums, height: int, width: int, convention: Convention, lost: SampleCounts | None = None
+    sums: Sums,
+    height: int,
+    width: int,
+    *,
+    convention: Convention,
+    lost: SampleCounts | None = None,
 ) -> dict[str, torch.Tensor]:
     """Turn the sums of images of ``height`` x ``width`` pixels into their scores, each (B,).
 

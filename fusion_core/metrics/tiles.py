@@ -1,4 +1,4 @@
-"""Cuts an image into the tiles that every metric adds up, and a tile into bands.
+"""Cuts an image into the tiles that every metric adds up, and a tile into blocks.
 
 The tile is the unit of computation: the sums of an image are the sums of its tiles, whether they
 come from memory at once or one by one from a scene too large for it. A tile owns its core, and
@@ -8,7 +8,7 @@ reads a halo around it, because a window that starts in the core may end outside
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -79,7 +79,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tile:
+class MetricTile:
     """The pixels of one tile.
 
     Attributes:
@@ -94,27 +94,34 @@ class Tile:
 
     images: torch.Tensor
     window: Window
+    _: KW_ONLY
     last_row: bool
     last_column: bool
     valid: torch.Tensor | None = None
 
     @classmethod
-    def cut(cls, images: torch.Tensor, window: Window) -> Tile:
+    def cut(cls, images: torch.Tensor, window: Window) -> MetricTile:
         """Take a tile out of whole images (K, B, H, W)."""
         top, left, bottom, right = window.read
-        return cls.read(images[..., top:bottom, left:right], window, *images.shape[-2:])
+        height, width = images.shape[-2:]
+        part = images[..., top:bottom, left:right]
+        return cls.read(part, window, height=height, width=width)
 
     @classmethod
     def read(
         cls,
         images: torch.Tensor,
         window: Window,
+        *,
         height: int,
         width: int,
         valid: torch.Tensor | None = None,
-    ) -> Tile:
+    ) -> MetricTile:
         """Make a tile of what was read for a window of an image of ``height`` x ``width``."""
-        return cls(images, window, window.core[2] == height, window.core[3] == width, valid)
+        bottom, right = window.core[2:]
+        return cls(
+            images, window, last_row=bottom == height, last_column=right == width, valid=valid
+        )
 
     @property
     def top(self) -> int:

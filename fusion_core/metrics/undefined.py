@@ -1,4 +1,4 @@
-"""Why a metric has no value for an image, in words for the manifest."""
+"""Explains for the manifest why a metric has no value for an image."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _SOURCES = ("infrared", "visible")
 
 
 def why_undefined(
-    metric: str, ir: Grey, vi: Grey, fused: Grey, convention: Convention = "published"
+    metric: str, ir: Grey, vi: Grey, fused: Grey, *, convention: Convention = "published"
 ) -> str:
-    """Say why a metric that came out as NaN has no value.
+    """Return why a metric that came out as NaN has no value.
 
     Args:
         metric: Name of the metric.
@@ -55,10 +55,11 @@ def why_sums_undefined(
     metric: str,
     sums: dict[str, torch.Tensor],
     samples: SampleCounts,
+    *,
     size: tuple[int, int],
     convention: Convention,
 ) -> str:
-    """Say why a metric that came out as NaN has no value, from the sums of one image.
+    """Return why a metric that came out as NaN has no value, from the sums of one image.
 
     Args:
         metric: Name of the metric.
@@ -89,7 +90,7 @@ def _too_small(metric: str, height: int, width: int, convention: Convention) -> 
 
 
 def _without_data(metric: str, samples: SampleCounts, convention: Convention) -> str | None:
-    """Say which samples a metric lacks because some pixels hold no data."""
+    """Return which samples a metric lacks because some pixels hold no data."""
     if not samples["pixels"]:
         return "no pixel holds data"
     if metric == "sf":
@@ -106,7 +107,7 @@ def _without_data(metric: str, samples: SampleCounts, convention: Convention) ->
 
 
 def _degenerate(metric: str, constant: list[str], same: list[str]) -> str | None:
-    """Say what is wrong with the images' values.
+    """Return what is wrong with the images' values.
 
     Args:
         metric: Name of the metric.

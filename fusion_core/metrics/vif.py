@@ -8,7 +8,7 @@ from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
 from fusion_core.metrics.masks import all_valid, counted_blocks
 from fusion_core.metrics.moments import LocalMoments, local_moments
-from fusion_core.metrics.tiles import HALO_AFTER, Tile, sum_pixels
+from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, sum_pixels
 
 NOISE_VARIANCE = 2.0
 """Variance of the visual noise, in squared grey values."""
@@ -16,7 +16,7 @@ NOISE_VARIANCE = 2.0
 _TINY = 1e-10
 
 
-def vif_sums(tile: Tile) -> torch.Tensor:
+def vif_sums(tile: MetricTile) -> torch.Tensor:
     """Add up the information of a tile's windows, (2 sources, B, kept and available) in nats."""
     images = tile.centred(max(tile.width, padded_width(tile.width, VIF_WINDOWS[1], 2)))
     (rows, columns), columns_read = tile.size, tile.width

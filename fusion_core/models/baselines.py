@@ -13,8 +13,9 @@ from torch import Tensor
 
 from fusion_core.errors import SettingsError
 from fusion_core.models.box_filter import box_mean
-from fusion_core.models.device import Precision, ResolvedPrecision, resolve_device
+from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.padding import check_pair, take_reflected
+from fusion_core.settings.fuse import Precision
 
 BASELINE_VERSION = 1
 """Raised whenever a baseline's pixels change, so that resuming never mixes two generations."""
@@ -105,9 +106,9 @@ def guided(ir: Tensor, vi: Tensor) -> Tensor:
     salient_a, salient_b = _saliency(a), _saliency(b)
     a_wins, b_wins = (salient_a >= salient_b).double(), (salient_b >= salient_a).double()
     del salient_a, salient_b
-    weight = _share(a, b, a_wins, b_wins, *_BASE_FILTER)
+    weight = _share((a, b), (a_wins, b_wins), *_BASE_FILTER)
     fused = base_b + weight * (base_a - base_b)
-    weight = _share(a, b, a_wins, b_wins, *_DETAIL_FILTER)
+    weight = _share((a, b), (a_wins, b_wins), *_DETAIL_FILTER)
     detail_a, detail_b = a - base_a, b - base_b
     return (fused + detail_b + weight * (detail_a - detail_b)).to(ir.dtype)
 
@@ -118,10 +119,10 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, eps: float) -> Tens
     Source: He, Sun, Tang, "Guided Image Filtering", IEEE TPAMI 35(6), 2013, eq. 5, 6 and 8.
 
     Args:
-        image: what is filtered.
-        guide: a local linear function of it is the result.
-        radius: of the square windows, in pixels.
-        eps: variance of the guide below which a window counts as flat.
+        image: What is filtered.
+        guide: The image whose edges are kept: the result is a local linear function of it.
+        radius: Radius of the square windows, in pixels.
+        eps: Variance of the guide below which a window counts as flat.
     """
     mean_image, mean_guide = box_mean(image, radius), box_mean(guide, radius)
     covariance = box_mean(image * guide, radius) - mean_image * mean_guide
@@ -132,7 +133,7 @@ def guided_filter(image: Tensor, guide: Tensor, radius: int, eps: float) -> Tens
 
 
 def _saliency(image: Tensor) -> Tensor:
-    """Absolute Laplacian (4 neighbours), smoothed by a Gaussian."""
+    """Return the absolute Laplacian (4 neighbours), smoothed by a Gaussian."""
     edges = sum(
         take_reflected(image, dim, -1, image.shape[dim] - 1)
         + take_reflected(image, dim, 1, image.shape[dim] + 1)
@@ -146,10 +147,12 @@ def _saliency(image: Tensor) -> Tensor:
     return smooth
 
 
-def _share(a: Tensor, b: Tensor, a_wins: Tensor, b_wins: Tensor, radius: int, eps: float) -> Tensor:
-    """Weight of the first image, in [0, 1]; the second one's is what is missing to 1."""
-    weight_a = guided_filter(a_wins, a, radius, eps).clamp(min=0)
-    total = weight_a + guided_filter(b_wins, b, radius, eps).clamp(min=0)
+def _share(
+    images: tuple[Tensor, Tensor], wins: tuple[Tensor, Tensor], radius: int, eps: float
+) -> Tensor:
+    """Return the weight of the first image, in [0, 1]; the second's is what is missing to 1."""
+    weight_a = guided_filter(wins[0], images[0], radius, eps).clamp(min=0)
+    total = weight_a + guided_filter(wins[1], images[1], radius, eps).clamp(min=0)
     return torch.where(total > 0, weight_a / total, 0.5)
 
 
@@ -182,19 +185,19 @@ _RECEPTIVE_RADIUS = {
 
 
 def baseline_hash(name: str) -> str:
-    """Return what stands for a model hash: sha256 over name and version, in hex."""
+    """Return a baseline's model hash: the sha256 over its name and version, in hex."""
     return hashlib.sha256(f"{name} {BASELINE_VERSION}".encode()).hexdigest()
 
 
 class BaselineFuser:
-    """Fuses by a baseline.
+    """A ``Fuser`` without a network: mean, maximum, Laplacian pyramid or guided filter.
 
     Attributes:
-        name: of the baseline.
-        device: where it computes, such as ``cpu`` or ``cuda:0``.
-        precision: ``fp32``.
-        model_hash: sha256 over name and version.
-        receptive_radius: how far from a pixel those lie that its value depends on.
+        name: The baseline's name.
+        device: Where it computes, such as ``cpu`` or ``cuda:0``.
+        precision: Always ``fp32``.
+        model_hash: The sha256 over name and version.
+        receptive_radius: How far from a pixel those lie that its value depends on, in pixels.
     """
 
     precision: ResolvedPrecision = "fp32"

@@ -106,9 +106,9 @@ class PSIM(nn.Module):
         """Fuse two (B, C, H, W) to one (B, C, H, W).
 
         Args:
-            ir: infrared features.
-            vi: visible features.
-            attended: what to add to both, (B, 2C, H, W); default: what ``attend`` finds.
+            ir: Infrared features.
+            vi: Visible features.
+            attended: What to add to both, (B, 2C, H, W). Default: what ``attend`` finds.
         """
         if attended is None:
             attended = resize(self.attend(ir, vi), (ir.shape[-2], ir.shape[-1]))
@@ -165,9 +165,9 @@ class FIM(nn.Module):
         """Join (B, D, h, w) and (B, S, H, W) to (B, D, H, W).
 
         Args:
-            deep: coarse features.
-            shallow: fine features.
-            weights: of the channels, (B, D, 1, 1); default: those of ``weigh``.
+            deep: Coarse features.
+            shallow: Fine features.
+            weights: Channel weights, (B, D, 1, 1). Default: those of ``weigh``.
         """
         deep = resize(deep, (shallow.shape[-2], shallow.shape[-1]))
         shallow = self.match(shallow)

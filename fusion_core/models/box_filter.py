@@ -7,7 +7,12 @@ _ROWS, _COLUMNS = -2, -1
 
 
 def box_mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over the square window around each pixel, of its pixels inside the image; float64."""
+    """Average the square window around each pixel, as far as it lies in the image.
+
+    Args:
+        image: Images (…, H, W), float64.
+        radius: Radius of the window, in pixels.
+    """
     for dim in (_ROWS, _COLUMNS):
         size = image.shape[dim]
         place = torch.arange(size, device=image.device)

@@ -1,12 +1,12 @@
-"""Where and in which precision fusers compute: what was asked for against what there is."""
+"""The device and precision that fusers compute with: what was asked for, against what there is."""
 
 from typing import Literal
 
 import torch
 
 from fusion_core.errors import SettingsError
+from fusion_core.settings.fuse import Precision
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
 
 DTYPES: dict[str, torch.dtype] = {
@@ -38,7 +38,7 @@ def resolve_precision(precision: Precision, device: str) -> ResolvedPrecision:
     """Turn ``auto`` into the precision to use on ``device`` and refuse what it can't do well.
 
     Raises:
-        SettingsError: for fp16 on a CPU, and for an unknown precision.
+        SettingsError: The precision is unknown, or fp16 on a CPU.
     """
     if precision == "auto":
         return "bf16" if _computes_bf16(device) else "fp32"
@@ -55,7 +55,7 @@ def resolve_precision(precision: Precision, device: str) -> ResolvedPrecision:
 
 
 def _computes_bf16(device: str) -> bool:
-    """Whether the device has instructions for bf16, as opposed to emulating it."""
+    """Tell whether the device has instructions for bf16, as opposed to emulating it."""
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.startswith("cpu"):

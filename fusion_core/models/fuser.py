@@ -1,4 +1,4 @@
-"""The one interface behind which methods of fusing stand, and the one place that knows them."""
+"""The interface of all methods of fusing, and how one is chosen by its name or file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,24 +7,25 @@ from typing import Protocol
 from torch import Tensor
 
 from fusion_core.models.baselines import BASELINES, BaselineFuser, baseline_hash
-from fusion_core.models.device import Precision, ResolvedPrecision
+from fusion_core.models.device import ResolvedPrecision
 from fusion_core.models.exported.fuser import ExportedFuser
 from fusion_core.models.exported.program import read_program
 from fusion_core.models.model_file import check_hash, read_model_file
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.weights_file import parse_weights
+from fusion_core.settings.fuse import Precision
 
 
 class Fuser(Protocol):
     """A method of fusing on a device.
 
     Attributes:
-        name: of the method; the manifest's column ``method``.
-        device: where it computes, such as ``cpu`` or ``cuda:0``.
-        precision: of its arithmetic, where it has a choice; callers see fp32.
-        model_hash: changes whenever other pixels may result: sha256 of the model's file, or of a
+        name: Name of the method; the manifest's column ``method``.
+        device: Where it computes, such as ``cpu`` or ``cuda:0``.
+        precision: Precision of its arithmetic; callers see fp32.
+        model_hash: Changes whenever other pixels may result: sha256 of the model's file, or of a
             baseline's name and version.
-        receptive_radius: how far from a pixel those lie that its value depends on, in pixels;
+        receptive_radius: How far from a pixel those lie that its value depends on, in pixels;
             scenes are cut into tiles that overlap by it.
     """
 
@@ -38,27 +39,27 @@ class Fuser(Protocol):
         """Fuse aligned pairs; no pair's result depends on the others of its batch.
 
         Args:
-            ir: infrared, (B, 1, H, W), float32, in [0, 1]; any H and W from 1 up.
-            vi: visible luminance, same shape and range.
+            ir: Infrared, (B, 1, H, W), float32, in [0, 1]; any H and W from 1 up.
+            vi: Visible luminance, same shape and range.
 
         Returns:
             Fused luminance, (B, 1, H, W), float32, in [0, 1], on the device of ``ir``.
 
         Raises:
-            ValueError: if the shapes are not as above.
-            WeightsError: if an exported program can't take the size, or its result is no image.
+            ValueError: The shapes are not as above.
+            WeightsError: An exported program can't take the size, or its result is no image.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Model:
-    """A method that is read and checked, and not on any device yet.
+    """A method of fusing that is read and checked, and not on any device yet.
 
     Attributes:
-        name: as of ``Fuser``.
-        model_hash: likewise.
-        fuser: makes the fuser, given device and precision; raises SettingsError where they can't
+        name: The name that its fuser will have.
+        model_hash: The model hash that it will have.
+        fuser: Makes the fuser, given device and precision; raises SettingsError where they can't
             be used.
     """
 
@@ -74,11 +75,11 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
         model: ``refinefuse`` for the packaged weights; ``mean``, ``maximum``, ``laplacian`` or
             ``guided``; or path or fsspec URL of a file: weights of ours (safetensors) or a program
             of torch.export, told apart by their content.
-        sha256: expected model hash in hex.
+        sha256: Expected model hash in hex.
 
     Raises:
-        WeightsError: if the file can't be used or is not the expected one.
-        StorageError: if it can't be reached.
+        WeightsError: The file can't be used or is not the expected one.
+        StorageError: It can't be reached.
     """
     if model in BASELINES:
         found = baseline_hash(model)
@@ -93,7 +94,7 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
             file.stem,
             file.sha256,
             lambda device, precision: ExportedFuser(
-                program, device, precision, file.stem, file.sha256
+                program, device, precision, name=file.stem, model_hash=file.sha256
             ),
         )
     network, _ = parse_weights(file)
@@ -113,16 +114,16 @@ def load_fuser(
     """Make a method of fusing ready on a device.
 
     Args:
-        model: as for ``read_model``.
-        device: a torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
-        precision: of a network's body; ``auto`` is bf16 where the device computes it natively,
-            else fp32. Baselines take ``auto`` and ``fp32`` only, an exported program ``auto`` and
-            its own.
-        sha256: expected model hash in hex.
+        model: As for ``read_model``.
+        device: A torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+        precision: Precision of a network's body; ``auto`` is bf16 where the device computes it
+            natively, else fp32. Baselines take ``auto`` and ``fp32`` only, an exported program
+            ``auto`` and its own.
+        sha256: Expected model hash in hex.
 
     Raises:
-        WeightsError: if the model can't be used or is not the expected one.
-        StorageError: if it can't be reached.
-        SettingsError: if device or precision can't be used.
+        WeightsError: The model can't be used or is not the expected one.
+        StorageError: It can't be reached.
+        SettingsError: Device or precision can't be used.
     """
     return read_model(model, sha256).fuser(device, precision)

@@ -1,4 +1,4 @@
-"""What to do where memory runs out, on the GPU or the host: give back, take less, try again."""
+"""Handles memory that runs out, on the GPU or the host: gives back, takes less, tries again."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import partial
 from typing import TypeVar
 
 import torch
-from rasterio._err import CPLE_OutOfMemoryError
 
 from fusion_core.errors import MemoryExhaustedError
+from fusion_core.images.gdal_errors import GdalOutOfMemoryError
 from fusion_core.models.tiling.grid import ALIGNMENT
 
 SMALLEST_TILE = 128
@@ -34,7 +34,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether memory ran out, on whatever device, also where another error was made of it."""
     link: BaseException | None = error
     while link is not None:
-        if isinstance(link, MemoryError | torch.OutOfMemoryError | CPLE_OutOfMemoryError):
+        if isinstance(link, MemoryError | torch.OutOfMemoryError | GdalOutOfMemoryError):
             return True
         # Of an operator or the system; what a file's name or content says is no evidence.
         if isinstance(link, RuntimeError | OSError) and _TELLTALES.search(str(link)):
@@ -104,7 +104,7 @@ def tile_sizes(largest: int) -> Iterator[int]:
 
 
 def tiles_remark(size: int) -> str:
-    """Say to readers of the manifest that an image was fused in smaller pieces than others."""
+    """Return the manifest's remark on an image that was fused in smaller pieces than others."""
     return f"fused in tiles of {size} pixels, because memory ran out"
 
 

@@ -1,14 +1,14 @@
-"""Reads the file of a model, wherever it lies, and says by its content what kind it is."""
+"""The file of a model: read from any store, and told by its content what kind it is."""
 
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Literal
-
-import fsspec
 
 from fusion_core.errors import StorageError, WeightsError
 from fusion_core.models.names import PACKAGED_NAME
+from fusion_core.storage.store import Storage
 
 _PACKAGED_FILE = "refinefuse.safetensors"
 _HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header
@@ -18,12 +18,12 @@ Kind = Literal["weights", "program"]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model as it lies on storage.
+    """The bytes of a model's file.
 
     Attributes:
-        url: where it was read from, or ``refinefuse``.
-        body: its bytes.
-        sha256: of the bytes, in hex; the model hash.
+        url: Where it was read from, or ``refinefuse``.
+        body: The bytes.
+        sha256: Their sha256 in hex, which is the model hash.
     """
 
     url: str
@@ -61,15 +61,15 @@ class ModelFile:
 
 
 def read_model_file(url: str, sha256: str | None = None) -> ModelFile:
-    """Read a model's bytes.
+    """Read the file of a model.
 
     Args:
-        url: path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
-        sha256: expected hash of the file in hex; the packaged weights bring their own.
+        url: Path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
+        sha256: Expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:
-        WeightsError: if the file is missing or not the expected one.
-        StorageError: if the storage fails.
+        WeightsError: The file is missing or not the expected one.
+        StorageError: The store failed for good.
     """
     if url == PACKAGED_NAME:
         folder = resources.files("fusion_core.models.weights")
@@ -97,16 +97,19 @@ def check_hash(what: str, found: str, expected: str | None) -> None:
 
 
 def _read(url: str) -> bytes:
+    storage = Storage(url)
     try:
-        fs, path = fsspec.core.url_to_fs(url)
-        body: bytes = fs.cat_file(path)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise WeightsError(
-            f"No model at {url}. Give the path or URL of a safetensors file or of a program "
-            "exported by torch.export, or a name: refinefuse, mean, maximum, laplacian, guided."
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"Can't read the model from {url}: {error}. Check the address and the access rights."
-        ) from error
-    return body
+        return storage.read("")
+    except FileNotFoundError as error:
+        raise _absent(url) from error
+    except StorageError as error:
+        if storage.is_local and Path(storage.fs_path("")).is_dir():
+            raise _absent(url) from error
+        raise
+
+
+def _absent(url: str) -> WeightsError:
+    return WeightsError(
+        f"No model at {url}. Give the path or URL of a safetensors file or of a program "
+        "exported by torch.export, or a name: refinefuse, mean, maximum, laplacian, guided."
+    )

@@ -44,7 +44,7 @@ class RefineFuse(nn.Module):
         self.encoder_vi = _encoder(widths)
         self.interactions = nn.ModuleList(self._interaction(i) for i in range(len(widths)))
         # decoders[0] makes the picture; the others each double the size on the way there.
-        self.decoders = nn.ModuleList([_last_body(widths[0], decoder, len(widths) > 1)])
+        self.decoders = nn.ModuleList([_last_body(widths[0], decoder, has_deep=len(widths) > 1)])
         for level in range(1, len(widths)):
             inputs = widths[level] if level == len(widths) - 1 else decoder + widths[level]
             if level == 1 and len(widths) > SHALLOW_LEVELS:
@@ -77,9 +77,9 @@ class RefineFuse(nn.Module):
         activation are fp32 always: a bf16 last layer changes one 8-bit pixel in six by one level.
 
         Args:
-            ir: infrared, (B, 1, H, W), in [0, 1]; H and W multiples of ``config.multiple``.
-            vi: visible luminance, same shape and range.
-            pooling: over what is pooled; default: over the image itself.
+            ir: Infrared, (B, 1, H, W), in [0, 1]; H and W multiples of ``config.multiple``.
+            vi: Visible luminance, same shape and range.
+            pooling: What pools in the image's place. Default: the image pools over itself.
 
         Returns:
             Fused luminance, (B, 1, H, W), float32, in [0, 1].
@@ -90,7 +90,7 @@ class RefineFuse(nn.Module):
             return (torch.tanh(self.head(features.float())) + 1) / 2
 
     def pool(self, ir: Tensor, vi: Tensor, pooling: Pooling) -> None:
-        """Go as far as anything is pooled, in half the memory and time of ``forward``."""
+        """Run as far as anything is pooled, in half the memory and time of ``forward``."""
         fused = self._interact(ir, vi, pooling, first=1)
         deep = self._descend(fused)
         if deep is not None and isinstance(self.join, FIM):
@@ -99,7 +99,7 @@ class RefineFuse(nn.Module):
     def _interact(
         self, ir: Tensor, vi: Tensor, pooling: Pooling | None, first: int = 0
     ) -> dict[int, Tensor]:
-        """Encode both images and let them meet; fused features by level, from ``first`` on."""
+        """Encode and join both images; return the fused features by level, from ``first`` on."""
         dtype = next(self.encoder_ir.parameters()).dtype
         ir = ir.to(dtype, memory_format=torch.channels_last)
         vi = vi.to(dtype, memory_format=torch.channels_last)
@@ -115,7 +115,7 @@ class RefineFuse(nn.Module):
         return fused
 
     def _decode(self, fused: dict[int, Tensor], pooling: Pooling | None) -> Tensor:
-        """Walk from the coarsest to the finest level; (B, decoder_width // 2, H, W)."""
+        """Decode from the coarsest to the finest level, to (B, decoder_width // 2, H, W)."""
         deep = self._descend(fused)
         if len(fused) > 1:
             features = fused[1] if deep is None else self._join(deep, fused[1], pooling)
@@ -125,7 +125,7 @@ class RefineFuse(nn.Module):
         return body
 
     def _descend(self, fused: dict[int, Tensor]) -> Tensor | None:
-        """Walk from the coarsest level to the second, at its size; None where there are but two."""
+        """Decode from the coarsest level to the second's size; None where there are but two."""
         deep: Tensor | None = None
         for level in range(self.config.levels - 1, 1, -1):
             features = fused[level] if deep is None else torch.cat((deep, fused[level]), dim=1)
@@ -150,7 +150,7 @@ def _without_autocast(device: str) -> AbstractContextManager[object]:
 
 
 def _encoder(widths: tuple[int, ...]) -> nn.ModuleList:
-    """One 3x3 convolution with ReLU for each level; all but the first halve the size."""
+    """Return a 3x3 convolution with ReLU for each level; all but the first halve the size."""
     stages = nn.ModuleList()
     inputs = 1
     for level, width in enumerate(widths):
@@ -161,12 +161,12 @@ def _encoder(widths: tuple[int, ...]) -> nn.ModuleList:
 
 
 def _decoder(inputs: int, width: int) -> nn.Sequential:
-    """A 1x1 convolution down to ``width`` and a 3x3 one; the doubling of size comes after."""
+    """Return a 1x1 convolution to ``width`` and a 3x3 one; the doubling of size comes after."""
     return nn.Sequential(nn.Conv2d(inputs, width, 1), conv3x3(width, width), nn.ReLU(inplace=True))
 
 
-def _last_body(finest: int, width: int, has_deep: bool) -> nn.Sequential:
-    """The first three of the last decoder's four 3x3 convolutions."""
+def _last_body(finest: int, width: int, *, has_deep: bool) -> nn.Sequential:
+    """Return the first three of the last decoder's four 3x3 convolutions."""
     half = width // 2 or 1
     return nn.Sequential(
         conv3x3(finest + width if has_deep else finest, width),

@@ -1,4 +1,4 @@
-"""What makes one RefineFuse differ from another, apart from its weights."""
+"""The configuration of RefineFuse networks, without the network itself."""
 
 from typing import Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class NetworkConfig(BaseModel):
-    """What makes one RefineFuse differ from another; written into the header of its weights file.
+    """The configuration of a RefineFuse; written into the header of its weights file.
 
     The switches are those of the paper's ablations: a block that is off is replaced by
     concatenation and a convolution.
@@ -42,7 +42,7 @@ class NetworkConfig(BaseModel):
 
     @property
     def multiple(self) -> int:
-        """The number of pixels that height and width must be a multiple of."""
+        """Height and width must be multiples of this number of pixels."""
         return int(2 ** (self.levels - 1))
 
     @property

@@ -1,4 +1,4 @@
-"""The one way an image goes through the network, whatever its size and wherever it comes from.
+"""Runs the network on images of any size.
 
 Whole images, batches and tiles all call a ``NetworkFuser``: it pads by reflection to a size
 that the network accepts, chooses precision, and crops.
@@ -7,11 +7,12 @@ that the network accepts, chooses precision, and crops.
 import torch
 from torch import Tensor
 
-from fusion_core.models.device import DTYPES, Precision, resolve_device, resolve_precision
+from fusion_core.models.device import DTYPES, resolve_device, resolve_precision
 from fusion_core.models.network import SHALLOW_LEVELS, RefineFuse
 from fusion_core.models.padding import check_pair, pad_reflected
 from fusion_core.models.pooling import Pooling, PreviewPooling, ScenePooling
 from fusion_core.models.weights_file import hash_model
+from fusion_core.settings.fuse import Precision
 
 MARGIN = 8
 """Reflected pixels on every side, cropped afterwards.
@@ -24,18 +25,18 @@ margin, the inner ones by 0.6 to 3.2, since the network pools over all it sees; 
 
 
 class NetworkFuser:
-    """Fuses batches of aligned pairs of any size on one device.
+    """A ``Fuser`` that runs RefineFuse on one device.
 
     Attributes:
-        name: ``refinefuse``, whatever its weights.
-        device: where the network runs, such as ``cpu`` or ``cuda:0``.
-        precision: of the network's body, ``fp32``, ``bf16`` or ``fp16``; its last convolution and
-            all that callers see is fp32.
-        model_hash: sha256 of the weights file, or of the weights where there is no file.
-        receptive_radius: how far from a pixel those lie that its value depends on, apart from
+        name: Always ``refinefuse``, whatever its weights.
+        device: Where the network runs, such as ``cpu`` or ``cuda:0``.
+        precision: Precision of the network's body, ``fp32``, ``bf16`` or ``fp16``; its last
+            convolution and all that callers see is fp32.
+        model_hash: The sha256 of the weights file, or of the weights where there is no file.
+        receptive_radius: How far from a pixel those lie that its value depends on, apart from
             what is pooled.
-        cells: of the grid that is pooled over, along each side of an image; 0 for a network that
-            pools nothing.
+        cells: Cells of the grid that is pooled over, along each side of an image; 0 for a network
+            that pools nothing.
     """
 
     name = "refinefuse"
@@ -50,13 +51,13 @@ class NetworkFuser:
         """Move ``model`` to ``device`` and cast its body; the model is the fuser's from then on.
 
         Args:
-            model: the network, in fp32.
-            device: a torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+            model: The network, in fp32.
+            device: A torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
             precision: ``auto`` is bf16 where the device computes it natively, else fp32.
-            model_hash: hash of the file that the weights came from, if any.
+            model_hash: Hash of the file that the weights came from, if any.
 
         Raises:
-            SettingsError: if the device is unknown or absent, or can't run in that precision.
+            SettingsError: The device is unknown or absent, or can't run in that precision.
         """
         self.model_hash = model_hash or hash_model(model)
         self.device = resolve_device(device)
@@ -72,9 +73,9 @@ class NetworkFuser:
         """Fuse aligned pairs as ``Fuser.__call__`` says.
 
         Args:
-            ir: infrared luminance.
-            vi: visible luminance.
-            pooling: what a scene pooled, for a tile of it; by default an image pools for itself.
+            ir: Infrared luminance.
+            vi: Visible luminance.
+            pooling: What a scene pooled, for a tile of it. Default: the image pools for itself.
         """
         check_pair(ir, vi)
         height, width = ir.shape[-2:]
@@ -87,16 +88,20 @@ class NetworkFuser:
         """Pool over a preview of a scene, so that the scene's tiles agree.
 
         Args:
-            ir: infrared preview, (1, 1, h, w), in [0, 1].
-            vi: visible preview, likewise.
-            height: of the scene, in pixels.
-            width: likewise.
+            ir: Infrared preview, (1, 1, h, w), in [0, 1].
+            vi: Visible preview, likewise.
+            height: Height of the scene in pixels.
+            width: Its width.
         """
         preview = PreviewPooling()
         check_pair(ir, vi)
         self._model.pool(self._padded(ir), self._padded(vi), preview)
         return ScenePooling(
-            preview, (ir.shape[-2], ir.shape[-1]), (height, width), self._multiple, MARGIN
+            preview,
+            preview_size=(ir.shape[-2], ir.shape[-1]),
+            scene_size=(height, width),
+            multiple=self._multiple,
+            margin=MARGIN,
         )
 
     def _padded(self, image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every fuser does to the images that it is given: check their shapes, and pad them."""
+"""Checks the shapes of pairs, and pads images by reflection, for every fuser."""
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ def take_reflected(image: Tensor, dim: int, start: int, stop: int) -> Tensor:
 
 
 def reflected_indices(size: int, start: int, stop: int) -> Tensor:
-    """Positions ``start`` .. ``stop - 1`` folded into a side of ``size`` pixels, int64."""
+    """Return positions ``start`` .. ``stop - 1`` folded into a side of ``size`` pixels, int64."""
     if size == 1:
         return torch.zeros(stop - start, dtype=torch.int64)
     period = 2 * (size - 1)

@@ -1,4 +1,4 @@
-"""What the network pools over an image: over itself, or over the scene that it is a tile of.
+"""Pooling for tiles: over the whole scene that they are part of, and not over each by itself.
 
 Two blocks see more than their surroundings: PSIM attends over a grid that spans the image, and FIM
 weighs channels by their mean over it. Were a tile to pool over itself, neighbours would disagree
@@ -8,7 +8,7 @@ kept, and every tile takes its place in that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 import torch
@@ -19,7 +19,7 @@ from fusion_core.models.grid_sampling import sampling_matrix
 
 
 class Pooling(Protocol):
-    """What is pooled, in place of what the image itself would give."""
+    """The pooled values that the network uses in place of those of the image itself."""
 
     def attended(self, level: int, block: PSIM, ir: Tensor, vi: Tensor) -> Tensor:
         """Return what PSIM adds to both modalities, (B, 2C, H, W), for features (B, C, H, W)."""
@@ -36,32 +36,32 @@ class PreviewPooling:
 
     Attributes:
         grids: What PSIM attended to, (1, 2C, g, g), by level.
-        channel_weights: FIM's, (1, D, 1, 1); None in a network without FIM.
+        channel_weights: FIM's weights, (1, D, 1, 1); None in a network without FIM.
     """
 
     grids: dict[int, Tensor] = field(default_factory=dict)
     channel_weights: Tensor | None = None
 
     def attended(self, level: int, block: PSIM, ir: Tensor, vi: Tensor) -> Tensor:
-        """Pool, and keep the grid."""
+        """Attend over the preview, and keep the grid."""
         self.grids[level] = block.attend(ir, vi)
         return resize(self.grids[level], (ir.shape[-2], ir.shape[-1]))
 
     def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
-        """Pool, and keep the weights."""
+        """Weigh the preview's channels, and keep the weights."""
         self.channel_weights = block.weigh(deep, shallow)
         return self.channel_weights
 
 
 @dataclass(frozen=True)
 class TilePooling:
-    """Gives a tile its place in what the preview of its scene pooled.
+    """The part of a scene's pooling that belongs to one tile.
 
     Attributes:
         preview: The preview's pooling.
         rows: First row of the tile and number of rows, as shares of the scene's height; a tile
             padded beyond the scene's edge may start below 0 or end beyond 1.
-        columns: The same of its columns and the scene's width.
+        columns: The same for its columns and the scene's width.
     """
 
     preview: PreviewPooling
@@ -84,20 +84,21 @@ class TilePooling:
 
 @dataclass(frozen=True)
 class ScenePooling:
-    """What the preview of a scene pooled, and how the preview lies over the scene.
+    """The pooling of a scene's preview, and how the preview lies over the scene.
 
-    Both preview and tiles are padded before they enter the network: by ``margin`` on all sides, and
-    below and right to a multiple of ``multiple``.
+    Both preview and tiles are padded before they enter the network: by a margin on all sides, and
+    below and right to a multiple.
 
     Attributes:
         preview: What was pooled.
         preview_size: Height and width of the preview before it was padded.
         scene_size: Height and width of the scene.
-        multiple: See above.
-        margin: See above.
+        multiple: Padded sides are multiples of this number of pixels.
+        margin: Pixels added on all sides.
     """
 
     preview: PreviewPooling
+    _: KW_ONLY
     preview_size: tuple[int, int]
     scene_size: tuple[int, int]
     multiple: int

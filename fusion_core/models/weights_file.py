@@ -10,18 +10,18 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from fusion_core.errors import StorageError, WeightsError
+from fusion_core.errors import WeightsError
 from fusion_core.models.model_file import ModelFile, read_model_file
 from fusion_core.models.names import PACKAGED_NAME
 from fusion_core.models.network import RefineFuse
 from fusion_core.models.network_config import NetworkConfig
+from fusion_core.storage.store import Storage
 
 FORMAT = "1"
 """Version of the header; raised when a reader of the old one would misread the new one."""
@@ -31,13 +31,13 @@ _LENGTH_BYTES = 8  # safetensors begins with the header's length, unsigned, litt
 
 @dataclass(frozen=True)
 class LoadedInfo:
-    """What a weights file says about itself.
+    """The url, hash and header of a weights file.
 
     Attributes:
-        url: where it was read from, or ``refinefuse``.
-        sha256: of the file's bytes, in hex; the model hash.
-        network: the configuration of its network.
-        training: how it was trained, as the one who trained it wrote it down.
+        url: Where it was read from, or ``refinefuse``.
+        sha256: The sha256 of the file's bytes in hex, which is the model hash.
+        network: The configuration of its network.
+        training: How it was trained, as the one who trained it wrote it down.
     """
 
     url: str
@@ -66,23 +66,16 @@ def save_weights(
     """Write ``model`` with its configuration to ``url`` and return the file's sha256.
 
     Args:
-        url: path or fsspec URL; missing local folders are made, an existing file is replaced.
-        model: the network; its weights are left as they are.
+        url: Path or fsspec URL; missing local folders are made, an existing file is replaced.
+        model: The network; its weights are left as they are.
         training: JSON values that say how it was trained.
-        dtype: storage type of the tensors; float16 halves the file.
+        dtype: Storage type of the tensors; float16 halves the file.
 
     Raises:
-        StorageError: if the file can't be written.
+        StorageError: The file can't be written.
     """
     body = weights_body(model, training, dtype)
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-        fs.makedirs(fs._parent(path), exist_ok=True)
-        fs.pipe_file(path, body)
-    except OSError as error:
-        raise StorageError(
-            f"Can't write weights to {url}: {error}. Check that the place exists and is writable."
-        ) from error
+    Storage(url).write("", body)
     return hashlib.sha256(body).hexdigest()
 
 
@@ -92,13 +85,13 @@ def load_weights(
     """Read a network from ``url``, as fp32 on the CPU.
 
     Args:
-        url: path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
-        sha256: expected hash of the file in hex; the packaged weights bring their own.
+        url: Path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
+        sha256: Expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:
-        WeightsError: if the file is missing, damaged, not the expected one, or doesn't fit its own
+        WeightsError: The file is missing, damaged, not the expected one, or doesn't fit its own
             configuration.
-        StorageError: if the storage fails.
+        StorageError: The store failed for good.
     """
     return parse_weights(read_model_file(url, sha256))
 
@@ -107,7 +100,7 @@ def parse_weights(file: ModelFile) -> tuple[RefineFuse, LoadedInfo]:
     """Build the network that a weights file holds, as fp32 on the CPU.
 
     Raises:
-        WeightsError: if the file is damaged or doesn't fit its own configuration.
+        WeightsError: The file is damaged or doesn't fit its own configuration.
     """
     config, training = _header(file.url, file.body)
     try:
@@ -121,7 +114,7 @@ def parse_weights(file: ModelFile) -> tuple[RefineFuse, LoadedInfo]:
 
 
 def hash_model(model: RefineFuse) -> str:
-    """Identify a network that came from no file: sha256 over configuration and weights, in hex."""
+    """Return the model hash of a network without a file: sha256 over configuration and weights."""
     digest = hashlib.sha256(model.config.model_dump_json().encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())

@@ -9,7 +9,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from fusion_core.images.codecs import decode
@@ -32,7 +31,7 @@ def write_contact_sheet(
     """Draw successful rows of the manifest and write the sheet as PNG.
 
     Args:
-        output: The run's output, whose storage options also open the sources.
+        output: The run's output, whose options and retries also serve the sources.
         path: Where below it.
         rows: Rows with ``pair_id``, ``ir_url``, ``vi_url``, ``fused_url`` and the metrics.
         title: The sheet's heading.
@@ -42,7 +41,7 @@ def write_contact_sheet(
     """
     sheet_rows = []
     for row in rows:
-        shown = _pictures(row, {"fused": row["fused_url"]}, output.options)
+        shown = _pictures(row, {"fused": row["fused_url"]}, output)
         metrics = {name: row[name] for name in METRIC_NAMES}
         sheet_rows.append(
             SheetRow(row["pair_id"], shown["ir"], shown["vi"], shown["fused"], metrics)
@@ -56,7 +55,7 @@ def write_comparison_sheet(
     """Draw what several methods made of the same pairs and write the sheet as PNG.
 
     Args:
-        output: The run's output, whose storage options also open the sources.
+        output: The run's output, whose options and retries also serve the sources.
         path: Where below it.
         rows: One or more, each with ``pair_id``, ``ir_url``, ``vi_url``, and ``fused``: the URL of
             each method's fused image, by the method's name.
@@ -68,7 +67,7 @@ def write_comparison_sheet(
 
     def loaded() -> Iterator[ComparisonRow]:
         for row in rows:
-            shown = _pictures(row, row["fused"], output.options)
+            shown = _pictures(row, row["fused"], output)
             fused = {name: shown[name] for name in row["fused"]}
             yield ComparisonRow(row["pair_id"], shown["ir"], shown["vi"], fused)
 
@@ -76,23 +75,23 @@ def write_comparison_sheet(
 
 
 def _pictures(
-    row: Mapping[str, Any], fused: Mapping[str, str], options: Mapping[str, Any]
+    row: Mapping[str, Any], fused: Mapping[str, str], output: Storage
 ) -> dict[str, Pixels]:
     """Return a row's infrared and visible image, as ir and vi, and fused ones, in one size."""
     urls = {"ir": row["ir_url"], "vi": row["vi_url"], **fused}
-    scene = scene_pictures(urls, next(iter(fused.values())), options)
+    scene = scene_pictures(urls, next(iter(fused.values())), output.options)
     if scene is not None:
         return scene
-    ir, vi, *others = (_picture(url, options) for url in urls.values())
+    ir, vi, *others = (_picture(url, output) for url in urls.values())
     height, width = vi.pixels.shape[:2]
     if ir.pixels.shape[:2] != (height, width):
         ir = resize(ir, height, width)
     return dict(zip(urls, (picture.pixels for picture in (ir, vi, *others)), strict=True))
 
 
-def _picture(url: str, options: Mapping[str, Any]) -> Picture:
-    with fsspec.open(url, "rb", **options) as file:
-        return reduced(decode(file.read()), *_SHOWN)
+def _picture(url: str, output: Storage) -> Picture:
+    storage = Storage(url, output.options, output.retry_policy.seconds)
+    return reduced(decode(storage.read("")), *_SHOWN)
 
 
 def _write(output: Storage, path: str, sheet: Image.Image) -> str:

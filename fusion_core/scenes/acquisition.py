@@ -1,4 +1,4 @@
-"""When an image was taken.
+"""Finds out when an image was taken.
 
 The moment is in the tags of its file, where satellite products name it in a dozen ways, else in its
 path. Whatever can't be read as a moment between 1970 and 2100 is passed over, so that a tag left
@@ -56,7 +56,7 @@ _IN_NAME = tuple(
 
 @dataclass(frozen=True)
 class Acquisition:
-    """A moment in UTC, and whether the file's tags or its path told it."""
+    """When an image was taken, in UTC, and whether its file's tags or its path said so."""
 
     moment: dt.datetime
     origin: Literal["tags", "path"]
@@ -72,8 +72,9 @@ def acquired(tags: Mapping[str, Mapping[str, str]], path: str) -> Acquisition | 
             nearest on.
 
     Returns:
-        None where neither tells. A time without a zone is taken as UTC, and a date without a time
-        as its midnight. Never raises, whatever the tags and the path hold.
+        The moment and its origin, None where neither tells. A time without a zone is taken as UTC,
+        and a date without a time as its midnight. Never raises, whatever the tags and the path
+        hold.
     """
     moment = next(_from_tags(tags), None)
     if moment is not None:
@@ -113,8 +114,8 @@ def _parsed(text: str) -> dt.datetime | None:
         return None
     year, _, month, day, hour, minute, second, fraction, zone = found.groups()
     numbers = [int(number or 0) for number in (year, month, day, hour, minute, second)]
-    numbers += [int((fraction or "")[:6].ljust(6, "0")), _minutes_east(zone or "Z")]
-    return next(_checked(*numbers), None)
+    numbers.append(int((fraction or "")[:6].ljust(6, "0")))
+    return next(_checked(*numbers, east=_minutes_east(zone or "Z")), None)
 
 
 def _minutes_east(zone: str) -> int:
@@ -132,9 +133,10 @@ def _checked(
     minute: int = 0,
     second: int = 0,
     micro: int = 0,
+    *,
     east: int = 0,
 ) -> Iterator[dt.datetime]:
-    """Yield the moment, if there is such a one in the years; ``east`` is its zone, in minutes."""
+    """Yield the moment if it is a valid one in the years; ``east`` is its zone, in minutes."""
     try:
         moment = dt.datetime(year, month, day, hour, minute, second, micro, dt.UTC)
     except ValueError:

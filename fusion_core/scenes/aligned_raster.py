@@ -1,4 +1,4 @@
-"""One image of a scene pair on the scene's grid: windows of pixels, and which of them hold data.
+"""One image of a scene pair, read in windows on the scene's grid.
 
 The scene's grid is the visible one's, or the part of it that the infrared covers. Where the
 infrared has another grid it is warped window by window, as it is read.
@@ -19,14 +19,12 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
+from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.raster_checks import can_hold
 from fusion_core.settings.scenes import SceneSettings
-
-Slices = tuple[slice, slice]
-"""Rows and columns of the scene."""
 
 Read = tuple[Any, Any]
 """Bands (N, H, W) and the masks of those with values, None where every pixel holds data."""
@@ -35,12 +33,12 @@ _PIECE = 2048  # pixels a side, of one band
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """A window of a scene.
+class AlignedPixels:
+    """The pixels of a window of one image.
 
     Attributes:
         bands: All bands of the file, (N, H, W), in its type.
-        luminance: Of the bands, (H, W), in their units.
+        luminance: Their luminance, (H, W), in their units.
         valid: Where there is data, (H, W).
     """
 
@@ -50,7 +48,7 @@ class Pixels:
 
 
 class AlignedRaster:
-    """One image of a scene pair.
+    """One image of a scene pair on the scene's grid.
 
     Args:
         raster: The image.
@@ -59,7 +57,7 @@ class AlignedRaster:
         warped: Whether it has to be warped to get there.
     """
 
-    def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, warped: bool):
+    def __init__(self, raster: Raster, grid: SceneGrid, settings: SceneSettings, *, warped: bool):
         self.raster = raster
         self.grid = grid
         self.warped = warped
@@ -81,13 +79,13 @@ class AlignedRaster:
         """Let go of the warped view, if there is one."""
         self._full.close()
 
-    def read(self, window: Slices) -> Pixels:
+    def read(self, window: Slices) -> AlignedPixels:
         """Read a window; raises ReadError or DecodeError."""
         with self.raster.reading():
             return self._pixels(*self._read(self._source, self._window(*window)))
 
-    def decimated(self, step: int) -> Pixels:
-        """Read every so many-th row and column of the whole scene; raises as ``read``.
+    def decimated(self, step: int) -> AlignedPixels:
+        """Read every ``step``-th row and column of the whole scene; raises as ``read``.
 
         Returns:
             (⌈H / step⌉, ⌈W / step⌉) pixels.
@@ -112,7 +110,7 @@ class AlignedRaster:
             ) from error
 
     def _sampled(self, step: int) -> Read:
-        """Read piece by piece and keep what counts.
+        """Read piece by piece and keep every ``step``-th row and column.
 
         GDAL skips row by row, and decodes blocks again for each where its cache is too small for a
         row of blocks.
@@ -136,7 +134,7 @@ class AlignedRaster:
 
     @contextmanager
     def _on_grid(self, height: int, width: int, resampling: Resampling) -> Iterator[Any]:
-        """Give what reads on the scene's grid, at so many pixels."""
+        """Open the image on the scene's grid, at so many pixels."""
         dataset = self.raster.dataset
         if not self.warped:
             yield dataset
@@ -176,7 +174,7 @@ class AlignedRaster:
         masks = source.read_masks(data, window=window, out_shape=out_shape)[:, ::step, ::step]
         return bands, masks if step == 1 else masks.copy()
 
-    def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> Pixels:
+    def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> AlignedPixels:
         valid: NDArray[np.bool_] = np.full(bands.shape[1:], True)
         if masks is not None:
             valid &= (masks > 0).all(axis=0)
@@ -186,10 +184,10 @@ class AlignedRaster:
         if values.dtype.kind == "f":
             finite = np.isfinite(values).all(axis=0)
             valid &= finite
-            return Pixels(bands, self.layout.luminance(np.where(finite, bands, 0)), valid)
-        return Pixels(bands, self.layout.luminance(bands), valid)
+            return AlignedPixels(bands, self.layout.luminance(np.where(finite, bands, 0)), valid)
+        return AlignedPixels(bands, self.layout.luminance(bands), valid)
 
 
 def _pieces(total: int, piece: int) -> list[slice]:
-    """Cut a side into pieces."""
+    """Cut a side of ``total`` pixels into pieces."""
     return [slice(start, min(start + piece, total)) for start in range(0, total, piece)]

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-_LUMA = (0.299, 0.587, 0.114)  # BT.601
+from fusion_core.images.colour import BT601
+
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
 @dataclass(frozen=True)
 class BandLayout:
-    """What each band of a file is.
+    """The roles of a file's bands.
 
     Attributes:
         data: Indices of the bands that hold values, from 0.
@@ -39,15 +40,15 @@ class BandLayout:
 
     @classmethod
     def of(cls, colours: tuple[ColorInterp, ...]) -> BandLayout:
-        """Read the layout from what a file says of its bands, one entry each."""
+        """Derive the layout from the colour interpretations of a file's bands."""
         alpha = colours.index(ColorInterp.alpha) if ColorInterp.alpha in colours else None
         data = tuple(k for k in range(len(colours)) if k != alpha)
         marked = {colours[k]: k for k in data}
         if all(colour in marked for colour in _RGB):
-            luma = dict(zip((marked[colour] for colour in _RGB), _LUMA, strict=True))
+            luma = dict(zip((marked[colour] for colour in _RGB), BT601, strict=True))
             return cls(data, tuple(luma.get(k, 0.0) for k in data), alpha)
         if len(data) == 3:
-            return cls(data, _LUMA, alpha)
+            return cls(data, BT601, alpha)
         return cls(data, (1 / len(data),) * len(data), alpha)
 
     def luminance(self, bands: NDArray[Any]) -> NDArray[np.float64]:
@@ -62,6 +63,7 @@ class BandLayout:
         bands: NDArray[Any],
         old: NDArray[np.float64],
         new: NDArray[np.float64],
+        *,
         where: NDArray[np.bool_],
         nodata: float | None,
     ) -> NDArray[Any]:
@@ -70,7 +72,7 @@ class BandLayout:
         Args:
             bands: All bands of a file, (N, H, W).
             old: Their luminance, (H, W), in their units.
-            new: The one wanted, likewise.
+            new: The new luminance, likewise.
             where: Pixels to be changed, (H, W).
             nodata: Value that no changed pixel may get, because it would count as absent.
 
@@ -94,7 +96,7 @@ class BandLayout:
 def _as_type(
     values: NDArray[np.float64], dtype: np.dtype[Any], nodata: float | None
 ) -> NDArray[Any]:
-    """Round and clip to a type, stepping aside of ``nodata``."""
+    """Round and clip to a type, and move values that would be ``nodata`` next to it."""
     if dtype.kind == "f":
         typed = values.astype(dtype)
         if nodata is not None:

@@ -12,13 +12,15 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError
+from fusion_core.images.gdal_errors import GdalError
+from fusion_core.metrics.greyscale import unit_to_grey255
+from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.scaling import Scaling
 from fusion_core.settings.scenes import Compression
@@ -32,10 +34,10 @@ _STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 
 @contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Turn what GDAL raises about a file of ours into EncodeError; ``what`` says which."""
+    """Turn GDAL's errors at one of our files, called ``what``, into EncodeError."""
     try:
         yield
-    except (RasterioError, CPLE_BaseError, OSError) as error:
+    except (RasterioError, GdalError, OSError) as error:
         raise EncodeError(
             f"{what} can't be written: {error.__cause__ or error}. Expected room in the worker's "
             "temporary folder for four times the scene's pixels; free some, or set TMPDIR"
@@ -48,7 +50,7 @@ def check_room(folder: Path, source: DatasetReader, grid: SceneGrid) -> None:
     A full disk shows late, and GDAL may take blocks that it couldn't write for empty ones.
 
     Raises:
-        EncodeError: It has not.
+        EncodeError: There is less room.
     """
     values = source.count * np.dtype(source.dtypes[0]).itemsize
     # The working file, as much for a COG that can't be compressed and its overviews, grey values.
@@ -65,10 +67,10 @@ def check_room(folder: Path, source: DatasetReader, grid: SceneGrid) -> None:
 def create_work(
     path: Path, source: DatasetReader, grid: SceneGrid, nodata: float | None
 ) -> DatasetWriter:
-    """Create the file that tiles are written to, with all that the visible source says of itself.
+    """Create the file that tiles are written to, with the visible source's metadata.
 
     Args:
-        path: Where.
+        path: The file's path.
         source: The visible image.
         grid: The part of its grid that is fused.
         nodata: The value that means no data, None where there is none.
@@ -100,7 +102,7 @@ def create_work(
 
 
 def create_greys(path: Path, grid: SceneGrid) -> DatasetWriter:
-    """Create a file for what is scored: infrared and visible grey, and where both hold data."""
+    """Create the file that is scored: infrared and visible grey, and where both hold data."""
     with writing("the grey values for the metrics"):
         return rasterio.open(
             path,
@@ -123,17 +125,18 @@ def has_mask_band(source: DatasetReader) -> bool:
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
-def window_of(part: tuple[slice, slice]) -> Window:
-    """Return rows and columns as rasterio names them."""
+def window_of(part: Slices) -> Window:
+    """Return rows and columns as a window of rasterio."""
     rows, columns = part
     return Window.from_slices((rows.start, rows.stop), (columns.start, columns.stop))
 
 
 def make_cog(work: Path, cog: Path, compression: Compression) -> None:
-    """Make a cloud-optimised GeoTIFF with overviews of a finished working file.
+    """Convert a finished working file to a cloud-optimised GeoTIFF with overviews.
 
     Raises:
-        EncodeError: It can't be written, or doesn't say of the scene what the working file says.
+        EncodeError: It can't be written, or its georeference, shape or types would not be those of
+            the working file.
     """
     options = {"predictor": "YES"} if compression != "none" else {}
     with writing("the fused scene"):
@@ -162,14 +165,11 @@ def make_cog(work: Path, cog: Path, compression: Compression) -> None:
 
 def grey255(values: NDArray[Any], scaling: Scaling) -> NDArray[np.uint8]:
     """Return values as the 8-bit grey that metrics are defined on: scaled, rounded half up."""
-    greys: NDArray[np.uint8] = np.floor(255 * scaling.unit(values).astype(np.float64) + 0.5).astype(
-        np.uint8
-    )
-    return greys
+    return unit_to_grey255(scaling.unit(values))
 
 
 def _describe(work: DatasetWriter, source: DatasetReader) -> None:
-    """Copy what a source says of itself and of its bands."""
+    """Copy a source's metadata, and that of its bands."""
     # GDAL's COG keeps no domain IMAGERY, so what it holds of the acquisition moves to the tags.
     tags = source.tags(ns="IMAGERY") | source.tags()
     work.update_tags(**_lasting(tags))
@@ -186,5 +186,5 @@ def _describe(work: DatasetWriter, source: DatasetReader) -> None:
 
 
 def _lasting(tags: dict[str, str]) -> dict[str, str]:
-    """Leave out what was true of the source's pixels only."""
+    """Leave out tags that are true of the source's pixels only."""
     return {name: value for name, value in tags.items() if not name.startswith(_STALE)}

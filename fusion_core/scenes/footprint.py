@@ -1,4 +1,4 @@
-"""Where on the Earth the pixels of a scene lie."""
+"""The footprint of a scene: its outline on the Earth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Ring = NDArray[np.float64]
 
 
 def read_crs(wkt: str | None) -> CRS | None:
-    """Return a reference system; None if there is none or its text can't be read."""
+    """Read a coordinate reference system; None if there is none or its text can't be read."""
     try:
         with rasterio.Env():  # GDAL's complaints go to the log, not to standard error
             return CRS.from_wkt(wkt) if wkt else None
@@ -35,14 +35,14 @@ def read_crs(wkt: str | None) -> CRS | None:
 def footprint(
     crs_wkt: str | None, transform: Affine, width: int, height: int
 ) -> tuple[dict[str, Any] | None, list[float] | None]:
-    """Return a grid's outline on the Earth, as GeoJSON (RFC 7946) has it.
+    """Return a grid's outline on the Earth as GeoJSON (RFC 7946), and its bounding box.
 
     Args:
-        crs_wkt: Its reference system; None if unknown.
-        transform: From rasterio, that is from the corners of pixels, whether their values hold
-            for areas or for points.
-        width: In pixels.
-        height: In pixels.
+        crs_wkt: The grid's coordinate reference system; None if unknown.
+        transform: Transform of rasterio, that is from the corners of pixels, whether their values
+            hold for areas or for points.
+        width: Width of the grid in pixels.
+        height: Its height.
 
     Returns:
         A Polygon, or a MultiPolygon where it crosses the 180th meridian, in degrees of WGS 84;
@@ -109,7 +109,7 @@ def _parts(ring: _Ring) -> list[_Ring]:
     return [_cut(ring, 180, west=True), _cut(ring, 180, west=False) - [360, 0]]
 
 
-def _cut(ring: _Ring, meridian: float, west: bool) -> _Ring:
+def _cut(ring: _Ring, meridian: float, *, west: bool) -> _Ring:
     """Return the part of a ring on one side of a meridian, closed."""
     kept: list[_Ring] = []
     for start, end in pairwise(ring):

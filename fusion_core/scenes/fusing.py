@@ -25,17 +25,17 @@ Write = Callable[[Tile, ScenePixels, NDArray[np.float32]], None]
 
 
 def fuse_tiles(pair: ScenePair, fuser: Fuser, tiles: Sequence[Tile], write: Write) -> None:
-    """Fuse a scene.
+    """Fuse a scene tile by tile.
 
     Args:
         pair: The scene; read by one thread from here on.
-        fuser: What fuses.
+        fuser: The method of fusing.
         tiles: All tiles of the scene, in reading order.
-        write: Called in that order, by one thread, with each tile, what was read for it, and the
-            fused luminance in [0, 1] at ``tile.final``, (h, w).
+        write: Called in that order, by one thread, with each tile, the pixels that were read for
+            it, and the fused luminance in [0, 1] at ``tile.final``, (h, w).
 
     Raises:
-        PairError: What reading, fusing or writing raised first.
+        PairError: Reading, fusing or writing failed; the first error.
         MemoryExhaustedError: Memory doesn't hold what a network pools over.
     """
     fuse = tile_fuser(pair, fuser)

@@ -1,9 +1,10 @@
-"""Where two images of a scene meet: the grid that is fused on, and how the infrared gets there."""
+"""The grid that two images of a scene are fused on, and how the infrared is warped to it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rasterio import warp
@@ -19,7 +20,7 @@ _PIXELS = CRS.from_wkt('LOCAL_CS["pixels",UNIT["metre",1]]')
 """Stands in where files are matched by pixel and one is scaled to the other's size."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneGrid:
     """The part of the visible scene's grid that is fused.
 
@@ -44,7 +45,13 @@ class SceneGrid:
     by_pixel: bool
 
     def warp_options(self, ir: DatasetReader, height: int, width: int) -> dict[str, Any]:
-        """Return what WarpedVRT needs to show the infrared on this grid at so many pixels."""
+        """Return the options with which WarpedVRT shows the infrared on this grid.
+
+        Args:
+            ir: The infrared image.
+            height: Rows that the grid is shown with.
+            width: Columns, likewise.
+        """
         scale = Affine.scale(self.width / width, self.height / height)
         if not self.by_pixel:
             return {
@@ -68,7 +75,7 @@ class SceneGrid:
         return float(self.height * self.width / (dataset.height * dataset.width))
 
 
-def match_grids(vi: Raster, ir: Raster, resize: bool) -> SceneGrid:
+def match_grids(vi: Raster, ir: Raster, *, resize: bool) -> SceneGrid:
     """Find the grid on which two images of a scene are fused.
 
     Args:
@@ -81,9 +88,17 @@ def match_grids(vi: Raster, ir: Raster, resize: bool) -> SceneGrid:
         SizeMismatchError: One has no coordinate system, and the sizes differ.
     """
     visible, infrared = vi.dataset, ir.dataset
-    shape = (visible.height, visible.width)
-    equal = shape == (infrared.height, infrared.width)
+    equal = (visible.height, visible.width) == (infrared.height, infrared.width)
     crs, transform = visible.crs, visible.transform
+    whole = partial(
+        SceneGrid,
+        height=visible.height,
+        width=visible.width,
+        top=0,
+        left=0,
+        crs=crs,
+        transform=transform,
+    )
     if crs is None or infrared.crs is None:
         if not (equal or resize):
             raise SizeMismatchError(
@@ -92,12 +107,20 @@ def match_grids(vi: Raster, ir: Raster, resize: bool) -> SceneGrid:
                 "expected equal sizes, to be matched by pixel. Georeference them, or set "
                 "size_mismatch to resize_ir if both show the same field of view"
             )
-        return SceneGrid(*shape, 0, 0, crs, transform, equal, True)
+        return whole(same=equal, by_pixel=True)
     if equal and crs == infrared.crs and transform.almost_equals(infrared.transform, 1e-9):
-        return SceneGrid(*shape, 0, 0, crs, transform, True, False)
+        return whole(same=True, by_pixel=False)
     top, left, bottom, right = _overlap(vi, ir)
-    part = transform @ Affine.translation(left, top) if top or left else transform
-    return SceneGrid(bottom - top, right - left, top, left, crs, part, False, False)
+    return SceneGrid(
+        height=bottom - top,
+        width=right - left,
+        top=top,
+        left=left,
+        crs=crs,
+        transform=transform @ Affine.translation(left, top) if top or left else transform,
+        same=False,
+        by_pixel=False,
+    )
 
 
 def _overlap(vi: Raster, ir: Raster) -> tuple[int, int, int, int]:

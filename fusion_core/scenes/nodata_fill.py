@@ -1,4 +1,4 @@
-"""Values for pixels without data, so that a network sees no edge where the data end."""
+"""Fills pixels without data, so that a network sees no edge where the data end."""
 
 from __future__ import annotations
 

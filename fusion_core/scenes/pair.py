@@ -1,4 +1,4 @@
-"""Both images of a scene on one grid, scaled for the model, in windows."""
+"""A pair of images of a scene, read in windows on one grid and scaled for the model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.models.grid_sampling import sampling_matrix
+from fusion_core.models.tiling.grid import Slices
 from fusion_core.models.tiling.patches import sample_patches
-from fusion_core.scenes.aligned_raster import AlignedRaster, Slices
+from fusion_core.scenes.aligned_raster import AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.nodata_fill import filled
 from fusion_core.scenes.raster import open_raster
@@ -29,17 +30,17 @@ PREVIEW_SIDE = 1024
 """Longest side of the decimated read from which scaling and fill are taken."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScenePixels:
-    """A window of a scene, ready for the model.
+    """The pixels of a window of a scene pair, ready for the model.
 
     Attributes:
         bands: The visible image's bands, (N, H, W), in its type.
         luminance: Their luminance, (H, W), in their units.
         ir: Infrared luminance in [0, 1], (H, W), float32; filled where there are no data.
-        vi: The visible one, likewise.
+        vi: Visible luminance, likewise.
         vi_valid: Where the visible image holds data, (H, W).
-        valid: Where both do: what is fused and scored.
+        valid: Where both images hold data: the pixels that are fused and scored.
     """
 
     bands: NDArray[Any]
@@ -57,8 +58,8 @@ class ScenePair:
         grid: The grid that is fused on.
         ir: The infrared image.
         vi: The visible image.
-        scaling_names: The scaling of the infrared and of the visible image.
-        scalings: The same, in numbers.
+        scaling_names: Names of the scalings of the infrared and of the visible image.
+        scalings: The scalings themselves.
     """
 
     def __init__(
@@ -107,7 +108,12 @@ class ScenePair:
             for side, (scaling, pixels) in enumerate(zip(self.scalings, (ir, vi), strict=True))
         ]
         return ScenePixels(
-            vi.bands, vi.luminance, units[0], units[1], vi.valid, ir.valid & vi.valid
+            bands=vi.bands,
+            luminance=vi.luminance,
+            ir=units[0],
+            vi=units[1],
+            vi_valid=vi.valid,
+            valid=ir.valid & vi.valid,
         )
 
     def patches(self, cells: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -157,7 +163,7 @@ def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterat
             check_raster(raster)
         check_upright(vi)
         _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
-        grid = match_grids(vi, ir, settings.size_mismatch == "resize_ir")
+        grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
         with (
             closing(AlignedRaster(ir, grid, settings, warped=not grid.same)) as infrared,
             closing(AlignedRaster(vi, grid, settings, warped=False)) as visible,

@@ -78,7 +78,7 @@ def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
 
 
 def looks_like_scene(raster: Raster) -> bool:
-    """Tell whether a raster is more than a photograph, by anything but its size.
+    """Tell whether a raster is a scene by anything in its header but its size.
 
     Raises:
         DecodeError: Its header is damaged.

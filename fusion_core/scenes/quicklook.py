@@ -1,4 +1,4 @@
-"""Small pictures of scenes, for eyes: a quicklook, and what the sheets of a run show."""
+"""Draws small pictures of scenes: the quicklook, and those on the sheets of a run."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def scene_pictures(
     """Draw the files of a scene small, all on the fused scene's grid.
 
     Args:
-        urls: What to draw, by name.
-        fused_url: A fused scene.
-        options: fsspec options of the stores.
+        urls: URLs of the files to draw, by name.
+        fused_url: URL of a fused scene.
+        options: Storage options of fsspec for all of them.
 
     Returns:
-        By name, (h, w) or (h, w, 3) uint8, black where the fused scene has no data; None if what
-        lies at ``fused_url`` is no scene but a photograph.
+        Pictures by name, (h, w) or (h, w, 3) uint8, black where the fused scene has no data; None
+        if what lies at ``fused_url`` is no scene but a photograph.
     """
     if not fused_url.endswith(".tif"):
         return None
@@ -98,7 +98,7 @@ def _drawn(raster: Raster, grid: SceneGrid, step: int, valid: NDArray[np.bool_])
 
 
 def _shown(bands: NDArray[Any], colours: tuple[ColorInterp, ...]) -> NDArray[np.float64]:
-    """Return what is seen of bands (N, H, W): (H, W, 3) in colour, or (H, W)."""
+    """Return the bands (N, H, W) to be shown: (H, W, 3) in colour, or the luminance (H, W)."""
     layout = BandLayout.of(colours)
     if all(colour in colours for colour in _RGB):
         order = [colours.index(colour) for colour in _RGB]

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.abc import FileContainer
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from fusion_core.errors import DecodeError, ReadError, UnreachableError
-from fusion_core.storage.errors import gone
+from fusion_core.images.gdal_errors import GdalError
+from fusion_core.storage.errors import changed, gone
 from fusion_core.storage.local import check_regular
 from fusion_core.storage.retry import counted_by, current_count
 from fusion_core.storage.store import Storage
@@ -62,7 +62,7 @@ class Raster:
 
     Attributes:
         path: Its path below the storage's root.
-        dataset: For windowed reading, inside ``reading``.
+        dataset: The open file, to be read inside ``reading``.
     """
 
     path: str
@@ -71,7 +71,7 @@ class Raster:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turn what GDAL raises about this raster into the project's errors.
+        """Turn GDAL's errors at this raster into the project's.
 
         Raises:
             ReadError: The store failed, or the object has changed.
@@ -83,10 +83,10 @@ class Raster:
 
 @contextmanager
 def open_raster(storage: Storage, path: str, size: int, version: str) -> Iterator[Raster]:
-    """Open a raster where it lies.
+    """Open a raster where it lies, and check that it is what was listed.
 
     Args:
-        storage: Where it lies.
+        storage: The store that it lies in.
         path: Its path there.
         size: Its size in bytes when it was listed.
         version: Its version then, see ``object_version``.
@@ -133,7 +133,7 @@ def _opened(storage: Storage, path: str, objects: _Objects) -> Iterator[Raster]:
 def _translated(path: str, objects: _Objects) -> Iterator[None]:
     try:
         yield
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, GdalError) as error:
         if objects.error is not None:
             objects.fail()
         raise DecodeError(
@@ -174,14 +174,12 @@ class _Objects(FileContainer):  # type: ignore[misc]
             raise
         except Exception as error:
             raise ReadError(f"{error}") from error
-        if (int(info["size"] or 0), object_version(info)) != (self._size, version):
-            raise ReadError(
-                f"{self._path} isn't the file that was listed any more: it has {info['size']} "
-                f"bytes and had {self._size}, so it changed in between. The next run looks again"
-            )
+        size = int(info["size"] or 0)
+        if (size, object_version(info)) != (self._size, version):
+            raise changed(self._path, size, self._size)
 
     def fail(self) -> NoReturn:
-        """Raise the error of whoever reads, given the one that the store raised."""
+        """Raise the project's error for the one that the store raised."""
         if isinstance(self.error, UnreachableError):
             raise self.error
         if self.error is not None and type(self.error.__cause__).__name__ == "FileExpired":
@@ -191,7 +189,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
         raise ReadError(f"{self._path} can't be read: {self.error}") from self.error
 
     def start(self) -> bytes:
-        """Return the object's first bytes; who opens it next goes on with the same file."""
+        """Return the object's first bytes; the next ``open`` goes on with the same file."""
         with suppress(Exception):
             file = self.open(self._path)
             found = file.read(12)
@@ -202,7 +200,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
         return found
 
     def end_start(self) -> None:
-        """Close the file that ``start`` opened, if nobody went on with it."""
+        """Close the file that ``start`` opened, if no ``open`` went on with it."""
         if self._begun is not None:
             self._begun.close()
             self._begun = None
@@ -228,7 +226,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
         return _File(file, self)
 
     def patiently(self, action: Callable[[], Any]) -> Any:
-        """Do what the store may fail at for a passing reason."""
+        """Call the store with its retries, counted for the thread that opened the raster."""
         with counted_by(self._count):
             return self._storage.call(f"read {self._storage.url(self._path)}", action)
 
@@ -252,7 +250,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
 
 
 class _File:
-    """A file of fsspec whose errors are kept and look to GDAL like its end.
+    """A file of fsspec whose errors are kept, and look to GDAL like the file's end.
 
     Nothing may be raised here: rasterio lets it leak into whatever Python does next.
     """

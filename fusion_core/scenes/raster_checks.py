@@ -26,7 +26,7 @@ _LARGEST_BLOCK = 1 << 30  # bytes
 
 
 def check_raster(raster: Raster) -> None:
-    """Check what a raster's header says.
+    """Check a raster's header.
 
     Raises:
         DecodeError: Its pixels are of a type that isn't fused (1-bit, palette, complex, 64-bit
@@ -135,7 +135,7 @@ def _nodata_problem(raster: Raster) -> str | None:
 
 
 def _declared_nodata(raster: Raster) -> list[str]:
-    """Return the nodata values of a file as they stand in it.
+    """Return the nodata values of a file as they are written in it.
 
     rasterio keeps silent about a value that the type can't hold; GDAL's own description of the file
     does not.

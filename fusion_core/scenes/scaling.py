@@ -1,4 +1,4 @@
-"""What a scene's values become for the model: one scaling for a whole scene, never per tile.
+"""Scales a scene's values for the model: by one scaling for the whole scene, never per tile.
 
 Scenes hold counts, reflectances or temperatures, of which a photograph's 0 to 255 is no part. The
 scaling is chosen once, by a name, stands in the manifest, and is inverted on the way out, so that
@@ -48,8 +48,8 @@ class Scaling:
 
         Args:
             values: The scene's values.
-            unit: What ``unit`` made of them.
-            fused: What the model made of that, in [0, 1].
+            unit: The same scaled by ``unit``.
+            fused: The fused luminance that the model made of them, in [0, 1].
         """
         change = (fused.astype(np.float64) - unit) * self.span
         return np.asarray(values + change, np.float64)
@@ -61,7 +61,7 @@ def choose_scaling(
     """Choose the scaling of one side of a scene.
 
     Args:
-        settings: Which scaling is wanted.
+        settings: The settings, which say what scaling is wanted.
         side: ``ir`` or ``vi``.
         dtype: Data type of the file, as NumPy names it.
         sample: Luminances of valid pixels from all over the scene, in its units; may be empty.

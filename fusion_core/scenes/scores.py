@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import rasterio
 
 from fusion_core.metrics import METRIC_VERSION, StreamedScores
+from fusion_core.metrics.columns import metric_columns
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.cog import grey255, window_of
 from fusion_core.scenes.scaling import Scaling
@@ -21,7 +21,7 @@ def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict
     Args:
         greys: File of ``create_greys``.
         fused: The fused scene, as it is stored.
-        scaling: The visible scene's, which takes the fused luminance to grey values too.
+        scaling: The visible scene's scaling, which takes the fused luminance to grey values too.
         device: Where to compute.
 
     Returns:
@@ -35,11 +35,5 @@ def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict
             part = window_of((slice(top, bottom), slice(left, right)))
             ir, vi, valid = sources.read(window=part)
             luminance = np.nan_to_num(layout.luminance(scene.read(window=part)))
-            stream.add(window, ir, vi, grey255(luminance, scaling), valid > 0)
-    values = stream.scores()
-    reasons = [f"{name}: {reason}" for name, reason in stream.undefined().items()]
-    return {
-        **{name: value if math.isfinite(value) else None for name, value in values.items()},
-        "metrics_undefined": "; ".join(reasons) or None,
-        "metric_version": METRIC_VERSION,
-    }
+            stream.add(window, ir, vi, grey255(luminance, scaling), valid=valid > 0)
+    return metric_columns(stream.scores(), stream.undefined(), METRIC_VERSION)

@@ -37,10 +37,10 @@ _WORLD = [-180.0, -90.0, 180.0, 90.0]
 
 @dataclass(frozen=True)
 class CatalogRow:
-    """What a catalogue tells of an item.
+    """The entry of an item in a catalogue.
 
-    Args:
-        item_id: Its id.
+    Attributes:
+        item_id: The item's id.
         href: Its path below the output.
         bbox: West, south, east, north in degrees, west > east over the 180th meridian; None
             where its place is unknown.
@@ -56,6 +56,7 @@ class CatalogRow:
 def make_catalog(
     rows: Iterable[CatalogRow],
     kind: CatalogKind,
+    *,
     catalog_id: str,
     description: str,
     title: str | None = None,
@@ -64,10 +65,10 @@ def make_catalog(
     """Return the root of a STAC output, ready for ``json.dumps``.
 
     Args:
-        rows: Its items in any order; of several with one path the last counts.
+        rows: Entries of the items in any order; of several with one path the last counts.
         kind: ``catalog``, or ``collection``, which also tells where and when its items are.
-        catalog_id: Its id; the items of a collection name it.
-        description: What it is, in a sentence; not empty.
+        catalog_id: The root's id; the items of a collection name it.
+        description: A sentence that describes it; not empty.
         title: A short name.
         software_versions: Versions of fuse-archive that made the items; a collection tells them.
 
@@ -102,6 +103,7 @@ def write_catalog(
     output: Storage,
     rows: Iterable[CatalogRow],
     kind: CatalogKind,
+    *,
     catalog_id: str,
     description: str,
     title: str | None = None,
@@ -115,7 +117,14 @@ def write_catalog(
     Raises:
         StorageError: The store failed.
     """
-    root = make_catalog(rows, kind, catalog_id, description, title, software_versions)
+    root = make_catalog(
+        rows,
+        kind,
+        catalog_id=catalog_id,
+        description=description,
+        title=title,
+        software_versions=software_versions,
+    )
     path = CATALOG_PATHS[kind]
     output.write(path, json.dumps(root, indent=1, allow_nan=False).encode())
     return path
@@ -156,14 +165,14 @@ def _interval(moments: Sequence[dt.datetime]) -> list[str | None]:
 
 
 def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
-    """List the newest fused scene of every pair and method.
+    """Write the catalogue of an output: the newest fused scene of every pair and method.
 
     Two runs that end at the same moment write the same list but for each other's last scenes; the
     next run makes it whole.
 
     Args:
         output: The run's output.
-        kind: Catalogue or collection.
+        kind: Kind of the root, ``catalog`` or ``collection``.
 
     Returns:
         URL of what was written; None where the manifest holds no scene with an item.
@@ -180,8 +189,8 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
         output,
         _catalog_rows(rows, output),
         kind,
-        COLLECTION_ID,
-        "Scenes fused from an infrared and a visible image each, with their scores.",
+        catalog_id=COLLECTION_ID,
+        description="Scenes fused from an infrared and a visible image each, with their scores.",
         title="Fused scenes",
         software_versions=sorted(set(rows["software_version"].to_pylist())),
     )

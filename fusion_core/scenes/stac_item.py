@@ -1,4 +1,4 @@
-"""The STAC 1.1 Item of a fused scene: where and when it is, what made it, how good it is.
+"""The STAC 1.1 Item of a fused scene: its place and time, how it was made, and its scores.
 
 Hrefs are relative to the item and are paths as the store names them, without percent-encoding:
 that is how GDAL and pystac open them, and an output may then be copied elsewhere as a whole.
@@ -38,7 +38,7 @@ _DATA_TYPES = {
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a scene's pixels lie: ``transform`` is rasterio's a to f, from corners of pixels."""
+    """The grid of a scene's pixels; ``transform`` is rasterio's a to f, from corners of pixels."""
 
     crs_wkt: str | None
     transform: Affine
@@ -77,33 +77,33 @@ class Bands:
     offsets: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneFacts:
-    """What an Item tells.
+    """The facts about a fused scene that its Item states.
 
-    Args:
-        item_id: Unique in the output.
-        pair_id: The pair's.
-        item_path: Where the item will lie below the output.
-        grid: The fused scene's.
+    Attributes:
+        item_id: The item's id, unique in the output.
+        pair_id: The pair's id.
+        item_path: The item's path below the output.
+        grid: The fused scene's grid.
         ir: The infrared image.
         vi: The visible image.
         fused: The fused GeoTIFF.
         quicklook: A small picture of it, if there is one.
-        bands: The fused scene's.
-        model: Name of what fused.
-        model_hash: sha256 of its weights; None for methods without any.
-        settings_hash: Digest of what decides pixels.
-        run_id: The run.
-        software_version: Of fuse-archive.
+        bands: The fused scene's bands.
+        model: Name of the method of fusing.
+        model_hash: The sha256 of its weights; None for methods without any.
+        settings_hash: The digest of the settings that decide pixels.
+        run_id: Id of the run.
+        software_version: Version of fuse-archive.
         overlap: Fraction, 0 to 1, of the visible image's pixels that were fused.
-        metrics: Values by name; None where undefined.
-        metric_version: Names the definitions of the metrics.
+        metrics: The metrics by name; None where one is undefined.
+        metric_version: Name of their definitions.
         scaling: Name of how pixel values became the [0, 1] that is fused.
         scaling_low: The value that became 0; None where the scaling has none.
         scaling_high: The value that became 1.
         created: When the scene was fused, with a time zone.
-        catalog_href: The root catalogue or collection, relative to the item.
+        catalog_href: Href of the root catalogue or collection, relative to the item.
         collection_id: Id of that collection; None for a catalogue.
     """
 
@@ -145,12 +145,13 @@ def make_item(facts: SceneFacts) -> dict[str, Any]:
     item = pystac.Item(facts.item_id, geometry, bbox, moment.astimezone(dt.UTC), properties)
     item.stac_extensions = [PROCESSING, RASTER]
     _add_projection(item, grid)
-    _add_asset(item, facts, "fused", facts.fused, "data", _raster(facts.bands, grid))
+    fields = _raster(facts.bands, grid)
+    _add_asset(item, facts, facts.fused, key="fused", role="data", fields=fields)
     if facts.quicklook is not None:
         # A picture for people lies on no map, though the fields of the item would hold for it.
         shape = {"proj:shape": list(facts.quicklook.shape)} if facts.quicklook.shape else {}
         picture = {"proj:code": None, **shape}
-        _add_asset(item, facts, "quicklook", facts.quicklook, "thumbnail", picture)
+        _add_asset(item, facts, facts.quicklook, key="quicklook", role="thumbnail", fields=picture)
     _add_links(item, facts)
     return item.to_dict(include_self_link=False, transform_hrefs=False)
 
@@ -211,7 +212,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _add_projection(item: pystac.Item, grid: Grid) -> None:
-    """Say where the grid lies: by a code if that is certain, else by the whole definition."""
+    """Add the projection extension: by a code if that is certain, else by the whole definition."""
     projection = ProjectionExtension.ext(item, add_if_missing=True)
     shape = [grid.height, grid.width]
     crs = read_crs(grid.crs_wkt)
@@ -254,7 +255,7 @@ def _raster(bands: Bands, grid: Grid) -> dict[str, Any]:
 
 
 def _nodata(value: float) -> float | str:
-    """Return the value as STAC has it: JSON knows no NaN and no infinity."""
+    """Return a nodata value as STAC has it: JSON knows no NaN and no infinity."""
     if not math.isfinite(value):
         return str(float(value))
     return int(value) if float(value).is_integer() else value
@@ -263,8 +264,9 @@ def _nodata(value: float) -> float | str:
 def _add_asset(
     item: pystac.Item,
     facts: SceneFacts,
-    key: str,
     file: WrittenFile,
+    *,
+    key: str,
     role: str,
     fields: dict[str, Any],
 ) -> None:

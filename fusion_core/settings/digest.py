@@ -1,4 +1,4 @@
-"""The settings hash, by which a row of the manifest tells what made its image."""
+"""The settings hash, which says in each row of the manifest which settings made its image."""
 
 from __future__ import annotations
 

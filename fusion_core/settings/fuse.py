@@ -21,10 +21,11 @@ IMAGE_VERSION = 1
 mixes two generations of images."""
 
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class ImageSettings(SceneSettings):
-    """What decides the pixels and bytes of a fused image, given its pair and the model."""
+    """The settings that decide the pixels and bytes of a fused image, given pair and model."""
 
     format: ImageFormat = Field(
         "png",
@@ -35,7 +36,7 @@ class ImageSettings(SceneSettings):
     png_level: int = Field(
         1, ge=0, le=9, description="zlib level of png files; 1 encodes twice as fast as 6."
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    precision: Precision = Field(
         "auto",
         description="Arithmetic of RefineFuse's body. auto takes bf16 where the device has it. "
         "mean, maximum, laplacian and guided are fp32, a program has its own.",
@@ -49,7 +50,7 @@ class ImageSettings(SceneSettings):
 
 
 class FuseArchiveSettings(RunSettings, ImageSettings):
-    """Everything that a fuse-archive run can be told."""
+    """All settings of a fuse-archive run."""
 
     dry_run: bool = Field(
         False, description="Only print what would be done, how many bytes, and about how long."

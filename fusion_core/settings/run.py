@@ -11,7 +11,7 @@ from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 
 class PairSettings(BaseModel):
-    """What decides the pixels of a loaded pair."""
+    """The settings that decide the pixels of a loaded pair."""
 
     # Without the input, an error about a URL with a password in it can't quote the password.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -24,7 +24,7 @@ class PairSettings(BaseModel):
 
 
 class ArchiveSettings(PairSettings):
-    """Which pairs are taken, where results go, and what is taken of the machines."""
+    """Which pairs are read, where results go, and how much of the machines is used."""
 
     source: str = Field(
         json_schema_extra=NO_SECRET,
@@ -119,7 +119,7 @@ class ArchiveSettings(PairSettings):
 
 
 class RunSettings(ArchiveSettings):
-    """How a run that fuses or scores cuts its work and what it leaves alone."""
+    """How a run that fuses or scores divides its work, and what it skips or gives up."""
 
     reprocess: Literal["none", "failed", "all"] = Field(
         "none",

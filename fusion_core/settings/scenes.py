@@ -14,7 +14,7 @@ Compression = Literal["deflate", "zstd", "lzw", "none"]
 
 
 class SceneSettings(PairSettings):
-    """What decides the pixels and bytes of a fused scene, given its pair and the model."""
+    """The settings that decide the pixels and bytes of a fused scene, given pair and model."""
 
     scaling: ScalingName = Field(
         "percentiles",

@@ -11,7 +11,7 @@ NO_SECRET: dict[str, Any] = {"not": {"type": "string", "pattern": _SECRET}}
 
 
 def refuse_secret(url: str) -> str:
-    """Return a URL as it is.
+    """Return a URL unchanged, unless it holds a password.
 
     Raises:
         ValueError: It holds a user name and a password.

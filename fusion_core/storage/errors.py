@@ -1,4 +1,4 @@
-"""What the errors of stores and their clients mean."""
+"""Classifies the errors of stores and their clients, and translates them into the project's."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def is_lost_race(error: BaseException) -> bool:
 
 
 def from_client(error: BaseException) -> bool:
-    """Tell errors of the S3 client, which are no OSErrors: endpoint away, no credentials."""
+    """Tell whether an error is the S3 client's own, no OSError: endpoint away, no credentials."""
     return type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp"))
 
 
@@ -85,14 +85,14 @@ def translate_error(what: str, error: Exception, location: str, seconds: float) 
     """Return the project's error for what a store or its client raised.
 
     Args:
-        what: Completes "can't …".
-        error: What was raised at last.
-        location: Names the store.
+        what: What was tried; completes "can't …".
+        error: The error of the last attempt.
+        location: Name of the store.
         seconds: How long it was tried.
 
     Returns:
         A StorageError; the error itself where callers tell it apart (there is no such object, the
-        name is taken) or where it is none of a store.
+        name is taken) or where it isn't a store's.
     """
     if isinstance(error, FileExistsError):
         return error
@@ -128,7 +128,7 @@ def translate_error(what: str, error: Exception, location: str, seconds: float) 
 
 @contextmanager
 def as_pair_error(kind: type[PairError]) -> Iterator[None]:
-    """Turn what a store fails at into the error of one pair, so that the others go on.
+    """Turn a store's errors into the error of one pair, so that the others go on.
 
     A store that gives no answer at all fails all of them, so that error passes as it is.
     """
@@ -152,8 +152,17 @@ def gone(path: str) -> ReadError:
     )
 
 
+def changed(path: str, size: int, listed_size: int) -> ReadError:
+    """Return the error of a file that isn't what was listed any more; sizes are in bytes."""
+    now = "other content than" if size == listed_size else f"{size} bytes and had {listed_size}"
+    return ReadError(
+        f"{path} has {now} when the archive was listed, so it changed in between. The next run "
+        "looks again"
+    )
+
+
 def _response(error: BaseException) -> dict[str, Any] | None:
-    """Return the store's answer that an exception or one of its causes tells of."""
+    """Return the store's answer that an exception or one of its causes holds."""
     seen: BaseException | None = error
     while seen is not None:
         response = getattr(seen, "response", None)

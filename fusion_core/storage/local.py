@@ -16,7 +16,7 @@ from typing import IO, Any
 
 
 def find_files(fs: Any, top: str) -> dict[str, dict[str, Any]]:
-    """List all that is below a folder and no folder, links as what they lead to, by full names.
+    """List the files below a folder by their full names; links are listed as their targets.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -35,13 +35,13 @@ def find_files(fs: Any, top: str) -> dict[str, dict[str, Any]]:
 
 
 def check_regular(full: str) -> None:
-    """Raise OSError for what is there and no regular file: a pipe would hold its reader up."""
+    """Raise OSError unless a path is a regular file: a pipe would hold its reader up."""
     if not stat.S_ISREG(os.stat(full).st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", full)
 
 
 def read_file(full: str) -> bytes:
-    """Return a regular file's bytes; raises OSError, for anything else too."""
+    """Return a regular file's bytes; raises OSError, also for anything that is none."""
     check_regular(full)
     with open(full, "rb") as file:
         return file.read()
@@ -50,7 +50,10 @@ def read_file(full: str) -> bytes:
 @contextmanager
 def _temporary_beside(full: str, content: IO[bytes]) -> Iterator[str]:
     folder = os.path.dirname(full)
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError as error:  # which would say that the name asked for is taken
+        raise NotADirectoryError(errno.ENOTDIR, "it is a file and no folder", folder) from error
     # Readers of Parquet folders pass over names with a leading dot.
     temporary = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     try:

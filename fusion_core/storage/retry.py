@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class RetryCount:
-    """How many calls were repeated; may be added to from several threads."""
+    """Counts repeated calls; may be used by several threads."""
 
     def __init__(self) -> None:
         self.value = 0
         self._lock = threading.Lock()
 
     def add(self) -> None:
-        """Count one more."""
+        """Count one more repeated call."""
         with self._lock:
             self.value += 1
 
@@ -38,7 +38,7 @@ _counting: ContextVar[RetryCount | None] = ContextVar("_counting", default=None)
 
 @contextmanager
 def counted_by(count: RetryCount | None) -> Iterator[None]:
-    """Let a counter take what this thread repeats inside the block."""
+    """Count in ``count`` what this thread repeats inside the block."""
     token = _counting.set(count)
     try:
         yield
@@ -47,7 +47,7 @@ def counted_by(count: RetryCount | None) -> Iterator[None]:
 
 
 def current_count() -> RetryCount | None:
-    """Return the counter of the block that this thread is in, for work done by another thread."""
+    """Return the counter of this thread's block, to be handed to a thread that works for it."""
     return _counting.get()
 
 
@@ -56,8 +56,8 @@ class RetryPolicy:
     """How long a call to a store is repeated.
 
     Attributes:
-        seconds: A call isn't begun again later than this after its first beginning. A store that
-            gives no answer is asked until then.
+        seconds: A call isn't repeated later than this after its beginning. A store that gives no
+            answer is asked until then.
         attempts: At most so many calls where the store does answer, and what it answers is an
             error that may pass.
     """

@@ -1,4 +1,4 @@
-"""What is asked of S3 in another way than s3fs does by itself."""
+"""Requests to S3 that s3fs would make in another way by itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def list_bucket(
         fs: The s3fs file system.
         prefix: Bucket and the beginning of the keys.
         call: Runs one request, repeating it where that may help.
-        limit: What bounds a request's time.
+        limit: Keyword arguments that bound a request's time.
 
     Returns:
         Size and ETag by bucket and key.
@@ -59,7 +59,9 @@ def list_bucket(
         more = {"ContinuationToken": answer["NextContinuationToken"]}
 
 
-def put_on_s3(fs: Any, full: str, local: Path, exclusive: bool, limit: Mapping[str, float]) -> None:
+def put_on_s3(
+    fs: Any, full: str, local: Path, *, exclusive: bool, limit: Mapping[str, float]
+) -> None:
     """Send a local file of less than ``LARGEST_PUT`` in one request.
 
     s3fs would hold the file in memory, or send parts, which some servers don't create exclusively.

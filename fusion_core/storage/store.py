@@ -1,4 +1,4 @@
-"""One place for reading, listing and exclusively creating objects below any fsspec URL.
+"""Reads, lists and exclusively creates objects below any fsspec URL.
 
 Everything that touches storage goes through ``Storage``, so that retries, versions and the
 differences between stores in what an exclusive write answers are dealt with once.
@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fsspec
 import fsspec.core
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
@@ -54,7 +53,7 @@ class Storage:
 
     Args:
         url: Root of all paths given to the methods, e.g. ``s3://archive/2026`` or a local path.
-        options: fsspec storage options. Left empty, S3 takes the usual AWS chain, whose
+        options: Storage options of fsspec. Left empty, S3 takes the usual AWS chain, whose
             credentials refresh themselves.
         retry_seconds: Seconds that a call is repeated for while it fails for a passing reason.
 
@@ -141,7 +140,7 @@ class Storage:
             return {}
 
     def info(self, path: str) -> dict[str, Any]:
-        """Return what the store tells of an object; raises FileNotFoundError or StorageError."""
+        """Return the store's metadata of an object; raises FileNotFoundError or StorageError."""
         look_up = partial(self.fs.info, self.fs_path(path), **self._limit)
         return dict(self.call(f"look up {self.url(path)}", look_up))
 
@@ -167,12 +166,10 @@ class Storage:
 
     def exists(self, path: str) -> bool:
         """Tell whether there is an object at ``path``."""
-        full = self.fs_path(path)
         try:  # not fs.isfile, which answers no where the store fails or refuses
-            info = self.call(f"look up {self.url(path)}", lambda: self.fs.info(full, **self._limit))
+            return bool(self.info(path)["type"] != "directory")
         except FileNotFoundError:
             return False
-        return bool(info["type"] != "directory")
 
     def write(self, path: str, body: bytes) -> None:
         """Write or replace an object; readers see the old or the new bytes, never a part."""
@@ -250,7 +247,7 @@ class Storage:
 
         return self.call(f"read {self.url(path)}", digest, int(self.info(path)["size"] or 0))
 
-    def _put(self, full: str, local: Path, exclusive: bool) -> None:
+    def _put(self, full: str, local: Path, *, exclusive: bool) -> None:
         if self.is_local:
             (create_copy if exclusive else replace_copy)(full, local)
             return
@@ -258,7 +255,7 @@ class Storage:
         limit = self._limit_for(size)
         try:
             if self._on_s3 and size < LARGEST_PUT:
-                put_on_s3(self.fs, full, local, exclusive, limit)
+                put_on_s3(self.fs, full, local, exclusive=exclusive, limit=limit)
             else:
                 mode = "create" if exclusive else "overwrite"
                 self.fs.put_file(str(local), full, mode=mode, **limit)
@@ -289,12 +286,12 @@ class Storage:
         return {name: seconds + size / _SLOWEST for name, seconds in self._limit.items()}
 
     def call(self, what: str, action: Callable[[], _Result], size: int = 0) -> _Result:
-        """Run something on the file system itself, such as a read of an open file, patiently.
+        """Run something on the file system itself, such as a read of an open file, with retries.
 
         Args:
-            what: Completes "can't …" in the errors, which are those of every method here.
-            action: What is done, again and again if it fails for a passing reason.
-            size: Bytes that it moves.
+            what: What is tried; completes "can't …" in the errors.
+            action: The call, which is repeated while it fails for a passing reason.
+            size: Number of bytes that it moves.
         """
         policy = RetryPolicy(
             self.retry_policy.seconds + size / _SLOWEST, self.retry_policy.attempts
@@ -308,7 +305,7 @@ class Storage:
             raise named from error
 
     def _location(self) -> str:
-        """Name where the store is, for messages."""
+        """Return the store's name for messages."""
         client = getattr(self.fs, "_s3", None)
         endpoint = getattr(getattr(client, "meta", None), "endpoint_url", None)
         return f"the store at {endpoint}" if endpoint else f"the store of {self.url('')}"

@@ -1,4 +1,4 @@
-"""What tells one version of an object from another."""
+"""The version of an object, which tells whether it has changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def object_version(info: Mapping[str, Any]) -> str:
-    """Return what changes whenever an object's content does: its ETag, else size and mtime."""
+    """Return an object's version from its metadata: its ETag, else its size and mtime."""
     for key in ("ETag", "etag", "md5Hash", "generation"):
         if info.get(key):
             return str(info[key]).strip('"')

@@ -156,7 +156,7 @@ def seams(folder: Path) -> dict[str, Any]:
                 ("pooling_alone", lambda _, read: alone(fuser, read)),
             ):
                 for shift in (0, SHIFT):
-                    tiles = cut_tiles(*pair.size, 512, fuser.receptive_radius, shift)
+                    tiles = cut_tiles(*pair.size, 512, fuser.receptive_radius, shift=shift)
                     meeting = meet(pair, tiles, fuse)
                     found[f"{name}, {title}, grid shifted by {shift}"] = {
                         "seam_ratio": seam_ratio(meeting.blended, tiles),

@@ -33,7 +33,8 @@ def filled_stream(
         for window in reversed(list(stream.windows())):
             top, left, bottom, right = window.read
             parts = [image[top:bottom, left:right] for image in images]
-            stream.add(window, *parts, None if valid is None else valid[top:bottom, left:right])
+            part = None if valid is None else valid[top:bottom, left:right]
+            stream.add(window, *parts, valid=part)
     return stream
 
 

@@ -4,30 +4,31 @@ import torch
 from torch import Tensor
 
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.models.device import Precision, ResolvedPrecision, resolve_device
+from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.exported.program import Program
 from fusion_core.models.padding import check_pair, take_reflected
+from fusion_core.settings.fuse import Precision
 
 
 class ExportedFuser:
-    """Runs an exported program on one pair at a time.
+    """A ``Fuser`` that runs an exported program, on one pair at a time.
 
     One at a time, because the program may be exported for a batch of 1, and may mix the images of
     a batch. An image is padded by reflection, below and right, to a size that the program takes.
 
     Attributes:
-        name: of the file, without folder and suffix.
-        device: where it computes, such as ``cpu`` or ``cuda:0``.
-        precision: of the program's weights; it was chosen by who exported it.
-        model_hash: sha256 of the file.
+        name: The file's name, without folder and suffix.
+        device: Where it computes, such as ``cpu`` or ``cuda:0``.
+        precision: The precision of the program's weights, chosen by who exported it.
+        model_hash: The sha256 of the file.
         receptive_radius: 64 pixels, what the deeper of the published networks see; a program
-            doesn't tell.
+            doesn't tell its own.
     """
 
     receptive_radius = 64
 
     def __init__(
-        self, program: Program, device: str, precision: Precision, name: str, model_hash: str
+        self, program: Program, device: str, precision: Precision, *, name: str, model_hash: str
     ) -> None:
         """Move the program's tensors to ``device``.
 

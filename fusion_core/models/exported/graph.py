@@ -10,7 +10,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ _MEMORY_FORMATS = {
     4: torch.preserve_format,
 }
 _STRIDED = 7
+_Overload = torch._ops.OpOverload  # has no public name; were it gone, no program could be read
 
 _ATEN = re.compile(r"torch\.ops\.aten\.([A-Za-z0-9_]+)\.([A-Za-z0-9_]+)")
 _REFUSED = {
@@ -52,18 +53,18 @@ _ON_SIZES: dict[str, Callable[..., Any]] = {
 
 
 class Unreadable(Exception):
-    """What a program holds that is not taken; said without naming the file."""
+    """A program holds something that isn't accepted; the message leaves the file to the caller."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """Stands for a value that an earlier step has defined."""
+    """A placeholder for a value that an earlier step has defined."""
 
     name: str
 
 
 class TheDevice:
-    """Stands for the device that the program runs on, whatever it was exported on."""
+    """A placeholder for the device that the program runs on, whatever it was exported on."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,19 @@ class Step:
     """One call of an operator.
 
     Attributes:
-        target: name of the operator, as the program gives it.
-        call: the operator.
-        args: positional arguments, with ``Value`` and ``TheDevice`` in them.
-        kwargs: likewise by name.
-        results: names of what it returns: one, None, or a list of these.
-        forget: names that no later step uses.
+        target: Name of the operator, as the program gives it.
+        call: The operator.
+        args: Positional arguments, with ``Value`` and ``TheDevice`` in them.
+        kwargs: Arguments by name, likewise.
+        results: Names of what it returns: one, None, or a list of these.
+        forget: Names that no later step uses.
     """
 
     target: str
     call: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    _: KW_ONLY
     results: Any
     forget: tuple[str, ...]
 
@@ -101,15 +103,15 @@ def read_steps(
     """Read the nodes of a graph.
 
     Args:
-        nodes: as the JSON of the program has them.
-        weights: names that are defined before the first node and may not be changed.
-        images: names that are defined before the first node.
-        output: name that must be there after the last one.
+        nodes: The nodes as the JSON of the program has them.
+        weights: Names that are defined before the first node and may not be changed.
+        images: Names that are defined before the first node.
+        output: Name that must be there after the last one.
 
     Raises:
-        Unreadable: An operator or argument is none of those that are taken, a value is used that
-            nothing defines, or a weight is changed, so that a pair's result would depend on those
-            before it.
+        Unreadable: An operator or argument is none of those that are accepted, a value is used
+            that nothing defines, or a weight is changed, so that a pair's result would depend on
+            those before it.
     """
     calls = [(node["target"], _operator(node["target"]), *_arguments(node)) for node in nodes]
     results = [_results(node["outputs"]) for node in nodes]
@@ -121,7 +123,7 @@ def read_steps(
             if name not in known:
                 raise Unreadable(f"{target} uses {name!r}, which nothing before it defines")
             last_use[name] = place
-        if _alters(call, args, kwargs, kept, made):
+        if _alters(call, args, kwargs, kept=kept, made=made):
             raise Unreadable(f"{target} changes the program's own weights; call eval() before")
         known |= made
         last_use |= dict.fromkeys(made, place)
@@ -132,7 +134,8 @@ def read_steps(
     for name, place in last_use.items():
         forget[place].append(name)
     return tuple(
-        Step(*call, results[place], tuple(forget[place])) for place, call in enumerate(calls)
+        Step(*call, results=results[place], forget=tuple(forget[place]))
+        for place, call in enumerate(calls)
     )
 
 
@@ -146,7 +149,7 @@ def _operator(target: str) -> Callable[..., Any]:
             "alone; export(…).run_decompositions({}) inlines torch.no_grad and autocast blocks"
         )
     found: Any = getattr(getattr(torch.ops.aten, named[1], None), named[2], None)
-    if not isinstance(found, torch._ops.OpOverload):
+    if not isinstance(found, _Overload):
         raise Unreadable(f"it calls {target}, which torch {torch.__version__} doesn't have")
     return found
 
@@ -155,11 +158,12 @@ def _alters(
     call: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    *,
     kept: set[str],
     made: set[str],
 ) -> bool:
-    """Say whether a call writes to one of the tensors ``kept``, and add views of these to them."""
-    if not isinstance(call, torch._ops.OpOverload):
+    """Tell whether a call writes to one of the tensors ``kept``, and add views of these to them."""
+    if not isinstance(call, _Overload):
         return False
     schema = call._schema.arguments
     given = {**dict(zip((one.name for one in schema), args, strict=False)), **kwargs}

@@ -35,18 +35,18 @@ _ADVICE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """A program that fuses, as it was exported.
 
     Attributes:
-        steps: its operators in their order.
-        tensors: weights and constants by the names that steps give them, on the CPU.
-        inputs: names of infrared and visible luminance.
-        output: name of the fused luminance.
-        sizes: heights and widths that it takes.
-        dtype: of its inputs.
-        precision: of its weights: the lowest that occurs.
+        steps: Its operators in their order.
+        tensors: Weights and constants by the names that steps give them, on the CPU.
+        inputs: Names of infrared and visible luminance.
+        output: Name of the fused luminance.
+        sizes: Heights and widths that it accepts.
+        dtype: Type of its inputs.
+        precision: The lowest precision that occurs among its weights.
     """
 
     steps: tuple[Step, ...]
@@ -103,9 +103,14 @@ def _read(archive: zipfile.ZipFile) -> Program:
     dtype = next(iter(dtypes))
     assert dtype is not None
     return Program(
-        steps, tensors, inputs, output, sizes, dtype,
-        _precision({dtype, *(tensor.dtype for tensor in tensors.values())}),
-    )  # fmt: skip
+        steps=steps,
+        tensors=tensors,
+        inputs=inputs,
+        output=output,
+        sizes=sizes,
+        dtype=dtype,
+        precision=_precision({dtype, *(tensor.dtype for tensor in tensors.values())}),
+    )
 
 
 def _root(archive: zipfile.ZipFile) -> str:

@@ -1,4 +1,4 @@
-"""Which image sizes an exported program takes, and to which one an image is padded for it."""
+"""The image sizes that an exported program accepts, and the one that an image is padded to."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"max": max, "min": min, "Max": max, "Min": min}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side of an image as the program takes it: fixed, or a multiple of a free number.
+    """The accepted lengths of one side of an image: one, or the multiples of a free number.
 
     Attributes:
-        fixed: its size; None where it is free.
-        symbol: name of the free number.
-        multiple: of that number.
-        low: least number.
-        high: greatest number, None without bound.
+        fixed: The only length; None where it is free.
+        symbol: Name of the free number.
+        multiple: The length is this many times the number.
+        low: The least number.
+        high: The greatest number, None without bound.
     """
 
     fixed: int | None = None
@@ -47,13 +47,13 @@ class Side:
     high: int | None = None
 
     def padded(self, size: int, multiple: int) -> int:
-        """Return the size to pad to, if the side is to be a multiple as well; maybe too small."""
+        """Return the length to pad to, if it is to be a multiple as well; it may be too small."""
         if self.fixed is not None:
             return self.fixed
         return -(-max(size, self.low * self.multiple) // multiple) * multiple
 
     def admits(self, size: int, symbols: dict[str, int]) -> bool:
-        """Say whether the program takes this size, given the free numbers set so far."""
+        """Tell whether the program accepts this length, given the free numbers set so far."""
         if self.fixed is not None:
             return size == self.fixed
         number, rest = divmod(size, self.multiple)
@@ -61,7 +61,7 @@ class Side:
         return not rest and fits and symbols.setdefault(self.symbol, number) == number
 
     def __str__(self) -> str:
-        """Say it as a message does."""
+        """Describe the side for messages."""
         if self.fixed is not None:
             return str(self.fixed)
         most = "" if self.high is None else f" to {self.high * self.multiple}"
@@ -70,11 +70,11 @@ class Side:
 
 @dataclass(frozen=True)
 class SizeRules:
-    """The sizes that a program takes.
+    """The sizes that a program accepts.
 
     Attributes:
-        sides: height and width of infrared and visible image.
-        guards: relations between sizes that held where it was exported and must hold again.
+        sides: Height and width of infrared and visible image.
+        guards: Relations between sizes that held where it was exported and must hold again.
     """
 
     sides: tuple[tuple[Side, Side], ...]
@@ -87,7 +87,7 @@ class SizeRules:
         fixed size, that.
 
         Raises:
-            WeightsError: The program takes none of them.
+            WeightsError: The program accepts none of them.
         """
         for multiple in MULTIPLES:
             rows, columns = self.sides[0]
@@ -102,7 +102,7 @@ class SizeRules:
         )
 
     def admits(self, height: int, width: int) -> bool:
-        """Say whether the program takes exactly this size."""
+        """Tell whether the program accepts exactly this size."""
         symbols: dict[str, int] = {}
         if not all(
             side.admits(size, symbols)
@@ -120,12 +120,12 @@ class SizeRules:
 def read_sizes(
     shapes: list[list[dict[str, Any]]], ranges: dict[str, Any], guards: list[str]
 ) -> SizeRules:
-    """Read which sizes a program takes.
+    """Read which sizes a program accepts.
 
     Args:
-        shapes: sizes of both inputs, as the program's JSON has them.
-        ranges: bounds of the free numbers, likewise.
-        guards: relations as Python expressions of ``L['ir'].size()[2]`` and the like; they are
+        shapes: Sizes of both inputs, as the program's JSON has them.
+        ranges: Bounds of the free numbers, likewise.
+        guards: Relations as Python expressions of ``L['ir'].size()[2]`` and the like; they are
             parsed, and evaluated by the arithmetic that is listed here, never by Python.
 
     Raises:
@@ -159,7 +159,12 @@ def _side(side: dict[str, Any], ranges: dict[str, Any]) -> Side:
     symbol = found[2] or found[3]
     bounds = ranges.get(symbol, {})
     low, high = bounds.get("min_val"), bounds.get("max_val")
-    return Side(None, symbol, int(found[1] or 1), max(int(low or 1), 1), high and int(high))
+    return Side(
+        symbol=symbol,
+        multiple=int(found[1] or 1),
+        low=max(int(low or 1), 1),
+        high=high and int(high),
+    )
 
 
 def _guard(text: str) -> ast.expr:

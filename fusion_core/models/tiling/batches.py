@@ -18,8 +18,8 @@ from fusion_core.models.memory import (
     tile_sizes,
     unless_out_of_memory,
 )
-from fusion_core.models.tiling.grid import Blender, Tile, cut_tiles
-from fusion_core.models.tiling.patches import Slices, sample_patches
+from fusion_core.models.tiling.grid import Blender, Slices, Tile, cut_tiles
+from fusion_core.models.tiling.patches import sample_patches
 from fusion_core.models.tiling.tile_fuser import tile_fuser
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class LuminancePair:
 
 
 class PhotographFuser:
-    """Fuses batches of photographs; where memory runs out, in ever smaller pieces.
+    """Fuses batches of photographs, in ever smaller pieces where memory runs out.
 
     A batch that didn't fit is halved, and later ones are no larger: that changes no pixel. What
     doesn't fit alone is fused in tiles, and the next photograph is tried whole again, since its
@@ -123,8 +123,8 @@ def fuse_in_tiles(
     """Fuse a pair in memory as scenes are fused.
 
     Args:
-        pair: What is fused.
-        fuse: What ``tile_fuser`` made for the pair.
+        pair: The pair.
+        fuse: The function that ``tile_fuser`` returned for the pair.
         tiles: All tiles of the pair, in reading order.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Cuts a scene into tiles that overlap, and blends what was made of them, in fp32."""
+"""Cuts a scene into tiles that overlap, and blends the fused tiles, in fp32."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 BLEND = 16
 """Pixels on either side of a border between tiles over which one passes into the other."""
 
+Slices = tuple[slice, slice]
+"""Rows and columns of an image."""
+
 ALIGNMENT = 16
 """Tiles start at multiples of it, so that networks and pyramids halve all of them in step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Span:
-    """One side of a tile, in pixels of the scene; ends are exclusive.
+    """The rows or the columns of a tile, in pixels of the scene; ends are exclusive.
 
     Attributes:
         zone: What the tile contributes to: from ``BLEND`` before its first border to ``BLEND``
@@ -50,22 +53,22 @@ class Span:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile: its rows and its columns."""
+    """A tile of a scene: its rows and its columns."""
 
     rows: Span
     columns: Span
 
     @property
-    def read(self) -> tuple[slice, slice]:
+    def read(self) -> Slices:
         """Rows and columns to be read."""
         return self.rows.read, self.columns.read
 
     @property
-    def final(self) -> tuple[slice, slice]:
+    def final(self) -> Slices:
         """Rows and columns that are complete once the tile is added."""
         return self.rows.final, self.columns.final
 
-    def cut(self, image: NDArray[Any], part: tuple[slice, slice]) -> NDArray[Any]:
+    def cut(self, image: NDArray[Any], part: Slices) -> NDArray[Any]:
         """Take a part of the scene out of an array (…, H, W) that holds what was read."""
         top, left = self.rows.read.start, self.columns.read.start
         rows, columns = part
@@ -75,7 +78,7 @@ class Tile:
 
 
 def cut_tiles(
-    height: int, width: int, size: int, receptive_radius: int, shift: int = 0
+    height: int, width: int, size: int, receptive_radius: int, *, shift: int = 0
 ) -> list[Tile]:
     """Cut a scene into tiles, in reading order.
 
@@ -105,7 +108,7 @@ def _spans(total: int, size: int, receptive_radius: int, shift: int) -> Iterator
         zone = slice(0 if first else start - BLEND, total if last else stop + BLEND)
         final = slice(zone.start, total if last else stop - BLEND)
         read = slice(max(start - margin, 0), min(stop + margin, total))
-        yield Span(zone, final, read, first, last)
+        yield Span(zone=zone, final=final, read=read, first=first, last=last)
 
 
 class Blender:
@@ -124,8 +127,8 @@ class Blender:
         """Add a tile; tiles come in reading order.
 
         Args:
-            tile: Which.
-            image: (h, w) of what was read for it.
+            tile: The tile.
+            image: What was made of the pixels read for it, (h, w).
 
         Returns:
             The blended scene at ``tile.final``.

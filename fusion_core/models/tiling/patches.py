@@ -1,4 +1,4 @@
-"""Samples from all over an image, laid out as one small image."""
+"""Takes samples from all over an image and lays them out as one small image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Slices = tuple[slice, slice]
+from fusion_core.models.tiling.grid import Slices
 
 
 class Luminances(Protocol):

@@ -40,13 +40,13 @@ class Tileable(Protocol):
 
 
 def tile_fuser(pair: Tileable, fuser: Fuser) -> Callable[[Tile, Luminances], NDArray[np.float32]]:
-    """Return what fuses the tiles of a scene: (h, w) of what was read for the tile, in [0, 1].
+    """Return a function that fuses a tile: to (h, w) in [0, 1], of the pixels read for it.
 
     A network that pools over whole images first pools over patches from all over the scene; over
     smaller ones where memory doesn't hold them.
 
     Raises:
-        MemoryExhaustedError: It doesn't hold the smallest.
+        MemoryExhaustedError: Memory doesn't hold the smallest patches.
     """
     if not (isinstance(fuser, NetworkFuser) and fuser.cells):
         return lambda _, pixels: _fused(fuser, pixels.ir, pixels.vi)

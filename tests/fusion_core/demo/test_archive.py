@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fusion_core.demo.archive import ScenePair, make_pair, write_archive
+from fusion_core.demo.archive import StreetPair, make_pair, write_archive
 from fusion_core.demo.cameras import render_infrared, render_visible
 from fusion_core.demo.canvas import Floats, Scene
 from fusion_core.demo.street import build_scene
@@ -42,7 +42,7 @@ def slope(image: NDArray[np.generic]) -> Floats:
     return np.asarray(np.hypot(down, across))
 
 
-def digest(pair: ScenePair) -> str:
+def digest(pair: StreetPair) -> str:
     return hashlib.sha256(pair.ir.tobytes() + pair.vi.tobytes()).hexdigest()
 
 

@@ -66,7 +66,7 @@ def test_the_metrics_ignore_what_holds_no_data(desk: SceneDesk) -> None:
         top, left, bottom, right = part.read
         where = slice(top, bottom), slice(left, right)
         sides = (greys(ir[where], row, "ir"), greys(vi[0][where], row, "vi"))
-        stream.add(part, *sides, greys(fused[where], row, "vi"), collar((150, 170))[where])
+        stream.add(part, *sides, greys(fused[where], row, "vi"), valid=collar((150, 170))[where])
     found = {name: row[name] for name in METRIC_NAMES}
     # The fill under nodata is smooth and may round to another grey level where windows touch it.
     assert found == pytest.approx(stream.scores(), rel=1e-3)

@@ -147,8 +147,8 @@ def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> 
     desk = Desk("memory://convention", convention="textbook")
     asked = []
 
-    def noted(*arguments: Any) -> dict[str, Any]:
-        asked.append(arguments[-2:])
+    def noted(*arguments: Any, convention: str) -> dict[str, Any]:
+        asked.append((arguments[-1], convention))
         return {"metric_version": "textbook-1"}
 
     monkeypatch.setattr("fusion_core.jobs.scoring_worker.score_columns", noted)

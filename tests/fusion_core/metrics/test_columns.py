@@ -3,7 +3,7 @@ import pytest
 
 from fusion_core.errors import MetricError
 from fusion_core.metrics import METRIC_NAMES, score
-from fusion_core.metrics.columns import score_columns
+from fusion_core.metrics.columns import metric_columns, score_columns
 
 RNG = np.random.default_rng(0)
 IR, VI, FUSED = (RNG.integers(0, 256, (40, 50)).astype(np.uint8) for _ in range(3))
@@ -24,6 +24,21 @@ def test_what_is_undefined_is_null_and_has_its_reason():
     assert columns["metrics_undefined"] == (
         "vif: the infrared image is constant; scd: the infrared image is constant"
     )
+
+
+def test_scores_without_a_value_are_null_in_the_columns():
+    columns = metric_columns(
+        {"vif": float("nan"), "ag": 2.5, "scd": float("nan")},
+        {"vif": "no pixel holds data", "scd": "no pixel holds data"},
+        "published-1",
+    )
+    assert columns == {
+        "vif": None,
+        "ag": 2.5,
+        "scd": None,
+        "metrics_undefined": "vif: no pixel holds data; scd: no pixel holds data",
+        "metric_version": "published-1",
+    }
 
 
 def test_reasons_are_those_of_the_convention():

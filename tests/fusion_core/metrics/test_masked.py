@@ -190,7 +190,7 @@ def test_a_mask_of_another_shape_or_type_is_refused(valid, message):
     stream = StreamedScores(90, 120)
     (window,) = stream.windows()
     with pytest.raises(MetricError, match=message):
-        stream.add(window, *scene(90, 120), valid)
+        stream.add(window, *scene(90, 120), valid=valid)
 
 
 def test_pixels_with_data_must_still_be_images():
@@ -199,4 +199,4 @@ def test_pixels_with_data_must_still_be_images():
     valid = np.ones((90, 120), bool)
     valid[0, 0] = False
     with pytest.raises(MetricError, match="from nan to nan, expected"):
-        stream.add(window, *(np.full((90, 120), np.nan) for _ in range(3)), valid)
+        stream.add(window, *(np.full((90, 120), np.nan) for _ in range(3)), valid=valid)

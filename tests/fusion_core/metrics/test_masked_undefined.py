@@ -145,7 +145,7 @@ def test_without_gaps_the_reasons_are_those_of_whole_images():
                     for convention in ("published", "textbook"):
                         stream = filled_stream(images, convention, tile=16)
                         for name, reason in stream.undefined().items():
-                            assert reason == why_undefined(name, *images, convention)
+                            assert reason == why_undefined(name, *images, convention=convention)
 
 
 @settings(max_examples=150)

@@ -13,6 +13,7 @@ from fusion_core.metrics import (
     score_batch,
     to_grey255,
 )
+from fusion_core.metrics.greyscale import unit_to_grey255
 
 
 def batch(seed: int, count: int = 4, height: int = 44, width: int = 50) -> torch.Tensor:
@@ -215,6 +216,12 @@ def test_depths_beyond_8_bits_round_to_the_nearest_level():
         [0, 0, 1, 254, 255, 255]
     ]
     assert to_grey255(np.array([[0.5, 0.499]])).tolist() == [[128, 127]]
+
+
+def test_unchecked_values_round_as_images_do():
+    unit = np.linspace(0, 1, 5111, dtype=np.float32).reshape(19, 269)
+    assert np.array_equal(unit_to_grey255(unit), to_grey255(unit))
+    assert unit_to_grey255(unit[..., None]).shape == (19, 269, 1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion_core.metrics import tiles
-from fusion_core.metrics.tiles import Tile, blocks, windows
+from fusion_core.metrics.tiles import MetricTile, blocks, windows
 
 sides = st.integers(1, 300)
 
@@ -56,7 +56,7 @@ def test_planes_are_the_pixels_around_the_centre_with_black_beyond_the_image(hei
     images = torch.randint(0, 256, (3, 1, height, width), dtype=torch.uint8, generator=generator)
     framed = torch.nn.functional.pad(images, (1, 1, 1, 1)).float()
     for window in windows(height, width):
-        tile = Tile.cut(images, window)
+        tile = MetricTile.cut(images, window)
         top, left, bottom, right = window.core
         expected = framed[..., top : bottom + 2, left : right + 2] - tile.centre
         assert torch.equal(tile.padded, expected)
@@ -73,15 +73,15 @@ def test_a_tile_is_centred_on_the_pixels_that_hold_data():
     valid = torch.zeros(100, 100, dtype=torch.bool)
     valid[:70, 40:60] = True
     window = next(windows(100, 100))
-    tile = Tile.read(images, window, 100, 100, valid)
+    tile = MetricTile.read(images, window, height=100, width=100, valid=valid)
     # 4.5 is rounded to the even number.
     assert tile.centre.flatten().tolist() == [200, 31, 4]
     assert torch.equal(tile.data(3), valid[:67, :67])
-    assert Tile.cut(images, window).data(3) is None
+    assert MetricTile.cut(images, window).data(3) is None
 
 
 def test_a_tile_without_data_has_a_centre_all_the_same():
     images = torch.zeros(3, 1, 70, 70, dtype=torch.uint8)
     valid = torch.zeros(70, 70, dtype=torch.bool)
-    tile = Tile.read(images, next(windows(70, 70)), 70, 70, valid)
+    tile = MetricTile.read(images, next(windows(70, 70)), height=70, width=70, valid=valid)
     assert tile.centre.flatten().tolist() == [0, 0, 0]

@@ -37,15 +37,15 @@ def test_the_reason_names_the_rule_that_the_images_break(metric, images, reason)
 )
 def test_the_textbook_definitions_have_windows_of_their_own(metric, size, reason):
     images = [x[:size] for x in (NOISE, OTHER, NOISE)]
-    assert np.isnan(score(*images, "textbook")[metric])
+    assert np.isnan(score(*images, convention="textbook")[metric])
     assert np.isfinite(score(*images)[metric])
-    assert reason in why_undefined(metric, *images, "textbook")
+    assert reason in why_undefined(metric, *images, convention="textbook")
 
 
 def test_textbook_qabf_of_constant_sources_has_no_edge():
     images = (FLAT, BLACK, NOISE)
-    assert np.isnan(score(*images, "textbook")["qabf"])
-    assert why_undefined("qabf", *images, "textbook") == "no source has an edge"
+    assert np.isnan(score(*images, convention="textbook")["qabf"])
+    assert why_undefined("qabf", *images, convention="textbook") == "no source has an edge"
 
 
 def test_no_other_reason_is_needed():
@@ -57,8 +57,8 @@ def test_no_other_reason_is_needed():
                 for size in (1, 2, 6, 10, 16, 40):
                     images = [x[:size] for x in (ir, vi, fused)]
                     for convention in ("published", "textbook"):
-                        scores = score(*images, convention)
+                        scores = score(*images, convention=convention)
                         for name in METRIC_NAMES:
                             if np.isnan(scores[name]):
-                                reason = why_undefined(name, *images, convention)
+                                reason = why_undefined(name, *images, convention=convention)
                                 assert reason != "it is not a number", (name, size)

@@ -5,9 +5,9 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from rasterio._err import CPLE_OutOfMemoryError
 
 from fusion_core.errors import DecodeError, MemoryExhaustedError, StorageError, WeightsError
+from fusion_core.images.gdal_errors import GdalOutOfMemoryError
 from fusion_core.models.memory import (
     first_that_fits,
     is_out_of_memory,
@@ -35,7 +35,7 @@ def wrapped(error: Exception, cause: BaseException) -> Exception:
         RuntimeError("std::bad_alloc"),
         RuntimeError("could not create a primitive"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
-        wrapped(DecodeError("a.tif can't be read"), CPLE_OutOfMemoryError(2, 2, "cannot have 9 B")),
+        wrapped(DecodeError("a.tif can't be read"), GdalOutOfMemoryError(2, 2, "cannot have 9 B")),
         wrapped(DecodeError("the image is damaged: MemoryError"), MemoryError()),
         wrapped(WeightsError("it failed"), wrapped(RuntimeError("x"), torch.OutOfMemoryError())),
     ],

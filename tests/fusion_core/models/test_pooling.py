@@ -53,7 +53,7 @@ def tiled(
 ) -> Tensor:
     height, width = ir.shape[-2:]
     result, blender = torch.zeros_like(ir), Blender(width)
-    for tile in cut_tiles(height, width, 128, radius, shift):
+    for tile in cut_tiles(height, width, 128, radius, shift=shift):
         rows, columns = tile.read
         parts = ir[..., rows, columns], vi[..., rows, columns]
         fused = fuser(*parts, pooling.tile(rows, columns) if pooling else None)
@@ -184,7 +184,9 @@ def test_a_preview_pools_as_the_image_itself_does() -> None:
 
 def test_a_tile_finds_its_place_in_a_padded_preview_of_another_scale() -> None:
     preview = PreviewPooling()
-    scene = ScenePooling(preview, (100, 50), (1000, 500), multiple=8, margin=8)
+    scene = ScenePooling(
+        preview, preview_size=(100, 50), scene_size=(1000, 500), multiple=8, margin=8
+    )
     tile = scene.tile(slice(0, 1000), slice(160, 320))
     # 100 + 16 is padded to 120, 1000 + 16 to 1016: a tenth of that is 101.6, from 8 - 0.8 on
     assert tile.preview is preview

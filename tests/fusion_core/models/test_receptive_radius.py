@@ -177,7 +177,7 @@ def test_a_baselines_tiles_are_the_whole_image(name: str, shift: int) -> None:
     ir, vi = batch(texture(5, (height, width)), texture(6, (height, width)))
     fuser = BaselineFuser(name, "cpu")
     result, blender = np.full((height, width), np.nan, np.float32), Blender(width)
-    for tile in cut_tiles(height, width, 128, fuser.receptive_radius, shift):
+    for tile in cut_tiles(height, width, 128, fuser.receptive_radius, shift=shift):
         fused = fuser(ir[..., *tile.read], vi[..., *tile.read])
         result[tile.final] = blender.add(tile, fused[0, 0].numpy())
     np.testing.assert_allclose(result, fuser(ir, vi)[0, 0].numpy(), rtol=0, atol=1e-5)

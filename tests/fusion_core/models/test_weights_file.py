@@ -89,7 +89,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_an_unwritable_place_is_a_storage_error(tmp_path: Path, model: RefineFuse) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="Can't write weights"):
+    with pytest.raises(StorageError, match=r"can.t write .*w.safetensors: NotADirectoryError"):
         save_weights(str(tmp_path / "file" / "w.safetensors"), model, {})
 
 

@@ -14,6 +14,7 @@ from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports.comparison_sheet import ComparisonRow, draw_comparison_sheet
 from fusion_core.reports.contact_sheet import SheetRow, draw_contact_sheet
 from fusion_core.reports.sheets import write_comparison_sheet, write_contact_sheet
+from fusion_core.storage.local import read_file
 from fusion_core.storage.store import Storage
 
 COLOURS = {"ir": (90, 90, 90), "vi": (200, 20, 20), "fused": (20, 180, 20)}
@@ -88,6 +89,25 @@ def test_an_image_that_is_gone_or_damaged_is_an_error_for_the_caller(output: Sto
     with pytest.raises(FileNotFoundError):
         write_contact_sheet(output, "sheet.png", [gone], "")
     assert not output.exists("sheet.png")
+
+
+def test_a_read_that_fails_in_passing_is_repeated(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = row(output, "a")
+    once: list[Exception] = [TimeoutError("slow")]
+    name = "fusion_core.storage.store.read_file" if output.is_local else "cat_file"
+    target = (name,) if output.is_local else (output.fs, name)
+    read = read_file if output.is_local else output.fs.cat_file
+
+    def flaky(path: str, **options: Any) -> bytes:
+        if once:
+            raise once.pop()
+        return bytes(read(path, **options))
+
+    monkeypatch.setattr(*target, flaky)
+    write_contact_sheet(output, "sheet.png", [stored], "")
+    assert not once
 
 
 def test_the_comparison_sheet_is_drawn_from_the_stored_images(output: Storage) -> None:

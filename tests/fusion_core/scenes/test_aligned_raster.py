@@ -14,7 +14,8 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine
 from scene_desk import opened
 
-from fusion_core.scenes.aligned_raster import AlignedRaster, Pixels, Slices
+from fusion_core.models.tiling.grid import Slices
+from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import match_grids
 from fusion_core.settings.scenes import SceneSettings
 
@@ -36,7 +37,7 @@ def infrared(
     visible = write_raster(folder / "vi.tif", np.ones(vi_size, np.uint8), **(vi or {}))
     with opened(visible) as a, opened(ir) as b:
         chosen = settings(**changes)
-        grid = match_grids(a, b, chosen.size_mismatch == "resize_ir")
+        grid = match_grids(a, b, resize=chosen.size_mismatch == "resize_ir")
         side = AlignedRaster(b, grid, chosen, warped=not grid.same)
         yield side
         side.close()
@@ -46,7 +47,7 @@ def whole(side: AlignedRaster) -> Slices:
     return slice(0, side.grid.height), slice(0, side.grid.width)
 
 
-def read_whole(folder: Path, ir: Path, **fields: Any) -> Pixels:
+def read_whole(folder: Path, ir: Path, **fields: Any) -> AlignedPixels:
     with infrared(folder, ir, **fields) as side:
         return side.read(whole(side))
 

@@ -22,7 +22,7 @@ def given_luminance(
     """Give all pixels a new luminance."""
     old = layout.luminance(bands)
     wanted = np.broadcast_to(np.asarray(new, np.float64), old.shape)
-    return layout.replaced(bands, old, wanted, everywhere(bands), nodata)
+    return layout.replaced(bands, old, wanted, where=everywhere(bands), nodata=nodata)
 
 
 def pixel(*values: float, dtype: type = np.float64) -> NDArray:
@@ -128,7 +128,7 @@ def test_alpha_and_pixels_outside_are_as_before() -> None:
     before, where = bands.copy(), rng.random((6, 7)) < 0.5
     layout = BandLayout.of((RED, GREEN, BLUE, ALPHA))
     old = layout.luminance(bands)
-    found = layout.replaced(bands, old, old + 60, where, None)
+    found = layout.replaced(bands, old, old + 60, where=where, nodata=None)
     assert (found[3] == before[3]).all()
     assert (found[:, ~where] == before[:, ~where]).all()
     assert (found[:3, where] != before[:3, where]).any()
@@ -196,7 +196,9 @@ def test_a_nodata_value_that_no_pixel_gets_changes_nothing(nodata: float) -> Non
 def test_nodata_outside_is_kept_where_it_stands() -> None:
     bands = np.array([[[0, 5, 0]]], np.uint8)
     layout, where = BandLayout.of((GREY,)), np.array([[False, True, True]])
-    found = layout.replaced(bands, layout.luminance(bands), np.zeros((1, 3)), where, 0.0)
+    found = layout.replaced(
+        bands, layout.luminance(bands), np.zeros((1, 3)), where=where, nodata=0.0
+    )
     assert found.tolist() == [[[0, 1, 1]]]
 
 
@@ -204,6 +206,6 @@ def test_values_that_are_no_numbers_stay_outside() -> None:
     bands = np.array([[[np.nan, 0.5]], [[0.2, 0.7]]], np.float32)
     layout, where = BandLayout.of((PLAIN, PLAIN)), np.array([[False, True]])
     old = layout.luminance(np.nan_to_num(bands))
-    found = layout.replaced(bands, old, old * 2, where, None)
+    found = layout.replaced(bands, old, old * 2, where=where, nodata=None)
     assert np.isnan(found[0, 0, 0])
     np.testing.assert_allclose(found[:, 0, 1], [1.0, 1.4], rtol=1e-6)

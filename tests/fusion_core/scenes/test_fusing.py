@@ -53,7 +53,14 @@ class Stages:
         self._reach_stage("read", number)
         part = self.image[window]
         valid = np.ones(part.shape, bool)
-        pixels = ScenePixels(part[None], part.astype(float), part, part, valid, valid)
+        pixels = ScenePixels(
+            bands=part[None],
+            luminance=part.astype(float),
+            ir=part,
+            vi=part,
+            vi_valid=valid,
+            valid=valid,
+        )
         with self._lock:
             self.alive += 1
             self.most_alive = max(self.most_alive, self.alive)

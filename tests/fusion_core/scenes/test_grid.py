@@ -26,7 +26,7 @@ def grid_of(
     write_raster(paths[0], np.ones(VISIBLE, np.uint8), **vi)
     write_raster(paths[1], np.ones(ir_size, np.uint8), **(ir or {}))
     with opened(paths[0]) as visible, opened(paths[1]) as infrared:
-        return match_grids(visible, infrared, resize)
+        return match_grids(visible, infrared, resize=resize)
 
 
 def crop(grid: SceneGrid) -> tuple[int, int, int, int]:

@@ -19,7 +19,7 @@ from fusion_core.settings.scenes import SceneSettings
 def test_no_border_between_tiles_shows(tmp_path: Path, packaged: NetworkFuser, shift: int) -> None:
     write_scene_pair(tmp_path, "a", (600, 640), bands=1)
     with scene_in(tmp_path) as pair:
-        tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius, shift)
+        tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius, shift=shift)
         shared = meet(pair, tiles, tile_fuser(pair, packaged))
         assert seam_ratio(shared.blended, tiles) < 1.05
         # blending hides nothing, for there is nothing to hide
@@ -54,7 +54,7 @@ def test_no_border_shows_on_a_satellite_scene_cut_at_its_collar(
     with scene_in(tmp_path, nodata=0) as pair:
         whole = alone(packaged, whole_scene(pair))
         for shift in (0, 96):
-            tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius, shift)
+            tiles = cut_tiles(*pair.size, 256, packaged.receptive_radius, shift=shift)
             shared = meet(pair, tiles, tile_fuser(pair, packaged))
             assert seam_ratio(shared.blended, tiles) < 1.05
             assert seam_ratio(shared.abutted, tiles) < 1.05

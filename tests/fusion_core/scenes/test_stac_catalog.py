@@ -41,6 +41,7 @@ JAPAN = (138.0, 34.0, 141.0, 36.0)
 CHILE = (-75.0, -40.0, -70.0, -35.0)
 FIJI = (177.0, -19.0, -179.0, -16.0)
 ALEUTS = (170.0, 51.0, -170.0, 55.0)
+NAMED = {"catalog_id": "fused", "description": "Fused scenes."}
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,14 @@ def row(name: str, bbox: Sequence[float] | None = JAPAN, moment: dt.datetime = D
 
 
 def make(rows: Sequence[CatalogRow], kind: CatalogKind = "collection") -> dict[str, Any]:
-    root = make_catalog(rows, kind, "fused", "Fused scenes.", "Fused", ["0.2.0", "0.1.0", "0.2.0"])
+    root = make_catalog(
+        rows,
+        kind,
+        catalog_id="fused",
+        description="Fused scenes.",
+        title="Fused",
+        software_versions=["0.2.0", "0.1.0", "0.2.0"],
+    )
     json.dumps(root, allow_nan=False)
     assert validate_dict(root)
     return root
@@ -109,7 +117,7 @@ def test_links_resolve_in_a_folder(tmp_path: Path, kind: CatalogKind) -> None:
             assert file is not None
             output.write(file.path, b"x")
         rows.append(CatalogRow(facts.item_id, facts.item_path, item["bbox"], DAY))
-    assert write_catalog(output, rows, kind, "fused", "Fused scenes.") == f"{kind}.json"
+    assert write_catalog(output, rows, kind, **NAMED) == f"{kind}.json"
 
     opened = pystac.Collection if kind == "collection" else pystac.Catalog
     root = opened.from_file(str(tmp_path / f"{kind}.json"))
@@ -170,7 +178,7 @@ def test_collection() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_yet(kind: CatalogKind) -> None:
-    root = make_catalog([], kind, "fused", "Fused scenes.")
+    root = make_catalog([], kind, **NAMED)
     assert validate_dict(root)
     assert [link["rel"] for link in root["links"]] == ["root"]
     assert "title" not in root
@@ -222,7 +230,7 @@ def test_many_items(tmp_path: Path) -> None:
         ::-1
     ]
     began = time.perf_counter()
-    write_catalog(Storage(str(tmp_path)), rows, "collection", "fused", "Fused scenes.")
+    write_catalog(Storage(str(tmp_path)), rows, "collection", **NAMED)
     assert time.perf_counter() - began < 20
     root = json.loads((tmp_path / "collection.json").read_bytes())
     links = [link["href"] for link in root["links"][1:]]

@@ -178,6 +178,11 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
         storage.write("folder", b"x")
     with pytest.raises(StorageError, match="can't create"):
         storage.create("n" * 300, b"x")
+    (tmp_path / "file").write_bytes(b"x")
+    for write in (storage.write, storage.create):
+        with pytest.raises(StorageError, match=r"NotADirectoryError.*it is a file and no folder"):
+            write("file/below", b"y")
+    (tmp_path / "file").unlink()
     assert files_below(tmp_path) == []
 
 

@@ -16,7 +16,7 @@ SHIFTS = st.sampled_from([0, 32, 48, 64, 112, 128])
 
 
 def spans(total: int, size: int, radius: int, shift: int) -> list[Span]:
-    return [tile.rows for tile in cut_tiles(total, 1, size, radius, shift)]
+    return [tile.rows for tile in cut_tiles(total, 1, size, radius, shift=shift)]
 
 
 def blended(tiles: list[Tile], image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,7 +33,7 @@ def blended(tiles: list[Tile], image: NDArray[np.float32]) -> NDArray[np.float32
 def test_what_tiles_complete_is_each_pixel_once_in_reading_order(
     height: int, width: int, size: int, radius: int, shift: int
 ) -> None:
-    tiles = cut_tiles(height, width, size, radius, shift)
+    tiles = cut_tiles(height, width, size, radius, shift=shift)
     counts = np.zeros((height, width), int)
     for tile in tiles:
         counts[tile.final] += 1
@@ -89,8 +89,12 @@ def test_tiles_are_not_larger_than_asked_for_nor_more_than_needed(
 
 def test_a_cut_by_hand() -> None:
     (top, bottom), width = cut_tiles(300, 1, 160, receptive_radius=32), slice(0, 1)
-    assert top.rows == Span(slice(0, 176), slice(0, 144), slice(0, 208), True, False)
-    assert bottom.rows == Span(slice(144, 300), slice(144, 300), slice(112, 300), False, True)
+    assert top.rows == Span(
+        zone=slice(0, 176), final=slice(0, 144), read=slice(0, 208), first=True, last=False
+    )
+    assert bottom.rows == Span(
+        zone=slice(144, 300), final=slice(144, 300), read=slice(112, 300), first=False, last=True
+    )
     assert [tile.columns.zone for tile in (top, bottom)] == [width, width]
     moved = spans(300, 160, 32, shift=48)
     assert [span.zone for span in moved] == [slice(0, 64), slice(32, 224), slice(192, 300)]
@@ -100,7 +104,8 @@ def test_a_cut_by_hand() -> None:
 @pytest.mark.parametrize("total", [1, 31, 32, 128])
 def test_a_side_that_fits_is_one_tile(total: int) -> None:
     (span,) = spans(total, 128, 64, 0)
-    assert span == Span(slice(0, total), slice(0, total), slice(0, total), True, True)
+    whole = slice(0, total)
+    assert span == Span(zone=whole, final=whole, read=whole, first=True, last=True)
     assert (span.weights() == 1).all()
 
 
@@ -124,7 +129,7 @@ def test_an_image_cut_and_blended_is_itself(
     height: int, width: int, size: int, radius: int, shift: int, seed: int
 ) -> None:
     image = np.random.default_rng(seed).random((height, width), np.float32)
-    result = blended(cut_tiles(height, width, size, radius, shift), image)
+    result = blended(cut_tiles(height, width, size, radius, shift=shift), image)
     np.testing.assert_allclose(result, image, rtol=0, atol=3e-7)
 
 
@@ -172,7 +177,7 @@ def test_a_blender_keeps_two_strips_and_one_edge(height: int, width: int, shift:
     size = 128
     assume(width > size)
     blender = Blender(width)
-    for tile in cut_tiles(height, width, size, 16, shift):
+    for tile in cut_tiles(height, width, size, 16, shift=shift):
         shape = [part.stop - part.start for part in tile.read]
         blender.add(tile, np.zeros(shape, np.float32))
         held = [value for value in vars(blender).values() if isinstance(value, np.ndarray)]
