@@ -17,7 +17,7 @@ from package_graph import imports as project_imports
 ROOT = Path(__file__).resolve().parents[1]
 
 ORDER = (
-    *("errors", "metrics", "settings", "images", "models", "api", "storage", "archive", "demo"),
+    *("errors", "metrics", "settings", "storage", "images", "models", "api", "archive", "demo"),
     *("scenes", "reports", "jobs", "training"),
 )
 """The packages of fusion_core, and the two modules beside them: each rests on those before it."""

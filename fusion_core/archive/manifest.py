@@ -45,6 +45,17 @@ def read_manifest(
         A table sorted by pair id and method; empty where nothing was written yet. In rows of
         schema version 1 the columns that it lacked are null, but for ``method``.
 
+    Example:
+        >>> rows = read_manifest(
+        ...     "memory://archive-fused/manifest",
+        ...     columns=["pair_id", "fused_url", "qabf"],
+        ...     filters=[("status", "=", "ok"), ("qabf", ">", 0.3)],
+        ... )
+        >>> len(rows)  # nothing was written there
+        0
+        >>> rows.column_names
+        ['pair_id', 'fused_url', 'qabf']
+
     Raises:
         ManifestError: A part can't be read or a column doesn't exist.
         StorageError: The store failed.

@@ -68,6 +68,15 @@ def score(
     Returns:
         The value of each of ``METRIC_NAMES``, in that order; NaN where it isn't defined.
 
+    Example:
+        >>> import numpy as np
+        >>> ir, vi = np.random.default_rng(1).integers(0, 256, (2, 64, 80), np.uint8)
+        >>> scores = score(ir, vi, np.maximum(ir, vi))
+        >>> list(scores)
+        ['vif', 'ag', 'scd', 'qabf', 'sf', 'en', 'ssim']
+        >>> round(scores["en"], 1)
+        7.7
+
     Raises:
         MetricError: An array can't be turned into grey values, the sizes differ, or there is
             no such convention.

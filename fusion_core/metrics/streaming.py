@@ -46,11 +46,14 @@ class StreamedScores:
         device: Where to compute.
 
     Example:
-        >>> stream = StreamedScores(height, width)
+        >>> import numpy as np
+        >>> images = np.random.default_rng(1).integers(0, 256, (3, 1200, 1500), np.uint8)
+        >>> stream = StreamedScores(1200, 1500)
         >>> for window in stream.windows():
         ...     top, left, bottom, right = window.read
-        ...     stream.add(window, *(read(top, left, bottom, right) for read in readers))
-        >>> stream.scores()
+        ...     stream.add(window, *images[:, top:bottom, left:right])
+        >>> round(stream.scores()["en"], 2)
+        8.0
 
     Raises:
         MetricError: The image is empty, or there is no such convention.

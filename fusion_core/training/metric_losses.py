@@ -98,8 +98,10 @@ def _smooth(maps: Tensor, window: int, step: int = 1) -> Tensor:
 @lru_cache(maxsize=64)
 def _bands(side: int, window: int, step: int) -> Tensor:
     """Return the matrix (positions, side) whose rows are the window at each of its positions."""
-    taps = torch.tensor(gaussian_taps(window, window / 5))
-    bands = torch.zeros(side - window + 1, side)
-    for position in range(len(bands)):
-        bands[position, position : position + window] = taps
-    return bands[::step].contiguous()
+    # Kept for trainings, which can't go back through a tensor that a validation made.
+    with torch.inference_mode(mode=False):
+        taps = torch.tensor(gaussian_taps(window, window / 5))
+        bands = torch.zeros(side - window + 1, side)
+        for position in range(len(bands)):
+            bands[position, position : position + window] = taps
+        return bands[::step].contiguous()

@@ -79,3 +79,12 @@ def test_descending_the_loss_raises_the_metric(loss: object) -> None:
     assert picture.grad is not None
     step = picture.detach() - 0.01 * picture.grad / picture.grad.abs().max()
     assert loss(step, ir, vi) < before.detach()  # type: ignore[operator]
+
+
+def test_a_training_goes_on_after_a_validation_of_the_same_size() -> None:
+    ir, vi, fused = (image / 255 for image in images(4, size=(53, 59)))
+    with torch.inference_mode():
+        fidelity_loss(fused, ir, vi)
+    fused.requires_grad_()
+    fidelity_loss(fused, ir, vi).backward()
+    assert fused.grad is not None
