@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from generated_scenes import scene_bands
 from raw_tags import Tag, grey_tags, utm_tiff
-from scene_desk import SIZE, SceneDesk
+from scene_fixture import SIZE, SceneFixture
 
 HEIGHT, WIDTH = SIZE
 GREY = scene_bands(3, SIZE, bands=1, nodata=None)[1]
@@ -17,22 +17,22 @@ TAGS = grey_tags(WIDTH, HEIGHT)
 DAMAGED = "is damaged: "
 AGAIN = "upload it again"
 
-Spoil = Callable[[SceneDesk], None]
+Spoil = Callable[[SceneFixture], None]
 
 
-def desk_with_temp(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SceneDesk:
-    """A desk whose worker puts its temporary files below ``folder``."""
+def scenes_with_temp(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SceneFixture:
+    """An archive whose worker puts its temporary files below ``folder``."""
     (folder / "temp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "temp"))
-    return SceneDesk(folder)
+    return SceneFixture(folder)
 
 
-def check_failed(desk: SceneDesk, spoil: Spoil, stage: str, words: Sequence[str]) -> None:
+def check_failed(archive: SceneFixture, spoil: Spoil, stage: str, words: Sequence[str]) -> None:
     """Spoil one of two pairs; its row says why, and the other is fused."""
-    desk.put("good")
-    desk.put("bad")
-    spoil(desk)
-    bad, good = desk.fuse(desk.ref("bad"), desk.ref("good"))
+    archive.put("good")
+    archive.put("bad")
+    spoil(archive)
+    bad, good = archive.fuse(archive.ref("bad"), archive.ref("good"))
     assert (good["pair_id"], good["status"], good["bands"]) == ("good", "ok", 1)
     assert (bad["pair_id"], bad["status"]) == ("bad", "failed")
     assert bad["stage"] == stage, bad["error_message"]
@@ -40,14 +40,14 @@ def check_failed(desk: SceneDesk, spoil: Spoil, stage: str, words: Sequence[str]
         assert word.lower() in bad["error_message"].lower()
     assert bad["fused_url"] is None
     assert bad["fused_sha256"] is None
-    names = [path.rpartition("/")[2].partition(".")[0] for path in desk.fused()]
+    names = [path.rpartition("/")[2].partition(".")[0] for path in archive.fused()]
     assert names == ["good"] * 3
-    assert list((desk.folder / "temp").iterdir()) == []
+    assert list((archive.folder / "temp").iterdir()) == []
 
 
 def body_of(side: str, change: Callable[[bytes], bytes]) -> Spoil:
-    def spoil(desk: SceneDesk) -> None:
-        desk.put_bytes(side, "bad", change(desk.path(side, "bad").read_bytes()))
+    def spoil(archive: SceneFixture) -> None:
+        archive.put_bytes(side, "bad", change(archive.path(side, "bad").read_bytes()))
 
     return spoil
 
@@ -57,4 +57,4 @@ def raw(tags: dict[int, Tag], body: bytes = BODY, side: str = "vi") -> Spoil:
 
 
 def made(**fields: Any) -> Spoil:
-    return lambda desk: desk.put("bad", **fields)
+    return lambda archive: archive.put("bad", **fields)

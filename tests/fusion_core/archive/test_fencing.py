@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import NAMES, Desk
+from archive_fixture import NAMES, ArchiveFixture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import TODAY, empty_memory_store
@@ -24,8 +24,8 @@ SECONDS = 1.0
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(str(tmp_path))
+def archive(tmp_path: Path) -> ArchiveFixture:
+    return ArchiveFixture(str(tmp_path))
 
 
 def take(output: Storage, run_id: str) -> Lease:
@@ -56,70 +56,74 @@ def rows(output: Storage) -> collections.Counter[str]:
     return collections.Counter(table["pair_id"].to_pylist())
 
 
-def test_intents_that_were_not_committed_become_tombstones(desk: Desk) -> None:
-    first = dead(desk.output, "first")
-    chunks = list(with_intents(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
-    desk.worker("first").run(chunks[0])
-    second = take(desk.output, "second")
-    assert write_tombstones(desk.output, second) == 3
-    assert rows(desk.output) == {"a": 1}
-    table, closed_by = read_part_or_tombstone(desk.output, path_of(chunks[1]))
+def test_intents_that_were_not_committed_become_tombstones(archive: ArchiveFixture) -> None:
+    first = dead(archive.output, "first")
+    chunks = list(with_intents(chunks_of("first", archive.chunk().pairs, 1), first, path_of))
+    archive.worker("first").run(chunks[0])
+    second = take(archive.output, "second")
+    assert write_tombstones(archive.output, second) == 3
+    assert rows(archive.output) == {"a": 1}
+    table, closed_by = read_part_or_tombstone(archive.output, path_of(chunks[1]))
     assert (len(table), closed_by) == (0, "second")
     for chunk in chunks[1:]:
         with pytest.raises(LeaseLostError, match=r"second has taken the output over from first"):
-            desk.worker("first").run(chunk)
+            archive.worker("first").run(chunk)
         with pytest.raises(LeaseLostError):
-            desk.worker("first").give_up(chunk, "reason")
+            archive.worker("first").give_up(chunk, "reason")
     # What it committed before, it may hear of again.
-    assert desk.worker("first").run(chunks[0]).ok == 1
+    assert archive.worker("first").run(chunks[0]).ok == 1
     second.release()
 
 
-def test_halves_of_a_split_chunk_become_tombstones_too(desk: Desk) -> None:
-    first = dead(desk.output, "first")
-    (whole,) = with_intents([Chunk("first", desk.chunk().pairs)], first, path_of)
+def test_halves_of_a_split_chunk_become_tombstones_too(archive: ArchiveFixture) -> None:
+    first = dead(archive.output, "first")
+    (whole,) = with_intents([Chunk("first", archive.chunk().pairs)], first, path_of)
     left, right = whole.halves()
-    desk.worker("first").run(left.halves()[0])
-    second = take(desk.output, "second")
+    archive.worker("first").run(left.halves()[0])
+    second = take(archive.output, "second")
     # The left half was split, so its second half gets a tombstone, and so does the right half.
-    assert write_tombstones(desk.output, second) == 2
+    assert write_tombstones(archive.output, second) == 2
     for chunk in (whole, left, left.halves()[1], right, *right.halves()):
         with pytest.raises(LeaseLostError):
-            desk.worker("first").run(chunk)
-    assert rows(desk.output) == {"a": 1}
+            archive.worker("first").run(chunk)
+    assert rows(archive.output) == {"a": 1}
     second.release()
 
 
-def test_nothing_is_looked_at_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = dead(desk.output, "first")
-    list(with_intents(chunks_of("first", desk.chunk().pairs, 2), first, path_of))
-    second = take(desk.output, "second")
-    assert write_tombstones(desk.output, second) == 2
+def test_nothing_is_looked_at_twice(
+    archive: ArchiveFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dead(archive.output, "first")
+    list(with_intents(chunks_of("first", archive.chunk().pairs, 2), first, path_of))
+    second = take(archive.output, "second")
+    assert write_tombstones(archive.output, second) == 2
     second.release()
-    third = take(desk.output, "third")
+    third = take(archive.output, "third")
 
     def unexpected(*_: Any) -> bool:
         raise AssertionError("a part was looked at")
 
     monkeypatch.setattr(Storage, "exists", unexpected)
-    assert write_tombstones(desk.output, third) == 0
+    assert write_tombstones(archive.output, third) == 0
     third.release()
 
 
-def test_who_dies_while_writing_tombstones_leaves_the_rest_to_the_next(desk: Desk) -> None:
-    first = dead(desk.output, "first")
-    list(with_intents(chunks_of("first", desk.chunk().pairs, 1), first, path_of))
-    dead(desk.output, "second")  # before it wrote any tombstone
-    third = take(desk.output, "third")
-    assert write_tombstones(desk.output, third) == 4
+def test_who_dies_while_writing_tombstones_leaves_the_rest_to_the_next(
+    archive: ArchiveFixture,
+) -> None:
+    first = dead(archive.output, "first")
+    list(with_intents(chunks_of("first", archive.chunk().pairs, 1), first, path_of))
+    dead(archive.output, "second")  # before it wrote any tombstone
+    third = take(archive.output, "third")
+    assert write_tombstones(archive.output, third) == 4
     third.release()
 
 
-def test_who_lost_the_lease_is_told_before_it_begins_more(desk: Desk) -> None:
-    first = dead(desk.output, "first")
-    second = take(desk.output, "second")
+def test_who_lost_the_lease_is_told_before_it_begins_more(archive: ArchiveFixture) -> None:
+    first = dead(archive.output, "first")
+    second = take(archive.output, "second")
     with pytest.raises(LeaseLostError):
-        list(with_intents([desk.chunk()], first, path_of))
+        list(with_intents([archive.chunk()], first, path_of))
     second.release()
 
 
@@ -130,25 +134,25 @@ def test_no_pair_is_committed_twice_or_lost_though_both_runs_believe_that_they_h
 ) -> None:
     """The first run never learns of the second; their steps come in any order."""
     empty_memory_store()
-    desk = Desk("memory://fence")
-    first = dead(desk.output, "first")
+    archive = ArchiveFixture("memory://fence")
+    first = dead(archive.output, "first")
     size = data.draw(st.integers(1, 4))
-    mine = list(with_intents(chunks_of("first", desk.chunk().pairs, size), first, path_of))
+    mine = list(with_intents(chunks_of("first", archive.chunk().pairs, size), first, path_of))
     monkeypatch.setattr(Lease, "check", lambda _: None)
     split = data.draw(st.booleans())
     todo = [half for chunk in mine for half in (chunk.halves() if split else [chunk])]
     work = iter([chunk for chunk in todo if chunk.pairs])
-    second = Lease(lambda: desk.output, 2, first._record.model_copy(update={"run_id": "second"}))
+    second = Lease(lambda: archive.output, 2, first._record.model_copy(update={"run_id": "second"}))
     second.abandon()
 
     def steps() -> Iterator[None]:
-        write_tombstones(desk.output, second)
+        write_tombstones(archive.output, second)
         yield
-        done = rows(desk.output)
-        left = tuple(pair for pair in desk.chunk().pairs if pair.pair_id not in done)
+        done = rows(archive.output)
+        left = tuple(pair for pair in archive.chunk().pairs if pair.pair_id not in done)
         yield
         for chunk in with_intents(chunks_of("second", left, 2), second, path_of):
-            desk.worker("second").run(chunk)
+            archive.worker("second").run(chunk)
             yield
 
     theirs, ends = steps(), [False, False]
@@ -159,9 +163,9 @@ def test_no_pair_is_committed_twice_or_lost_though_both_runs_believe_that_they_h
             ends[0] = chunk is None
             if chunk is not None:
                 try:
-                    desk.worker("first").run(chunk)
+                    archive.worker("first").run(chunk)
                 except LeaseLostError:
                     ends[0] = True
         else:
             ends[1] = next(theirs, "end") == "end"
-    assert rows(desk.output) == dict.fromkeys(NAMES, 1)
+    assert rows(archive.output) == dict.fromkeys(NAMES, 1)

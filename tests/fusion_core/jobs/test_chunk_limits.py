@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from desk import NAMES, Desk
+from archive_fixture import NAMES, ArchiveFixture
 from generated_scenes import scene_bands
-from scene_desk import SceneDesk, pixels_of
+from scene_fixture import SceneFixture, pixels_of
 from tiny import pair_refs, tiny_fuser, write_pairs
 from torch import Tensor
 
@@ -39,54 +39,54 @@ def cramped(room: int, refused: list[tuple[int, ...]] | None = None) -> NetworkF
 
 
 def test_batches_stay_small_for_all_chunks_of_a_worker(tmp_path: Path) -> None:
-    desk = Desk(str(tmp_path), batch_size=4, io_threads=1)
+    archive = ArchiveFixture(str(tmp_path), batch_size=4, io_threads=1)
     refused: list[tuple[int, ...]] = []
-    desk.fuser = cramped(2 * 40 * 48, refused)
-    worker = desk.worker()
+    archive.fuser = cramped(2 * 40 * 48, refused)
+    worker = archive.worker()
     for part in ("first", "second"):
-        assert worker.run(Chunk(part, desk.chunk().pairs)).ok == 4
+        assert worker.run(Chunk(part, archive.chunk().pairs)).ok == 4
     assert worker.photographs.batch_size == 2
     assert len(refused) == 1
 
 
 def test_a_pair_fused_in_tiles_says_so_and_its_neighbours_do_not(tmp_path: Path) -> None:
-    desk = Desk(str(tmp_path))
-    write_pairs(desk.settings.source, ["large"], (300, 340))
-    refs = pair_refs(desk.settings.source, [*NAMES, "large"])
-    whole = desk.worker()
+    archive = ArchiveFixture(str(tmp_path))
+    write_pairs(archive.settings.source, ["large"], (300, 340))
+    refs = pair_refs(archive.settings.source, [*NAMES, "large"])
+    whole = archive.worker()
     assert whole.run(Chunk("whole", refs)).ok == 5
-    (path,) = (path for path in desk.images() if "large" in path)
-    expected = pixels_of(desk.output.fs_path(path)).astype(float)
-    desk.output.fs.rm(desk.output.root, recursive=True)
-    desk.fuser = cramped(200 * 230)
-    assert desk.worker().run(Chunk("part", refs)).ok == 5
-    remarks = {name: row["remark"] for name, row in desk.rows().items()}
+    (path,) = (path for path in archive.images() if "large" in path)
+    expected = pixels_of(archive.output.fs_path(path)).astype(float)
+    archive.output.fs.rm(archive.output.root, recursive=True)
+    archive.fuser = cramped(200 * 230)
+    assert archive.worker().run(Chunk("part", refs)).ok == 5
+    remarks = {name: row["remark"] for name, row in archive.rows().items()}
     assert remarks == {**dict.fromkeys(NAMES), "large": TILED}
-    desk.check_image(desk.rows()["large"])
-    found = pixels_of(desk.output.fs_path(path)).astype(float)
+    archive.check_image(archive.rows()["large"])
+    found = pixels_of(archive.output.fs_path(path)).astype(float)
     assert np.abs(found - expected).max() <= 1  # a network that pools nothing, and rounding
 
 
 def test_a_pair_that_fits_in_no_tile_fails_and_its_neighbours_are_fused(tmp_path: Path) -> None:
-    desk = Desk(str(tmp_path), batch_size=8)
-    write_pairs(desk.settings.source, ["large", "twin"], (300, 340))
-    desk.fuser = cramped(40 * 48)
-    refs = pair_refs(desk.settings.source, ["large", *NAMES, "twin"])
-    result = desk.worker().run(Chunk("part", refs))
+    archive = ArchiveFixture(str(tmp_path), batch_size=8)
+    write_pairs(archive.settings.source, ["large", "twin"], (300, 340))
+    archive.fuser = cramped(40 * 48)
+    refs = pair_refs(archive.settings.source, ["large", *NAMES, "twin"])
+    result = archive.worker().run(Chunk("part", refs))
     assert (result.ok, result.failed) == (4, 2)
     for name in ("large", "twin"):
-        row = desk.rows()[name]
+        row = archive.rows()[name]
         assert (row["stage"], row["error_type"]) == ("fuse", "MemoryExhaustedError")
         assert "on cpu for a pair of 340x300 pixels in tiles of 128" in row["error_message"]
         assert row["remark"] is None
-    assert len(desk.images()) == 4
+    assert len(archive.images()) == 4
 
 
 def test_memory_that_runs_out_while_decoding_costs_no_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(str(tmp_path))
-    worker, tries = desk.worker(), list[str]()
+    archive = ArchiveFixture(str(tmp_path))
+    worker, tries = archive.worker(), list[str]()
     load = worker._load
 
     def narrow(pair: Any) -> None:
@@ -96,15 +96,15 @@ def test_memory_that_runs_out_while_decoding_costs_no_pair(
         load(pair)
 
     monkeypatch.setattr(worker, "_load", narrow)
-    assert worker.run(desk.chunk()).ok == 4
+    assert worker.run(archive.chunk()).ok == 4
     assert sorted(tries) == sorted([*NAMES, "b"])
     assert tries[-1] == "b"
 
 
 def test_a_pair_that_hangs_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(str(tmp_path), pair_deadline=0.5, io_threads=1)
+    archive = ArchiveFixture(str(tmp_path), pair_deadline=0.5, io_threads=1)
     over, done = threading.Event(), threading.Event()
-    read = desk.source.read
+    read = archive.source.read
 
     def hang(path: str, size: int = 0) -> bytes:
         if path == "vi/b.png":
@@ -112,10 +112,10 @@ def test_a_pair_that_hangs_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.M
             done.set()
         return read(path, size)
 
-    monkeypatch.setattr(desk.source, "read", hang)
-    result = desk.worker().run(desk.chunk())
+    monkeypatch.setattr(archive.source, "read", hang)
+    result = archive.worker().run(archive.chunk())
     assert (result.ok, result.failed) == (3, 1)
-    row = desk.rows()["b"]
+    row = archive.rows()["b"]
     assert (row["stage"], row["error_type"]) == ("read", "DeadlineError")
     assert "pair_deadline" in row["error_message"]
     assert 0.5 <= row["seconds_read"] < 10
@@ -126,7 +126,7 @@ def test_a_pair_that_hangs_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.M
 # Scenes
 
 
-class Scenes(SceneDesk):
+class Scenes(SceneFixture):
     """Scenes of 300x340 pixels, of which ``a`` and ``b`` differ."""
 
     def __init__(self, folder: Path, fuser: NetworkFuser | None = None, **changes: Any):
@@ -139,8 +139,8 @@ def test_a_scene_is_fused_in_smaller_tiles_where_memory_runs_out(tmp_path: Path)
     expected = Scenes(tmp_path / "whole").fuse_one("a")
     assert expected["remark"] is None
     refused: list[tuple[int, ...]] = []
-    desk = Scenes(tmp_path / "cramped", cramped(200 * 230, refused))
-    row = desk.fuse_one("a")
+    archive = Scenes(tmp_path / "cramped", cramped(200 * 230, refused))
+    row = archive.fuse_one("a")
     assert row["remark"] == TILED
     assert len(refused) == 1
     whole, tiled = (pixels_of(found["fused_url"]).astype(float) for found in (expected, row))
@@ -148,11 +148,11 @@ def test_a_scene_is_fused_in_smaller_tiles_where_memory_runs_out(tmp_path: Path)
 
 
 def test_a_remark_about_tiles_stands_beside_that_about_the_overlap(tmp_path: Path) -> None:
-    desk = Scenes(tmp_path, cramped(200 * 230))
+    archive = Scenes(tmp_path, cramped(200 * 230))
     ir, vi = scene_bands(5, (300, 340), bands=1, nodata=None)
     ir[:50] = 0
-    desk.put("c", ir, vi, {"nodata": 0})
-    assert desk.fuse_one("c")["remark"] == (
+    archive.put("c", ir, vi, {"nodata": 0})
+    assert archive.fuse_one("c")["remark"] == (
         f"17000 pixels without infrared keep the visible values; {TILED}"
     )
 
@@ -163,11 +163,11 @@ def test_a_scene_that_fits_in_no_tile_fails_and_leaves_nothing(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    desk = Scenes(tmp_path, cramped(100))
-    for row in desk.fuse(desk.ref("a"), desk.ref("b")):
+    archive = Scenes(tmp_path, cramped(100))
+    for row in archive.fuse(archive.ref("a"), archive.ref("b")):
         assert (row["stage"], row["error_type"]) == ("fuse", "MemoryExhaustedError")
         assert "a scene of 340x300 pixels in tiles of 128" in row["error_message"]
-    assert desk.fused() == []
+    assert archive.fused() == []
     assert list(temporary.iterdir()) == []
 
 
@@ -176,7 +176,7 @@ def test_memory_that_runs_out_beside_the_network_is_answered_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, method: str
 ) -> None:
     """In the thread that reads, and in the one that writes."""
-    desk = Scenes(tmp_path)
+    archive = Scenes(tmp_path)
     original, calls = getattr(kind, method), []
 
     def narrow(*args: Any) -> Any:
@@ -186,26 +186,26 @@ def test_memory_that_runs_out_beside_the_network_is_answered_alike(
         return original(*args)
 
     monkeypatch.setattr(kind, method, narrow)
-    assert desk.fuse_one("a")["remark"] == TILED
+    assert archive.fuse_one("a")["remark"] == TILED
 
 
 def test_memory_that_runs_out_while_scoring_a_scene_fails_it_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Scenes(tmp_path)
+    archive = Scenes(tmp_path)
 
     def narrow(*_: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr("fusion_core.jobs.scene.score_scene", narrow)
-    (row,) = desk.fuse(desk.ref("a"))
+    (row,) = archive.fuse(archive.ref("a"))
     assert (row["stage"], row["error_type"]) == ("score", "MemoryExhaustedError")
 
 
 def test_a_scene_that_takes_too_long_is_given_up_between_tiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Scenes(tmp_path, pair_deadline=0.3)
+    archive = Scenes(tmp_path, pair_deadline=0.3)
     fuse_tiles = SceneWork._fuse_tiles
 
     def slow(self: SceneWork, scene: Any, *args: Any) -> Any:
@@ -214,18 +214,18 @@ def test_a_scene_that_takes_too_long_is_given_up_between_tiles(
         return fuse_tiles(self, scene, *args)
 
     monkeypatch.setattr(SceneWork, "_fuse_tiles", slow)
-    rows = {row["pair_id"]: row for row in desk.fuse(desk.ref("a"))}
+    rows = {row["pair_id"]: row for row in archive.fuse(archive.ref("a"))}
     assert (rows["a"]["stage"], rows["a"]["error_type"]) == ("fuse", "DeadlineError")
     assert "expected all stages within 0.3 s" in rows["a"]["error_message"]
-    assert desk.fused() == []
+    assert archive.fused() == []
 
 
 def test_a_header_that_is_never_read_fails_its_pair_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Scenes(tmp_path, pair_deadline=2.0)
+    archive = Scenes(tmp_path, pair_deadline=2.0)
     over, done = threading.Event(), threading.Event()
-    worker = desk.worker()
+    worker = archive.worker()
     is_scene = worker._is_scene
 
     def hang(pair: Any) -> bool:
@@ -235,8 +235,8 @@ def test_a_header_that_is_never_read_fails_its_pair_and_no_other(
         return is_scene(pair)
 
     monkeypatch.setattr(worker, "_is_scene", hang)
-    monkeypatch.setattr(desk, "worker", lambda: worker)
-    found = {row["pair_id"]: row for row in desk.fuse(desk.ref("a"), desk.ref("b"))}
+    monkeypatch.setattr(archive, "worker", lambda: worker)
+    found = {row["pair_id"]: row for row in archive.fuse(archive.ref("a"), archive.ref("b"))}
     assert (found["a"]["stage"], found["a"]["error_type"]) == ("read", "DeadlineError")
     assert found["b"]["status"] == "ok", found["b"]["error_message"]
     over.set()

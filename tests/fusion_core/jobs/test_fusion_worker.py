@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from desk import NAMES, Desk
+from archive_fixture import NAMES, ArchiveFixture
 from tiny import empty_memory_store, pair_refs, picture_pair, png, tiny_fuser
 
 from fusion_core.archive.layout import fused_path
@@ -30,32 +30,32 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_chunk_becomes_images_and_rows_of_the_schema(root: str) -> None:
-    desk = Desk(root)
+    archive = ArchiveFixture(root)
     before = dt.datetime.now(dt.UTC)
-    assert desk.worker().run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
-    table = read_part(desk.output, desk.part)
+    assert archive.worker().run(archive.chunk()) == ChunkResult((archive.part,), ok=4, failed=0)
+    table = read_part(archive.output, archive.part)
     assert table.schema.equals(PART_SCHEMA)
-    rows = desk.rows()
+    rows = archive.rows()
     assert sorted(rows) == sorted(NAMES)
-    for ref in desk.chunk().pairs:
+    for ref in archive.chunk().pairs:
         row = rows[ref.pair_id]
-        desk.check_image(row)
+        archive.check_image(row)
         assert (row["status"], row["stage"], row["error_message"]) == ("ok", None, None)
-        assert row["ir_url"] == desk.source.url(f"ir/{ref.pair_id}.png")
+        assert row["ir_url"] == archive.source.url(f"ir/{ref.pair_id}.png")
         assert (row["ir_version"], row["vi_version"]) == (ref.ir_version, ref.vi_version)
         assert (row["ir_bytes"], row["vi_bytes"]) == (ref.ir_bytes, ref.vi_bytes)
         assert (row["height"], row["width"], row["bit_depth"]) == (24, 32, 8)
         assert all(row[f"seconds_{stage}"] >= 0 for stage in STAGES)
         assert before <= row["started"] <= row["ended"] <= dt.datetime.now(dt.UTC)
-        assert (row["run_id"], row["model_hash"]) == ("first", desk.fuser.model_hash)
+        assert (row["run_id"], row["model_hash"]) == ("first", archive.fuser.model_hash)
         assert row["device"] == "cpu"
 
 
 def test_rows_say_when_their_own_pair_was_worked_on(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(root, io_threads=1)
-    worker = desk.worker()
+    archive = ArchiveFixture(root, io_threads=1)
+    worker = archive.worker()
     load, finish = worker._load, worker._finish
     first_is_done = threading.Event()
 
@@ -72,15 +72,15 @@ def test_rows_say_when_their_own_pair_was_worked_on(
 
     monkeypatch.setattr(worker, "_load", slow_load)
     monkeypatch.setattr(worker, "_finish", noted_finish)
-    worker.run(desk.chunk())
-    first, last = (desk.rows()[name] for name in (NAMES[0], NAMES[-1]))
+    worker.run(archive.chunk())
+    first, last = (archive.rows()[name] for name in (NAMES[0], NAMES[-1]))
     assert first["ended"] + dt.timedelta(seconds=0.1) < last["started"]
 
 
 def test_the_fused_image_is_the_networks(root: str) -> None:
-    desk = Desk(root)
-    desk.worker().run(desk.chunk())
-    pixels = decode(desk.output.read(next(iter(desk.images())))).pixels
+    archive = ArchiveFixture(root)
+    archive.worker().run(archive.chunk())
+    pixels = decode(archive.output.read(next(iter(archive.images())))).pixels
     assert pixels.shape == (24, 32, 3)
     ir, vi = (picture.astype(np.float32) for picture in picture_pair(int.from_bytes(b"a")))
     assert np.abs(pixels - vi).mean() > 1  # neither of its sources
@@ -88,24 +88,25 @@ def test_the_fused_image_is_the_networks(root: str) -> None:
 
 
 def test_keys_are_known_beforehand_and_hold_the_settings_hash(root: str) -> None:
-    desk, other = Desk(root), Desk(root, quality=50)
-    assert desk.run.settings_hash != other.run.settings_hash
-    for each in (desk, other):
+    archive, other = ArchiveFixture(root), ArchiveFixture(root, quality=50)
+    assert archive.run.settings_hash != other.run.settings_hash
+    for each in (archive, other):
         part = Chunk(f"part-{each.settings.quality}", each.chunk().pairs)
         each.worker().run(part)
     expected = {
         fused_path(ref, each.run.settings_hash, each.fuser.model_hash, "png")
-        for each in (desk, other)
+        for each in (archive, other)
         for ref in each.chunk().pairs
     }
-    assert set(desk.images()) == expected
+    assert set(archive.images()) == expected
     assert all(
-        path.split("/")[1] in (desk.run.settings_hash, other.run.settings_hash) for path in expected
+        path.split("/")[1] in (archive.run.settings_hash, other.run.settings_hash)
+        for path in expected
     )
 
 
 def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: str) -> None:
-    desk = Desk(root)
+    archive = ArchiveFixture(root)
     bad = {
         "cut": (png(picture_pair(1)[0])[:200], png(picture_pair(1)[1])),
         "empty": (png(picture_pair(2)[0]), b""),
@@ -113,12 +114,12 @@ def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: s
         "sizes": (png(picture_pair(4, (9, 9))[0]), png(picture_pair(4)[1])),
     }
     for name, (ir, vi) in bad.items():
-        desk.source.write(f"ir/{name}.png", ir)
-        desk.source.write(f"vi/{name}.png", vi)
-    chunk = Chunk("part", pair_refs(desk.settings.source, [*bad, *NAMES]))
-    desk.source.fs.rm_file(desk.source.fs_path("vi/e.png"))
-    assert desk.worker().run(chunk) == ChunkResult((desk.part,), ok=3, failed=5)
-    rows = desk.rows()
+        archive.source.write(f"ir/{name}.png", ir)
+        archive.source.write(f"vi/{name}.png", vi)
+    chunk = Chunk("part", pair_refs(archive.settings.source, [*bad, *NAMES]))
+    archive.source.fs.rm_file(archive.source.fs_path("vi/e.png"))
+    assert archive.worker().run(chunk) == ChunkResult((archive.part,), ok=3, failed=5)
+    rows = archive.rows()
     found = {name: (row["stage"], row["error_type"]) for name, row in rows.items()}
     assert found == {
         "cut": ("decode", "DecodeError"),
@@ -133,93 +134,97 @@ def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: s
         assert (row["status"] == "ok") == (name in NAMES[:3])
         assert (row["fused_url"] is None) == (row["status"] == "failed")
         if row["status"] == "ok":
-            desk.check_image(row)
-    assert len(desk.images()) == 3
+            archive.check_image(row)
+    assert len(archive.images()) == 3
 
 
 def test_an_unforeseen_error_is_a_row_with_the_stage_it_happened_in(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(root)
+    archive = ArchiveFixture(root)
 
     def unforeseen(*_: Any) -> None:
         raise RuntimeError("x" * 5000)
 
-    worker = desk.worker()
+    worker = archive.worker()
     monkeypatch.setattr(worker, "_fuse", unforeseen)
-    assert worker.run(desk.chunk()).failed == 4
-    row = desk.rows()["b"]
+    assert worker.run(archive.chunk()).failed == 4
+    row = archive.rows()["b"]
     assert (row["stage"], row["error_type"]) == ("fuse", "RuntimeError")
     assert len(row["error_message"]) == 2000
 
 
 def test_a_committed_chunk_is_not_worked_on_again(root: str) -> None:
-    desk = Desk(root)
-    desk.worker().run(desk.chunk())
-    images, rows = desk.images(), desk.rows()
-    again = FusionWorker(desk.source, desk.output, tiny_fuser(), desk.settings, desk.run)
+    archive = ArchiveFixture(root)
+    archive.worker().run(archive.chunk())
+    images, rows = archive.images(), archive.rows()
+    again = FusionWorker(
+        archive.source, archive.output, tiny_fuser(), archive.settings, archive.run
+    )
     again.fuser = None  # type: ignore[assignment]
-    assert again.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
-    assert (desk.images(), desk.rows()) == (images, rows)
+    assert again.run(archive.chunk()) == ChunkResult((archive.part,), ok=4, failed=0)
+    assert (archive.images(), archive.rows()) == (images, rows)
 
 
 def test_the_part_of_who_commits_first_stays_and_is_reported(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(root)
-    first, second = desk.worker("first"), desk.worker("second")
-    first.run(desk.chunk())
-    rows = desk.rows()
-    exists = desk.output.exists
+    archive = ArchiveFixture(root)
+    first, second = archive.worker("first"), archive.worker("second")
+    first.run(archive.chunk())
+    rows = archive.rows()
+    exists = archive.output.exists
     # As if the first had committed while the second was at work.
-    monkeypatch.setattr(desk.output, "exists", lambda path: path != desk.part and exists(path))
-    images = desk.images()
-    assert second.run(desk.chunk()) == ChunkResult((desk.part,), ok=4, failed=0)
-    assert desk.rows() == rows
+    monkeypatch.setattr(
+        archive.output, "exists", lambda path: path != archive.part and exists(path)
+    )
+    images = archive.images()
+    assert second.run(archive.chunk()) == ChunkResult((archive.part,), ok=4, failed=0)
+    assert archive.rows() == rows
     assert {row["run_id"] for row in rows.values()} == {"first"}
-    assert desk.images() == images
+    assert archive.images() == images
 
 
 def test_the_numbers_reported_are_those_of_the_part_that_stays(root: str) -> None:
-    desk = Desk(root)
-    desk.worker("other").give_up(desk.chunk(), "the process ended")
-    result = desk.worker().run(desk.chunk())
-    assert result == ChunkResult((desk.part,), ok=0, failed=4)
+    archive = ArchiveFixture(root)
+    archive.worker("other").give_up(archive.chunk(), "the process ended")
+    result = archive.worker().run(archive.chunk())
+    assert result == ChunkResult((archive.part,), ok=0, failed=4)
 
 
 def test_giving_up_writes_a_crash_row_for_each_pair(root: str) -> None:
-    desk = Desk(root)
-    result = desk.worker().give_up(desk.chunk(), "its process was killed by signal 11")
-    assert result == ChunkResult((desk.part,), ok=0, failed=4)
-    for row in desk.rows().values():
+    archive = ArchiveFixture(root)
+    result = archive.worker().give_up(archive.chunk(), "its process was killed by signal 11")
+    assert result == ChunkResult((archive.part,), ok=0, failed=4)
+    for row in archive.rows().values():
         assert (row["status"], row["stage"], row["error_type"]) == ("failed", "crash", "CrashError")
         assert "signal 11" in row["error_message"]
         assert all(row[f"seconds_{stage}"] is None for stage in STAGES)
-    assert desk.images() == {}
+    assert archive.images() == {}
 
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_killed_before_the_commit_the_next_run_commits_what_is_stored(
     root: str, monkeypatch: pytest.MonkeyPatch, damaged: bool
 ) -> None:
-    desk = Desk(root)
-    killed = desk.worker()
+    archive = ArchiveFixture(root)
+    killed = archive.worker()
     with monkeypatch.context() as patch:
         patch.setattr(killed, "_commit", raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            killed.run(desk.chunk())
-    images = desk.images()
+            killed.run(archive.chunk())
+    images = archive.images()
     assert len(images) == 4
-    assert not desk.output.exists(desk.part)
+    assert not archive.output.exists(archive.part)
     if damaged:
         path = next(iter(images))
-        desk.output.write(path, desk.output.read(path)[:50])
-    assert desk.worker("second").run(desk.chunk()) == ChunkResult((desk.part,), 4, 0)
-    for row in desk.rows().values():
+        archive.output.write(path, archive.output.read(path)[:50])
+    assert archive.worker("second").run(archive.chunk()) == ChunkResult((archive.part,), 4, 0)
+    for row in archive.rows().values():
         assert row["run_id"] == "second"
-        desk.check_image(row)
-    assert len(desk.images()) == 4
-    assert (desk.images() == images) == (not damaged)
+        archive.check_image(row)
+    assert len(archive.images()) == 4
+    assert (archive.images() == images) == (not damaged)
 
 
 def raising(error: BaseException) -> Any:
@@ -232,70 +237,70 @@ def raising(error: BaseException) -> Any:
 def test_a_part_that_cannot_be_read_or_written_is_an_error_of_the_chunk(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(root)
-    desk.output.write(desk.part, b"no Parquet")
+    archive = ArchiveFixture(root)
+    archive.output.write(archive.part, b"no Parquet")
     with pytest.raises(ManifestError, match="can't be read as a manifest part"):
-        desk.worker().run(desk.chunk())
-    monkeypatch.setattr(desk.output, "create", raising(StorageError("away")))
-    elsewhere = Chunk("elsewhere", desk.chunk().pairs)
+        archive.worker().run(archive.chunk())
+    monkeypatch.setattr(archive.output, "create", raising(StorageError("away")))
+    elsewhere = Chunk("elsewhere", archive.chunk().pairs)
     with pytest.raises(StorageError, match="away"):
-        desk.worker().run(elsewhere)
+        archive.worker().run(elsewhere)
 
 
 def test_a_parts_rows_stand_in_the_order_of_their_pair_ids(root: str) -> None:
-    desk = Desk(root)
-    desk.worker().run(Chunk("part", tuple(reversed(desk.chunk().pairs))))
-    assert read_part(desk.output, desk.part)["pair_id"].to_pylist() == NAMES
+    archive = ArchiveFixture(root)
+    archive.worker().run(Chunk("part", tuple(reversed(archive.chunk().pairs))))
+    assert read_part(archive.output, archive.part)["pair_id"].to_pylist() == NAMES
 
 
-def all_rows(desk: Desk) -> list[tuple[str, str]]:
-    rows = read_manifest(desk.output.url("manifest"), latest=False).to_pylist()
+def all_rows(archive: ArchiveFixture) -> list[tuple[str, str]]:
+    rows = read_manifest(archive.output.url("manifest"), latest=False).to_pylist()
     return sorted((row["pair_id"], row["run_id"]) for row in rows)
 
 
 def test_halves_of_a_chunk_that_was_committed_unheard_stand_in_its_part(root: str) -> None:
-    desk = Desk(root)
-    desk.worker().run(desk.chunk())
-    first, second = desk.chunk().halves()
-    expected = ChunkResult((desk.part,), ok=2, failed=0)
-    assert desk.worker("late").run(first) == expected
+    archive = ArchiveFixture(root)
+    archive.worker().run(archive.chunk())
+    first, second = archive.chunk().halves()
+    expected = ChunkResult((archive.part,), ok=2, failed=0)
+    assert archive.worker("late").run(first) == expected
     (single, _) = second.halves()
-    assert desk.worker("late").give_up(single, "lost") == ChunkResult((desk.part,), 1, 0)
-    assert all_rows(desk) == [(name, "first") for name in NAMES]
+    assert archive.worker("late").give_up(single, "lost") == ChunkResult((archive.part,), 1, 0)
+    assert all_rows(archive) == [(name, "first") for name in NAMES]
 
 
 def test_a_chunk_whose_half_was_begun_can_no_longer_be_committed_whole(root: str) -> None:
-    desk = Desk(root)
-    unreachable = desk.worker("unreachable")
+    archive = ArchiveFixture(root)
+    unreachable = archive.worker("unreachable")
     outcomes = unreachable._outcomes
 
     def overtaken(pairs: Any) -> Any:
         done = outcomes(pairs)
-        desk.worker("half").run(desk.chunk().halves()[0])
+        archive.worker("half").run(archive.chunk().halves()[0])
         return done
 
     unreachable._outcomes = overtaken  # type: ignore[method-assign]
-    result = unreachable.run(desk.chunk())
+    result = unreachable.run(archive.chunk())
     assert (result.ok, result.failed, len(result.parts)) == (4, 0, 2)
-    assert read_part(desk.output, desk.part).num_rows == 0
-    assert sorted({name for name, _ in all_rows(desk)}) == NAMES
-    assert len(all_rows(desk)) == 4
+    assert read_part(archive.output, archive.part).num_rows == 0
+    assert sorted({name for name, _ in all_rows(archive)}) == NAMES
+    assert len(all_rows(archive)) == 4
 
 
 def test_a_split_that_was_left_half_done_is_ended_by_the_next_run(root: str) -> None:
-    desk = Desk(root)
-    first, second = desk.chunk().halves()
+    archive = ArchiveFixture(root)
+    first, second = archive.chunk().halves()
     quarter = second.halves()[1]
     for chunk in (first, quarter):
-        desk.worker().run(chunk)
-    result = desk.worker("next").run(desk.chunk())
+        archive.worker().run(chunk)
+    result = archive.worker("next").run(archive.chunk())
     assert (result.ok, result.failed, len(result.parts)) == (4, 0, 3)
-    assert all_rows(desk) == [("a", "first"), ("b", "first"), ("c/d", "next"), ("e", "first")]
+    assert all_rows(archive) == [("a", "first"), ("b", "first"), ("c/d", "next"), ("e", "first")]
 
 
 def test_an_empty_part_of_a_single_pair_is_no_split(root: str) -> None:
-    desk = Desk(root)
-    single = Chunk("part", desk.chunk().pairs[:1])
-    commit_part(desk.output, desk.part, [])
+    archive = ArchiveFixture(root)
+    single = Chunk("part", archive.chunk().pairs[:1])
+    commit_part(archive.output, archive.part, [])
     with pytest.raises(ManifestError, match="holds no row of a; expected one"):
-        desk.worker().run(single)
+        archive.worker().run(single)

@@ -11,7 +11,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from desk import Desk
+from archive_fixture import ArchiveFixture
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -66,21 +66,21 @@ def test_whatever_pairs_are_called_all_that_is_written_lies_below_the_output(
     made: Callable[[], Iterator[str]], pair_ids: list[str]
 ) -> None:
     with made() as root:  # type: ignore[attr-defined]
-        desk = Desk(root)
+        archive = ArchiveFixture(root)
         before = everything(root)
-        (ref, *_) = pair_refs(desk.settings.source, ["a"])
+        (ref, *_) = pair_refs(archive.settings.source, ["a"])
         files = (ref.ir_path, ref.ir_bytes, ref.ir_version, ref.vi_path, ref.vi_bytes)
         refs = tuple(PairRef(name, *files, ref.vi_version) for name in pair_ids)
-        result = desk.worker().run(Chunk("part", refs))
+        result = archive.worker().run(Chunk("part", refs))
         assert (result.ok, result.failed) == (len(pair_ids), 0)
-        below = f"{desk.output.fs_path('')}/"
+        below = f"{archive.output.fs_path('')}/"
         new = everything(root) - before
         assert all(path.startswith(below) for path in new)
         assert all(".." not in path.split("/") for path in new)
         fused = {path for path in new if path.startswith(f"{below}fused/")}
         assert len(fused) == len(pair_ids)
-        assert new - fused == {f"{below}{desk.part}"}
-        rows = read_part(desk.output, desk.part).to_pylist()
+        assert new - fused == {f"{below}{archive.part}"}
+        rows = read_part(archive.output, archive.part).to_pylist()
         assert sorted(row["pair_id"] for row in rows) == sorted(pair_ids)
 
 

@@ -15,7 +15,7 @@ from generated_scenes import PLACE, collar, scene_bands
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import Affine
-from scene_desk import SIZE, SceneDesk, pixels_of
+from scene_fixture import SIZE, SceneFixture, pixels_of
 from stac_schemas import go_offline
 
 from fusion_core.archive.plan import PairRef
@@ -26,12 +26,12 @@ GREY = scene_bands(3, SIZE, bands=1, nodata=None)[1]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> SceneDesk:
-    return SceneDesk(tmp_path)
+def archive(tmp_path: Path) -> SceneFixture:
+    return SceneFixture(tmp_path)
 
 
-def path_of(desk: SceneDesk, row: dict[str, Any], column: str = "fused_url") -> str:
-    return str(row[column].removeprefix(desk.output.url("")).lstrip("/"))
+def path_of(archive: SceneFixture, row: dict[str, Any], column: str = "fused_url") -> str:
+    return str(row[column].removeprefix(archive.output.url("")).lstrip("/"))
 
 
 def greys(values: NDArray[Any], row: dict[str, Any], side: str) -> NDArray[np.uint8]:
@@ -46,20 +46,20 @@ def luminance(bands: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("bands", [1, 3, 5])
-def test_the_scores_are_those_of_the_stored_files(desk: SceneDesk, bands: int) -> None:
+def test_the_scores_are_those_of_the_stored_files(archive: SceneFixture, bands: int) -> None:
     ir, vi = scene_bands(3, SIZE, bands, None)
-    desk.put("a", ir=ir, vi=vi)
-    row = desk.fuse_one("a")
+    archive.put("a", ir=ir, vi=vi)
+    row = archive.fuse_one("a")
     fused = luminance(pixels_of(row["fused_url"]))
     sides = greys(ir, row, "ir"), greys(luminance(vi), row, "vi"), greys(fused, row, "vi")
     expected = score(*sides)
     assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_metrics_ignore_what_holds_no_data(desk: SceneDesk) -> None:
+def test_the_metrics_ignore_what_holds_no_data(archive: SceneFixture) -> None:
     ir, vi = scene_bands(3, (150, 170), 1, 0)
-    desk.put("a", ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
-    row = desk.fuse_one("a")
+    archive.put("a", ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
+    row = archive.fuse_one("a")
     fused = pixels_of(row["fused_url"])[0]
     stream = StreamedScores(150, 170)
     for part in stream.windows():
@@ -74,10 +74,10 @@ def test_the_metrics_ignore_what_holds_no_data(desk: SceneDesk) -> None:
     assert any(abs(found[name] - bare[name]) > 0.1 for name in METRIC_NAMES)
 
 
-def test_the_scaling_is_of_valid_pixels_and_stands_in_the_row(desk: SceneDesk) -> None:
+def test_the_scaling_is_of_valid_pixels_and_stands_in_the_row(archive: SceneFixture) -> None:
     ir, vi = scene_bands(3, SIZE, 1, 0)
-    desk.put("a", ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
-    row = desk.fuse_one("a")
+    archive.put("a", ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
+    row = archive.fuse_one("a")
     inside = collar(SIZE)
     for side, values in (("ir", ir[inside]), ("vi", vi[0][inside])):
         assert row[f"{side}_scaling"] == "percentiles"
@@ -85,18 +85,18 @@ def test_the_scaling_is_of_valid_pixels_and_stands_in_the_row(desk: SceneDesk) -
         assert (row[f"{side}_low"], row[f"{side}_high"]) == pytest.approx((low, high))
 
 
-def test_eight_bits_take_the_range_of_their_type(desk: SceneDesk) -> None:
-    desk.put("a", vi=(GREY // 64).astype(np.uint8))
-    row = desk.fuse_one("a")
+def test_eight_bits_take_the_range_of_their_type(archive: SceneFixture) -> None:
+    archive.put("a", vi=(GREY // 64).astype(np.uint8))
+    row = archive.fuse_one("a")
     assert (row["vi_scaling"], row["vi_low"], row["vi_high"]) == ("type", 0, 255)
     assert row["ir_scaling"] == "percentiles"
 
 
-def test_a_row_describes_its_files(desk: SceneDesk) -> None:
-    desk.put("a", vi=scene_bands(3, SIZE, 5, None)[1])
-    with rasterio.open(desk.path("vi", "a"), "r+") as dataset:
+def test_a_row_describes_its_files(archive: SceneFixture) -> None:
+    archive.put("a", vi=scene_bands(3, SIZE, 5, None)[1])
+    with rasterio.open(archive.path("vi", "a"), "r+") as dataset:
         dataset.update_tags(ACQUISITION_DATE="2024-05-06", ACQUISITION_TIME="07:08:09")
-    row = desk.fuse_one("a")
+    row = archive.fuse_one("a")
     body = Path(row["fused_url"]).read_bytes()
     assert row["fused_sha256"] == hashlib.sha256(body).hexdigest()
     assert row["fused_bytes"] == len(body)
@@ -112,18 +112,18 @@ def test_a_row_describes_its_files(desk: SceneDesk) -> None:
     stem = row["fused_url"].removesuffix(".tif")
     assert row["quicklook_url"] == f"{stem}.quicklook.png"
     assert row["item_url"] == f"{stem}.json"
-    assert desk.fused() == sorted(
-        path_of(desk, row, name) for name in ("fused_url", "quicklook_url", "item_url")
+    assert archive.fused() == sorted(
+        path_of(archive, row, name) for name in ("fused_url", "quicklook_url", "item_url")
     )
     assert all(row[f"seconds_{stage}"] > 0 for stage in ("fuse", "encode", "score", "write"))
 
 
 def test_the_item_is_valid_and_names_the_files(
-    desk: SceneDesk, monkeypatch: pytest.MonkeyPatch
+    archive: SceneFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_offline(monkeypatch)
-    desk.put("a", vi=scene_bands(3, SIZE, 3, 0)[1], nodata=0)
-    row = desk.fuse_one("a")
+    archive.put("a", vi=scene_bands(3, SIZE, 3, 0)[1], nodata=0)
+    row = archive.fuse_one("a")
     item = pystac.Item.from_dict(json.loads(Path(row["item_url"]).read_text()))
     assert len(item.validate()) >= 4
     sums = {"1220" + row["fused_sha256"]}
@@ -141,22 +141,22 @@ def test_the_item_is_valid_and_names_the_files(
 
 @pytest.mark.parametrize("stac", ["none", "items"])
 def test_an_item_is_written_where_it_is_wanted(tmp_path: Path, stac: str) -> None:
-    desk = SceneDesk(tmp_path, stac=stac)
-    desk.put("a")
-    row = desk.fuse_one("a")
+    archive = SceneFixture(tmp_path, stac=stac)
+    archive.put("a")
+    row = archive.fuse_one("a")
     assert (row["item_url"] is None) == (stac == "none")
-    assert sum(path.endswith(".json") for path in desk.fused()) == (stac == "items")
+    assert sum(path.endswith(".json") for path in archive.fused()) == (stac == "items")
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4])
 def test_the_quicklook_shows_the_scene_and_is_clear_where_it_is_not(
-    desk: SceneDesk, bands: int
+    archive: SceneFixture, bands: int
 ) -> None:
     size = (1200, 160)
     ir, vi = scene_bands(3, size, bands, 0)
-    desk.fuser = BaselineFuser("mean", "cpu", "fp32")
-    desk.put("a", ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
-    row = desk.fuse_one("a")
+    archive.fuser = BaselineFuser("mean", "cpu", "fp32")
+    archive.put("a", ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
+    row = archive.fuse_one("a")
     with Image.open(row["quicklook_url"]) as picture:
         assert picture.size == (round(160 * 1024 / 1200), 1024)
         assert picture.mode == ("RGBA" if bands == 3 else "LA")
@@ -174,12 +174,12 @@ def test_the_quicklook_shows_the_scene_and_is_clear_where_it_is_not(
         assert np.corrcoef(shown[..., 0][inner], small[inner])[0, 1] > 0.95
 
 
-def test_a_part_that_the_infrared_covers_is_fused_and_remarked(desk: SceneDesk) -> None:
-    desk.fuser = BaselineFuser("mean", "cpu", "fp32")
+def test_a_part_that_the_infrared_covers_is_fused_and_remarked(archive: SceneFixture) -> None:
+    archive.fuser = BaselineFuser("mean", "cpu", "fp32")
     ir = scene_bands(5, (40, 50), 1, None)[0]
     place = PLACE @ Affine.translation(30, 20)
-    desk.put("a", ir=ir, vi=GREY, ir_profile={"transform": place})
-    row = desk.fuse_one("a")
+    archive.put("a", ir=ir, vi=GREY, ir_profile={"transform": place})
+    row = archive.fuse_one("a")
     assert (row["height"], row["width"]) == (40, 50)
     assert row["overlap"] == pytest.approx(40 * 50 / (72 * 88))
     share = f"{40 * 50 / (72 * 88):.1%}"
@@ -199,11 +199,11 @@ def test_a_part_that_the_infrared_covers_is_fused_and_remarked(desk: SceneDesk) 
     assert np.abs(part - corner - span * (units[0] - units[1]) / 2).max() <= 0.51
 
 
-def test_pixels_without_infrared_keep_the_visible_values(desk: SceneDesk) -> None:
+def test_pixels_without_infrared_keep_the_visible_values(archive: SceneFixture) -> None:
     ir = scene_bands(5, SIZE, 1, None)[0]
     ir[:, :33] = 0
-    desk.put("a", ir=ir, vi=GREY, ir_profile={"nodata": 0})
-    row = desk.fuse_one("a")
+    archive.put("a", ir=ir, vi=GREY, ir_profile={"nodata": 0})
+    row = archive.fuse_one("a")
     fused = pixels_of(row["fused_url"])
     assert np.array_equal(fused[:, :, :33], GREY[:, :, :33])
     assert not np.array_equal(fused[:, :, 33:], GREY[:, :, 33:])
@@ -211,20 +211,20 @@ def test_pixels_without_infrared_keep_the_visible_values(desk: SceneDesk) -> Non
     assert row["remark"] == f"{72 * 33} pixels without infrared keep the visible values"
 
 
-def test_a_float_scene_with_nan_is_fused_around_it(desk: SceneDesk) -> None:
+def test_a_float_scene_with_nan_is_fused_around_it(archive: SceneFixture) -> None:
     vi = (GREY / 30).astype(np.float32)
     vi[0, 20:40, 20:50] = np.nan
-    desk.put("a", vi=vi)
-    row = desk.fuse_one("a")
+    archive.put("a", vi=vi)
+    row = archive.fuse_one("a")
     fused = pixels_of(row["fused_url"])
     assert np.array_equal(np.isnan(fused), np.isnan(vi))
     assert all(math.isfinite(row[name]) for name in METRIC_NAMES)
 
 
-def test_ratios_between_five_bands_are_held(desk: SceneDesk) -> None:
+def test_ratios_between_five_bands_are_held(archive: SceneFixture) -> None:
     vi = (1000 + scene_bands(3, SIZE, 5, None)[1].astype(np.float64)).astype(np.float64)
-    desk.put("a", vi=vi)
-    fused = pixels_of(desk.fuse_one("a")["fused_url"])
+    archive.put("a", vi=vi)
+    fused = pixels_of(archive.fuse_one("a")["fused_url"])
     ratios = fused / vi
     assert np.ptp(ratios, axis=0).max() < 1e-9
     assert np.ptp(ratios) > 0.01
@@ -232,13 +232,13 @@ def test_ratios_between_five_bands_are_held(desk: SceneDesk) -> None:
     assert after == pytest.approx(before, abs=1e-9)
 
 
-def test_a_second_run_finds_the_same_and_changes_nothing(desk: SceneDesk) -> None:
-    desk.put("a")
-    first = desk.fuse_one("a")
-    versions = desk.output.list("fused").to_pylist()
-    second = desk.fuse_one("a")
-    again = {row["path"]: row["version"] for row in desk.output.list("fused").to_pylist()}
-    scene = path_of(desk, first)
+def test_a_second_run_finds_the_same_and_changes_nothing(archive: SceneFixture) -> None:
+    archive.put("a")
+    first = archive.fuse_one("a")
+    versions = archive.output.list("fused").to_pylist()
+    second = archive.fuse_one("a")
+    again = {row["path"]: row["version"] for row in archive.output.list("fused").to_pylist()}
+    scene = path_of(archive, first)
     assert again[scene] == {row["path"]: row["version"] for row in versions}[scene]
     assert list(again) == [row["path"] for row in versions]
     for name in ("fused_sha256", "quicklook_url", "overlap", *METRIC_NAMES):
@@ -251,48 +251,48 @@ def test_a_fused_scene_that_lies_there_stays_and_is_what_the_row_tells(
 ) -> None:
     """As after a run that died between scene and row, whose bytes may be others."""
     output = "" if where == "local" else f"memory://out-{uuid.uuid4().hex}"
-    desk = SceneDesk(tmp_path, output=output)
-    desk.put("a")
-    first = desk.fuse_one("a")
-    path = path_of(desk, first)
+    archive = SceneFixture(tmp_path, output=output)
+    archive.put("a")
+    first = archive.fuse_one("a")
+    path = path_of(archive, first)
     local = tmp_path / "other.tif"
-    local.write_bytes(desk.output.read(path))
+    local.write_bytes(archive.output.read(path))
     with rasterio.open(local, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
         dataset.write(GREY[0] // 2 + 900, 1)
     body = local.read_bytes()
-    desk.output.write(path, body)
-    row = desk.fuse_one("a")
-    assert desk.output.read(path) == body
+    archive.output.write(path, body)
+    row = archive.fuse_one("a")
+    assert archive.output.read(path) == body
     assert row["fused_sha256"] == hashlib.sha256(body).hexdigest() != first["fused_sha256"]
     assert row["fused_bytes"] == len(body)
-    sides = (pixels_of(desk.path("ir", "a"))[0], GREY[0], GREY[0] // 2 + 900)
+    sides = (pixels_of(archive.path("ir", "a"))[0], GREY[0], GREY[0] // 2 + 900)
     found = score(*(greys(v, row, k) for v, k in zip(sides, ("ir", "vi", "vi"), strict=True)))
     assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(found, rel=1e-4)
 
 
 @pytest.mark.parametrize("junk", ["text", "empty", "half", "other grid", "other place"])
-def test_what_is_no_such_scene_is_replaced(desk: SceneDesk, junk: str) -> None:
-    desk.put("a")
-    first = desk.fuse_one("a")
-    path, whole = path_of(desk, first), Path(first["fused_url"]).read_bytes()
+def test_what_is_no_such_scene_is_replaced(archive: SceneFixture, junk: str) -> None:
+    archive.put("a")
+    first = archive.fuse_one("a")
+    path, whole = path_of(archive, first), Path(first["fused_url"]).read_bytes()
     if junk.startswith("other"):
         place = {"transform": PLACE @ Affine.translation(5, 5)}
         size = {"vi": GREY[:, :50], "ir": GREY[0, :50]} if junk == "other grid" else {}
         fields = {} if junk == "other grid" else place
-        desk.put("b", ir_profile=fields, **size, **fields)
-        body = Path(desk.fuse_one("b")["fused_url"]).read_bytes()
+        archive.put("b", ir_profile=fields, **size, **fields)
+        body = Path(archive.fuse_one("b")["fused_url"]).read_bytes()
     else:
         body = {"text": b"hello", "empty": b"", "half": whole[: len(whole) // 2]}[junk]
-    desk.output.write(path, body)
-    row = desk.fuse_one("a")
-    assert desk.output.read(path) == whole
+    archive.output.write(path, body)
+    row = archive.fuse_one("a")
+    assert archive.output.read(path) == whole
     assert row["fused_sha256"] == first["fused_sha256"]
 
 
 def test_a_scene_goes_to_any_store(tmp_path: Path) -> None:
-    desk = SceneDesk(tmp_path, output=f"memory://out-{uuid.uuid4().hex}")
-    desk.put("a")
-    row = desk.fuse_one("a")
+    archive = SceneFixture(tmp_path, output=f"memory://out-{uuid.uuid4().hex}")
+    archive.put("a")
+    row = archive.fuse_one("a")
     assert row["fused_url"].startswith("memory:///out-")
     bodies = {}
     for name in ("fused_url", "quicklook_url", "item_url"):
@@ -306,13 +306,13 @@ def test_a_scene_goes_to_any_store(tmp_path: Path) -> None:
 
 
 def test_a_scene_is_fused_from_a_store_as_from_files(tmp_path: Path) -> None:
-    desk = SceneDesk(tmp_path)
-    desk.put("a")
-    local = desk.fuse_one("a")
+    archive = SceneFixture(tmp_path)
+    archive.put("a")
+    local = archive.fuse_one("a")
     url = f"memory://in-{uuid.uuid4().hex}"
-    other = SceneDesk(tmp_path, source=url, output=str(tmp_path / "second"))
+    other = SceneFixture(tmp_path, source=url, output=str(tmp_path / "second"))
     for side in ("ir", "vi"):
-        other.source.write(f"{side}/a.tif", desk.path(side, "a").read_bytes())
+        other.source.write(f"{side}/a.tif", archive.path(side, "a").read_bytes())
     listing = {row["path"]: row for row in other.source.list().to_pylist()}
     ref = PairRef("a", *listing["ir/a.tif"].values(), *listing["vi/a.tif"].values())
     (row,) = other.fuse(ref)

@@ -38,7 +38,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     empty_memory_store()
 
 
-class Desk:
+class ArchiveFixture:
     """An archive of two pairs with the fused images of two methods."""
 
     def __init__(self, root: str, **changes: Any):
@@ -66,21 +66,21 @@ class Desk:
 
 
 def test_a_chunk_becomes_one_row_of_the_schema_for_every_image(root: str) -> None:
-    desk = Desk(root)
+    archive = ArchiveFixture(root)
     before = dt.datetime.now(dt.UTC)
-    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=4, failed=0)
-    assert read_part(desk.output, PART).schema.equals(PART_SCHEMA)
-    rows = desk.rows()
+    assert archive.worker().run(archive.chunk()) == ChunkResult((PART,), ok=4, failed=0)
+    assert read_part(archive.output, PART).schema.equals(PART_SCHEMA)
+    rows = archive.rows()
     assert [*rows] == [("a", "m"), ("a", "n"), ("b", "m"), ("b", "n")]
-    for ref in desk.chunk().pairs:
+    for ref in archive.chunk().pairs:
         row = rows[ref.pair_id, ref.method]
         path = f"fused_{ref.method}/{ref.pair_id}.png"
-        body = desk.source.read(path)
-        assert row["fused_url"] == desk.source.url(path)
+        body = archive.source.read(path)
+        assert row["fused_url"] == archive.source.url(path)
         assert (row["fused_version"], row["fused_bytes"]) == (ref.fused_version, len(body))
         assert row["fused_sha256"] == hashlib.sha256(body).hexdigest()
         assert (row["ir_version"], row["vi_version"]) == (ref.ir_version, ref.vi_version)
-        sides = [desk.source.read(f"{side}/{ref.pair_id}.png") for side in ("ir", "vi")]
+        sides = [archive.source.read(f"{side}/{ref.pair_id}.png") for side in ("ir", "vi")]
         expected = score(*(decode(file).pixels for file in (*sides, body)))
         assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-12)
         assert (row["height"], row["width"], row["bit_depth"]) == (24, 32, 8)
@@ -95,18 +95,18 @@ def test_a_chunk_becomes_one_row_of_the_schema_for_every_image(root: str) -> Non
 def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
     root: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(root)
-    write_pairs(desk.settings.source, ["gone", "cut", "small", "text"])
+    archive = ArchiveFixture(root)
+    write_pairs(archive.settings.source, ["gone", "cut", "small", "text"])
     for method in ("m", "n"):
-        write_fused(desk.settings.source, method, ["gone", "cut", "text"])
-    write_fused(desk.settings.source, "m", ["small"], size=(12, 16))
-    whole = desk.source.read("fused_m/cut.png")
-    desk.source.write("fused_m/cut.png", whole[:200])
-    desk.source.write("ir/text.png", b"no image")
-    chunk = desk.chunk()
-    desk.source.fs.rm_file(desk.source.fs_path("fused_n/gone.png"))
-    assert desk.worker().run(chunk) == ChunkResult((PART,), ok=6, failed=5)
-    failed = {key: row for key, row in desk.rows().items() if row["status"] == "failed"}
+        write_fused(archive.settings.source, method, ["gone", "cut", "text"])
+    write_fused(archive.settings.source, "m", ["small"], size=(12, 16))
+    whole = archive.source.read("fused_m/cut.png")
+    archive.source.write("fused_m/cut.png", whole[:200])
+    archive.source.write("ir/text.png", b"no image")
+    chunk = archive.chunk()
+    archive.source.fs.rm_file(archive.source.fs_path("fused_n/gone.png"))
+    assert archive.worker().run(chunk) == ChunkResult((PART,), ok=6, failed=5)
+    failed = {key: row for key, row in archive.rows().items() if row["status"] == "failed"}
     assert {key: (row["stage"], row["error_type"]) for key, row in failed.items()} == {
         ("cut", "m"): ("decode", "DecodeError"),
         ("gone", "n"): ("read", "ReadError"),
@@ -119,32 +119,32 @@ def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
     )
     assert "pair small failed at pair: fused_m/small.png is 16x12" in caplog.text
     assert "fused_n/gone.png is gone" in failed["gone", "n"]["error_message"]
-    assert failed["cut", "m"]["fused_url"] == desk.source.url("fused_m/cut.png")
+    assert failed["cut", "m"]["fused_url"] == archive.source.url("fused_m/cut.png")
     assert failed["cut", "m"]["vif"] is None
 
 
 def test_a_metric_that_is_undefined_is_null_with_its_reason(root: str) -> None:
-    desk = Desk(root)
-    desk.source.write("ir/a.png", png(np.full((24, 32), 7, np.uint8)))
-    desk.worker().run(desk.chunk())
-    row = desk.rows()["a", "m"]
+    archive = ArchiveFixture(root)
+    archive.source.write("ir/a.png", png(np.full((24, 32), 7, np.uint8)))
+    archive.worker().run(archive.chunk())
+    row = archive.rows()["a", "m"]
     assert (row["status"], row["scd"]) == ("ok", None)
     assert "scd: the infrared image is constant" in row["metrics_undefined"]
     assert row["ag"] > 0
-    assert desk.rows()["b", "m"]["metrics_undefined"] is None
+    assert archive.rows()["b", "m"]["metrics_undefined"] is None
 
 
 def test_sources_of_different_size_follow_the_setting(root: str) -> None:
-    desk = Desk(root)
-    desk.source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
-    assert desk.worker().run(desk.chunk()).failed == 2
-    other = Desk(f"{root}/resized", size_mismatch="resize_ir")
+    archive = ArchiveFixture(root)
+    archive.source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
+    assert archive.worker().run(archive.chunk()).failed == 2
+    other = ArchiveFixture(f"{root}/resized", size_mismatch="resize_ir")
     other.source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
     assert other.worker().run(other.chunk()).failed == 0
 
 
 def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk("memory://convention", convention="textbook")
+    archive = ArchiveFixture("memory://convention", convention="textbook")
     asked = []
 
     def noted(*arguments: Any, convention: str) -> dict[str, Any]:
@@ -152,16 +152,16 @@ def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> 
         return {"metric_version": "textbook-1"}
 
     monkeypatch.setattr("fusion_core.jobs.scoring_worker.score_columns", noted)
-    desk.worker().run(desk.chunk())
+    archive.worker().run(archive.chunk())
     assert asked == [("cpu", "textbook")] * 4
-    assert {row["metric_version"] for row in desk.rows().values()} == {"textbook-1"}
+    assert {row["metric_version"] for row in archive.rows().values()} == {"textbook-1"}
     empty_memory_store()
 
 
 def test_giving_up_writes_a_crash_row_for_each_image(root: str) -> None:
-    desk = Desk(root)
-    result = desk.worker().give_up(desk.chunk(), "its process was killed")
+    archive = ArchiveFixture(root)
+    result = archive.worker().give_up(archive.chunk(), "its process was killed")
     assert result == ChunkResult((PART,), ok=0, failed=4)
-    assert {row["stage"] for row in desk.rows().values()} == {"crash"}
+    assert {row["stage"] for row in archive.rows().values()} == {"crash"}
     # What was committed first stays.
-    assert desk.worker().run(desk.chunk()) == ChunkResult((PART,), ok=0, failed=4)
+    assert archive.worker().run(archive.chunk()) == ChunkResult((PART,), ok=0, failed=4)

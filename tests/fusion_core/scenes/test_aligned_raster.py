@@ -12,7 +12,7 @@ from rasterio import warp
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine
-from scene_desk import opened
+from scene_fixture import opened
 
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster

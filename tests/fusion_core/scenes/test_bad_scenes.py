@@ -25,7 +25,7 @@ from raw_tags import (
     tiff_of_tags,
     utm_tiff,
 )
-from scene_desk import SIZE, SceneDesk
+from scene_fixture import SIZE, SceneFixture
 from spoiled_scenes import (
     AGAIN,
     BODY,
@@ -35,15 +35,15 @@ from spoiled_scenes import (
     TAGS,
     WIDTH,
     check_failed,
-    desk_with_temp,
     made,
     raw,
+    scenes_with_temp,
 )
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SceneDesk:
-    return desk_with_temp(tmp_path, monkeypatch)
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SceneFixture:
+    return scenes_with_temp(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SceneDesk:
         pytest.param(grey_tags(4_294_967_295, 4_294_967_295, counts=[1]), id="18 exapixels"),
     ],
 )
-def test_absurd_tags(desk: SceneDesk, tags: dict[int, Tag]) -> None:
-    check_failed(desk, raw(tags), "decode", [f"vi/bad.tif {DAMAGED}", AGAIN])
+def test_absurd_tags(archive: SceneFixture, tags: dict[int, Tag]) -> None:
+    check_failed(archive, raw(tags), "decode", [f"vi/bad.tif {DAMAGED}", AGAIN])
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_absurd_tags(desk: SceneDesk, tags: dict[int, Tag]) -> None:
     ],
 )
 def test_a_tiny_file_that_would_need_gigabytes(
-    desk: SceneDesk, tags: dict[int, Tag], words: list[str]
+    archive: SceneFixture, tags: dict[int, Tag], words: list[str]
 ) -> None:
-    check_failed(desk, raw(tags, b""), "decode", ["vi/bad.tif", *words])
+    check_failed(archive, raw(tags, b""), "decode", ["vi/bad.tif", *words])
 
 
-def test_a_tiny_file_of_huge_size_is_read_where_the_infrared_lies(desk: SceneDesk) -> None:
-    desk.put("bad")
+def test_a_tiny_file_of_huge_size_is_read_where_the_infrared_lies(archive: SceneFixture) -> None:
+    archive.put("bad")
     huge = grey_tags(60000, 60000, offsets=[0], counts=[0], rows=[1])
-    desk.put_bytes("vi", "bad", utm_tiff(huge, b""))
-    row = desk.fuse_one("bad")
+    archive.put_bytes("vi", "bad", utm_tiff(huge, b""))
+    row = archive.fuse_one("bad")
     assert (row["height"], row["width"]) == SIZE
     assert row["overlap"] == pytest.approx(HEIGHT * WIDTH / 60000**2)
     assert "60000x60000" in row["remark"]
@@ -111,35 +111,35 @@ def test_a_tiny_file_of_huge_size_is_read_where_the_infrared_lies(desk: SceneDes
     ],
 )
 def test_a_coordinate_system_that_says_nothing(
-    desk: SceneDesk, side: str, keys: list[tuple[int, ...]]
+    archive: SceneFixture, side: str, keys: list[tuple[int, ...]]
 ) -> None:
     place: dict[int, Tag] = geo_tags([*keys, (1025, 0, 1, 1)])
     if keys[0][3] == GEOGRAPHIC:
         place[PIXEL_SCALE] = (DOUBLE, [1e-4, 1e-4, 0.0])
         place[TIE_POINT] = (DOUBLE, [0.0, 0.0, 0.0, 139.0, 36.0, 0.0])
     words = [f"{side}/bad.tif: ", "can't be identified", "EPSG code", "-a_srs"]
-    check_failed(desk, raw({**TAGS, **place}, side=side), "decode", words)
+    check_failed(archive, raw({**TAGS, **place}, side=side), "decode", words)
 
 
-def test_a_coordinate_system_without_a_place_is_matched_by_pixel(desk: SceneDesk) -> None:
+def test_a_coordinate_system_without_a_place_is_matched_by_pixel(archive: SceneFixture) -> None:
     """The keys name a system, but no tag says where: GDAL gives pixel coordinates."""
-    desk.put("bad")
+    archive.put("bad")
     keys = {GEO_KEYS: geo_tags([(1024, 0, 1, PROJECTED), (3072, 0, 1, 32654)])[GEO_KEYS]}
-    desk.put_bytes("vi", "bad", tiff_of_tags({**TAGS, **keys}, BODY))
-    (row,) = desk.fuse(desk.ref("bad"))
+    archive.put_bytes("vi", "bad", tiff_of_tags({**TAGS, **keys}, BODY))
+    (row,) = archive.fuse(archive.ref("bad"))
     assert (row["status"], row["stage"]) == ("failed", "pair")
     assert "don't overlap" in row["error_message"]
 
 
 @pytest.mark.parametrize("turn", [Affine.rotation(20), Affine.shear(5), Affine.rotation(90)])
-def test_a_visible_grid_that_is_not_upright(desk: SceneDesk, turn: Affine) -> None:
+def test_a_visible_grid_that_is_not_upright(archive: SceneFixture, turn: Affine) -> None:
     words = ["vi/bad.tif: the grid is rotated or sheared", "gdalwarp"]
-    check_failed(desk, made(transform=PLACE @ turn), "decode", words)
+    check_failed(archive, made(transform=PLACE @ turn), "decode", words)
 
 
-def write_special(desk: SceneDesk, side: str, dtype: str, colours: bool) -> None:
+def write_special(archive: SceneFixture, side: str, dtype: str, colours: bool) -> None:
     with rasterio.open(
-        desk.path(side, "bad"),
+        archive.path(side, "bad"),
         "w",
         driver="GTiff",
         height=HEIGHT,
@@ -169,31 +169,33 @@ def write_special(desk: SceneDesk, side: str, dtype: str, colours: bool) -> None
     ],
 )
 def test_pixels_of_a_kind_that_is_not_fused(
-    desk: SceneDesk, side: str, kind: str, words: list[str]
+    archive: SceneFixture, side: str, kind: str, words: list[str]
 ) -> None:
-    def spoil(desk: SceneDesk) -> None:
+    def spoil(archive: SceneFixture) -> None:
         bands, fields = GREY, {}
         if "bit" in kind:
             fields = {"nbits": int(kind[0])}
             bands = (GREY % 2).astype(np.uint8)
         elif kind in ("palette", "complex_int16"):
             palette = kind == "palette"
-            return write_special(desk, side, "uint8" if palette else kind, palette)
+            return write_special(archive, side, "uint8" if palette else kind, palette)
         else:
             bands = GREY.astype(kind)
         if side == "vi":
-            return desk.put("bad", vi=bands, **fields)
-        return desk.put("bad", ir=bands, ir_profile=fields)
+            return archive.put("bad", vi=bands, **fields)
+        return archive.put("bad", ir=bands, ir_profile=fields)
 
-    check_failed(desk, spoil, "decode", [f"{side}/bad.tif: ", *words])
+    check_failed(archive, spoil, "decode", [f"{side}/bad.tif: ", *words])
 
 
 @pytest.mark.parametrize("side", ["ir", "vi"])
 @pytest.mark.parametrize("nodata", ["-9999", "70000", "65536", "nan", "0.5", "inf", "-1"])
-def test_a_nodata_value_that_the_type_can_not_hold(desk: SceneDesk, side: str, nodata: str) -> None:
+def test_a_nodata_value_that_the_type_can_not_hold(
+    archive: SceneFixture, side: str, nodata: str
+) -> None:
     tags = {**TAGS, NODATA: (ASCII, f"{nodata}\0".encode())}
     words = [f"{side}/bad.tif: the nodata value is {nodata}", "uint16", "0 to 65535", "-a_nodata"]
-    check_failed(desk, raw(tags, side=side), "decode", words)
+    check_failed(archive, raw(tags, side=side), "decode", words)
 
 
 @pytest.mark.parametrize(
@@ -206,18 +208,18 @@ def test_a_nodata_value_that_the_type_can_not_hold(desk: SceneDesk, side: str, n
     ],
     ids=["beside", "north", "zone 33", "degrees"],
 )
-def test_footprints_that_do_not_overlap(desk: SceneDesk, crs: str, place: Affine) -> None:
+def test_footprints_that_do_not_overlap(archive: SceneFixture, crs: str, place: Affine) -> None:
     words = ["ir/bad.tif", "vi/bad.tif", "overlap", "which files were paired"]
-    check_failed(desk, made(ir_profile={"crs": crs, "transform": place}), "pair", words)
+    check_failed(archive, made(ir_profile={"crs": crs, "transform": place}), "pair", words)
 
 
 @pytest.mark.parametrize("without", ["ir", "vi"])
-def test_one_without_coordinates_and_of_another_size(desk: SceneDesk, without: str) -> None:
+def test_one_without_coordinates_and_of_another_size(archive: SceneFixture, without: str) -> None:
     small = scene_bands(1, (50, 60), 1, None)[0]
     nowhere = {"crs": None, "transform": None}
     profiles = {"ir_profile": nowhere} if without == "ir" else nowhere
     words = ["ir/bad.tif is 60x50", f"vi/bad.tif {WIDTH}x{HEIGHT}", "resize_ir"]
-    check_failed(desk, made(ir=small, **profiles), "pair", words)
+    check_failed(archive, made(ir=small, **profiles), "pair", words)
 
 
 LEFT = GREY * (np.arange(WIDTH) < WIDTH // 2).astype(np.uint16)
@@ -228,7 +230,7 @@ LEFT = GREY * (np.arange(WIDTH) < WIDTH // 2).astype(np.uint16)
     [(0 * GREY, GREY), (GREY, 0 * GREY), (LEFT, GREY - LEFT)],
     ids=["infrared", "visible", "halves"],
 )
-def test_no_pixel_that_both_hold(desk: SceneDesk, ir: Any, vi: Any) -> None:
+def test_no_pixel_that_both_hold(archive: SceneFixture, ir: Any, vi: Any) -> None:
     words = ["ir/bad.tif and vi/bad.tif hold data at no common place", "nodata"]
     spoil = made(ir=ir, vi=vi, nodata=0, ir_profile={"nodata": 0})
-    check_failed(desk, spoil, "pair", words)
+    check_failed(archive, spoil, "pair", words)

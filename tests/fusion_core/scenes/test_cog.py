@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
-from scene_desk import LAEA, SIZE, SceneDesk, pixels_of
+from scene_fixture import LAEA, SIZE, SceneFixture, pixels_of
 
 from fusion_core.models.baselines import BaselineFuser
 
@@ -35,20 +35,20 @@ SYSTEMS = {
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> SceneDesk:
-    return SceneDesk(tmp_path)
+def archive(tmp_path: Path) -> SceneFixture:
+    return SceneFixture(tmp_path)
 
 
-def fuse(desk: SceneDesk, name: str = "a") -> str:
+def fuse(archive: SceneFixture, name: str = "a") -> str:
     """Fuse a pair and return the path of the fused scene, which must be a strict COG."""
-    row = desk.fuse_one(name)
+    row = archive.fuse_one(name)
     valid, errors, warnings = cog_validate(row["fused_url"], strict=True, quiet=True)
     assert (valid, list(errors), list(warnings)) == (True, [], [])
     return str(row["fused_url"])
 
 
-def edited(desk: SceneDesk, name: str = "a") -> Any:
-    return rasterio.open(desk.path("vi", name), "r+")
+def edited(archive: SceneFixture, name: str = "a") -> Any:
+    return rasterio.open(archive.path("vi", name), "r+")
 
 
 def as_type(dtype: str, bands: NDArray[np.uint16]) -> NDArray[Any]:
@@ -61,11 +61,11 @@ def as_type(dtype: str, bands: NDArray[np.uint16]) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_system_and_transform_are_kept_to_the_letter(desk: SceneDesk, system: str) -> None:
+def test_system_and_transform_are_kept_to_the_letter(archive: SceneFixture, system: str) -> None:
     crs, transform = SYSTEMS[system]
-    desk.put("a", crs=crs, transform=transform, ir_profile={"crs": crs, "transform": transform})
-    path = fuse(desk)
-    with rasterio.open(desk.path("vi", "a")) as source, rasterio.open(path) as fused:
+    archive.put("a", crs=crs, transform=transform, ir_profile={"crs": crs, "transform": transform})
+    path = fuse(archive)
+    with rasterio.open(archive.path("vi", "a")) as source, rasterio.open(path) as fused:
         assert fused.crs == source.crs
         assert fused.crs.to_wkt() == source.crs.to_wkt()
         assert tuple(fused.transform) == tuple(source.transform)
@@ -84,11 +84,11 @@ def test_the_fused_values_are_the_sources_with_another_luminance(
     tmp_path: Path, dtype: str, bands: int
 ) -> None:
     """One band changes, three change alike, five keep their ratios; by the mean of both sides."""
-    desk = SceneDesk(tmp_path, fuser=BaselineFuser("mean", "cpu", "fp32"))
+    archive = SceneFixture(tmp_path, fuser=BaselineFuser("mean", "cpu", "fp32"))
     ir, counts = scene_bands(3, SIZE, bands, None)
     vi = as_type(dtype, counts)
-    desk.put("a", ir=ir, vi=vi)
-    row = desk.fuse_one("a")
+    archive.put("a", ir=ir, vi=vi)
+    row = archive.fuse_one("a")
     weights = {1: [1.0], 3: [0.299, 0.587, 0.114], 5: [0.2] * 5}[bands]
     old = np.einsum("n,nhw->hw", weights, vi.astype(np.float64))
     change = (unit(ir, row, "ir") - unit(old, row, "vi")) / 2 * (row["vi_high"] - row["vi_low"])
@@ -113,10 +113,10 @@ def test_every_compression_is_lossless(tmp_path: Path, compression: str, dtype: 
     files = []
     for number, kind in enumerate((compression, "none")):
         fuser = BaselineFuser("mean", "cpu", "fp32")
-        desk = SceneDesk(tmp_path / str(number), fuser=fuser, compression=kind)
+        archive = SceneFixture(tmp_path / str(number), fuser=fuser, compression=kind)
         ir, vi = scene_bands(3, (600, 550), 2, None)
-        desk.put("a", ir=ir, vi=as_type(dtype, vi))
-        files.append(fuse(desk))
+        archive.put("a", ir=ir, vi=as_type(dtype, vi))
+        files.append(fuse(archive))
     with rasterio.open(files[0]) as fused:
         name = None if compression == "none" else compression.upper()
         assert fused.profile.get("compress") == (name.lower() if name else None)
@@ -138,7 +138,7 @@ def test_every_compression_is_lossless(tmp_path: Path, compression: str, dtype: 
         ("float64", -9999.5),
     ],
 )
-def test_the_nodata_mask_is_the_sources(desk: SceneDesk, dtype: str, nodata: float) -> None:
+def test_the_nodata_mask_is_the_sources(archive: SceneFixture, dtype: str, nodata: float) -> None:
     ir, counts = scene_bands(3, SIZE, 2, None)
     vi = as_type(dtype, counts)
     vi[:, 10:30, 20:60] = nodata
@@ -146,9 +146,9 @@ def test_the_nodata_mask_is_the_sources(desk: SceneDesk, dtype: str, nodata: flo
     if np.dtype(dtype).kind != "f":
         limits = np.iinfo(dtype)
         vi[:, 40:60, 20:60] = min(max(nodata + 1, limits.min), limits.max - 1)
-    desk.put("a", ir=ir, vi=vi, nodata=nodata)
-    path = fuse(desk)
-    with rasterio.open(desk.path("vi", "a")) as source, rasterio.open(path) as fused:
+    archive.put("a", ir=ir, vi=vi, nodata=nodata)
+    path = fuse(archive)
+    with rasterio.open(archive.path("vi", "a")) as source, rasterio.open(path) as fused:
         assert fused.nodata == pytest.approx(source.nodata, nan_ok=True)
         assert fused.nodatavals == pytest.approx(source.nodatavals, nan_ok=True)
         for band in (1, 2):
@@ -159,23 +159,25 @@ def test_the_nodata_mask_is_the_sources(desk: SceneDesk, dtype: str, nodata: flo
         )
 
 
-def test_no_valid_pixel_becomes_nodata_where_the_fused_scene_is_black(desk: SceneDesk) -> None:
+def test_no_valid_pixel_becomes_nodata_where_the_fused_scene_is_black(
+    archive: SceneFixture,
+) -> None:
     """The infrared's cold spots pull the visible scene's darkest pixels to 0, which is nodata."""
     ir, vi = scene_bands(3, SIZE, 1, None)
     vi = (vi.astype(int) - int(vi.min()) + 1).astype(np.uint16)
-    desk.put("a", ir=ir, vi=vi, nodata=0)
-    path = fuse(desk)
+    archive.put("a", ir=ir, vi=vi, nodata=0)
+    path = fuse(archive)
     assert pixels_of(path).min() >= 1
 
 
-def test_a_mask_band_is_kept(desk: SceneDesk) -> None:
+def test_a_mask_band_is_kept(archive: SceneFixture) -> None:
     vi = scene_bands(3, SIZE, 3, None)[1]
     missing = np.zeros(SIZE, bool)
     missing[5:25, 30:70] = True
-    desk.put("a", vi=vi)
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), edited(desk) as dataset:
+    archive.put("a", vi=vi)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), edited(archive) as dataset:
         dataset.write_mask(~missing)
-    path = fuse(desk)
+    path = fuse(archive)
     with rasterio.open(path) as fused:
         assert fused.nodata is None
         assert fused.mask_flag_enums == ([MaskFlags.per_dataset],) * 3
@@ -184,15 +186,15 @@ def test_a_mask_band_is_kept(desk: SceneDesk) -> None:
         assert not np.array_equal(fused.read()[:, ~missing], vi[:, ~missing])
 
 
-def test_alpha_is_kept_and_its_empty_pixels_are_left_alone(desk: SceneDesk) -> None:
+def test_alpha_is_kept_and_its_empty_pixels_are_left_alone(archive: SceneFixture) -> None:
     vi = scene_bands(3, SIZE, 4, None)[1]
     vi[3] = 65535
     vi[3, 5:25, 30:70] = 0
-    desk.put("a", vi=vi)
-    with edited(desk) as dataset:
+    archive.put("a", vi=vi)
+    with edited(archive) as dataset:
         names = ("red", "green", "blue", "alpha")
         dataset.colorinterp = [ColorInterp[name] for name in names]
-    with rasterio.open(fuse(desk)) as fused:
+    with rasterio.open(fuse(archive)) as fused:
         assert [band.name for band in fused.colorinterp] == list(names)
         found = fused.read()
     assert np.array_equal(found[3], vi[3])
@@ -201,9 +203,9 @@ def test_alpha_is_kept_and_its_empty_pixels_are_left_alone(desk: SceneDesk) -> N
     assert not np.array_equal(found[:3], vi[:3])
 
 
-def test_what_is_said_of_bands_and_scene_is_kept(desk: SceneDesk) -> None:
-    desk.put("a", vi=scene_bands(3, SIZE, 4, None)[1])
-    with edited(desk) as dataset:
+def test_what_is_said_of_bands_and_scene_is_kept(archive: SceneFixture) -> None:
+    archive.put("a", vi=scene_bands(3, SIZE, 4, None)[1])
+    with edited(archive) as dataset:
         dataset.scales, dataset.offsets = (0.0001, 2.0, 1.0, 1.0), (-0.1, 0.5, 0.0, 3.0)
         dataset.units = ("1", "W/m2", "", "K")
         dataset.descriptions = ("coastal", None, "rød & grøn <3>", "x")
@@ -211,8 +213,8 @@ def test_what_is_said_of_bands_and_scene_is_kept(desk: SceneDesk) -> None:
         dataset.update_tags(1, wavelength="443 nm")
         dataset.update_tags(SENSOR="MSI", CLOUD_COVER="12.5", ACQUISITION_DATE="2024-05-06")
         dataset.update_tags(ns="IMAGERY", ACQUISITIONDATETIME="2024-05-06T07:08:09Z")
-    path = fuse(desk)
-    with rasterio.open(desk.path("vi", "a")) as source, rasterio.open(path) as fused:
+    path = fuse(archive)
+    with rasterio.open(archive.path("vi", "a")) as source, rasterio.open(path) as fused:
         for name in ("scales", "offsets", "units", "descriptions", "colorinterp"):
             assert getattr(fused, name) == getattr(source, name), name
         assert fused.tags(1)["wavelength"] == "443 nm"
@@ -221,35 +223,35 @@ def test_what_is_said_of_bands_and_scene_is_kept(desk: SceneDesk) -> None:
         assert fused.tags()["ACQUISITIONDATETIME"] == "2024-05-06T07:08:09Z"
 
 
-def test_statistics_of_the_sources_pixels_are_dropped(desk: SceneDesk) -> None:
-    desk.put("a")
-    with edited(desk) as dataset:
+def test_statistics_of_the_sources_pixels_are_dropped(archive: SceneFixture) -> None:
+    archive.put("a")
+    with edited(archive) as dataset:
         dataset.update_tags(1, STATISTICS_MAXIMUM="1", STATISTICS_MEAN="0.5", keep="this")
-    with rasterio.open(fuse(desk)) as fused:
+    with rasterio.open(fuse(archive)) as fused:
         assert fused.tags(1) == {"keep": "this"}
 
 
 @pytest.mark.parametrize("meaning", ["Point", "Area"])
-def test_pixels_that_are_points_stay_points(desk: SceneDesk, meaning: str) -> None:
-    desk.put("a")
-    with edited(desk) as dataset:
+def test_pixels_that_are_points_stay_points(archive: SceneFixture, meaning: str) -> None:
+    archive.put("a")
+    with edited(archive) as dataset:
         dataset.update_tags(AREA_OR_POINT=meaning)
-    path = fuse(desk)
-    with rasterio.open(desk.path("vi", "a")) as source, rasterio.open(path) as fused:
+    path = fuse(archive)
+    with rasterio.open(archive.path("vi", "a")) as source, rasterio.open(path) as fused:
         assert fused.tags()["AREA_OR_POINT"] == source.tags()["AREA_OR_POINT"] == meaning
         assert fused.transform == source.transform
 
 
-def test_ground_control_points_are_kept(desk: SceneDesk) -> None:
-    desk.put("a", crs=None, transform=None)
+def test_ground_control_points_are_kept(archive: SceneFixture) -> None:
+    archive.put("a", crs=None, transform=None)
     points = [
         GroundControlPoint(row, column, 399960.25 + 11 * column + row, 4e6 - 9 * row, 12.5)
         for row in (0, 36, 71)
         for column in (0.5, 44, 87)
     ]
-    with edited(desk) as dataset:
+    with edited(archive) as dataset:
         dataset.gcps = points, rasterio.CRS.from_string(UTM)
-    with rasterio.open(fuse(desk)) as fused:
+    with rasterio.open(fuse(archive)) as fused:
         found, crs = fused.gcps
         assert crs.to_epsg() == 32654
         assert fused.crs is None
@@ -258,7 +260,7 @@ def test_ground_control_points_are_kept(desk: SceneDesk) -> None:
         assert [getattr(after, f) for f in fields] == [getattr(before, f) for f in fields]
 
 
-def test_rational_polynomials_are_kept(desk: SceneDesk) -> None:
+def test_rational_polynomials_are_kept(archive: SceneFixture) -> None:
     one = [1.0] + [0.0] * 19
     polynomials = {"line_num_coeff": [0.25 * k for k in range(20)], "samp_num_coeff": one}
     rpcs = RPC(
@@ -267,15 +269,15 @@ def test_rational_polynomials_are_kept(desk: SceneDesk) -> None:
         **{"long_scale": 0.25, "samp_den_coeff": one, "samp_off": 44.0, "samp_scale": 44.0},
         **{"err_bias": 1.5, "err_rand": 0.5, **polynomials},
     )
-    desk.put("a", crs=None, transform=None, rpcs=rpcs)
-    with rasterio.open(fuse(desk)) as fused:
+    archive.put("a", crs=None, transform=None, rpcs=rpcs)
+    with rasterio.open(fuse(archive)) as fused:
         assert fused.rpcs == rpcs
         assert fused.crs is None
 
 
-def test_a_scene_without_any_place_has_none_afterwards(desk: SceneDesk) -> None:
+def test_a_scene_without_any_place_has_none_afterwards(archive: SceneFixture) -> None:
     nowhere = {"crs": None, "transform": None}
-    desk.put("a", vi=scene_bands(3, SIZE, 5, None)[1], ir_profile=nowhere, **nowhere)
-    with rasterio.open(fuse(desk)) as fused:
+    archive.put("a", vi=scene_bands(3, SIZE, 5, None)[1], ir_profile=nowhere, **nowhere)
+    with rasterio.open(fuse(archive)) as fused:
         assert fused.crs is None
         assert fused.transform.is_identity

@@ -6,7 +6,7 @@ import pytest
 from generated_scenes import PLACE, UTM, write_raster
 from rasterio import warp
 from rasterio.transform import Affine
-from scene_desk import opened
+from scene_fixture import opened
 
 from fusion_core.errors import OverlapError, SizeMismatchError
 from fusion_core.scenes.grid import SceneGrid, match_grids

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import rasterio
-from desk import Desk
+from archive_fixture import ArchiveFixture
 from generated_scenes import UTM, scene_bands, write_raster
 from PIL import Image
 from rasterio.control import GroundControlPoint
 from raw_images import raw_tiff
-from scene_desk import two_files
+from scene_fixture import two_files
 from tiny import pair_refs
 
 from fusion_core.archive.plan import Chunk, PairRef
@@ -193,11 +193,11 @@ def test_no_pairs_are_no_pixels(tmp_path: Path) -> None:
 def test_what_is_asked_for_again_to_tell_a_scene_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(str(tmp_path))
+    archive = ArchiveFixture(str(tmp_path))
     for side in ("ir", "vi"):
-        desk.source.write(f"{side}/t.tif", raw_tiff(np.full(SIZE, 9, np.uint8)))
-    (ref,) = pair_refs(desk.settings.source, ["t"], "tif")
-    whole, begun = desk.source.fs.open, []
+        archive.source.write(f"{side}/t.tif", raw_tiff(np.full(SIZE, 9, np.uint8)))
+    (ref,) = pair_refs(archive.settings.source, ["t"], "tif")
+    whole, begun = archive.source.fs.open, []
 
     def busy_at_first(path: str, *how: Any, **options: Any) -> Any:
         begun.append(path)
@@ -205,6 +205,6 @@ def test_what_is_asked_for_again_to_tell_a_scene_is_counted(
             raise OSError(errno.EBUSY, "busy")
         return whole(path, *how, **options)
 
-    monkeypatch.setattr(desk.source.fs, "open", busy_at_first)
-    assert desk.worker().run(Chunk("part", (ref,))).ok == 1
-    assert desk.rows()["t"]["retries"] == 1
+    monkeypatch.setattr(archive.source.fs, "open", busy_at_first)
+    assert archive.worker().run(Chunk("part", (ref,))).ok == 1
+    assert archive.rows()["t"]["retries"] == 1

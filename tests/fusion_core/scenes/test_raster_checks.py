@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scene_desk import opened
+from scene_fixture import opened
 
 from fusion_core.errors import DecodeError
 from fusion_core.scenes.raster_checks import check_raster

@@ -59,7 +59,7 @@ def opened_scene(
         yield scene
 
 
-class SceneDesk:
+class SceneFixture:
     """An archive below a folder, and what a worker makes of its pairs.
 
     Args:

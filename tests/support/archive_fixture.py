@@ -19,7 +19,7 @@ from fusion_core.storage.store import Storage
 NAMES = ["a", "b", "c/d", "e"]
 
 
-class Desk:
+class ArchiveFixture:
     """An archive of four pairs, and a worker for it."""
 
     def __init__(self, root: str, **changes: Any):
