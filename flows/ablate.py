@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict
 
 from actors.cluster import connected
 from flows.evaluate import evaluate
-from flows.evaluation_summary import EvaluationSummary
 from flows.output_lease import SkippedRun
+from flows.summaries.evaluation import EvaluationSummary
+from flows.summaries.train import TrainSummary
 from flows.train import train_refinefuse
-from flows.train_summary import TrainSummary
 from flows.worker_watch import end_with_worker
 from fusion_core.training import AblateSettings
 

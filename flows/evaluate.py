@@ -18,7 +18,6 @@ from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
 from actors.tasks import draw_comparison_sheet
-from flows.evaluation_summary import EvaluationSummary, ModelOutcome
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import SkippedRun, output_lease, skip
 from flows.run import (
@@ -32,8 +31,9 @@ from flows.run import (
     unless_it_fails,
     write_tables,
 )
-from flows.run_summary import evenly
-from flows.summary import plan_counts
+from flows.summaries.archive import plan_counts
+from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
+from flows.summaries.run import evenly
 from flows.worker_watch import end_with_worker
 from fusion_core.archive import (
     MANIFEST_FOLDER,

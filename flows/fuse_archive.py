@@ -16,7 +16,6 @@ from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
 from actors.tasks import draw_contact_sheet
-from flows.dry_run import DryRun, estimate_seconds
 from flows.output_lease import SkippedRun, output_lease, skip
 from flows.run import (
     Run,
@@ -29,8 +28,9 @@ from flows.run import (
     run_chunks,
     unless_it_fails,
 )
-from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
-from flows.summary import plan_counts
+from flows.summaries.archive import plan_counts
+from flows.summaries.dry_run import DryRun, estimate_seconds
+from flows.summaries.run import RunSummary, evenly, metric_statistics, remarks
 from flows.worker_watch import end_with_worker
 from fusion_core.archive import MANIFEST_FOLDER, PAIR_KEY, Lease, Plan, make_plan, read_manifest
 from fusion_core.errors import OutputBusyError

@@ -26,7 +26,7 @@ from actors.pool import ActorPool
 from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
 from flows.progress import shown
-from flows.summary import Summary, too_many_failed
+from flows.summaries.archive import Summary, too_many_failed
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     RUNS_FOLDER,

@@ -25,8 +25,8 @@ from flows.run import (
     run_chunks,
     write_tables,
 )
-from flows.score_summary import ScoreSummary
-from flows.summary import plan_counts
+from flows.summaries.archive import plan_counts
+from flows.summaries.score import ScoreSummary
 from flows.worker_watch import end_with_worker
 from fusion_core.archive import (
     SCORE_KEY,

@@ -21,7 +21,7 @@ from processes import alive, command, wait_for
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
 from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import RunDeadlineError
 from fusion_core.settings.fuse import FuseArchiveSettings

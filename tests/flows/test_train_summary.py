@@ -1,7 +1,7 @@
 from typing import Any
 
+from flows.summaries.train import TrainSummary, record_table
 from flows.train_progress import _line, _remaining
-from flows.train_summary import TrainSummary, record_table
 from fusion_core.metrics import METRIC_NAMES
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.summary import Summary, failure_lines, listing_lines
+from flows.summaries.archive import Summary, failure_lines, listing_lines
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 
 

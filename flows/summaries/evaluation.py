@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.summary import Summary, failure_lines, listing_lines, table_cell
+from flows.summaries.archive import Summary, failure_lines, listing_lines, table_cell
 
 
 class ModelOutcome(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from flows.summary import Summary, failure_lines, listing_lines
+from flows.summaries.archive import Summary, failure_lines, listing_lines
 
 
 class ScoreSummary(Summary):

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flows.dry_run import DryRun
+from flows.summaries.dry_run import DryRun
 
 
 def dry_run(**changes: Any) -> DryRun:

@@ -3,8 +3,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flows.run_summary import RunSummary, evenly, metric_statistics
-from flows.summary import too_many_failed
+from flows.summaries.archive import too_many_failed
+from flows.summaries.run import RunSummary, evenly, metric_statistics
 from fusion_core.metrics import METRIC_NAMES
 
 
