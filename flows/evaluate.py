@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from actors.cluster import connected
 from actors.tasks import draw_comparison_sheet
 from flows.fuse_archive import fuse_chunks
-from flows.output_lease import SkippedRun, output_lease, skip
+from flows.output_lease import output_lease, skip
 from flows.run import (
     Run,
     count_results,
@@ -34,6 +34,7 @@ from flows.run import (
 from flows.summaries.archive import plan_counts
 from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
 from flows.summaries.run import evenly
+from flows.summaries.skipped import SkippedRun
 from flows.worker_watch import end_with_worker
 from fusion_core.archive import (
     MANIFEST_FOLDER,

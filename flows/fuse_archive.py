@@ -16,7 +16,8 @@ from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
 from actors.tasks import draw_contact_sheet
-from flows.output_lease import SkippedRun, output_lease, skip
+from flows.estimate import estimate_seconds
+from flows.output_lease import output_lease, skip
 from flows.run import (
     Run,
     count_results,
@@ -29,8 +30,9 @@ from flows.run import (
     unless_it_fails,
 )
 from flows.summaries.archive import plan_counts
-from flows.summaries.dry_run import DryRun, estimate_seconds
+from flows.summaries.dry_run import DryRun
 from flows.summaries.run import RunSummary, evenly, metric_statistics, remarks
+from flows.summaries.skipped import SkippedRun
 from flows.worker_watch import end_with_worker
 from fusion_core.archive import MANIFEST_FOLDER, PAIR_KEY, Lease, Plan, make_plan, read_manifest
 from fusion_core.errors import OutputBusyError

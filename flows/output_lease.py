@@ -7,29 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect import get_run_logger
-from pydantic import BaseModel, ConfigDict
 
 from flows.run import Run
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import RUNS_FOLDER, Lease, acquire, write_tombstones
 from fusion_core.errors import OutputBusyError, UnreachableError
-
-
-class SkippedRun(BaseModel):
-    """The outcome of a run that found another one at work and was told to leave.
-
-    Attributes:
-        run_id: The run.
-        reason: Which run it found.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    run_id: str
-    reason: str
-
-    def markdown(self) -> str:
-        """Return it as people read it."""
-        return f"# Nothing done: {self.run_id}\n\n{self.reason}\n"
 
 
 def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:

@@ -26,7 +26,7 @@ from actors.pool import ActorPool
 from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
 from flows.progress import shown
-from flows.summaries.archive import Summary, too_many_failed
+from flows.summaries.archive import ArchiveSummary, too_many_failed
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     RUNS_FOLDER,
@@ -174,7 +174,7 @@ def failures(rows: pa.Table | None, *names: str) -> tuple[dict[str, Any], ...]:
     return tuple(failed.select(columns).to_pylist())
 
 
-def publish(run: Run[Any], output: Storage, summary: Summary, flow: str) -> None:
+def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) -> None:
     """Write the summary beside the results, and show it in Prefect as the flow's artifacts."""
     output.write(f"{run.folder}/summary.md", summary.markdown().encode())
     output.write(f"{run.folder}/summary.json", summary.model_dump_json(indent=2).encode())
@@ -215,7 +215,7 @@ def unless_it_fails(draw: Callable[[], str]) -> str | None:
         return None
 
 
-def fail_past_limit(summary: Summary, settings: RunSettings) -> None:
+def fail_past_limit(summary: ArchiveSummary, settings: RunSettings) -> None:
     """Fail a run that didn't reach its end, or whose pairs failed.
 
     Raises:

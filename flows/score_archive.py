@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
-from flows.output_lease import SkippedRun, output_lease, skip
+from flows.output_lease import output_lease, skip
 from flows.run import (
     Run,
     count_results,
@@ -27,6 +27,7 @@ from flows.run import (
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.score import ScoreSummary
+from flows.summaries.skipped import SkippedRun
 from flows.worker_watch import end_with_worker
 from fusion_core.archive import (
     SCORE_KEY,

@@ -1,54 +1,35 @@
-"""What a dry run tells."""
+"""The summary of a dry run: what a run would do, and about how long it would take."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
-
-from actors.fusion_actor import FusionJob
-from actors.resources import WorkerShare
-from actors.tasks import time_pairs, time_tile
-from fusion_core.archive import Plan, cut_chunks, total_bytes
-from fusion_core.scenes import add_pixels
-from fusion_core.storage import Storage
-
-_SAMPLE = 5
-_LARGE = 1 << 22  # pixels
+from flows.summaries.archive import PlanSummary
 
 
-class DryRun(BaseModel):
+class DryRun(PlanSummary):
     """What a run would do.
 
     Attributes:
-        found: Pairs found in the archive.
         to_fuse: Pairs that would be fused.
         bytes_to_read: Size of their files.
         estimated_seconds: About how long the run would take, from timing the first few pairs on
             one worker; None where there is nothing to do.
-        done_before: Pairs with a successful row.
-        known_failed: Pairs whose files failed before.
-        over_limit: Pairs left for later by ``limit``.
-        unpaired: Files without a counterpart.
-        ambiguous: Files that claim the same pair and role as another.
-        unmatched: Files that belong to no pair.
         first: Ids of the first pairs that would be fused.
     """
 
-    model_config = ConfigDict(frozen=True)
-
-    found: int
     to_fuse: int
     bytes_to_read: int
     estimated_seconds: float | None
-    done_before: int
-    known_failed: int
-    over_limit: int
-    unpaired: tuple[str, ...]
-    ambiguous: tuple[str, ...]
-    unmatched: tuple[str, ...]
     first: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """Return how much would be fused, and about how long that would take."""
+        said = (
+            f"{self.found} pairs found: {self.to_fuse} would be fused, reading "
+            f"{self.bytes_to_read / 1e6:.1f} MB"
+        )
+        if self.estimated_seconds is None:
+            return f"{said}."
+        return f"{said}, in about {_duration(self.estimated_seconds)} on this cluster."
 
     def markdown(self) -> str:
         """Return the plan as people read it."""
@@ -68,27 +49,6 @@ class DryRun(BaseModel):
         if self.first:
             lines += ["", "First pairs: " + ", ".join(self.first)]
         return "\n".join(lines) + "\n"
-
-
-def estimate_seconds(
-    job: FusionJob, share: WorkerShare, plan: Plan, storage_options: dict[str, Any]
-) -> float:
-    """Estimate the seconds that a plan takes, by timing a little of it on one worker.
-
-    Pairs are timed by the first few; of large scenes, which may take an hour each, a tile is.
-    """
-    todo = add_pixels(Storage(job.settings.source, storage_options), plan.todo)
-    large = pc.greater(todo["pixels"], _LARGE)
-    scenes, pairs = todo.filter(large), todo.filter(pc.invert(large))
-    seconds = 0.0
-    if len(pairs):
-        sample = next(cut_chunks(pairs, "", _SAMPLE)).pairs
-        timed, timed_bytes = time_pairs(job, share, sample, storage_options)
-        # Images of a kind cost about the same per byte, and sizes are all that a listing knows.
-        seconds += timed * total_bytes(pairs) / max(timed_bytes, 1)
-    if len(scenes):
-        seconds += time_tile(job, share) * float(pc.sum(scenes["pixels"]).as_py())
-    return seconds / share.count
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What a fusing run tells at its end, with the table of its metrics."""
+"""The summary of a fusing run, with the table of its metrics."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.summaries.archive import Summary, failure_lines, listing_lines
+from flows.summaries.archive import ArchiveSummary
+from flows.summaries.listings import failure_lines, listing_lines
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 
 
-class RunSummary(Summary):
+class RunSummary(ArchiveSummary):
     """The outcome of a fusing run.
 
     Attributes:
@@ -53,7 +54,7 @@ class RunSummary(Summary):
         return "\n".join(lines) + "\n"
 
     def sentence(self) -> str:
-        """Say in one sentence what was done, and why the rest was not."""
+        """Return in one sentence what was done, and why the rest was not."""
         done = (
             f"{self.found} pairs found: {self.fused} fused and {self.failed} failed in "
             f"{self.seconds:.0f} s"

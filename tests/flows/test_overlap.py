@@ -17,8 +17,8 @@ from processes import descendants
 from tiny import as_options, settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
-from flows.output_lease import SkippedRun
 from flows.summaries.run import RunSummary
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import LeaseLostError

@@ -31,6 +31,13 @@ def test_it_says_what_would_be_done_and_what_not() -> None:
     assert "First pairs: p1, p2" in text
 
 
+def test_its_sentence_says_how_much_and_how_long() -> None:
+    assert dry_run().sentence() == (
+        "10 pairs found: 6 would be fused, reading 12.3 MB, in about 30 s on this cluster."
+    )
+    assert dry_run(estimated_seconds=None).sentence().endswith("reading 12.3 MB.")
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"), [(30.0, "about 30 s"), (600.0, "about 10 min"), (9000.0, "about 2.5 h")]
 )
