@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
-import torch
 
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.archive import Chunk, PairRef
 from fusion_core.jobs import FusionWorker
-from fusion_core.models import cut_tiles
+from fusion_core.models import seconds_per_pixel
 from fusion_core.reports import write_comparison_sheet, write_contact_sheet
 from fusion_core.storage import Storage
 
@@ -89,11 +88,5 @@ def time_tile(job: FusionJob, share: WorkerShare) -> float:
 
 @ray.remote
 def _timed_tile(job: FusionJob, device: str, cpus: float) -> float:
-    fuser, size = FusionActor(job, device, cpus).fuser(), job.settings.tile_size
-    middle = cut_tiles(3 * size, 3 * size, size, fuser.receptive_radius)[4]
-    height, width = (side.stop - side.start for side in middle.read)
-    images = torch.rand(1, 1, height, width), torch.rand(1, 1, height, width)
-    fuser(*images)  # warms the worker up
-    begin = time.perf_counter()
-    fuser(*images)
-    return (time.perf_counter() - begin) / size**2
+    fuser = FusionActor(job, device, cpus).fuser()
+    return seconds_per_pixel(fuser, job.settings.tile_size)
