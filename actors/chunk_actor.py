@@ -43,7 +43,7 @@ class ChunkActor(ABC, Generic[Settings]):
         # as a death without its type.
         self._job = job
         self._device = device
-        self._cpus = max(1, int(cpus))
+        self._cpus = cpus
         self._worker: ChunkWorker[Any] | None = None
         self._options: Mapping[str, Any] | None = None
 
@@ -51,15 +51,10 @@ class ChunkActor(ABC, Generic[Settings]):
         """Make ready for chunks and return the device that is used.
 
         Raises:
-            SettingsError: A GPU was asked for and torch sees none.
+            FuseArchiveError: The device, or what the actor is to host, can't be used.
         """
-        if self._device == "cuda" and not torch.cuda.is_available():
-            raise SettingsError(
-                "the worker was given a GPU and torch sees none; expected a CUDA build of "
-                "torch on the cluster's nodes. Install one, or set worker to 'cpu'"
-            )
-        torch.set_num_threads(self._cpus)
-        return self._device
+        use_device(self._device, self._cpus)
+        return self._prepare()
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
         """Work a chunk off; see ``ChunkWorker.run``."""
@@ -68,6 +63,10 @@ class ChunkActor(ABC, Generic[Settings]):
     def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:
         """Record what is in a chunk as failed without touching it."""
         return self._worker_for(storage_options).give_up(chunk, reason)
+
+    def _prepare(self) -> str:
+        """Load what the actor hosts, if it hosts anything, and return the device that it is on."""
+        return self._device
 
     @abstractmethod
     def _make_worker(
@@ -86,6 +85,24 @@ class ChunkActor(ABC, Generic[Settings]):
             self._worker = self._make_worker(source, output, options)
             self._options = options
         return self._worker
+
+
+def use_device(device: str, cpus: float) -> None:
+    """Have torch compute in this process with what Ray has given to it.
+
+    Args:
+        device: ``cuda`` or ``cpu``.
+        cpus: Threads for computing on a CPU.
+
+    Raises:
+        SettingsError: A GPU was given and torch sees none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "the worker was given a GPU and torch sees none; expected a CUDA build of "
+            "torch on the cluster's nodes. Install one, or set worker to 'cpu'"
+        )
+    torch.set_num_threads(max(1, int(cpus)))
 
 
 def start_actor(

@@ -21,4 +21,11 @@ class ScoringActor(ChunkActor[ScoreArchiveSettings]):
             method: source if location.url is None else Storage(location.url, options)
             for method, location in settings.locations().items()
         }
-        return ScoringWorker(source, output, fused, settings, run, self._device)
+        return ScoringWorker(
+            source=source,
+            output=output,
+            fused=fused,
+            settings=settings,
+            run=run,
+            device=self._device,
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from actors.fusion_actor import FusionActor, FusionJob
+from actors.fusion_actor import FusionJob, load_job_fuser
 from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.archive import Chunk, PairRef
@@ -63,12 +63,11 @@ def _timed(
     pairs: tuple[PairRef, ...],
     storage_options: Mapping[str, Any],
 ) -> tuple[float, int]:
-    worker = FusionActor(job, device, cpus)
     scratch = Storage(f"memory://estimate-{uuid.uuid4().hex}")
     chunks = FusionWorker(
         Storage(job.settings.source, storage_options),
         scratch,
-        worker.fuser(),
+        load_job_fuser(job, device, cpus),
         job.settings,
         job.run,
     )
@@ -88,5 +87,5 @@ def time_tile(job: FusionJob, share: WorkerShare) -> float:
 
 @ray.remote
 def _timed_tile(job: FusionJob, device: str, cpus: float) -> float:
-    fuser = FusionActor(job, device, cpus).fuser()
+    fuser = load_job_fuser(job, device, cpus)
     return seconds_per_pixel(fuser, job.settings.tile_size)
