@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from actors.fusion_actor import FusionJob
 from actors.resources import WorkerShare
-from actors.tasks import time_pairs, time_tile
+from actors.tasks import run_on_worker, time_pairs, time_tile
 from fusion_core.archive import Plan, cut_chunks, total_bytes
 from fusion_core.scenes import add_pixels
 from fusion_core.storage import Storage
@@ -30,9 +30,12 @@ def estimate_seconds(
     seconds = 0.0
     if len(pairs):
         sample = next(cut_chunks(pairs, "", _SAMPLE)).pairs
-        timed, timed_bytes = time_pairs(job, share, sample, storage_options)
+        timed, timed_bytes = run_on_worker(
+            time_pairs, job, share, sample, storage_options, share=share
+        )
         # Images of a kind cost about the same per byte, and sizes are all that a listing knows.
         seconds += timed * total_bytes(pairs) / max(timed_bytes, 1)
     if len(scenes):
-        seconds += time_tile(job, share) * float(pc.sum(scenes["pixels"]).as_py())
+        of_pixel = run_on_worker(time_tile, job, share, share=share)
+        seconds += of_pixel * float(pc.sum(scenes["pixels"]).as_py())
     return seconds / share.count

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from flows.worker_watch import end_with_worker
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
-from actors.tasks import draw_comparison_sheet
+from flows.contact_sheet import draw_sheet, evenly
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import output_lease, skip
 from flows.run import (
@@ -28,14 +29,11 @@ from flows.run import (
     failures,
     publish,
     read_back,
-    unless_it_fails,
     write_tables,
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
-from flows.summaries.run import evenly
 from flows.summaries.skipped import SkippedRun
-from flows.worker_watch import end_with_worker
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     PAIR_KEY,
@@ -48,9 +46,8 @@ from fusion_core.errors import OutputBusyError, SettingsError
 from fusion_core.jobs import ChunkResult, EvaluateSettings, list_pairs
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.models import read_model
-from fusion_core.reports import compare, published_sets
+from fusion_core.reports import compare, published_sets, write_comparison_sheet
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
 
 FLOW = "evaluate"
 
@@ -163,6 +160,7 @@ def summarise(
     comparison = compare(rows, list(runs), METRIC_VERSION)
     published = published_sets()[settings.published] if settings.published else ()
     table, tables = write_tables(run, output, comparison, published)
+    shown = sheet_rows(rows, list(runs), settings.contact_sheet)
     done = [result for of_model in results.values() for result in of_model]
     parts = read_back(output, done)
     summary = EvaluationSummary(
@@ -173,9 +171,7 @@ def summarise(
             name: _outcome(runs[name], plans[name], of_model) for name, of_model in results.items()
         },
         pairs=comparison.pairs,
-        contact_sheet=_draw_sheet(
-            run, output, sheet_rows(rows, list(runs), settings.contact_sheet)
-        ),
+        contact_sheet=draw_sheet(run, write_comparison_sheet, shown, FLOW),
         means=comparison.means,
         published=settings.published,
         table=table,
@@ -238,15 +234,6 @@ def _named(rows: pa.Table, runs: Runs) -> pa.Table:
     places = pc.index_in(rows["model_hash"], value_set=hashes)
     names = pc.take(pa.array(list(runs), pa.string()), places)
     return rows.set_column(rows.schema.get_field_index("method"), "method", names)
-
-
-def _draw_sheet(
-    run: Run[EvaluateSettings], output: Storage, rows: Sequence[Mapping[str, Any]]
-) -> str | None:
-    if not rows:
-        return None
-    path, title = f"{run.folder}/contact_sheet.png", f"{FLOW} {run.identity.run_id}"
-    return unless_it_fails(lambda: draw_comparison_sheet(output, path, rows, title))
 
 
 def _outcome(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+from flows.worker_watch import end_with_worker
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -15,7 +17,7 @@ from actors.chunk_actor import start_actor
 from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
-from actors.tasks import draw_contact_sheet
+from flows.contact_sheet import draw_sheet, evenly
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
 from flows.run import (
@@ -27,17 +29,16 @@ from flows.run import (
     publish,
     read_back,
     run_chunks,
-    unless_it_fails,
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.dry_run import DryRun
-from flows.summaries.run import RunSummary, evenly, metric_statistics, remarks
+from flows.summaries.run import RunSummary, metric_statistics, remarks
 from flows.summaries.skipped import SkippedRun
-from flows.worker_watch import end_with_worker
 from fusion_core.archive import MANIFEST_FOLDER, PAIR_KEY, Lease, Plan, make_plan, read_manifest
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import ChunkResult, list_pairs
 from fusion_core.models import read_model
+from fusion_core.reports import write_contact_sheet
 from fusion_core.scenes import write_scene_catalog
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
@@ -132,11 +133,12 @@ def summarise(
     rows = read_back(output, results)
     ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
     some = ok is not None and len(ok) > 0
+    shown = sheet_rows(ok, run.settings.contact_sheet) if some else []
     summary = RunSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
         manifest=output.url(MANIFEST_FOLDER),
-        contact_sheet=_draw_sheet(run, output, ok) if some else None,
+        contact_sheet=draw_sheet(run, write_contact_sheet, shown, FLOW),
         catalog=_write_catalog(run, output),
         remarks=remarks(ok) if some else (),
         fused=sum(result.ok for result in results),
@@ -149,6 +151,13 @@ def summarise(
     )
     publish(run, output, summary, FLOW)
     return summary
+
+
+def sheet_rows(ok_rows: pa.Table, count: int) -> list[dict[str, Any]]:
+    """Choose rows for the contact sheet, spread evenly over all."""
+    chosen = pa.array(evenly(range(len(ok_rows)), count), pa.int64())
+    rows: list[dict[str, Any]] = ok_rows.take(chosen).to_pylist()
+    return rows
 
 
 def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
@@ -174,13 +183,3 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
 def _write_catalog(run: Run[FuseArchiveSettings], output: Storage) -> str | None:
     kind = run.settings.stac
     return write_scene_catalog(output, kind) if kind in ("catalog", "collection") else None
-
-
-def _draw_sheet(run: Run[FuseArchiveSettings], output: Storage, ok: pa.Table) -> str | None:
-    count = run.settings.contact_sheet
-    if not count:
-        return None
-    title = f"{FLOW} {run.identity.run_id}"
-    path = f"{run.folder}/contact_sheet.png"
-    rows = evenly(ok.to_pylist(), count)
-    return unless_it_fails(lambda: draw_contact_sheet(output, path, rows, title))

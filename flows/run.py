@@ -206,15 +206,6 @@ def write_tables(
     return bodies["md"], {kind: output.url(f"{run.folder}/table.{kind}") for kind in bodies}
 
 
-def unless_it_fails(draw: Callable[[], str]) -> str | None:
-    """Return the URL of what is drawn, or None: the images are safe, whatever a drawing does."""
-    try:
-        return draw()
-    except Exception as error:
-        get_run_logger().warning("The contact sheet could not be drawn: %s", error)
-        return None
-
-
 def fail_past_limit(summary: ArchiveSummary, settings: RunSettings) -> None:
     """Fail a run that didn't reach its end, or whose pairs failed.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -94,10 +93,3 @@ def remarks(ok_rows: pa.Table) -> tuple[str, ...]:
     """Return what the rows of fused scenes remark, by pair."""
     told = ok_rows.filter(pc.is_valid(ok_rows["remark"])).select(["pair_id", "remark"])
     return tuple(f"{row['pair_id']}: {row['remark']}" for row in told.to_pylist())
-
-
-def evenly(rows: Sequence[Any], count: int) -> list[Any]:
-    """Return at most ``count`` rows, spread evenly over all of them."""
-    if len(rows) <= count:
-        return list(rows)
-    return [rows[k * len(rows) // count] for k in range(count)]
