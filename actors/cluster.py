@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 import ray
 from ray._private import ray_constants
 
-from actors import warden
+from actors import session_reaper
 
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
@@ -55,7 +55,7 @@ def connected(address: str | None) -> Iterator[None]:
 def _watched() -> Iterator[None]:
     """Have the local cluster ended by another process if this one is killed inside the block."""
     session = ray.get_runtime_context().get_session_name()
-    command = [sys.executable, "-I", warden.__file__, str(os.getpid()), session]
+    command = [sys.executable, "-I", session_reaper.__file__, str(os.getpid()), session]
     # In a session of its own: what kills this process may kill all of its process group.
     with subprocess.Popen(
         command,

@@ -6,9 +6,9 @@ from prefect import flow, get_run_logger
 
 from actors.cluster import connected
 from flows.evaluate import evaluate
+from flows.parent_watchdog import end_with_worker
 from flows.summaries.ablation import AblationSummary
 from flows.train import train_refinefuse
-from flows.worker_watch import end_with_worker
 from fusion_core.training import AblateSettings
 
 FLOW = "ablate-refinefuse"

@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from flows.worker_watch import end_with_worker
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -21,6 +20,7 @@ from actors.cluster import connected
 from flows.contact_sheet import draw_sheet, evenly
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import output_lease, skip
+from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
     count_results,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from flows.worker_watch import end_with_worker
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -20,6 +19,7 @@ from actors.resources import alive_nodes, worker_share
 from flows.contact_sheet import draw_sheet, evenly
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
+from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
     count_results,

@@ -14,6 +14,7 @@ from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
 from flows.output_lease import output_lease, skip
+from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
     count_results,
@@ -28,7 +29,6 @@ from flows.run import (
 from flows.summaries.archive import plan_counts
 from flows.summaries.score import ScoreSummary
 from flows.summaries.skipped import SkippedRun
-from flows.worker_watch import end_with_worker
 from fusion_core.archive import (
     SCORE_KEY,
     SCORES_FOLDER,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from actors.warden import members
+from actors.session_reaper import members
 
 HOLD = "import sys; file = open(sys.argv[1], sys.argv[2]); print(flush=True); sys.stdin.read()"
 
