@@ -45,14 +45,14 @@ def connected(address: str | None) -> Iterator[None]:
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     try:
-        with _watched() if address is None else nullcontext():
+        with _reaped_if_killed() if address is None else nullcontext():
             yield
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def _reaped_if_killed() -> Iterator[None]:
     """Have the local cluster ended by another process if this one is killed inside the block."""
     session = ray.get_runtime_context().get_session_name()
     command = [sys.executable, "-I", session_reaper.__file__, str(os.getpid()), session]
