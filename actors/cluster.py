@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import ray
-from ray._private import ray_constants
 
 from actors import session_reaper
+from actors.ray_internals import node_on_loopback
 
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
@@ -34,7 +34,7 @@ def connected(address: str | None) -> Iterator[None]:
     with _signal_handlers_kept():
         if address is None:
             # An explicit "local": a plain init may join a stale cluster of somebody else.
-            with _loopback_only():
+            with node_on_loopback():
                 ray.init(
                     address="local",
                     include_dashboard=False,
@@ -68,22 +68,6 @@ def _reaped_if_killed() -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-@contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Let a local cluster listen on the loopback interface only, as Ray does on macOS and Windows.
-
-    Ray binds to it where the node's address is 127.0.0.1, and to all interfaces otherwise. An
-    address that is given as 127.0.0.1 it replaces by another one, unless it holds that this
-    machine can be in no cluster.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager
