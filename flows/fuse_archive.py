@@ -58,7 +58,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
 
     Returns:
         What became of the run; with ``dry_run`` what would be done; which run was found at work,
-        where ``overlap`` says to leave it to that one.
+        where ``overlap`` says to skip this one.
 
     Raises:
         RunDeadlineError: The run's deadline came before its end.

@@ -25,7 +25,7 @@ def output_lease(run: Run[Any]) -> Iterator[Lease]:
     """Take the output's lease, close what dead runs left open, and give the lease back at the end.
 
     Raises:
-        OutputBusyError: A living run is at work, and the setting ``overlap`` says to leave, or the
+        OutputBusyError: A living run is at work, and the setting ``overlap`` says to skip, or the
             run's deadline came while it waited.
         StorageError: The store failed.
     """

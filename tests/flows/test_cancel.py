@@ -135,7 +135,7 @@ def finish(settings: FuseArchiveSettings, pairs: int = 8) -> None:
     """Go on with some more pairs, in this process; neither one is missed nor done twice."""
     committed = audit(settings)
     assert 0 < committed < PAIRS
-    more = fuse_archive(settings.model_copy(update={"limit": pairs, "overlap": "leave"}))
+    more = fuse_archive(settings.model_copy(update={"limit": pairs, "overlap": "skip"}))
     assert isinstance(more, RunSummary)
     assert (more.done_before, more.fused) == (committed, min(pairs, PAIRS - committed))
     audit(settings, committed + more.fused)
