@@ -98,6 +98,10 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     return summary
 
 
+# Deployments that version 0.1.0 made name their flow by this entrypoint until they are made anew.
+evaluate_refinefuse = evaluate
+
+
 def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
     """Return for each model the run of fuse-archive that is its share of the evaluation.
 

@@ -1,10 +1,11 @@
-"""What Prefect makes of the flows' parameters before a run begins."""
+"""What Prefect makes of flows and their parameters before a run begins."""
 
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 from prefect.utilities.schema_tools.validation import ValidationError
@@ -27,6 +28,10 @@ def test_a_url_with_a_password_is_refused_before_it_is_kept(
     settings[field] = "s3://user:planted@host/bucket"
     with pytest.raises(ValidationError, match=rf"settings\.{field}"):
         validate({"settings": settings}, schema, raise_on_error=True)
+
+
+def test_a_deployment_of_before_still_finds_its_flow() -> None:
+    assert load_flow_from_entrypoint("flows.evaluate.evaluate_refinefuse") is evaluate
 
 
 @pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate])
