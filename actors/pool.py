@@ -70,8 +70,7 @@ class ActorPool:
     """A fixed number of actors that chunks are fed to.
 
     Args:
-        make_actor: Asks Ray for one actor with the methods of
-            ``ChunkActor``.
+        make_actor: Asks Ray for one actor with the methods of ``ChunkActor``.
         size: Number of actors.
         storage_options: Called for every chunk, so that credentials are always fresh.
         patience: Seconds without any living actor after which the run fails.
@@ -83,6 +82,7 @@ class ActorPool:
         self,
         make_actor: Callable[[], ActorHandle[Any]],
         size: int,
+        *,
         storage_options: Callable[[], Mapping[str, Any]] = dict,
         patience: float = 600.0,
         check: Callable[[], None] = lambda: None,

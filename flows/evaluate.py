@@ -77,7 +77,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     """
     end_with_worker()
     began = time.monotonic()
-    run = Run.begin(settings, None, "")  # rows have the hashes of their model's run
+    run = Run.begin(settings, settings_hash="")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
     try:
         with output_lease(run) as lease:
@@ -91,7 +91,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
                     )
                     for name, plan in plans.items()
                 }
-                summary = summarise(run, runs, plans, results, began)
+                summary = summarise(run, runs, plans, results, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -134,12 +134,20 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
     """List the archive, pair it, and leave out for each model what the manifest holds already."""
     logger = get_run_logger()
     settings, output = run.settings, run.output()
-    pairing = list_pairs(settings, run.source(), output, run.identity.date, run.credentials())
+    pairing = list_pairs(
+        settings,
+        run.source(),
+        output,
+        date=run.identity.date,
+        storage_options=run.credentials(),
+    )
     rows = rows_of_models(run, runs, *PAIR_KEY, "status", "stage", "ended")
     plans = {}
     for name in runs:
         own = rows.filter(ds.field("method") == name)
-        plan = plans[name] = make_plan(pairing, own, settings.reprocess, settings.limit)
+        plan = plans[name] = make_plan(
+            pairing, own, reprocess=settings.reprocess, limit=settings.limit
+        )
         logger.info(
             "%s: %d pairs found, %d to fuse, %d done before, %d failed before",
             *(name, len(pairing.pairs), len(plan.todo), plan.done, plan.known_failed),
@@ -153,6 +161,7 @@ def summarise(
     runs: Runs,
     plans: dict[str, Plan],
     results: dict[str, list[ChunkResult]],
+    *,
     began: float,
 ) -> EvaluationSummary:
     """Compare the models over all rows there are, and write tables, sheet, summary, artifacts."""

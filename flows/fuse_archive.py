@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -69,7 +70,11 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     end_with_worker()
     began = time.monotonic()
     model = read_model(settings.model, settings.model_sha256)
-    run = Run.begin(settings, model.model_hash, settings.image_settings().settings_hash())
+    run = Run.begin(
+        settings,
+        settings_hash=settings.image_settings().settings_hash(),
+        model_hash=model.model_hash,
+    )
     if settings.dry_run:
         return estimate(run, plan_archive(run))
     try:
@@ -77,7 +82,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
             plan = plan_archive(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 results = fuse_chunks(run, plan, lease)
-                summary = summarise(run, plan, results, began)
+                summary = summarise(run, plan, results, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -90,7 +95,9 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    pairing = list_pairs(settings, source, output, identity.date, run.credentials())
+    pairing = list_pairs(
+        settings, source, output, date=identity.date, storage_options=run.credentials()
+    )
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
         latest=False,
@@ -100,7 +107,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
-    plan = make_plan(pairing, rows, settings.reprocess, settings.limit)
+    plan = make_plan(pairing, rows, reprocess=settings.reprocess, limit=settings.limit)
     logger.info(
         "%d pairs found in %s: %d to fuse (%.1f MB), %d done before, %d failed before; "
         "%d unpaired, %d ambiguous and %d unmatched files",
@@ -121,12 +128,13 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
     """Work the plan's chunks off on Ray actors."""
     job = FusionJob(run.settings, run.identity)
-    return run_chunks(run, plan, lease, lambda share: start_actor(FusionActor, job, share), "fuse")
+    make_actor = partial(start_actor, FusionActor, job)
+    return run_chunks(run, plan, lease, make_actor, verb="fuse")
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
 def summarise(
-    run: Run[FuseArchiveSettings], plan: Plan, results: list[ChunkResult], began: float
+    run: Run[FuseArchiveSettings], plan: Plan, results: list[ChunkResult], *, began: float
 ) -> RunSummary:
     """Read the run's rows back, draw the contact sheet, and write summary and artifacts."""
     output = run.output()

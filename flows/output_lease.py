@@ -43,9 +43,9 @@ def output_lease(run: Run[Any]) -> Iterator[Lease]:
         run.output,
         run.identity.run_id,
         settings.lease_seconds,
-        settings.overlap == "wait",
-        exclusive,
-        run.ends_at,
+        wait=settings.overlap == "wait",
+        exclusive=exclusive,
+        until=run.ends_at,
     )
     try:
         if closed := write_tombstones(output, lease):

@@ -31,6 +31,7 @@ def shown(
     results: Iterable[ChunkResult],
     total: int,
     logger: Logger,
+    *,
     verb: str,
     bar: bool | None = None,
 ) -> Iterator[ChunkResult]:

@@ -59,8 +59,16 @@ class Run(Generic[Settings]):
     began: float
 
     @classmethod
-    def begin(cls, settings: Settings, model_hash: str | None, settings_hash: str) -> Run[Settings]:
-        """Give a run its id and date."""
+    def begin(
+        cls, settings: Settings, *, settings_hash: str, model_hash: str | None = None
+    ) -> Run[Settings]:
+        """Give a run its id and date.
+
+        Args:
+            settings: The run's settings.
+            settings_hash: What its rows have as such.
+            model_hash: Likewise, where one model makes all of them.
+        """
         now = dt.datetime.now(dt.UTC)
         context = FlowRunContext.get()
         flow_run = context.flow_run.id if context and context.flow_run else uuid.uuid4()
@@ -98,6 +106,7 @@ def run_chunks(
     plan: Plan,
     lease: Lease,
     make_actor: Callable[[WorkerShare], Any],
+    *,
     verb: str,
     folder: str = MANIFEST_FOLDER,
 ) -> list[ChunkResult]:
@@ -127,10 +136,14 @@ def run_chunks(
     first = list(itertools.islice(chunks, share.count))
     logger.info("%d workers with %g CPUs and %g GPUs each", len(first), share.cpus, share.gpus)
     pool = ActorPool(
-        lambda: make_actor(share), len(first), run.credentials, check=lease.check, until=run.ends_at
+        lambda: make_actor(share),
+        len(first),
+        storage_options=run.credentials,
+        check=lease.check,
+        until=run.ends_at,
     )
     worked = pool.run(itertools.chain(first, chunks))
-    results = list(shown(worked, len(plan.todo), logger, verb))
+    results = list(shown(worked, len(plan.todo), logger, verb=verb))
     if pool.finished:
         lease.all_committed()
     if pool.deaths:

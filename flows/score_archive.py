@@ -67,13 +67,13 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
     """
     end_with_worker()
     began = time.monotonic()
-    run = Run.begin(settings, None, settings.settings_hash())
+    run = Run.begin(settings, settings_hash=settings.settings_hash())
     try:
         with output_lease(run) as lease:
             plan, images = plan_scores(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 results = score_images(run, plan, lease)
-            summary = summarise(run, plan, images, results, began)
+            summary = summarise(run, plan, images, results, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -86,7 +86,9 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    pairing, images = list_fused(settings, source, output, identity.date, run.credentials())
+    pairing, images = list_fused(
+        settings, source, output, date=identity.date, storage_options=run.credentials()
+    )
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
@@ -95,7 +97,13 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
-    plan = make_plan(pairing, rows, settings.reprocess, settings.limit, images.images)
+    plan = make_plan(
+        pairing,
+        rows,
+        reprocess=settings.reprocess,
+        limit=settings.limit,
+        images=images.images,
+    )
     logger.info(
         "%d pairs and %d fused images of them found: %d to score (%.1f MB), %d done before, %d "
         "failed before",
@@ -114,7 +122,7 @@ def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> li
     """Work the plan's chunks off on Ray actors."""
     job = Job(run.settings, run.identity)
     make_actor = partial(start_actor, ScoringActor, job)
-    return run_chunks(run, plan, lease, make_actor, "score", SCORES_FOLDER)
+    return run_chunks(run, plan, lease, make_actor, verb="score", folder=SCORES_FOLDER)
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
@@ -123,6 +131,7 @@ def summarise(
     plan: Plan,
     images: FusedImages,
     results: list[ChunkResult],
+    *,
     began: float,
 ) -> ScoreSummary:
     """Compare the methods over all scores there are, and write table, summary and artifacts."""

@@ -88,4 +88,11 @@ def compare(rows: pa.Table, methods: Sequence[str], metric_version: str) -> Comp
             values = same.filter(pc.equal(same["method"], name))[metric]
             means[name][metric] = pc.mean(values).as_py()
     pairs = pc.sum(pc.equal(of_pair["method_count"], compared)).as_py() or 0
-    return Comparison(tuple(methods), images, int(pairs), counts, means, metric_version)
+    return Comparison(
+        methods=tuple(methods),
+        images=images,
+        pairs=int(pairs),
+        counts=counts,
+        means=means,
+        metric_version=metric_version,
+    )

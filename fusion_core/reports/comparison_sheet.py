@@ -72,7 +72,7 @@ def draw_comparison_sheet(rows: Iterable[ComparisonRow], title: str) -> Image.Im
     sheet = stacked(title, [_draw_row(row) for row in rows], MARGIN + 3 * LINE)
     note = f"below each picture: the framed detail, magnified x{MAGNIFICATION}"
     note = shorten(note, sheet.width - 2 * MARGIN, 13)
-    write_text(sheet, (MARGIN, MARGIN + 2 * LINE - 10), note, 13, FAINT)
+    write_text(sheet, (MARGIN, MARGIN + 2 * LINE - 10), note, size=13, colour=FAINT)
     return sheet
 
 
@@ -90,12 +90,14 @@ def _draw_row(row: ComparisonRow) -> Image.Image:
     tops = (_LABELS_TOP + LINE, _LABELS_TOP + LINE + tall + GAP)
     width = 2 * MARGIN + len(cells) * (THUMBNAIL_WIDTH + GAP) - GAP
     strip = Image.new("RGB", (width, tops[1] + tall), BACKGROUND)
-    write_text(strip, (MARGIN, 0), shorten(row.pair_id, width - 2 * MARGIN, 15), 15, TEXT)
+    write_text(
+        strip, (MARGIN, 0), shorten(row.pair_id, width - 2 * MARGIN, 15), size=15, colour=TEXT
+    )
     names = ("infrared", "visible", *row.fused)
     for column, (name, shown) in enumerate(zip(names, cells, strict=True)):
         left = MARGIN + column * (THUMBNAIL_WIDTH + GAP)
         label = shorten(name, THUMBNAIL_WIDTH, 14)
-        write_text(strip, (left, _LABELS_TOP), label, 14, TEXT if column > 1 else FAINT)
+        write_text(strip, (left, _LABELS_TOP), label, size=14, colour=TEXT if column > 1 else FAINT)
         for image, top in zip(shown, tops, strict=True):
             paste_cell(strip, image, (left, top, THUMBNAIL_WIDTH, tall))
     return strip

@@ -75,14 +75,20 @@ def draw_contact_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
     """
     if not rows:
         sheet = Image.new("RGB", (3 * THUMBNAIL_WIDTH, 4 * LINE + 2 * MARGIN), BACKGROUND)
-        write_text(sheet, (MARGIN, MARGIN), shorten(title, sheet.width - 2 * MARGIN, 22), 22, TEXT)
-        write_text(sheet, (MARGIN, MARGIN + 2 * LINE), "No pairs to show.", 14, FAINT)
+        write_text(
+            sheet,
+            (MARGIN, MARGIN),
+            shorten(title, sheet.width - 2 * MARGIN, 22),
+            size=22,
+            colour=TEXT,
+        )
+        write_text(sheet, (MARGIN, MARGIN + 2 * LINE), "No pairs to show.", size=14, colour=FAINT)
         return sheet
     width = 2 * MARGIN + 6 * THUMBNAIL_WIDTH + 4 * GAP + GROUP_GAP
     sheet = stacked(title, [_draw_row(row, width) for row in rows], MARGIN + 3 * LINE)
     names = (*COLUMNS, *(f"{name}, detail x{MAGNIFICATION}" for name in COLUMNS))
     for name, left in zip(names, _lefts(), strict=True):
-        write_text(sheet, (left, MARGIN + 2 * LINE - 6), name, 13, FAINT)
+        write_text(sheet, (left, MARGIN + 2 * LINE - 6), name, size=13, colour=FAINT)
     return sheet
 
 
@@ -99,9 +105,9 @@ def _draw_row(row: SheetRow, width: int) -> Image.Image:
     above = LINE * max(1, len(captions)) + 4
     tall = max(cell.height for cell in cells)
     strip = Image.new("RGB", (width, above + tall), BACKGROUND)
-    write_text(strip, (MARGIN, 0), name, 15, TEXT)
+    write_text(strip, (MARGIN, 0), name, size=15, colour=TEXT)
     for line, caption in enumerate(captions):
-        write_text(strip, (_lefts()[3], line * LINE + 1), caption, 13, TEXT)
+        write_text(strip, (_lefts()[3], line * LINE + 1), caption, size=13, colour=TEXT)
     for cell, left in zip((*cells, *details), _lefts(), strict=True):
         paste_cell(strip, cell, (left, above, THUMBNAIL_WIDTH, tall))
     return strip

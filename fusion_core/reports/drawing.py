@@ -95,7 +95,9 @@ def stacked(title: str, strips: Sequence[Image.Image], top: int) -> Image.Image:
     width = strips[0].width
     height = top + sum(strip.height + ROW_GAP for strip in strips) + MARGIN - ROW_GAP
     sheet = Image.new("RGB", (width, height), BACKGROUND)
-    write_text(sheet, (MARGIN, MARGIN - 4), shorten(title, width - 2 * MARGIN, 22), 22, TEXT)
+    write_text(
+        sheet, (MARGIN, MARGIN - 4), shorten(title, width - 2 * MARGIN, 22), size=22, colour=TEXT
+    )
     for strip in strips:
         sheet.paste(strip, (0, top))
         top += strip.height + ROW_GAP
@@ -111,7 +113,7 @@ def paste_cell(sheet: Image.Image, image: Image.Image, place: tuple[int, int, in
 
 
 def write_text(
-    image: Image.Image, place: tuple[int, int], text: str, size: int, colour: Colour
+    image: Image.Image, place: tuple[int, int], text: str, *, size: int, colour: Colour
 ) -> None:
     """Writes a line whose upper left corner is at ``place``."""
     ImageDraw.Draw(image).text(place, text, fill=colour, font=font_of(size))

@@ -44,9 +44,7 @@ def write_contact_sheet(
     for row in rows:
         shown = _pictures(row, {"fused": row["fused_url"]}, output.options)
         metrics = {name: row[name] for name in METRIC_NAMES}
-        sheet_rows.append(
-            SheetRow(row["pair_id"], shown["ir"], shown["vi"], shown["fused"], metrics)
-        )
+        sheet_rows.append(SheetRow(pair_id=row["pair_id"], **shown, metrics=metrics))
     return _write(output, path, draw_contact_sheet(sheet_rows, title))
 
 

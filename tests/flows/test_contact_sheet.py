@@ -17,7 +17,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run[Any]:
     """A run whose worker is this process."""
     monkeypatch.setattr(contact_sheet, "get_run_logger", lambda: logging.getLogger("sheet"))
     monkeypatch.setattr(contact_sheet, "run_on_worker", lambda work, *given: work(*given))
-    return Run.begin(settings_for(tmp_path / "in", tmp_path / "out", "mean"), None, "")
+    return Run.begin(settings_for(tmp_path / "in", tmp_path / "out", "mean"), settings_hash="")
 
 
 def test_a_sheet_is_written_beside_the_runs_summary_with_the_flow_in_its_heading(
