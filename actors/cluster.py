@@ -1,4 +1,4 @@
-"""Connecting to Ray without taking the process over."""
+"""Connects to a Ray cluster and lets go of it, leaving the process as it was."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Connect to a Ray cluster, and let go of it however the block ends.
+    """Be connected to a Ray cluster during the block.
 
     Args:
         address: ``auto`` or ``host:port`` of a cluster that this machine is a node of; None
@@ -53,7 +53,7 @@ def connected(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _reaped_if_killed() -> Iterator[None]:
-    """Have the local cluster ended by another process if this one is killed inside the block."""
+    """Have another process end the local cluster if this one is killed inside the block."""
     session = ray.get_runtime_context().get_session_name()
     command = [sys.executable, "-I", session_reaper.__file__, str(os.getpid()), session]
     # In a session of its own: what kills this process may kill all of its process group.

@@ -1,4 +1,4 @@
-"""The Ray actor that hosts one fuser."""
+"""The Ray actor that fuses pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FusionJob = Job[FuseArchiveSettings]
 
 
 class FusionActor(ChunkActor[FuseArchiveSettings]):
-    """Hosts a fuser and fuses chunks of pairs; arguments as of ``ChunkActor``."""
+    """Fuses chunks of pairs with the model that it hosts."""
 
     def _prepare(self) -> str:
         return self._fuser.device
@@ -38,12 +38,12 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
 
 
 def load_job_fuser(job: FusionJob, device: str, cpus: float) -> Fuser:
-    """Load the model of a run for computing in this process.
+    """Load a run's model, ready to compute in this process.
 
     Args:
         job: The run.
-        device: As of ``use_device``.
-        cpus: Likewise.
+        device: ``cuda`` or ``cpu``.
+        cpus: Threads for computing on a CPU.
 
     Raises:
         SettingsError: A GPU was asked for and torch sees none, or the model can't compute in the

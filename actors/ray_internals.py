@@ -1,6 +1,6 @@
-"""What is used of Ray's inside, for which it offers no setting; nothing else imports ray._private.
+"""The one module that imports ``ray._private``: for what Ray offers no setting.
 
-Its tests fail where Ray moves what is used here, or makes something else of it.
+Its tests fail where a new Ray has moved what is used here, or does something else with it.
 """
 
 from __future__ import annotations

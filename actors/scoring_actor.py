@@ -11,7 +11,7 @@ from fusion_core.storage import Storage
 
 
 class ScoringActor(ChunkActor[ScoreArchiveSettings]):
-    """Scores chunks of fused images; arguments as of ``ChunkActor``."""
+    """Scores chunks of fused images."""
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]

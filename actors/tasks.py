@@ -1,4 +1,4 @@
-"""Single pieces of work with pixels in them, done on the cluster while the driver waits."""
+"""Single tasks that are done on the cluster while the driver waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 def run_on_worker(
     work: Callable[..., Result], *arguments: Any, share: WorkerShare | None = None
 ) -> Result:
-    """Call a function in a process of the cluster, and return or raise what it does.
+    """Call a function in a process of the cluster, and return its result or raise its error.
 
     Args:
         work: The function.

@@ -1,4 +1,4 @@
-"""The demonstration: a small generated archive, fused by the real flow."""
+"""The demo: generates a small archive and fuses it by the real flow."""
 
 from __future__ import annotations
 

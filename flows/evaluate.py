@@ -103,7 +103,7 @@ evaluate_refinefuse = evaluate
 
 
 def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
-    """Return for each model the run of fuse-archive that is its share of the evaluation.
+    """Make one run of fuse-archive for each model of the evaluation.
 
     Raises:
         SettingsError: Two names stand for the same model.
@@ -164,7 +164,7 @@ def summarise(
     *,
     began: float,
 ) -> EvaluationSummary:
-    """Compare the models over all rows there are, and write tables, sheet, summary, artifacts."""
+    """Compare the models over the rows of all runs, and write tables, sheet and summary."""
     settings, output = run.settings, run.output()
     rows = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *_URLS)
     # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
@@ -200,7 +200,7 @@ def summarise(
 
 
 def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.Table:
-    """Return all rows of the models; their method is the model's name in this evaluation."""
+    """Read all rows of the models; their method is the model's name in this evaluation."""
     of_models = [
         (ds.field("model_hash") == own.identity.model_hash)
         & (ds.field("settings_hash") == own.identity.settings_hash)
@@ -242,7 +242,7 @@ def sheet_rows(rows: pa.Table, models: Sequence[str], count: int) -> list[dict[s
 
 
 def _named(rows: pa.Table, runs: Runs) -> pa.Table:
-    """Put the names of this evaluation in place of the methods; several files are one method."""
+    """Name each row's method as this evaluation names its model: several may be one method."""
     hashes = pa.array([own.identity.model_hash for own in runs.values()], pa.string())
     places = pc.index_in(rows["model_hash"], value_set=hashes)
     names = pc.take(pa.array(list(runs), pa.string()), places)
@@ -263,7 +263,7 @@ def _outcome(
 
 
 def _counts(plans: Sequence[Plan]) -> dict[str, Any]:
-    """Return what a summary tells of the plans: the same pairs, and the sums over the models."""
+    """Return a summary's counts: pairs are the same for all models, the rest is summed up."""
     sums = ("done_before", "known_failed", "over_limit")
     of_plans = [plan_counts(plan) for plan in plans]
     return of_plans[0] | {name: sum(counts[name] for counts in of_plans) for name in sums}

@@ -1,4 +1,4 @@
-"""The flow ``fuse-archive``: plan what is new, fuse it on Ray, say what became of it."""
+"""The flow ``fuse-archive``: plan what is new, fuse it on Ray, summarise the run."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 
 @task(name="fuse", cache_policy=NO_CACHE)
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
-    """Work the plan's chunks off on Ray actors."""
+    """Fuse the plan's chunks on Ray actors."""
     job = FusionJob(run.settings, run.identity)
     make_actor = partial(start_actor, FusionActor, job)
     return run_chunks(run, plan, lease, make_actor, verb="fuse")
@@ -169,7 +169,7 @@ def sheet_rows(ok_rows: pa.Table, count: int) -> list[dict[str, Any]]:
 
 
 def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
-    """Say what a run would do, how many bytes it would read, and about how long it would take."""
+    """Return and show what a run would do, how many bytes it would read, and about how long."""
     seconds = None
     if len(plan.todo):
         with connected(run.settings.ray_address):

@@ -1,4 +1,4 @@
-"""Holds a run's output by its lease, and says what becomes of a run that finds another at work."""
+"""Takes the lease of a run's output, so that one run at a time writes to it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from fusion_core.errors import OutputBusyError, UnreachableError
 
 
 def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
-    """Say that the work is left to the run that was found."""
+    """Return the outcome of a run that ends because another one is at work, and log it.
+
+    Args:
+        run: The run that ends.
+        busy: What the lease was refused with.
+    """
     get_run_logger().warning("Nothing done: %s", busy)
     return SkippedRun(run_id=run.identity.run_id, reason=f"{busy}")
 
 
 @contextmanager
 def output_lease(run: Run[Any]) -> Iterator[Lease]:
-    """Take the output's lease, close what dead runs left open, and give the lease back at the end.
+    """Hold the output's lease during the block; before it, close what dead runs left open.
 
     Raises:
         OutputBusyError: A living run is at work, and the setting ``overlap`` says to skip, or the

@@ -1,4 +1,4 @@
-"""What every flow over an archive does around its own work: identity, workers, rows, artifacts."""
+"""The parts that all flows over an archive share: identity, workers, rows, artifacts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,14 @@ Settings = TypeVar("Settings", bound=RunSettings)
 
 @dataclass(frozen=True)
 class Run(Generic[Settings]):
-    """A run's settings, identity and way to the storage."""
+    """A run's settings, its identity, and its storage.
+
+    Attributes:
+        settings: The run's settings.
+        identity: What all of its rows say of it.
+        credentials: Called for the storage options to use now.
+        began: When it began, by the monotonic clock.
+    """
 
     settings: Settings
     identity: RunIdentity
@@ -83,7 +90,7 @@ class Run(Generic[Settings]):
 
     @property
     def folder(self) -> str:
-        """Path below the output of what the run tells about itself."""
+        """The folder below the output for the run's summary, tables and sheet."""
         return f"{RUNS_FOLDER}/{self.identity.run_id}"
 
     def source(self) -> Storage:
@@ -96,7 +103,7 @@ class Run(Generic[Settings]):
 
     @property
     def ends_at(self) -> float | None:
-        """When ``run_deadline`` is over, by the monotonic clock."""
+        """The moment at which ``run_deadline`` is over, by the monotonic clock."""
         deadline = self.settings.run_deadline
         return None if deadline is None else self.began + deadline
 
@@ -110,15 +117,15 @@ def run_chunks(
     verb: str,
     folder: str = MANIFEST_FOLDER,
 ) -> list[ChunkResult]:
-    """Work the plan's chunks off on Ray actors.
+    """Process the plan's chunks on Ray actors, and show the progress.
 
     Args:
         run: The run.
         plan: What is to be done.
-        lease: Under which the run holds its output.
+        lease: The lease under which the run holds its output.
         make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster.
-        verb: What is done, for the progress that is shown.
-        folder: Below the output, of the parts.
+        verb: What is done to them: ``fuse`` or ``score``.
+        folder: Folder below the output for the parts.
     """
     logger = get_run_logger()
     if not len(plan.todo):
@@ -152,7 +159,7 @@ def run_chunks(
 
 
 def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
-    """Return the rows of the parts that stand for a run's chunks, None where there were none."""
+    """Read the rows that a run committed; None where there were none."""
     paths = dict.fromkeys(path for result in results for path in result.parts)
     with ThreadPoolExecutor(_READERS) as readers:
         parts = list(readers.map(lambda path: read_part(output, path), paths))
@@ -160,7 +167,12 @@ def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
 
 
 def count_results(todo: int, results: list[ChunkResult]) -> dict[str, int]:
-    """Return the fields of a summary that the results of ``todo`` pairs' or images' chunks tell."""
+    """Return the fields ``failed`` and ``unfinished`` of a summary.
+
+    Args:
+        todo: Number of pairs, or of images to score, in the plan.
+        results: What was made of their chunks.
+    """
     return {
         "failed": sum(result.failed for result in results),
         "unfinished": todo - sum(result.ok + result.failed for result in results),
@@ -208,7 +220,7 @@ def write_tables(
     comparison: Comparison,
     published: Sequence[PublishedRow] = (),
 ) -> tuple[str, dict[str, str]]:
-    """Write the comparison table in every format; return it in markdown, and the URLs by format."""
+    """Write the comparison table in all formats; return it in markdown, and the URLs by format."""
     bodies = {
         "md": markdown_table(comparison, published),
         "csv": csv_table(comparison, published),

@@ -119,7 +119,7 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
 
 @task(name="score", cache_policy=NO_CACHE)
 def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
-    """Work the plan's chunks off on Ray actors."""
+    """Score the plan's chunks on Ray actors."""
     job = Job(run.settings, run.identity)
     make_actor = partial(start_actor, ScoringActor, job)
     return run_chunks(run, plan, lease, make_actor, verb="score", folder=SCORES_FOLDER)

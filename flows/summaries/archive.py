@@ -1,4 +1,4 @@
-"""What the summaries of all runs over an archive have in common."""
+"""The fields and texts that the summaries of all runs over an archive share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fusion_core.metrics import METRIC_VERSION
 
 
 class PlanSummary(Summary):
-    """What a run's plan says of the archive.
+    """The counts of a plan: what was found in the archive, and what is left alone.
 
     Attributes:
         found: Pairs found in the archive.
@@ -39,7 +39,7 @@ class PlanSummary(Summary):
 
 
 class ArchiveSummary(PlanSummary):
-    """The outcome of a run, as returned by the flow and stored as JSON beside its results.
+    """The outcome of a run over an archive; stored as summary.json beside its results.
 
     Attributes:
         run_id: The run.
@@ -76,8 +76,9 @@ class ArchiveSummary(PlanSummary):
     @model_validator(mode="before")
     @classmethod
     def _of_version_0_1_0(cls, values: Any) -> Any:
-        """Take the names of before, for a summary.json stays as long as the images beside it."""
-        # All or none are old: a name of before can be one of today's for something else.
+        """Rename the fields of a summary that version 0.1.0 wrote."""
+        # A summary.json stays as long as the images beside it. All of its names are old or none:
+        # one of the old names is one of today's for something else.
         if isinstance(values, dict) and "half" in values:
             return {cls.renamed.get(name, name): value for name, value in values.items()}
         return values
@@ -85,15 +86,19 @@ class ArchiveSummary(PlanSummary):
     @property
     @abstractmethod
     def succeeded(self) -> int:
-        """What this run did without failing."""
+        """Number of pairs or images that this run did without failing."""
 
     @property
     def failed_fraction(self) -> float:
-        """What failed over all that this run worked on; 0 where there was nothing."""
+        """Fraction that failed of what this run worked on; 0 where there was nothing."""
         return self.failed / max(self.succeeded + self.failed, 1)
 
     def _left_alone(self, same: str) -> list[str]:
-        """Return how much was not touched and why; ``same`` names what a done row stands for."""
+        """Return phrases on what was not touched, and why.
+
+        Args:
+            same: What a successful row must have been made of to count as done.
+        """
         parts = []
         if self.done_before:
             parts.append(
@@ -136,7 +141,7 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
 
 
 def too_many_failed(summary: ArchiveSummary, allowed: float) -> str:
-    """Return what failed and why, for the error that ends a run past ``max_failed``."""
+    """Return the message of the error that ends a run past ``max_failed``."""
     stages = Counter(row["stage"] for row in summary.failures)
     by_stage = ", ".join(f"{count} at {stage}" for stage, count in stages.most_common())
     first = "; ".join(

@@ -1,4 +1,4 @@
-"""The shape that the summaries of all runs have."""
+"""The base class of the summaries of all runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Summary(BaseModel, ABC):
-    """What became of a run: data that can tell itself to people."""
+    """The outcome of a run, as validated data and as text for people."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -6,7 +6,7 @@ from flows.summaries.archive import PlanSummary
 
 
 class DryRun(PlanSummary):
-    """What a run would do.
+    """The outcome of a dry run: what a run would do.
 
     Attributes:
         to_fuse: Pairs that would be fused.

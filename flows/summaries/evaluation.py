@@ -11,7 +11,7 @@ from flows.summaries.listings import failure_lines, listing_lines, table_cell
 
 
 class ModelOutcome(BaseModel):
-    """What became of one model.
+    """The outcome of one model of an evaluation.
 
     Attributes:
         model: As it was given: a name, or the URL of a file.

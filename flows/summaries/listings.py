@@ -1,4 +1,4 @@
-"""The parts in markdown that several summaries have: tables of failures, lists of files."""
+"""Markdown that several summaries share: tables of failures, lists of files."""
 
 from __future__ import annotations
 

@@ -90,6 +90,6 @@ def metric_statistics(ok_rows: pa.Table) -> dict[str, dict[str, float | None]]:
 
 
 def remarks(ok_rows: pa.Table) -> tuple[str, ...]:
-    """Return what the rows of fused scenes remark, by pair."""
+    """Return the remarks of the rows of fused scenes, each with its pair."""
     told = ok_rows.filter(pc.is_valid(ok_rows["remark"])).select(["pair_id", "remark"])
     return tuple(f"{row['pair_id']}: {row['remark']}" for row in told.to_pylist())

@@ -36,13 +36,13 @@ _LABELS_TOP = LINE + 6
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One row of a comparison sheet.
+    """One row of a comparison sheet: a pair, and what each method made of it.
 
     Attributes:
-        pair_id: shown above the images; a long one is shortened in its middle.
-        ir: infrared image, uint8 or uint16, (H, W) or (H, W, 3) or (H, W, 4) with alpha last.
-        vi: visible image, likewise.
-        fused: fused images by method, likewise; every row of a sheet has the same methods.
+        pair_id: Shown above the images; a long one is shortened in its middle.
+        ir: Infrared image, uint8 or uint16, (H, W) or (H, W, 3) or (H, W, 4) with alpha last.
+        vi: Visible image, likewise.
+        fused: Fused images by method, likewise; every row of a sheet has the same methods.
     """
 
     pair_id: str
@@ -52,22 +52,22 @@ class ComparisonRow:
 
 
 def draw_comparison_sheet(rows: Iterable[ComparisonRow], title: str) -> Image.Image:
-    """Draws one row per pair: infrared, visible and each method, and below each the same detail.
+    """Draw one row per pair: infrared, visible and each method, and below each the same detail.
 
     The detail is a quarter of the image's width and height, chosen by ``salient_box``; a frame in
     the thumbnails says where it is. 16-bit images are stretched between their 1st and 99th
     percentile, the fused ones of a pair all alike, so that a darker one is shown darker.
 
     Args:
-        rows: what to draw, from top to bottom, one at least; taken one at a time, so that not all
+        rows: What to draw, from top to bottom, one at least; taken one at a time, so that not all
             of their images need be in memory.
-        title: the heading.
+        title: The heading.
 
     Returns:
         An RGB image.
 
     Raises:
-        DecodeError: an array of a row is not an image of a type named in ``ComparisonRow``.
+        DecodeError: An array of a row is not an image of a type named in ``ComparisonRow``.
     """
     sheet = stacked(title, [_draw_row(row) for row in rows], MARGIN + 3 * LINE)
     note = f"below each picture: the framed detail, magnified x{MAGNIFICATION}"
@@ -77,7 +77,7 @@ def draw_comparison_sheet(rows: Iterable[ComparisonRow], title: str) -> Image.Im
 
 
 def _draw_row(row: ComparisonRow) -> Image.Image:
-    """One row as a strip: the pair's id, the columns' names, thumbnails, details."""
+    """Draw a row as a strip: the pair's id, the columns' names, thumbnails, details."""
     try:
         limits = stretch_limits(*row.fused.values()) if row.fused else None
         images = [as_rgb(row.ir), as_rgb(row.vi)]

@@ -1,4 +1,4 @@
-"""Draws a run's sheets from what it wrote.
+"""Draws and writes a run's sheets, from its rows and the images that they name.
 
 Pictures of any size are reduced as soon as they are decoded to what the sheets can show.
 """
