@@ -140,7 +140,7 @@ def test_the_hash_follows_the_versions_of_code_and_metrics(
     hashes = {ImageSettings().settings_hash()}
     for name in ("IMAGE_VERSION", "METRIC_VERSION"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"fusion_core.settings.{name}", "next")
+            patch.setattr(f"fusion_core.settings.fuse.{name}", "next")
             hashes.add(ImageSettings().settings_hash())
     assert len(hashes) == 3
     assert ImageSettings().settings_hash() in hashes
