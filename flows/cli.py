@@ -6,12 +6,15 @@ import json
 import os
 import signal
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
+    CliSettingsSource,
     CliSubCommand,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -19,13 +22,14 @@ from pydantic_settings import (
 from pydantic_settings import (
     SettingsError as CliError,
 )
-from rich.console import Console
-from rich.markdown import Markdown
 
 from fusion_core.errors import FuseArchiveError
 from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.training import AblateSettings, TrainSettings
+
+_NAMED = ("fused", "models")
+"""Settings that are given as NAME=VALUE, once for each name."""
 
 
 class RunCommand(FuseArchiveSettings):
@@ -141,7 +145,8 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        CliApp.run(FuseArchive, cli_args=mappings_as_json(arguments))
+        source = CliSettingsSource[FuseArchive](FuseArchive, parse_args_method=parse_arguments)
+        CliApp.run(FuseArchive, cli_args=arguments, cli_settings_source=source)
     except ValidationError as error:
         for problem in error.errors():
             option = "--" + "-".join(str(part) for part in problem["loc"][1:]).replace("_", "-")
@@ -155,42 +160,58 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def mappings_as_json(arguments: list[str]) -> list[str]:
-    """Turn the values of ``--fused`` and of ``--models`` into one JSON object each.
+def parse_arguments(
+    parser: ArgumentParser, words: Sequence[str] | None, namespace: Namespace | None = None
+) -> Namespace:
+    """Parse a command line, and take what comes as NAME=VALUE together by name.
 
-    The values are NAME=TEMPLATE and NAME=MODEL; a model may stand alone and is its own name then.
-    The parser of the command line takes such values too, but splits them at commas, drops quotes,
-    and lets a name that comes twice replace the first one in silence.
+    Left to itself, pydantic-settings splits such values at commas, drops quotes, and lets a name
+    that comes twice replace the first one in silence.
+
+    Args:
+        parser: The parser that was made of the settings.
+        words: The command line.
+        namespace: Where to put the values; a new one by default.
 
     Raises:
         CliError: A template has no name, or a name comes twice.
     """
-    others: list[str] = []
-    mappings: dict[str, dict[str, str]] = {"--fused": {}, "--models": {}}
-    words = iter(arguments)
-    for word in words:
-        option, equals, value = word.partition("=")
-        if option not in mappings:
-            others.append(word)
-            continue
-        value = value if equals else next(words, "")
-        name, equals, meant = value.partition("=")
-        if not equals and option == "--fused":
+    parsed = ArgumentParser.parse_args(parser, words, namespace)
+    for destination, given in vars(parsed).items():
+        setting = destination.rpartition(".")[2]
+        if setting in _NAMED and isinstance(given, list):
+            setattr(parsed, destination, json.dumps(by_name(setting, given)))
+    return parsed
+
+
+def by_name(setting: str, given: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--fused`` or ``--models`` by name.
+
+    Args:
+        setting: ``fused`` or ``models``.
+        given: Each NAME=TEMPLATE or NAME=MODEL; a model may stand alone and is its own name then.
+
+    Raises:
+        CliError: A template has no name, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals and setting == "fused":
             raise CliError(
-                f"--fused: found {value!r}; expected NAME=TEMPLATE, such as "
+                f"--fused: found {text!r}; expected NAME=TEMPLATE, such as "
                 "densefuse='fused_densefuse/{pair}.png'"
             )
-        if name in mappings[option]:
-            raise CliError(f"{option}: found the name {name!r} twice; expected each name once")
-        mappings[option][name] = meant if equals else name
-    for option, mapping in mappings.items():
-        if mapping:
-            # The parser would take the quote after a backslash for one inside the text.
-            others += [option, json.dumps(mapping).replace("\\\\", "\\u005c")]
-    return others
+        if name in found:
+            raise CliError(f"--{setting}: found the name {name!r} twice; expected each name once")
+        found[name] = value if equals else name
+    return found
 
 
 def _print(markdown: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
     console = Console()
     if console.is_terminal:
         console.print(Markdown(markdown))

@@ -18,6 +18,7 @@ from fusion_core.models.fuser import Fuser, load_fuser
 def fuse(
     ir: NDArray[Any],
     vi: NDArray[Any],
+    *,
     model: str = "refinefuse",
     device: str = "auto",
     precision: Precision = "auto",
@@ -38,6 +39,16 @@ def fuse(
     Returns:
         The fused image, of the shape and type of ``vi``: its colours (Cb, Cr) and its alpha, with
         the fused luminance.
+
+    Example:
+        >>> import numpy as np
+        >>> warm = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))
+        >>> coloured = np.full((32, 48, 3), (40, 80, 120), np.uint8)
+        >>> fused = fuse(warm, coloured)
+        >>> fused.shape, fused.dtype
+        ((32, 48, 3), dtype('uint8'))
+        >>> fuse(warm, coloured[..., 0], model="maximum")[0, :3].tolist()
+        [40, 40, 40]
 
     Raises:
         DecodeError: An array is no image of the kinds above.

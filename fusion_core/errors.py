@@ -1,6 +1,30 @@
 """The one error tree: every failure this software raises on purpose is a ``FuseArchiveError``.
 
-A message says what was found, what was expected, and what to do.
+A message says what was found, what was expected, and what to do. A ``PairError`` fails one pair and
+becomes a row of the manifest; the others end the run, with what it has committed.
+
+    FuseArchiveError
+    ├── SettingsError
+    ├── StorageError
+    │   └── UnreachableError
+    ├── OutputBusyError
+    ├── LeaseLostError
+    ├── RunDeadlineError
+    ├── WeightsError
+    ├── ManifestError
+    ├── TooManyFailuresError
+    ├── TrainingError
+    └── PairError
+        ├── ReadError
+        ├── DecodeError
+        ├── SizeMismatchError
+        ├── OverlapError
+        ├── MemoryExhaustedError
+        ├── DeadlineError
+        ├── MetricError
+        ├── EncodeError
+        ├── WriteError
+        └── CrashError
 """
 
 

@@ -1,24 +1,19 @@
-"""Makes pairs of infrared and visible images of invented streets, for demos and tests.
-
-One scene is drawn once and rendered twice: the visible image from reflectance times light, the
-infrared one from temperature times emissivity. Nothing is taken from real photographs.
-"""
+"""Makes pairs of infrared and visible images of invented streets, and archives of them."""
 
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fusion_core.demo.infrared import render_infrared
-from fusion_core.demo.scene import build_scene
-from fusion_core.demo.view import Bools
-from fusion_core.demo.visible import render_visible
+from fusion_core.demo.cameras import render_infrared, render_visible
+from fusion_core.demo.canvas import Bools
+from fusion_core.demo.street import build_scene
 from fusion_core.demo.weather import KINDS, Kind, make_weather
-from fusion_core.errors import SettingsError, StorageError
+from fusion_core.errors import SettingsError
+from fusion_core.storage.store import Storage
 
 SMALLEST = 64
 SCENES_PER_SEED = 10_000
@@ -27,22 +22,16 @@ TAGS = ("sky", "road", "building", "glass", "tree", "car", "engine", "person", "
 
 @dataclass(frozen=True)
 class ScenePair:
-    """A synthetic infrared and visible image of the same scene.
+    """An infrared and a visible image of one scene.
 
-    Attributes:
-        ir: uint8 (H, W), white hot.
-        vi: uint8 (H, W, 3), sRGB.
-        kind: "day", "night", "smoke" or "glare".
-        masks: bool (H, W) each. Things: "sky", "road", "building", "glass", "tree", "car",
-            "engine" (what a running car heats), "person", "sign". Light and air: "shadow" (ground
-            that the sun does not reach), "smoke" (what smoke hides in the visible) and "glare"
-            (what headlights wash out in the visible); all False where the kind has none.
+    The masks are those of ``TAGS`` ("engine" is what a running car heats), "shadow" (ground that
+    the sun does not reach), "smoke" and "glare" (what each hides in the visible).
     """
 
-    ir: NDArray[np.uint8]
-    vi: NDArray[np.uint8]
+    ir: NDArray[np.uint8]  # (H, W), white hot
+    vi: NDArray[np.uint8]  # (H, W, 3), sRGB
     kind: Kind
-    masks: Mapping[str, Bools]
+    masks: Mapping[str, Bools]  # (H, W) each
 
 
 def make_pair(
@@ -68,8 +57,7 @@ def make_pair(
         raise SettingsError(
             f"size is {height}x{width}; synthetic scenes need at least {SMALLEST}x{SMALLEST}"
         )
-    if kind is None:
-        kind = KINDS[seed % len(KINDS)]
+    kind = KINDS[seed % len(KINDS)] if kind is None else kind
     if kind not in KINDS:
         raise SettingsError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
     # Each step has its own stream of chance, so that a change to one leaves the others alone.
@@ -79,8 +67,7 @@ def make_pair(
     vi, veil = render_visible(scene, weather, visible)
     ir = render_infrared(scene, weather, infrared)
     masks = {tag: scene.tagged(tag) for tag in TAGS}
-    ground = masks["road"] & (not weather.dark)
-    masks["shadow"] = ground & (scene.shadow > 0.5)
+    masks["shadow"] = masks["road"] & (scene.shadow > 0.5) & (not weather.dark)
     masks["smoke"] = weather.smoke > 1.0
     masks["glare"] = (veil > 0.3) & (kind == "glare")
     return ScenePair(ir, vi, kind, masks)
@@ -110,31 +97,14 @@ def write_archive(
     """
     if not 1 <= pairs <= SCENES_PER_SEED:
         raise SettingsError(f"pairs is {pairs}; expected 1 to {SCENES_PER_SEED}")
-    files, root = fsspec.core.url_to_fs(url)
-    root = root.rstrip("/")
-    names = []
-    try:
-        for folder in ("ir", "vi"):
-            files.makedirs(f"{root}/{folder}", exist_ok=True)
-        for index in range(pairs):
-            kind = KINDS[index % len(KINDS)]
-            pair = make_pair(seed * SCENES_PER_SEED + index, height, width, kind)
-            name = f"scene_{index:04d}_{kind}"
-            for folder, image in (("ir", pair.ir), ("vi", pair.vi)):
-                _write_if_new(files, f"{root}/{folder}/{name}.png", image)
-            names.append(name)
-    except OSError as error:
-        raise StorageError(
-            f"can't write the synthetic archive to {url}: {error}; check the address and that"
-            " it may be written to"
-        ) from error
+    store, names = Storage(url), []
+    for index in range(pairs):
+        kind = KINDS[index % len(KINDS)]
+        pair = make_pair(seed * SCENES_PER_SEED + index, height, width, kind)
+        names.append(f"scene_{index:04d}_{kind}")
+        for folder, image in (("ir", pair.ir), ("vi", pair.vi)):
+            png, path = io.BytesIO(), f"{folder}/{names[-1]}.png"
+            Image.fromarray(image).save(png, format="PNG")
+            if not store.exists(path) or store.read(path) != png.getvalue():
+                store.write(path, png.getvalue())
     return names
-
-
-def _write_if_new(files: fsspec.AbstractFileSystem, path: str, image: NDArray[np.uint8]) -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    body = buffer.getvalue()
-    if files.exists(path) and files.size(path) == len(body) and files.cat_file(path) == body:
-        return
-    files.pipe_file(path, body)

@@ -164,7 +164,8 @@ def test_methods_come_through_the_command_line_as_they_are_written(
     [
         ([], "--fused: Field required"),
         (["--fused", "densefuse"], "--fused: found 'densefuse'; expected NAME=TEMPLATE"),
-        (["--fused"], "--fused: found ''; expected NAME=TEMPLATE"),
+        (["--fused"], "argument --fused: expected one argument"),
+        (["--fused", ""], "--fused: found ''; expected NAME=TEMPLATE"),
         (["--fused", "=f/{pair}"], "--fused: Value error, found the method name ''"),
         (["--fused", "a/b=f/{pair}"], "found the method name 'a/b'"),
         (["--fused", "a=x/{pair}", "--fused", "a=y/{pair}"], "--fused: found the name 'a' twice"),
@@ -216,7 +217,8 @@ def test_models_come_with_a_name_or_are_their_own(
     [
         (["--models", "mean", "--models=mean=x"], "--models: found the name 'mean' twice"),
         (["--models", "x/w.safetensors"], "--models: Value error, found the method name 'x/w.saf"),
-        (["--models"], "--models: Value error, found the method name ''"),
+        (["--models"], "argument --models: expected one argument"),
+        (["--models", ""], "--models: Value error, found the method name ''"),
         (["--published", "lena"], "--published: Value error, found the image set 'lena'"),
     ],
 )

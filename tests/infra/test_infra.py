@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
+from setuptools import find_packages
 
+import fusion_core
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -26,7 +28,7 @@ INFRA = ROOT / "infra"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
 DEVELOPMENT = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
-IMAGE = f"fuse-archive:{PROJECT['version']}"
+IMAGE = f"fuse-archive:{fusion_core.__version__}"
 MANIFESTS = ["prefect.yaml", "compose.yaml", "kuberay/raycluster.yaml"]
 
 
@@ -154,12 +156,29 @@ def test_image_copies_existing_files_that_reach_the_build() -> None:
 def test_image_holds_every_package_and_file_that_the_build_reads() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     copied = [source for name, words in instructions() if name == "COPY" for source in words[:-1]]
-    installed = project["tool"]["setuptools"]["packages"]
+    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    installed = set(find_packages(str(ROOT), include=patterns))
     packages = {name.partition(".")[0] for name in installed}
+    assert packages == {"actors", "flows", "fusion_core"}
     found = [path.parent for name in packages for path in (ROOT / name).rglob("__init__.py")]
-    assert {".".join(path.relative_to(ROOT).parts) for path in found} == set(installed)
+    assert {".".join(path.relative_to(ROOT).parts) for path in found} == installed
     files = {PROJECT["readme"], *PROJECT["license-files"], "pyproject.toml"}
     assert packages | files <= set(copied)
+
+
+def test_what_is_no_module_is_installed_with_its_package() -> None:
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]
+    folders = {name: ROOT.joinpath(*name.split(".")) for name in data}
+    given = {path for name in data for one in data[name] for path in folders[name].glob(one)}
+    others = {
+        path
+        for room in ("actors", "flows", "fusion_core")
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"} and path.name != "README.md"
+    }
+    assert others == given
 
 
 def test_image_installs_with_the_lock_and_ends_without_root() -> None:

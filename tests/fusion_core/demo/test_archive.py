@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fusion_core.demo.archive import ScenePair, make_pair, write_archive
-from fusion_core.demo.canvas import Floats
-from fusion_core.demo.infrared import render_infrared
-from fusion_core.demo.scene import build_scene
-from fusion_core.demo.view import Scene
-from fusion_core.demo.visible import render_visible
+from fusion_core.demo.cameras import render_infrared, render_visible
+from fusion_core.demo.canvas import Floats, Scene
+from fusion_core.demo.street import build_scene
 from fusion_core.demo.weather import KINDS, Kind, Weather, make_weather
 from fusion_core.errors import SettingsError, StorageError
 
@@ -245,6 +243,24 @@ def test_an_archive_holds_grey_and_colour_files_of_all_kinds() -> None:
             assert image.size == (80, 64)
     finally:
         files.rm("/synthetic-test", recursive=True)
+
+
+def test_a_write_that_fails_in_passing_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = fsspec.filesystem("memory")
+    write, failures = files.pipe_file, [TimeoutError("stalled")]
+
+    def fail_once(path: str, body: bytes, **options: object) -> None:
+        if failures:
+            raise failures.pop()
+        write(path, body, **options)
+
+    monkeypatch.setattr(files, "pipe_file", fail_once)
+    try:
+        write_archive("memory://synthetic-retry", pairs=1, height=64, width=64)
+        assert not failures
+        assert len(files.find("/synthetic-retry")) == 2
+    finally:
+        files.rm("/synthetic-retry", recursive=True)
 
 
 def test_writing_again_leaves_equal_files_untouched(tmp_path: Path) -> None:

@@ -1,0 +1,381 @@
+"""What version 0.1.0 left is read, gone on with and left alone as that version would have."""
+
+import datetime as dt
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+import torch
+from tiny import timeless
+from version_before import COMPATIBILITY, DEFAULT_HASH, LAPLACIAN_HASH, LEFT, Left, restored
+
+from fusion_core.api import fuse
+from fusion_core.archive.fencing import write_tombstones
+from fusion_core.archive.layout import part_path
+from fusion_core.archive.lease import acquire
+from fusion_core.archive.lease_record import declared_intents, newest_generation, read_record
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import read_part, read_part_or_tombstone
+from fusion_core.archive.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
+from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.listing import list_fused, list_pairs
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.metrics import METRIC_NAMES
+from fusion_core.models.fuser import read_model
+from fusion_core.models.weights_file import load_weights
+from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
+from fusion_core.storage.store import Storage
+from fusion_core.training.ablation import AblateSettings
+from fusion_core.training.plan import finished_log, plan_training
+from fusion_core.training.recipe import Recipe
+from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.settings import TrainSettings
+
+DAY = dt.date(2026, 11, 20)
+DEFAULTS: dict[str, dict[str, Any]] = json.loads((LEFT / "settings_0_1_0.json").read_text())
+SETTINGS = {
+    "fuse": FuseArchiveSettings,
+    "score": ScoreArchiveSettings,
+    "evaluate": EvaluateSettings,
+    "train": TrainSettings,
+    "ablate": AblateSettings,
+}
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Left:
+    return restored(tmp_path)
+
+
+def planned(settings: FuseArchiveSettings) -> Plan:
+    """Plan as the flow does: by the rows of the same model and settings."""
+    source, output = Storage(settings.source), Storage(settings.output)
+    model_hash = read_model(settings.model).model_hash
+    settings_hash = settings.image_settings().settings_hash()
+    rows = read_manifest(
+        output.url("manifest"),
+        latest=False,
+        columns=[*PAIR_KEY, "status", "stage", "ended"],
+        filters=(ds.field("model_hash") == model_hash)
+        & (ds.field("settings_hash") == settings_hash),
+    )
+    return make_plan(list_pairs(settings, source, output, DAY, {}), rows, settings.reprocess)
+
+
+def planned_scores(settings: ScoreArchiveSettings) -> Plan:
+    source, output = Storage(settings.source), Storage(settings.output)
+    pairing, images = list_fused(settings, source, output, DAY, {})
+    rows = read_manifest(
+        output.url("scores"),
+        latest=False,
+        columns=[*SCORE_KEY, "status", "stage", "ended"],
+        filters=ds.field("settings_hash") == settings.settings_hash(),
+    )
+    return make_plan(pairing, rows, settings.reprocess, None, images.images)
+
+
+def todo(plan: Plan) -> list[str]:
+    found: list[str] = plan.todo["pair_id"].to_pylist()
+    return found
+
+
+def test_an_archive_that_is_done_stays_done(left: Left) -> None:
+    plan = planned(FuseArchiveSettings(**left.laplacian()))
+    assert (todo(plan), plan.done, plan.known_failed) == ([], 5, 1)
+
+
+def test_a_pair_that_failed_is_left_alone_until_it_is_asked_for(left: Left) -> None:
+    asked = FuseArchiveSettings(**left.laplacian(), reprocess="failed")
+    assert todo(planned(asked)) == ["pier"]
+
+
+def test_what_an_interrupted_run_had_no_time_for_is_left_to_do(left: Left) -> None:
+    """By the packaged weights and the default settings."""
+    plan = planned(FuseArchiveSettings(**left.defaults()))
+    assert (todo(plan), plan.done, plan.known_failed) == (["twin", "yard"], 3, 1)
+
+
+def test_what_an_evaluation_fused_stays_done(left: Left) -> None:
+    plan = planned(EvaluateSettings(**left.evaluating()).fusing("mean"))
+    assert (todo(plan), plan.done) == ([], 2)
+
+
+def test_images_that_were_scored_stay_scored(left: Left) -> None:
+    settings = ScoreArchiveSettings(**left.scoring())
+    plan = planned_scores(settings)
+    assert (todo(plan), plan.done) == ([], 5)
+    other = settings.model_copy(update={"convention": "textbook"})
+    assert len(planned_scores(other).todo) == 5
+
+
+def test_a_changed_file_is_fused_and_scored_again(left: Left) -> None:
+    """So that the tests above show more than that nothing is ever done."""
+    changed = left.archive / "vi/yard.png"
+    changed.write_bytes((left.archive / "vi/gate.png").read_bytes())
+    assert todo(planned(FuseArchiveSettings(**left.laplacian()))) == ["yard"]
+    assert todo(planned_scores(ScoreArchiveSettings(**left.scoring()))) == ["yard"]
+
+
+def test_every_row_is_read_and_its_image_is_the_one_it_names(left: Left) -> None:
+    rows = read_manifest(str(left.output / "manifest"), latest=False)
+    assert rows.schema.names == MANIFEST_SCHEMA.names
+    assert len(rows) == 12
+    for row in rows.to_pylist():
+        assert row["date"] == DAY
+        assert row["software_version"] == "0.1.0"
+        if row["status"] == "failed":
+            assert (row["pair_id"], row["stage"], row["fused_url"]) == ("pier", "decode", None)
+            assert "ir/pier.png: the image is damaged" in row["error_message"]
+            continue
+        image = left.output / row["fused_url"].removeprefix("/srv/archive-fused/")
+        assert hashlib.sha256(image.read_bytes()).hexdigest() == row["fused_sha256"]
+        assert all(row[name] is not None for name in METRIC_NAMES)
+    (scene,) = [row for row in rows.to_pylist() if row["fused_format"] == "cog"]
+    assert (scene["bands"], scene["data_type"], scene["crs"]) == (2, "uint16", "EPSG:32654")
+
+
+def test_each_pair_is_read_once_by_method(left: Left) -> None:
+    newest = read_manifest(str(left.output / "manifest"), columns=["pair_id", "method", "status"])
+    found = {(row["pair_id"], row["method"]): row["status"] for row in newest.to_pylist()}
+    assert len(found) == len(newest) == 12
+    scored = read_manifest(str(left.output / "scores"), filters=[("status", "=", "ok")])
+    assert scored.group_by("method").aggregate([("pair_id", "count")]).num_rows == 2
+
+
+def test_pandas_reads_the_rows_without_this_software(left: Left) -> None:
+    rows = pd.read_parquet(left.output / "manifest")
+    assert rows["status"].value_counts().to_dict() == {"ok": 10, "failed": 2}
+    assert [*rows.columns] == [*PART_SCHEMA.names, "date"]
+    assert len(pd.read_parquet(left.output / "scores")) == 5
+
+
+def with_older_parts(output: Path) -> str:
+    """Add a part of each older schema version; return the folder."""
+    for version in (1, 2, 3):
+        target = output / part_path(dt.date(2026, 11, 10 + version), f"schema{version}")
+        target.parent.mkdir(parents=True)
+        shutil.copy(
+            COMPATIBILITY / f"schema_versions/manifest_schema_{version}.parquet",
+            target,
+        )
+    return str(output / "manifest")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) -> None:
+    storage = Storage(str(COMPATIBILITY / "schema_versions"))
+    table = read_part(storage, f"manifest_schema_{version}.parquet")
+    assert table.schema.equals(PART_SCHEMA)
+    ok, failed = table.to_pylist()
+    assert (ok["pair_id"], ok["status"], failed["pair_id"], failed["status"]) == (
+        *("gate", "ok"),
+        *("pier", "failed"),
+    )
+    assert {ok["method"], failed["method"]} == {"refinefuse"}
+    assert all(ok[name] is not None for name in METRIC_NAMES)
+    assert "ir/pier.png: the image is damaged" in failed["error_message"]
+    assert (ok["retries"], ok["remark"], ok["metrics_undefined"]) == (None, None, None)
+
+
+def test_parts_of_all_schema_versions_are_read_together(left: Left) -> None:
+    url = with_older_parts(left.output)
+    every = read_manifest(url, latest=False)
+    assert len(every) == 12 + 3 * 2
+    gate = every.filter(ds.field("pair_id") == "gate").to_pylist()
+    dates = sorted(row["date"] for row in gate if row["method"] == "refinefuse")
+    assert [date.day for date in dates] == [11, 12, 13, 20]
+    assert len(read_manifest(url)) == 12
+    assert len(pd.read_parquet(url)) == 18
+
+
+def test_what_was_done_at_schema_version_3_stays_done(tmp_path: Path, left: Left) -> None:
+    """Models and settings of the versions 1 and 2 had other hashes, so those rows are history."""
+    settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
+    assert planned(settings).done == 0
+    with_older_parts(tmp_path / "old")
+    plan = planned(settings)
+    assert (plan.done, plan.known_failed) == (1, 1)
+    assert todo(plan) == ["harbour", "lane#3", "twin", "yard"]
+
+
+def test_a_dead_runs_lease_is_taken_over_and_what_it_announced_is_closed(left: Left) -> None:
+    output = Storage(str(left.output))
+    before = read_manifest(output.url("manifest"), latest=False)
+    assert newest_generation(output) == 6
+    dead = read_record(output, 6)
+    assert dead is not None
+    assert (dead.host, dead.released, dead.settled) == ("night", False, 5)
+    announced = declared_intents(output, 6)
+    open_parts = [part for part in announced if not output.exists(part)]
+    assert (len(announced), len(open_parts)) == (4, 2)
+    lease = acquire(lambda: output, "after", seconds=1.0, wait=False)
+    try:
+        assert lease.generation == 7
+        assert write_tombstones(output, lease) == 2
+    finally:
+        lease.release()
+    for part in open_parts:
+        table, closed_by = read_part_or_tombstone(output, part)
+        assert (len(table), closed_by) == (0, "after")
+    assert read_manifest(output.url("manifest"), latest=False).equals(before)
+    after = read_record(output, 7)
+    assert after is not None
+    assert (after.released, after.complete, after.settled) == (True, True, 6)
+
+
+def test_a_part_that_was_closed_before_stays_closed(left: Left) -> None:
+    output = Storage(str(left.output))
+    dead, successor = read_record(output, 2), read_record(output, 3)
+    assert dead is not None
+    assert successor is not None
+    assert not dead.released
+    (part,) = declared_intents(output, 2)
+    table, closed_by = read_part_or_tombstone(output, part)
+    assert (len(table), closed_by) == (0, successor.run_id)
+
+
+ALONE = Reporter(options=dict, report=lambda sign: None)
+
+
+def trained(settings: TrainSettings, link: Reporter = ALONE) -> list[dict[str, Any]]:
+    """Train to the end; return the log's records."""
+    run_training(plan_training(settings, {})[0], WorkerRank(), link)
+    log = json.loads((Path(settings.output) / "log.json").read_text())
+    assert log["finished"]
+    records: list[dict[str, Any]] = log["records"]
+    return records
+
+
+def test_a_training_goes_on_from_its_checkpoint_to_the_loss_that_it_would_have_had(
+    tmp_path: Path, left: Left
+) -> None:
+    stopped = json.loads((left.folder / "training/log.json").read_text())["records"]
+    assert [record["step"] for record in stopped] == [10]
+    signs: list[dict[str, Any]] = []
+    resumed = TrainSettings(**left.training(left.folder / "training"))
+    records = trained(resumed, Reporter(options=dict, report=signs.append))
+    assert records[:1] == stopped
+    assert [sign["step"] for sign in signs if sign["record"]] == [20, 30, 40, 50, 60]
+    whole = trained(TrainSettings(**left.training(tmp_path / "whole")))
+    # The first ten steps were taken on another machine, which may round otherwise: weights that
+    # differ by a millionth change these losses by less than 1e-7, and an optimiser that begins anew
+    # by 5e-4.
+    for found, expected in zip(timeless(records), timeless(whole), strict=True):
+        assert found["step"] == expected["step"]
+        assert found["learning_rate"] == pytest.approx(expected["learning_rate"])
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert found["terms"] == pytest.approx(expected["terms"], rel=1e-3)
+        assert bool(found["validation"]) == bool(expected["validation"])
+        if expected["validation"]:  # of the averaged weights
+            assert found["validation"]["loss"] == pytest.approx(
+                expected["validation"]["loss"], rel=1e-4
+            )
+
+
+def test_a_finished_training_is_known_by_its_log(left: Left) -> None:
+    settings = TrainSettings(**left.training(left.folder / "training-done"))
+    log = finished_log(plan_training(settings, {})[0], {})
+    assert log is not None
+    assert log["records"][-1]["step"] == 60
+
+
+def test_trained_weights_are_read_under_the_same_hash_and_fuse(left: Left) -> None:
+    url = str(left.folder / "training/weights.safetensors")
+    model, info = load_weights(url)
+    assert (model.config.widths, model.config.levels) == ((4, 4, 4), 3)
+    assert info.training["result"]["step"] == 10
+    assert read_model(url).model_hash == hashlib.sha256(Path(url).read_bytes()).hexdigest()
+    ir, vi = (torch.rand(24, 32).mul(255).byte().numpy() for _ in range(2))
+    assert fuse(ir, vi, model=url).shape == (24, 32)
+
+
+@pytest.mark.parametrize("name", [*SETTINGS])
+def test_settings_as_deployments_hold_them_mean_the_same(name: str) -> None:
+    held = DEFAULTS[name]
+    made = SETTINGS[name].model_validate_json(json.dumps(held))
+    kept = json.loads(made.model_dump_json())
+    assert {key: kept[key] for key in held} == held
+
+
+# By these, rows are found again. A hash that changes makes every archive new: whoever changes one
+# on purpose, because the pixels or scores do change, writes the new one here and says so in the
+# changelog.
+IMAGE_HASHES: list[tuple[dict[str, Any], str]] = [
+    ({}, DEFAULT_HASH),
+    ({"png_level": 9}, LAPLACIAN_HASH),
+    ({"format": "webp"}, "057bad97edcb64ca"),
+    ({"format": "jpeg", "quality": 80}, "6626a9d35a4460b7"),
+    ({"size_mismatch": "resize_ir"}, "812e8f0fa7e21af2"),
+    (
+        {"scaling": "range", "ir_range": (200, 320), "vi_range": (0, 3000), "nodata": 0},
+        "89ec388bb1a8d5f5",
+    ),
+    (
+        {"precision": "fp32", "tile_size": 512, "compression": "zstd", "resampling": "cubic"},
+        "bbf8a4c4a3c1b0be",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "settings_hash"), IMAGE_HASHES)
+def test_the_settings_of_images_have_the_hash_that_they_had(
+    changes: dict[str, Any], settings_hash: str
+) -> None:
+    assert ImageSettings(**changes).settings_hash() == settings_hash
+    made = FuseArchiveSettings(**{**DEFAULTS["fuse"], **changes})
+    assert made.image_settings().settings_hash() == settings_hash
+    evaluated = EvaluateSettings(**{**DEFAULTS["evaluate"], **changes}).fusing("refinefuse")
+    assert evaluated.image_settings().settings_hash() == settings_hash
+
+
+def test_an_evaluation_takes_a_baseline_in_its_own_precision_as_before() -> None:
+    settings = EvaluateSettings(**{**DEFAULTS["evaluate"], "precision": "fp32"})
+    hashes = [
+        settings.fusing(model).image_settings().settings_hash() for model in ("mean", "refinefuse")
+    ]
+    assert hashes == [DEFAULT_HASH, "ec84ed33afea9f38"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings_hash"),
+    [
+        ({}, "4a6a6410f4550ca5"),
+        ({"convention": "textbook"}, "c057ddc9e5bf85e7"),
+        ({"size_mismatch": "resize_ir"}, "d47664229ae73e45"),
+    ],
+)
+def test_the_settings_of_scores_have_the_hash_that_they_had(
+    changes: dict[str, Any], settings_hash: str
+) -> None:
+    settings = ScoreArchiveSettings(**{**DEFAULTS["score"], **changes})
+    assert settings.settings_hash() == settings_hash
+
+
+@pytest.mark.parametrize(
+    ("preset", "digest"), [("default", "c8cc89521bba8608"), ("paper", "4980a5ce6ee9b387")]
+)
+def test_a_recipe_is_told_by_the_values_that_it_was_told_by(preset: str, digest: str) -> None:
+    """A checkpoint with other values than the training's is refused."""
+    recipe = Recipe.model_validate({"preset": preset})
+    assert settings_digest(recipe.model_dump(mode="json")) == digest
+
+
+@pytest.mark.parametrize(
+    ("model", "model_hash"),
+    [
+        ("refinefuse", "473a5eac11586f0451ca877138b578f0f031c4ecbdb30ba162e685ee849ad274"),
+        ("mean", "45c2e1600e6ad6c42162fadd1dbf72458a7d5093f1b39483b7a32b48cd6c0289"),
+        ("maximum", "4e5caf7a017ca2997d195c36238670b84f25af043fefe371e7aac326bfa777ab"),
+        ("laplacian", "1bf883645f5bd97d328405268be647841c9d3738f5e4420a80e7490d75067f47"),
+        ("guided", "e9ef9b8a7857c49ad8fad053520d2d688014166a22637af5a19776f4b0f9ac47"),
+    ],
+)
+def test_models_by_name_have_the_hash_that_they_had(model: str, model_hash: str) -> None:
+    assert read_model(model).model_hash == model_hash
