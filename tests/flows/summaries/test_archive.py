@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from version_before import LEFT
 
 from flows.summaries.archive import ArchiveSummary, PlanSummary
 from flows.summaries.base import Summary
@@ -63,3 +64,14 @@ def test_the_images_that_scoring_called_unpaired_are_told_from_the_files() -> No
 def test_what_only_gives_the_shape_can_not_be_made(kind: type[Summary]) -> None:
     with pytest.raises(TypeError, match="abstract"):
         kind(**RUN_0_1_0)
+
+
+def test_every_summary_that_version_0_1_0_left_is_read() -> None:
+    read = []
+    for path in sorted((LEFT / "archive-fused" / "runs").glob("*/summary.json")):
+        text = path.read_text()
+        kinds = {"scored": ScoreSummary, "models": EvaluationSummary, "fused": RunSummary}
+        kind = next(kind for field, kind in kinds.items() if field in json.loads(text))
+        read.append(kind.model_validate_json(text))
+    assert {type(summary) for summary in read} == {ScoreSummary, EvaluationSummary, RunSummary}
+    assert all(summary.sentence() and summary.unmatched for summary in read)
