@@ -1,4 +1,4 @@
-"""The settings of a fusing run: one frozen, validated object (decision 8 of the design).
+"""The settings of a fusing run: one frozen, validated object.
 
 The flow's parameter form, the command line and the manifest's settings hash are all made from
 ``FuseArchiveSettings``; a setting exists in one place only.
