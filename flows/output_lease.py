@@ -47,7 +47,7 @@ def output_lease(run: Run[Any]) -> Iterator[Lease]:
     lease = acquire(
         run.output,
         run.identity.run_id,
-        settings.lease_seconds,
+        seconds=settings.lease_seconds,
         wait=settings.overlap == "wait",
         exclusive=exclusive,
         until=run.ends_at,
