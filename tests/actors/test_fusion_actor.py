@@ -21,6 +21,7 @@ from actors.tasks import run_on_worker, time_pairs, time_tile
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import PairRef, cut_chunks, make_plan
 from fusion_core.errors import SettingsError, WeightsError
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import read_model
@@ -141,6 +142,18 @@ def test_a_model_that_is_not_that_of_the_plan_stops_the_actor(
 def test_a_gpu_that_torch_does_not_see_is_named(settings: FuseArchiveSettings) -> None:
     with pytest.raises(SettingsError, match="torch sees none"):
         FusionActor(job_of(settings), "cuda", 1.0).start()
+
+
+def test_an_actor_loads_its_fuser_once_though_it_is_started_again(
+    settings: FuseArchiveSettings,
+) -> None:
+    actor = FusionActor(job_of(settings), "cpu", 1.0)
+    assert actor.start() == "cpu"
+    loaded = actor._fuser
+    assert actor.start() == "cpu"
+    worker = actor._worker_for({})
+    assert isinstance(worker, FusionWorker)
+    assert worker.fuser is loaded
 
 
 def test_timing_pairs_keeps_nothing(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:
