@@ -1,1 +1,1 @@
-"""Ray: the actor that hosts a model and the scheduler loop that feeds a pool of them."""
+"""Ray: actors that fuse and score, the scheduler that feeds a pool of them, and training."""

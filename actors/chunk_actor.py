@@ -1,4 +1,4 @@
-"""The Ray actor that works chunks off; what it hosts is up to its kind."""
+"""The base class of the Ray actors that process chunks."""
 
 from __future__ import annotations
 
@@ -23,14 +23,21 @@ Settings = TypeVar("Settings", bound=RunSettings)
 
 @dataclass(frozen=True)
 class Job(Generic[Settings]):
-    """What an actor needs to know of the run."""
+    """A run, as its actors need to know it.
+
+    Attributes:
+        settings: The run's settings.
+        run: What all of its rows say of it.
+    """
 
     settings: Settings
     run: RunIdentity
 
 
 class ChunkActor(ABC, Generic[Settings]):
-    """Works chunks off; every method but the constructor may be called again after a restart.
+    """Processes chunks, in a process that Ray may restart at any time.
+
+    A restart calls the constructor again and nothing else.
 
     Args:
         job: The run.
@@ -43,7 +50,7 @@ class ChunkActor(ABC, Generic[Settings]):
         # as a death without its type.
         self._job = job
         self._device = device
-        self._cpus = max(1, int(cpus))
+        self._cpus = cpus
         self._worker: ChunkWorker[Any] | None = None
         self._options: Mapping[str, Any] | None = None
 
@@ -51,23 +58,22 @@ class ChunkActor(ABC, Generic[Settings]):
         """Make ready for chunks and return the device that is used.
 
         Raises:
-            SettingsError: A GPU was asked for and torch sees none.
+            FuseArchiveError: The device, or what the actor is to host, can't be used.
         """
-        if self._device == "cuda" and not torch.cuda.is_available():
-            raise SettingsError(
-                "the worker was given a GPU and torch sees none; expected a CUDA build of "
-                "torch on the cluster's nodes. Install one, or set worker to 'cpu'"
-            )
-        torch.set_num_threads(self._cpus)
-        return self._device
+        use_device(self._device, self._cpus)
+        return self._prepare()
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
-        """Work a chunk off; see ``ChunkWorker.run``."""
+        """Process a chunk and commit its rows; see ``ChunkWorker.run``."""
         return self._worker_for(storage_options).run(chunk)
 
     def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:
-        """Record what is in a chunk as failed without touching it."""
+        """Record the pairs of a chunk as failed, without touching their files."""
         return self._worker_for(storage_options).give_up(chunk, reason)
+
+    def _prepare(self) -> str:
+        """Load what the actor hosts, if it hosts anything, and return the device that it is on."""
+        return self._device
 
     @abstractmethod
     def _make_worker(
@@ -76,7 +82,7 @@ class ChunkActor(ABC, Generic[Settings]):
         """Return a worker that uses these storage options."""
 
     def _worker_for(self, options: Mapping[str, Any]) -> ChunkWorker[Any]:
-        """Return the worker, made anew where the credentials were refreshed."""
+        """Return the worker; a new one where the credentials were refreshed."""
         if self._worker is None or options != self._options:
             settings = self._job.settings
             source, output = (
@@ -88,10 +94,28 @@ class ChunkActor(ABC, Generic[Settings]):
         return self._worker
 
 
+def use_device(device: str, cpus: float) -> None:
+    """Have torch compute in this process with what Ray has given to it.
+
+    Args:
+        device: ``cuda`` or ``cpu``.
+        cpus: Threads for computing on a CPU.
+
+    Raises:
+        SettingsError: A GPU was given and torch sees none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "the worker was given a GPU and torch sees none; expected a CUDA build of "
+            "torch on the cluster's nodes. Install one, or set worker to 'cpu'"
+        )
+    torch.set_num_threads(max(1, int(cpus)))
+
+
 def start_actor(
     kind: type[ChunkActor[Settings]], job: Job[Settings], share: WorkerShare
 ) -> ActorHandle[Any]:
-    """Ask Ray for one actor; it restarts by itself for ever and never repeats a call by itself.
+    """Ask Ray for one actor, which Ray restarts whenever it dies, and whose calls it never repeats.
 
     A call repeated by Ray would not be known to the scheduler, which must count how often a chunk
     has ended its process.

@@ -1,4 +1,4 @@
-"""Connecting to Ray without taking the process over."""
+"""Connects to a Ray cluster and lets go of it, leaving the process as it was."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import ray
-from ray._private import ray_constants
 
-from actors import warden
+from actors import session_reaper
+from actors.ray_internals import node_on_loopback
 
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Connect to a Ray cluster, and let go of it however the block ends.
+    """Be connected to a Ray cluster during the block.
 
     Args:
         address: ``auto`` or ``host:port`` of a cluster that this machine is a node of; None
@@ -34,7 +34,7 @@ def connected(address: str | None) -> Iterator[None]:
     with _signal_handlers_kept():
         if address is None:
             # An explicit "local": a plain init may join a stale cluster of somebody else.
-            with _loopback_only():
+            with node_on_loopback():
                 ray.init(
                     address="local",
                     include_dashboard=False,
@@ -45,17 +45,17 @@ def connected(address: str | None) -> Iterator[None]:
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     try:
-        with _watched() if address is None else nullcontext():
+        with _reaped_if_killed() if address is None else nullcontext():
             yield
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
-    """Have the local cluster ended by another process if this one is killed inside the block."""
+def _reaped_if_killed() -> Iterator[None]:
+    """Have another process end the local cluster if this one is killed inside the block."""
     session = ray.get_runtime_context().get_session_name()
-    command = [sys.executable, "-I", warden.__file__, str(os.getpid()), session]
+    command = [sys.executable, "-I", session_reaper.__file__, str(os.getpid()), session]
     # In a session of its own: what kills this process may kill all of its process group.
     with subprocess.Popen(
         command,
@@ -68,22 +68,6 @@ def _watched() -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-@contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Let a local cluster listen on the loopback interface only, as Ray does on macOS and Windows.
-
-    Ray binds to it where the node's address is 127.0.0.1, and to all interfaces otherwise. An
-    address that is given as 127.0.0.1 it replaces by another one, unless it holds that this
-    machine can be in no cluster.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager

@@ -1,11 +1,12 @@
-"""The Ray actor that hosts one fuser."""
+"""The Ray actor that fuses pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from actors.chunk_actor import ChunkActor, Job
+from actors.chunk_actor import ChunkActor, Job, use_device
 from fusion_core.jobs import FusionWorker
 from fusion_core.models import Fuser, load_fuser
 from fusion_core.settings import FuseArchiveSettings
@@ -15,34 +16,41 @@ FusionJob = Job[FuseArchiveSettings]
 
 
 class FusionActor(ChunkActor[FuseArchiveSettings]):
-    """Hosts a fuser and fuses chunks of pairs; arguments as of ``ChunkActor``."""
+    """Fuses chunks of pairs with the model that it hosts."""
 
-    def __init__(self, job: FusionJob, device: str, cpus: float):
-        super().__init__(job, device, cpus)
-        self._fuser: Fuser | None = None
+    def _prepare(self) -> str:
+        return self._fuser.device
 
-    def start(self) -> str:
-        """Load the fuser and return the device that it runs on; errors as of ``fuser``."""
-        return self.fuser().device
-
-    def fuser(self) -> Fuser:
-        """Return the fuser, loading it the first time.
-
-        Raises:
-            SettingsError: A GPU was asked for and torch sees none, or the model can't compute in
-                the precision that was asked for.
-            WeightsError: The model can't be used, or isn't the one that the plan was made for.
-            StorageError: Its file can't be reached.
-        """
-        if self._fuser is None:
-            device = super().start()
-            settings = self._job.settings
-            self._fuser = load_fuser(
-                settings.model, device, settings.precision, self._job.run.model_hash
-            )
-        return self._fuser
+    @cached_property
+    def _fuser(self) -> Fuser:
+        return load_job_fuser(self._job, self._device, self._cpus)
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
     ) -> FusionWorker:
-        return FusionWorker(source, output, self.fuser(), self._job.settings, self._job.run)
+        return FusionWorker(
+            source=source,
+            output=output,
+            fuser=self._fuser,
+            settings=self._job.settings,
+            run=self._job.run,
+        )
+
+
+def load_job_fuser(job: FusionJob, device: str, cpus: float) -> Fuser:
+    """Load a run's model, ready to compute in this process.
+
+    Args:
+        job: The run.
+        device: ``cuda`` or ``cpu``.
+        cpus: Threads for computing on a CPU.
+
+    Raises:
+        SettingsError: A GPU was asked for and torch sees none, or the model can't compute in the
+            precision that was asked for.
+        WeightsError: The model can't be used, or isn't the one that the plan was made for.
+        StorageError: Its file can't be reached.
+    """
+    use_device(device, cpus)
+    settings = job.settings
+    return load_fuser(settings.model, device, settings.precision, job.run.model_hash)

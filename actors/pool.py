@@ -40,6 +40,8 @@ class NoWorkerError(FuseArchiveError):
 
 @dataclass
 class _Task:
+    """A chunk, and how often its processing was cut short or failed."""
+
     chunk: Chunk
     deaths: int = 0
     errors: int = 0
@@ -51,7 +53,7 @@ class _Task:
 
 @dataclass(eq=False)
 class _Slot:
-    """One actor, and what it has to do."""
+    """One actor, and the tasks that it was given."""
 
     actor: ActorHandle[Any]
     ready: bool = False
@@ -70,8 +72,7 @@ class ActorPool:
     """A fixed number of actors that chunks are fed to.
 
     Args:
-        make_actor: Asks Ray for one actor with the methods of
-            ``ChunkActor``.
+        make_actor: Asks Ray for one actor with the methods of ``ChunkActor``.
         size: Number of actors.
         storage_options: Called for every chunk, so that credentials are always fresh.
         patience: Seconds without any living actor after which the run fails.
@@ -83,6 +84,7 @@ class ActorPool:
         self,
         make_actor: Callable[[], ActorHandle[Any]],
         size: int,
+        *,
         storage_options: Callable[[], Mapping[str, Any]] = dict,
         patience: float = 600.0,
         check: Callable[[], None] = lambda: None,
@@ -103,10 +105,10 @@ class ActorPool:
         self.deaths = 0
         """How often an actor was lost with chunks on it."""
         self.finished = False
-        """Whether all chunks were worked off."""
+        """Whether all chunks were processed."""
 
     def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
-        """Work all chunks off, yielding results as they come; ends the actors at the end.
+        """Process all chunks, yield results as they come, and end the actors at the end.
 
         Raises:
             UnreachableError: A store gives no answer.
@@ -219,7 +221,7 @@ class ActorPool:
             pass  # it is being restarted; asked again in a second
 
     def _errored(self, task: _Task, error: RayTaskError) -> None:
-        """Try a chunk again whose rows could not be committed; then stop, for nothing else can."""
+        """Try a chunk again whose rows could not be committed, or stop the run."""
         task.errors += 1
         cause = _cause(error)
         if task.errors >= _ERRORS_TO_STOP or isinstance(cause, _STOP_AT_ONCE):

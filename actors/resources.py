@@ -1,4 +1,4 @@
-"""How many workers fit a cluster, and what each takes of it."""
+"""Computes how many workers fit a cluster, and what each takes of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CPUS_BESIDE_GPU = 1.0
 
 @dataclass(frozen=True)
 class WorkerShare:
-    """What one worker takes.
+    """The CPUs and GPUs that one worker takes, and the number of workers.
 
     Attributes:
         cpus: CPUs, as Ray counts them.

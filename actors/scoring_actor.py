@@ -11,7 +11,7 @@ from fusion_core.storage import Storage
 
 
 class ScoringActor(ChunkActor[ScoreArchiveSettings]):
-    """Scores chunks of fused images; arguments as of ``ChunkActor``."""
+    """Scores chunks of fused images."""
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
@@ -21,4 +21,11 @@ class ScoringActor(ChunkActor[ScoreArchiveSettings]):
             method: source if location.url is None else Storage(location.url, options)
             for method, location in settings.locations().items()
         }
-        return ScoringWorker(source, output, fused, settings, run, self._device)
+        return ScoringWorker(
+            source=source,
+            output=output,
+            fused=fused,
+            settings=settings,
+            run=run,
+            device=self._device,
+        )

@@ -1,99 +1,66 @@
-"""Single pieces of work with pixels in them, done on the cluster while the driver waits."""
+"""Single tasks that are done on the cluster while the driver waits."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
-import torch
 
-from actors.fusion_actor import FusionActor, FusionJob
+from actors.fusion_actor import FusionJob, load_job_fuser
 from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.archive import Chunk, PairRef
 from fusion_core.jobs import FusionWorker
-from fusion_core.models import cut_tiles
-from fusion_core.reports import write_comparison_sheet, write_contact_sheet
+from fusion_core.models import seconds_per_pixel
 from fusion_core.storage import Storage
 
-
-def draw_contact_sheet(
-    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
-) -> str:
-    """Call ``write_contact_sheet`` on a worker; same arguments."""
-    return _drawn(write_contact_sheet, output, path, rows, title)
+Result = TypeVar("Result")
 
 
-def draw_comparison_sheet(
-    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
-) -> str:
-    """Call ``write_comparison_sheet`` likewise."""
-    return _drawn(write_comparison_sheet, output, path, rows, title)
+def run_on_worker(
+    work: Callable[..., Result], *arguments: Any, share: WorkerShare | None = None
+) -> Result:
+    """Call a function in a process of the cluster, and return its result or raise its error.
 
-
-def _drawn(write: Callable[..., str], *arguments: Any) -> str:
-    draw: Any = ray.remote(num_cpus=0)(write)
-    url: str = result_of(draw.remote(*arguments))
-    return url
+    Args:
+        work: The function.
+        arguments: What it is called with.
+        share: What to take of the cluster meanwhile. Default: nothing, for work that may go on
+            beside all else.
+    """
+    cpus, gpus = (share.cpus, share.gpus) if share else (0, 0)
+    remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(work)
+    result: Result = result_of(remote.remote(*arguments))
+    return result
 
 
 def time_pairs(
     job: FusionJob, share: WorkerShare, pairs: Sequence[PairRef], storage_options: Mapping[str, Any]
 ) -> tuple[float, int]:
-    """Fuse pairs on a worker without keeping anything.
+    """Fuse pairs in this process, as a worker would, without keeping anything.
 
     Returns:
-        Seconds that all but the first pair took (the first warms the worker up, unless it is the
+        Seconds that all but the first pair took (the first warms the fuser up, unless it is the
         only one), and the bytes of their files.
     """
-    remote: Any = _timed.options(num_cpus=share.cpus, num_gpus=share.gpus)
-    timing: tuple[float, int] = result_of(
-        remote.remote(job, share.device, share.cpus, tuple(pairs), storage_options)
+    worker = FusionWorker(
+        source=Storage(job.settings.source, storage_options),
+        output=Storage(f"memory://estimate-{uuid.uuid4().hex}"),
+        fuser=load_job_fuser(job, share.device, share.cpus),
+        settings=job.settings,
+        run=job.run,
     )
-    return timing
-
-
-@ray.remote
-def _timed(
-    job: FusionJob,
-    device: str,
-    cpus: float,
-    pairs: tuple[PairRef, ...],
-    storage_options: Mapping[str, Any],
-) -> tuple[float, int]:
-    worker = FusionActor(job, device, cpus)
-    scratch = Storage(f"memory://estimate-{uuid.uuid4().hex}")
-    chunks = FusionWorker(
-        Storage(job.settings.source, storage_options),
-        scratch,
-        worker.fuser(),
-        job.settings,
-        job.run,
-    )
-    chunks.run(Chunk("warm-up", pairs[:1]))
-    timed = pairs[1:] or pairs
+    worker.run(Chunk("warm-up", tuple(pairs[:1])))
+    timed = tuple(pairs[1:] or pairs)
     begin = time.perf_counter()
-    chunks.run(Chunk("timed", timed))
+    worker.run(Chunk("timed", timed))
     return time.perf_counter() - begin, sum(pair.ir_bytes + pair.vi_bytes for pair in timed)
 
 
 def time_tile(job: FusionJob, share: WorkerShare) -> float:
-    """Return the seconds that a worker's model takes for a pixel of a large scene."""
-    remote: Any = _timed_tile.options(num_cpus=share.cpus, num_gpus=share.gpus)
-    seconds: float = result_of(remote.remote(job, share.device, share.cpus))
-    return seconds
-
-
-@ray.remote
-def _timed_tile(job: FusionJob, device: str, cpus: float) -> float:
-    fuser, size = FusionActor(job, device, cpus).fuser(), job.settings.tile_size
-    middle = cut_tiles(3 * size, 3 * size, size, fuser.receptive_radius)[4]
-    height, width = (side.stop - side.start for side in middle.read)
-    images = torch.rand(1, 1, height, width), torch.rand(1, 1, height, width)
-    fuser(*images)  # warms the worker up
-    begin = time.perf_counter()
-    fuser(*images)
-    return (time.perf_counter() - begin) / size**2
+    """Return the seconds that the model takes in this process for a pixel of a large scene."""
+    fuser = load_job_fuser(job, share.device, share.cpus)
+    return seconds_per_pixel(fuser, job.settings.tile_size)

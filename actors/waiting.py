@@ -1,4 +1,4 @@
-"""Waiting for Ray without going deaf to signals."""
+"""Waits for Ray in short steps, so that signals are noticed meanwhile."""
 
 from __future__ import annotations
 

@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 from prefect import flow, get_run_logger
-from pydantic import BaseModel, ConfigDict
 
 from actors.cluster import connected
 from flows.evaluate import evaluate
-from flows.evaluation_summary import EvaluationSummary
-from flows.output_lease import SkippedRun
+from flows.parent_watchdog import end_with_worker
+from flows.summaries.ablation import AblationSummary
 from flows.train import train_refinefuse
-from flows.train_summary import TrainSummary
-from flows.worker_watch import end_with_worker
 from fusion_core.training import AblateSettings
 
 FLOW = "ablate-refinefuse"
-
-
-class AblationSummary(BaseModel):
-    """The outcome of an ablation.
-
-    Attributes:
-        study: Which one.
-        trainings: The training of each variant, by its name.
-        evaluation: Their comparison.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    study: str
-    trainings: dict[str, TrainSummary]
-    evaluation: EvaluationSummary | SkippedRun
-
-    def markdown(self) -> str:
-        """Return the summary as people read it."""
-        lines = [f"# {FLOW}: {self.study}", "", "| variant | steps | loss | seconds |"]
-        lines += ["| --- | ---: | ---: | ---: |"]
-        lines += [
-            f"| {name} | {one.steps} | {one.loss:.4f} | {one.seconds:.0f} |"
-            for name, one in self.trainings.items()
-        ]
-        return "\n".join([*lines, "", self.evaluation.markdown()])
 
 
 @flow(name=FLOW, retries=0)

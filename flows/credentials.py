@@ -1,4 +1,4 @@
-"""Storage credentials out of a Prefect block, read anew before they can be stale."""
+"""Reads storage credentials from a Prefect block, again and again so that they stay fresh."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FRESH_SECONDS = 60.0
 
 
 def _without_parameters(record: logging.LogRecord) -> bool:
-    """Cut off what Prefect quotes of parameters that it refuses: a URL may hold a password."""
+    """Cut refused parameters out of Prefect's log lines: a URL may hold a password."""
     told, found, _ = str(record.msg).partition(": [")
     if found and told.startswith("Parameter validation failed"):
         record.msg = f"{told}; the error that follows names the fields and what was expected"
@@ -26,7 +26,7 @@ logging.getLogger("prefect.flows").addFilter(_without_parameters)
 
 
 class StorageCredentials:
-    """Calls return the fsspec storage options to use now.
+    """The fsspec storage options to use now; call it to get them.
 
     The values are in no setting and no representation of this object, so they can't reach a log,
     the manifest or an artifact.

@@ -1,11 +1,11 @@
-"""The demonstration: a small generated archive, fused by the real flow."""
+"""The demo: generates a small archive and fuses it by the real flow."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary, metric_statistics, metric_table
+from flows.summaries.run import RunSummary, metric_statistics, metric_table
 from fusion_core.archive import read_manifest
 from fusion_core.demo import write_archive
 from fusion_core.settings import FuseArchiveSettings

@@ -17,10 +17,10 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
-from actors.tasks import draw_comparison_sheet
-from flows.evaluation_summary import EvaluationSummary, ModelOutcome
+from flows.contact_sheet import draw_sheet, evenly
 from flows.fuse_archive import fuse_chunks
-from flows.output_lease import SkippedRun, output_lease, skip
+from flows.output_lease import output_lease, skip
+from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
     count_results,
@@ -29,12 +29,11 @@ from flows.run import (
     failures,
     publish,
     read_back,
-    unless_it_fails,
     write_tables,
 )
-from flows.run_summary import evenly
-from flows.summary import plan_counts
-from flows.worker_watch import end_with_worker
+from flows.summaries.archive import plan_counts
+from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     PAIR_KEY,
@@ -47,9 +46,8 @@ from fusion_core.errors import OutputBusyError, SettingsError
 from fusion_core.jobs import ChunkResult, EvaluateSettings, list_pairs
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.models import read_model
-from fusion_core.reports import compare, published_sets
+from fusion_core.reports import compare, published_sets, write_comparison_sheet
 from fusion_core.settings import FuseArchiveSettings
-from fusion_core.storage import Storage
 
 FLOW = "evaluate"
 
@@ -79,7 +77,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     """
     end_with_worker()
     began = time.monotonic()
-    run = Run.begin(settings, None, "")  # rows have the hashes of their model's run
+    run = Run.begin(settings, settings_hash="")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
     try:
         with output_lease(run) as lease:
@@ -93,15 +91,19 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
                     )
                     for name, plan in plans.items()
                 }
-                summary = summarise(run, runs, plans, results, began)
+                summary = summarise(run, runs, plans, results, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
     return summary
 
 
+# Deployments that version 0.1.0 made name their flow by this entrypoint until they are made anew.
+evaluate_refinefuse = evaluate
+
+
 def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
-    """Return for each model the run of fuse-archive that is its share of the evaluation.
+    """Make one run of fuse-archive for each model of the evaluation.
 
     Raises:
         SettingsError: Two names stand for the same model.
@@ -132,12 +134,20 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
     """List the archive, pair it, and leave out for each model what the manifest holds already."""
     logger = get_run_logger()
     settings, output = run.settings, run.output()
-    pairing = list_pairs(settings, run.source(), output, run.identity.date, run.credentials())
+    pairing = list_pairs(
+        settings,
+        run.source(),
+        output,
+        date=run.identity.date,
+        storage_options=run.credentials(),
+    )
     rows = rows_of_models(run, runs, *PAIR_KEY, "status", "stage", "ended")
     plans = {}
     for name in runs:
         own = rows.filter(ds.field("method") == name)
-        plan = plans[name] = make_plan(pairing, own, settings.reprocess, settings.limit)
+        plan = plans[name] = make_plan(
+            pairing, own, reprocess=settings.reprocess, limit=settings.limit
+        )
         logger.info(
             "%s: %d pairs found, %d to fuse, %d done before, %d failed before",
             *(name, len(pairing.pairs), len(plan.todo), plan.done, plan.known_failed),
@@ -151,9 +161,10 @@ def summarise(
     runs: Runs,
     plans: dict[str, Plan],
     results: dict[str, list[ChunkResult]],
+    *,
     began: float,
 ) -> EvaluationSummary:
-    """Compare the models over all rows there are, and write tables, sheet, summary, artifacts."""
+    """Compare the models over the rows of all runs, and write tables, sheet and summary."""
     settings, output = run.settings, run.output()
     rows = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *_URLS)
     # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
@@ -162,6 +173,7 @@ def summarise(
     comparison = compare(rows, list(runs), METRIC_VERSION)
     published = published_sets()[settings.published] if settings.published else ()
     table, tables = write_tables(run, output, comparison, published)
+    shown = sheet_rows(rows, list(runs), settings.contact_sheet)
     done = [result for of_model in results.values() for result in of_model]
     parts = read_back(output, done)
     summary = EvaluationSummary(
@@ -172,9 +184,7 @@ def summarise(
             name: _outcome(runs[name], plans[name], of_model) for name, of_model in results.items()
         },
         pairs=comparison.pairs,
-        contact_sheet=_draw_sheet(
-            run, output, sheet_rows(rows, list(runs), settings.contact_sheet)
-        ),
+        contact_sheet=draw_sheet(run, write_comparison_sheet, shown, FLOW),
         means=comparison.means,
         published=settings.published,
         table=table,
@@ -190,7 +200,7 @@ def summarise(
 
 
 def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.Table:
-    """Return all rows of the models; their method is the model's name in this evaluation."""
+    """Read all rows of the models; their method is the model's name in this evaluation."""
     of_models = [
         (ds.field("model_hash") == own.identity.model_hash)
         & (ds.field("settings_hash") == own.identity.settings_hash)
@@ -232,20 +242,11 @@ def sheet_rows(rows: pa.Table, models: Sequence[str], count: int) -> list[dict[s
 
 
 def _named(rows: pa.Table, runs: Runs) -> pa.Table:
-    """Put the names of this evaluation in place of the methods; several files are one method."""
+    """Name each row's method as this evaluation names its model: several may be one method."""
     hashes = pa.array([own.identity.model_hash for own in runs.values()], pa.string())
     places = pc.index_in(rows["model_hash"], value_set=hashes)
     names = pc.take(pa.array(list(runs), pa.string()), places)
     return rows.set_column(rows.schema.get_field_index("method"), "method", names)
-
-
-def _draw_sheet(
-    run: Run[EvaluateSettings], output: Storage, rows: Sequence[Mapping[str, Any]]
-) -> str | None:
-    if not rows:
-        return None
-    path, title = f"{run.folder}/contact_sheet.png", f"{FLOW} {run.identity.run_id}"
-    return unless_it_fails(lambda: draw_comparison_sheet(output, path, rows, title))
 
 
 def _outcome(
@@ -262,7 +263,7 @@ def _outcome(
 
 
 def _counts(plans: Sequence[Plan]) -> dict[str, Any]:
-    """Return what a summary tells of the plans: the same pairs, and the sums over the models."""
+    """Return a summary's counts: pairs are the same for all models, the rest is summed up."""
     sums = ("done_before", "known_failed", "over_limit")
     of_plans = [plan_counts(plan) for plan in plans]
     return of_plans[0] | {name: sum(counts[name] for counts in of_plans) for name in sums}

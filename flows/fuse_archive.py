@@ -1,9 +1,11 @@
-"""The flow ``fuse-archive``: plan what is new, fuse it on Ray, say what became of it."""
+"""The flow ``fuse-archive``: plan what is new, fuse it on Ray, summarise the run."""
 
 from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -15,9 +17,10 @@ from actors.chunk_actor import start_actor
 from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.resources import alive_nodes, worker_share
-from actors.tasks import draw_contact_sheet
-from flows.dry_run import DryRun, estimate_seconds
-from flows.output_lease import SkippedRun, output_lease, skip
+from flows.contact_sheet import draw_sheet, evenly
+from flows.estimate import estimate_seconds
+from flows.output_lease import output_lease, skip
+from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
     count_results,
@@ -27,15 +30,16 @@ from flows.run import (
     publish,
     read_back,
     run_chunks,
-    unless_it_fails,
 )
-from flows.run_summary import RunSummary, evenly, metric_statistics, remarks
-from flows.summary import plan_counts
-from flows.worker_watch import end_with_worker
+from flows.summaries.archive import plan_counts
+from flows.summaries.dry_run import DryRun
+from flows.summaries.run import RunSummary, metric_statistics, remarks
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import MANIFEST_FOLDER, PAIR_KEY, Lease, Plan, make_plan, read_manifest
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import ChunkResult, list_pairs
 from fusion_core.models import read_model
+from fusion_core.reports import write_contact_sheet
 from fusion_core.scenes import write_scene_catalog
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
@@ -55,7 +59,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
 
     Returns:
         What became of the run; with ``dry_run`` what would be done; which run was found at work,
-        where ``overlap`` says to leave it to that one.
+        where ``overlap`` says to skip this one.
 
     Raises:
         RunDeadlineError: The run's deadline came before its end.
@@ -66,7 +70,11 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     end_with_worker()
     began = time.monotonic()
     model = read_model(settings.model, settings.model_sha256)
-    run = Run.begin(settings, model.model_hash, settings.image_settings().settings_hash())
+    run = Run.begin(
+        settings,
+        settings_hash=settings.image_settings().settings_hash(),
+        model_hash=model.model_hash,
+    )
     if settings.dry_run:
         return estimate(run, plan_archive(run))
     try:
@@ -74,7 +82,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
             plan = plan_archive(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 results = fuse_chunks(run, plan, lease)
-                summary = summarise(run, plan, results, began)
+                summary = summarise(run, plan, results, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -87,7 +95,9 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    pairing = list_pairs(settings, source, output, identity.date, run.credentials())
+    pairing = list_pairs(
+        settings, source, output, date=identity.date, storage_options=run.credentials()
+    )
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
         latest=False,
@@ -97,7 +107,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
-    plan = make_plan(pairing, rows, settings.reprocess, settings.limit)
+    plan = make_plan(pairing, rows, reprocess=settings.reprocess, limit=settings.limit)
     logger.info(
         "%d pairs found in %s: %d to fuse (%.1f MB), %d done before, %d failed before; "
         "%d unpaired, %d ambiguous and %d unmatched files",
@@ -116,25 +126,27 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 
 @task(name="fuse", cache_policy=NO_CACHE)
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
-    """Work the plan's chunks off on Ray actors."""
+    """Fuse the plan's chunks on Ray actors."""
     job = FusionJob(run.settings, run.identity)
-    return run_chunks(run, plan, lease, lambda share: start_actor(FusionActor, job, share), "fuse")
+    make_actor = partial(start_actor, FusionActor, job)
+    return run_chunks(run, plan, lease, make_actor, verb="fuse")
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
 def summarise(
-    run: Run[FuseArchiveSettings], plan: Plan, results: list[ChunkResult], began: float
+    run: Run[FuseArchiveSettings], plan: Plan, results: list[ChunkResult], *, began: float
 ) -> RunSummary:
     """Read the run's rows back, draw the contact sheet, and write summary and artifacts."""
     output = run.output()
     rows = read_back(output, results)
     ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
     some = ok is not None and len(ok) > 0
+    shown = sheet_rows(ok, run.settings.contact_sheet) if some else []
     summary = RunSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
         manifest=output.url(MANIFEST_FOLDER),
-        contact_sheet=_draw_sheet(run, output, ok) if some else None,
+        contact_sheet=draw_sheet(run, write_contact_sheet, shown, FLOW),
         catalog=_write_catalog(run, output),
         remarks=remarks(ok) if some else (),
         fused=sum(result.ok for result in results),
@@ -149,8 +161,15 @@ def summarise(
     return summary
 
 
+def sheet_rows(ok_rows: pa.Table, count: int) -> list[dict[str, Any]]:
+    """Choose rows for the contact sheet, spread evenly over all."""
+    chosen = pa.array(evenly(range(len(ok_rows)), count), pa.int64())
+    rows: list[dict[str, Any]] = ok_rows.take(chosen).to_pylist()
+    return rows
+
+
 def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
-    """Say what a run would do, how many bytes it would read, and about how long it would take."""
+    """Return and show what a run would do, how many bytes it would read, and about how long."""
     seconds = None
     if len(plan.todo):
         with connected(run.settings.ray_address):
@@ -172,13 +191,3 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
 def _write_catalog(run: Run[FuseArchiveSettings], output: Storage) -> str | None:
     kind = run.settings.stac
     return write_scene_catalog(output, kind) if kind in ("catalog", "collection") else None
-
-
-def _draw_sheet(run: Run[FuseArchiveSettings], output: Storage, ok: pa.Table) -> str | None:
-    count = run.settings.contact_sheet
-    if not count:
-        return None
-    title = f"{FLOW} {run.identity.run_id}"
-    path = f"{run.folder}/contact_sheet.png"
-    rows = evenly(ok.to_pylist(), count)
-    return unless_it_fails(lambda: draw_contact_sheet(output, path, rows, title))

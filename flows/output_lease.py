@@ -1,4 +1,4 @@
-"""Holds a run's output by its lease, and says what becomes of a run that finds another at work."""
+"""Takes the lease of a run's output, so that one run at a time writes to it."""
 
 from __future__ import annotations
 
@@ -7,43 +7,30 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect import get_run_logger
-from pydantic import BaseModel, ConfigDict
 
 from flows.run import Run
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import RUNS_FOLDER, Lease, acquire, write_tombstones
 from fusion_core.errors import OutputBusyError, UnreachableError
 
 
-class SkippedRun(BaseModel):
-    """The outcome of a run that found another one at work and was told to leave.
-
-    Attributes:
-        run_id: The run.
-        reason: Which run it found.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    run_id: str
-    reason: str
-
-    def markdown(self) -> str:
-        """Return it as people read it."""
-        return f"# Nothing done: {self.run_id}\n\n{self.reason}\n"
-
-
 def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
-    """Say that the work is left to the run that was found."""
+    """Return the outcome of a run that ends because another one is at work, and log it.
+
+    Args:
+        run: The run that ends.
+        busy: What the lease was refused with.
+    """
     get_run_logger().warning("Nothing done: %s", busy)
     return SkippedRun(run_id=run.identity.run_id, reason=f"{busy}")
 
 
 @contextmanager
 def output_lease(run: Run[Any]) -> Iterator[Lease]:
-    """Take the output's lease, close what dead runs left open, and give the lease back at the end.
+    """Hold the output's lease during the block; before it, close what dead runs left open.
 
     Raises:
-        OutputBusyError: A living run is at work, and the setting ``overlap`` says to leave, or the
+        OutputBusyError: A living run is at work, and the setting ``overlap`` says to skip, or the
             run's deadline came while it waited.
         StorageError: The store failed.
     """

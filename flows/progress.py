@@ -31,17 +31,18 @@ def shown(
     results: Iterable[ChunkResult],
     total: int,
     logger: Logger,
+    *,
     verb: str,
     bar: bool | None = None,
 ) -> Iterator[ChunkResult]:
-    """Pass results on and show the progress they make.
+    """Yield results as they come, and show how far the run is.
 
     Args:
         results: Chunks as they are done.
         total: Number of pairs, or of images to score, in the plan.
         logger: Takes a line now and then.
-        verb: What is done to them: "fuse" or "score".
-        bar: Whether to draw a bar; default: where the error stream is a terminal.
+        verb: What is done to them: ``fuse`` or ``score``.
+        bar: Whether to draw a bar. Default: where the error stream is a terminal.
     """
     draw = sys.stderr.isatty() if bar is None else bar
     columns = (

@@ -1,4 +1,4 @@
-"""What every flow over an archive does around its own work: identity, workers, rows, artifacts."""
+"""The parts that all flows over an archive share: identity, workers, rows, artifacts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from actors.pool import ActorPool
 from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
 from flows.progress import shown
-from flows.summary import Summary, too_many_failed
+from flows.summaries.archive import ArchiveSummary, too_many_failed
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     RUNS_FOLDER,
@@ -51,7 +51,14 @@ Settings = TypeVar("Settings", bound=RunSettings)
 
 @dataclass(frozen=True)
 class Run(Generic[Settings]):
-    """A run's settings, identity and way to the storage."""
+    """A run's settings, its identity, and its storage.
+
+    Attributes:
+        settings: The run's settings.
+        identity: What all of its rows say of it.
+        credentials: Called for the storage options to use now.
+        began: When it began, by the monotonic clock.
+    """
 
     settings: Settings
     identity: RunIdentity
@@ -59,8 +66,16 @@ class Run(Generic[Settings]):
     began: float
 
     @classmethod
-    def begin(cls, settings: Settings, model_hash: str | None, settings_hash: str) -> Run[Settings]:
-        """Give a run its id and date."""
+    def begin(
+        cls, settings: Settings, *, settings_hash: str, model_hash: str | None = None
+    ) -> Run[Settings]:
+        """Give a run its id and date.
+
+        Args:
+            settings: The run's settings.
+            settings_hash: What its rows have as such.
+            model_hash: Likewise, where one model makes all of them.
+        """
         now = dt.datetime.now(dt.UTC)
         context = FlowRunContext.get()
         flow_run = context.flow_run.id if context and context.flow_run else uuid.uuid4()
@@ -75,7 +90,7 @@ class Run(Generic[Settings]):
 
     @property
     def folder(self) -> str:
-        """Path below the output of what the run tells about itself."""
+        """The folder below the output for the run's summary, tables and sheet."""
         return f"{RUNS_FOLDER}/{self.identity.run_id}"
 
     def source(self) -> Storage:
@@ -88,7 +103,7 @@ class Run(Generic[Settings]):
 
     @property
     def ends_at(self) -> float | None:
-        """When ``run_deadline`` is over, by the monotonic clock."""
+        """The moment at which ``run_deadline`` is over, by the monotonic clock."""
         deadline = self.settings.run_deadline
         return None if deadline is None else self.began + deadline
 
@@ -98,18 +113,19 @@ def run_chunks(
     plan: Plan,
     lease: Lease,
     make_actor: Callable[[WorkerShare], Any],
+    *,
     verb: str,
     folder: str = MANIFEST_FOLDER,
 ) -> list[ChunkResult]:
-    """Work the plan's chunks off on Ray actors.
+    """Process the plan's chunks on Ray actors, and show the progress.
 
     Args:
         run: The run.
         plan: What is to be done.
-        lease: Under which the run holds its output.
+        lease: The lease under which the run holds its output.
         make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster.
-        verb: What is done, for the progress that is shown.
-        folder: Below the output, of the parts.
+        verb: What is done to them: ``fuse`` or ``score``.
+        folder: Folder below the output for the parts.
     """
     logger = get_run_logger()
     if not len(plan.todo):
@@ -127,10 +143,14 @@ def run_chunks(
     first = list(itertools.islice(chunks, share.count))
     logger.info("%d workers with %g CPUs and %g GPUs each", len(first), share.cpus, share.gpus)
     pool = ActorPool(
-        lambda: make_actor(share), len(first), run.credentials, check=lease.check, until=run.ends_at
+        lambda: make_actor(share),
+        len(first),
+        storage_options=run.credentials,
+        check=lease.check,
+        until=run.ends_at,
     )
     worked = pool.run(itertools.chain(first, chunks))
-    results = list(shown(worked, len(plan.todo), logger, verb))
+    results = list(shown(worked, len(plan.todo), logger, verb=verb))
     if pool.finished:
         lease.all_committed()
     if pool.deaths:
@@ -139,7 +159,7 @@ def run_chunks(
 
 
 def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
-    """Return the rows of the parts that stand for a run's chunks, None where there were none."""
+    """Read the rows that a run committed; None where there were none."""
     paths = dict.fromkeys(path for result in results for path in result.parts)
     with ThreadPoolExecutor(_READERS) as readers:
         parts = list(readers.map(lambda path: read_part(output, path), paths))
@@ -147,7 +167,12 @@ def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
 
 
 def count_results(todo: int, results: list[ChunkResult]) -> dict[str, int]:
-    """Return the fields of a summary that the results of ``todo`` pairs' or images' chunks tell."""
+    """Return the fields ``failed`` and ``unfinished`` of a summary.
+
+    Args:
+        todo: Number of pairs, or of images to score, in the plan.
+        results: What was made of their chunks.
+    """
     return {
         "failed": sum(result.failed for result in results),
         "unfinished": todo - sum(result.ok + result.failed for result in results),
@@ -174,7 +199,7 @@ def failures(rows: pa.Table | None, *names: str) -> tuple[dict[str, Any], ...]:
     return tuple(failed.select(columns).to_pylist())
 
 
-def publish(run: Run[Any], output: Storage, summary: Summary, flow: str) -> None:
+def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) -> None:
     """Write the summary beside the results, and show it in Prefect as the flow's artifacts."""
     output.write(f"{run.folder}/summary.md", summary.markdown().encode())
     output.write(f"{run.folder}/summary.json", summary.model_dump_json(indent=2).encode())
@@ -195,7 +220,7 @@ def write_tables(
     comparison: Comparison,
     published: Sequence[PublishedRow] = (),
 ) -> tuple[str, dict[str, str]]:
-    """Write the comparison table in every format; return it in markdown, and the URLs by format."""
+    """Write the comparison table in all formats; return it in markdown, and the URLs by format."""
     bodies = {
         "md": markdown_table(comparison, published),
         "csv": csv_table(comparison, published),
@@ -206,16 +231,7 @@ def write_tables(
     return bodies["md"], {kind: output.url(f"{run.folder}/table.{kind}") for kind in bodies}
 
 
-def unless_it_fails(draw: Callable[[], str]) -> str | None:
-    """Return the URL of what is drawn, or None: the images are safe, whatever a drawing does."""
-    try:
-        return draw()
-    except Exception as error:
-        get_run_logger().warning("The contact sheet could not be drawn: %s", error)
-        return None
-
-
-def fail_past_limit(summary: Summary, settings: RunSettings) -> None:
+def fail_past_limit(summary: ArchiveSummary, settings: RunSettings) -> None:
     """Fail a run that didn't reach its end, or whose pairs failed.
 
     Raises:

@@ -13,7 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
-from flows.output_lease import SkippedRun, output_lease, skip
+from flows.output_lease import output_lease, skip
+from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
     count_results,
@@ -25,9 +26,9 @@ from flows.run import (
     run_chunks,
     write_tables,
 )
-from flows.score_summary import ScoreSummary
-from flows.summary import plan_counts
-from flows.worker_watch import end_with_worker
+from flows.summaries.archive import plan_counts
+from flows.summaries.score import ScoreSummary
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
     SCORE_KEY,
     SCORES_FOLDER,
@@ -66,13 +67,13 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
     """
     end_with_worker()
     began = time.monotonic()
-    run = Run.begin(settings, None, settings.settings_hash())
+    run = Run.begin(settings, settings_hash=settings.settings_hash())
     try:
         with output_lease(run) as lease:
             plan, images = plan_scores(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 results = score_images(run, plan, lease)
-            summary = summarise(run, plan, images, results, began)
+            summary = summarise(run, plan, images, results, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -85,7 +86,9 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
-    pairing, images = list_fused(settings, source, output, identity.date, run.credentials())
+    pairing, images = list_fused(
+        settings, source, output, date=identity.date, storage_options=run.credentials()
+    )
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
@@ -94,7 +97,13 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
-    plan = make_plan(pairing, rows, settings.reprocess, settings.limit, images.images)
+    plan = make_plan(
+        pairing,
+        rows,
+        reprocess=settings.reprocess,
+        limit=settings.limit,
+        images=images.images,
+    )
     logger.info(
         "%d pairs and %d fused images of them found: %d to score (%.1f MB), %d done before, %d "
         "failed before",
@@ -110,10 +119,10 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
 
 @task(name="score", cache_policy=NO_CACHE)
 def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
-    """Work the plan's chunks off on Ray actors."""
+    """Score the plan's chunks on Ray actors."""
     job = Job(run.settings, run.identity)
     make_actor = partial(start_actor, ScoringActor, job)
-    return run_chunks(run, plan, lease, make_actor, "score", SCORES_FOLDER)
+    return run_chunks(run, plan, lease, make_actor, verb="score", folder=SCORES_FOLDER)
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
@@ -122,6 +131,7 @@ def summarise(
     plan: Plan,
     images: FusedImages,
     results: list[ChunkResult],
+    *,
     began: float,
 ) -> ScoreSummary:
     """Compare the methods over all scores there are, and write table, summary and artifacts."""

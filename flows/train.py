@@ -10,9 +10,9 @@ from actors.cluster import connected
 from actors.resources import alive_nodes
 from actors.training import train, training_share
 from flows.credentials import StorageCredentials
+from flows.parent_watchdog import end_with_worker
+from flows.summaries.train import TrainSummary
 from flows.train_progress import shown
-from flows.train_summary import TrainSummary
-from flows.worker_watch import end_with_worker
 from fusion_core.errors import TrainingError
 from fusion_core.storage import Storage
 from fusion_core.training import (

@@ -19,7 +19,7 @@ _COUNTED = ("method", *METRIC_NAMES)
 
 @dataclass(frozen=True)
 class Comparison:
-    """The scores of several methods, side by side.
+    """The mean scores of several methods over the same pairs.
 
     Attributes:
         methods: Their names, in the order of the table.
@@ -28,7 +28,7 @@ class Comparison:
         counts: By metric, the number of those pairs where it is defined for every method; its
             means are over them.
         means: By method and metric; None where there is nothing to take the mean of.
-        metric_version: Names the metrics' definitions.
+        metric_version: Version of the metrics' definitions.
     """
 
     methods: tuple[str, ...]
@@ -69,8 +69,8 @@ def compare(rows: pa.Table, methods: Sequence[str], metric_version: str) -> Comp
 
     Args:
         rows: One row per method and pair: ``method``, ``pair_id``, ``status`` and the metrics.
-        methods: Names, in the order of the table.
-        metric_version: Names the definitions that the rows' scores follow.
+        methods: Their names, in the order of the table.
+        metric_version: Version of the definitions that the rows' scores follow.
     """
     rows = rows.filter(pc.is_in(rows["method"], value_set=pa.array(methods, pa.string())))
     ok = rows.filter(pc.equal(rows["status"], "ok"))
@@ -88,4 +88,11 @@ def compare(rows: pa.Table, methods: Sequence[str], metric_version: str) -> Comp
             values = same.filter(pc.equal(same["method"], name))[metric]
             means[name][metric] = pc.mean(values).as_py()
     pairs = pc.sum(pc.equal(of_pair["method_count"], compared)).as_py() or 0
-    return Comparison(tuple(methods), images, int(pairs), counts, means, metric_version)
+    return Comparison(
+        methods=tuple(methods),
+        images=images,
+        pairs=int(pairs),
+        counts=counts,
+        means=means,
+        metric_version=metric_version,
+    )

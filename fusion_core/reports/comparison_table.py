@@ -1,4 +1,4 @@
-"""The comparison table as papers print it: in markdown, LaTeX and CSV."""
+"""Writes the comparison table as papers print it: in markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -56,7 +56,12 @@ def markdown_table(comparison: Comparison, published: Sequence[PublishedRow] = (
 
 
 def latex_table(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
-    """Return the table in LaTeX, for the package booktabs; arguments as for markdown."""
+    """Return the table in LaTeX, for the package booktabs.
+
+    Args:
+        comparison: The methods compared.
+        published: As for ``markdown_table``.
+    """
     columns = [rf"{_LATEX_HEADINGS[metric]} $\uparrow$" for metric in METRIC_NAMES]
     if published:
         columns.insert(0, "Images")
@@ -85,6 +90,10 @@ def csv_table(comparison: Comparison, published: Sequence[PublishedRow] = ()) ->
     """Return the table as CSV with full precision: means, then ranks; empty where undefined.
 
     Only published rows have a ``source``; no rank, and no metric version of ours.
+
+    Args:
+        comparison: The methods compared.
+        published: As for ``markdown_table``.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -107,7 +116,12 @@ def csv_table(comparison: Comparison, published: Sequence[PublishedRow] = ()) ->
 
 
 def caption(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> str:
-    """Say what the means are over, by which definitions, and what the marks mean."""
+    """Return the caption: what the means are over, by which definitions, and the marks.
+
+    Args:
+        comparison: The methods compared.
+        published: As for ``markdown_table``.
+    """
     fewer = [
         f"{HEADINGS[metric]} over {count}"
         for metric, count in comparison.counts.items()
@@ -130,7 +144,7 @@ def caption(comparison: Comparison, published: Sequence[PublishedRow] = ()) -> s
 
 
 def _notes(comparison: Comparison) -> list[tuple[str, str]]:
-    """Say of each method that has other images than the ones compared how many it has."""
+    """Return each method whose images aren't those compared, with a note on their number."""
     return [
         (method, f"{count} images scored, {comparison.pairs if count else 0} of them compared")
         for method, count in comparison.images.items()
@@ -167,7 +181,7 @@ def _compared_rows(
 
 
 def _published_rows(published: Sequence[PublishedRow]) -> list[tuple[str, list[str]]]:
-    """Return the same for published rows, which have no ranks."""
+    """Return each published row's method with its cells; it has no ranks."""
     return [
         (
             f"{row.method} (published)",

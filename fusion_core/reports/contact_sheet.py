@@ -38,14 +38,14 @@ COLUMNS = ("infrared", "visible", "fused")
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One row of a contact sheet.
+    """One row of a contact sheet: a pair, its fused image, and its metrics.
 
     Attributes:
-        pair_id: shown above the images; a long one is shortened in its middle.
-        ir: infrared image, uint8 or uint16, (H, W) or (H, W, 3) or (H, W, 4) with alpha last.
-        vi: visible image, likewise.
-        fused: fused image, likewise.
-        metrics: values by name, shown in this order; None and what is not finite read "n/a".
+        pair_id: Shown above the images; a long one is shortened in its middle.
+        ir: Infrared image, uint8 or uint16, (H, W) or (H, W, 3) or (H, W, 4) with alpha last.
+        vi: Visible image, likewise.
+        fused: Fused image, likewise.
+        metrics: Values by name, shown in this order; None and what is not finite read "n/a".
     """
 
     pair_id: str
@@ -56,7 +56,7 @@ class SheetRow:
 
 
 def draw_contact_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
-    """Draws one row per pair: infrared, visible, fused, then the same detail of the three.
+    """Draw one row per pair: infrared, visible, fused, then the same detail of the three.
 
     Each thumbnail is ``THUMBNAIL_WIDTH`` pixels wide. The detail is a quarter of the image's
     width and height, chosen by ``salient_box``; a frame in the thumbnails says where it is.
@@ -64,30 +64,36 @@ def draw_contact_sheet(rows: Sequence[SheetRow], title: str) -> Image.Image:
     the background.
 
     Args:
-        rows: what to draw, from top to bottom; with none, the sheet says so.
-        title: the heading.
+        rows: What to draw, from top to bottom; with none, the sheet says so.
+        title: The heading.
 
     Returns:
         An RGB image.
 
     Raises:
-        DecodeError: an array of a row is not an image of a type named in ``SheetRow``.
+        DecodeError: An array of a row is not an image of a type named in ``SheetRow``.
     """
     if not rows:
         sheet = Image.new("RGB", (3 * THUMBNAIL_WIDTH, 4 * LINE + 2 * MARGIN), BACKGROUND)
-        write_text(sheet, (MARGIN, MARGIN), shorten(title, sheet.width - 2 * MARGIN, 22), 22, TEXT)
-        write_text(sheet, (MARGIN, MARGIN + 2 * LINE), "No pairs to show.", 14, FAINT)
+        write_text(
+            sheet,
+            (MARGIN, MARGIN),
+            shorten(title, sheet.width - 2 * MARGIN, 22),
+            size=22,
+            colour=TEXT,
+        )
+        write_text(sheet, (MARGIN, MARGIN + 2 * LINE), "No pairs to show.", size=14, colour=FAINT)
         return sheet
     width = 2 * MARGIN + 6 * THUMBNAIL_WIDTH + 4 * GAP + GROUP_GAP
     sheet = stacked(title, [_draw_row(row, width) for row in rows], MARGIN + 3 * LINE)
     names = (*COLUMNS, *(f"{name}, detail x{MAGNIFICATION}" for name in COLUMNS))
     for name, left in zip(names, _lefts(), strict=True):
-        write_text(sheet, (left, MARGIN + 2 * LINE - 6), name, 13, FAINT)
+        write_text(sheet, (left, MARGIN + 2 * LINE - 6), name, size=13, colour=FAINT)
     return sheet
 
 
 def _draw_row(row: SheetRow, width: int) -> Image.Image:
-    """One row as a strip of the sheet's width: caption, three thumbnails, three details."""
+    """Draw a row as a strip of the sheet's width: caption, three thumbnails, three details."""
     try:
         images = [as_rgb(image) for image in (row.ir, row.vi, row.fused)]
     except DecodeError as error:
@@ -99,15 +105,16 @@ def _draw_row(row: SheetRow, width: int) -> Image.Image:
     above = LINE * max(1, len(captions)) + 4
     tall = max(cell.height for cell in cells)
     strip = Image.new("RGB", (width, above + tall), BACKGROUND)
-    write_text(strip, (MARGIN, 0), name, 15, TEXT)
+    write_text(strip, (MARGIN, 0), name, size=15, colour=TEXT)
     for line, caption in enumerate(captions):
-        write_text(strip, (_lefts()[3], line * LINE + 1), caption, 13, TEXT)
+        write_text(strip, (_lefts()[3], line * LINE + 1), caption, size=13, colour=TEXT)
     for cell, left in zip((*cells, *details), _lefts(), strict=True):
         paste_cell(strip, cell, (left, above, THUMBNAIL_WIDTH, tall))
     return strip
 
 
 def _lefts() -> list[int]:
+    """Return the left edges of the six columns."""
     second = MARGIN + 3 * THUMBNAIL_WIDTH + 2 * GAP + GROUP_GAP
     return [
         start + column * (THUMBNAIL_WIDTH + GAP)
@@ -117,7 +124,7 @@ def _lefts() -> list[int]:
 
 
 def _wrap(metrics: Mapping[str, float | None], width: float) -> list[str]:
-    """The metrics as lines that are at most ``width`` pixels wide."""
+    """Return the metrics as lines that are at most ``width`` pixels wide."""
     font, lines = font_of(13), [""]
     for name, value in metrics.items():
         shown = "n/a" if value is None or not isfinite(value) else f"{value:.3g}"

@@ -16,11 +16,11 @@ Box = tuple[float, float, float, float]
 
 
 def salient_box(ir: NDArray[np.generic], vi: NDArray[np.generic]) -> Box:
-    """The detail where the infrared image stands out most and the visible one shows least.
+    """Return the detail where the infrared image stands out most and the visible one shows least.
 
     Args:
         ir: (H, W), or (H, W, C) of which the first channel counts.
-        vi: likewise, of any size; here the second channel counts, if there is one.
+        vi: Likewise, of any size; here the second channel counts, if there is one.
 
     Returns:
         Left, top, right and bottom as shares of the width and height, in [0, 1]; the box is
@@ -51,7 +51,12 @@ def salient_box(ir: NDArray[np.generic], vi: NDArray[np.generic]) -> Box:
 
 
 def thumbnail_and_detail(image: Image.Image, box: Box) -> tuple[Image.Image, Image.Image]:
-    """An image as a thumbnail with a frame around its detail, and the detail in that size."""
+    """Return an image as a thumbnail with its detail framed, and the detail in the same size.
+
+    Args:
+        image: The image.
+        box: The detail, as of ``salient_box``.
+    """
     scale = min(THUMBNAIL_WIDTH / image.width, TALLEST / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     thumbnail = image.resize(size, Image.Resampling.LANCZOS)
@@ -63,13 +68,13 @@ def thumbnail_and_detail(image: Image.Image, box: Box) -> tuple[Image.Image, Ima
 
 
 def _small(plane: NDArray[np.generic]) -> NDArray[np.float64]:
-    """An (H, W) plane as (96, 96): the place of a detail needs no more."""
+    """Reduce an (H, W) plane to (96, 96): the place of a detail needs no more."""
     image = Image.fromarray(np.asarray(plane, dtype=np.float32))
     return np.asarray(image.resize((96, 96), Image.Resampling.BOX), dtype=np.float64)
 
 
 def _box_mean(plane: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Means of all side x side squares of an (H, W) plane: (H - side + 1, W - side + 1)."""
+    """Return the means of all side x side squares of a plane: (H - side + 1, W - side + 1)."""
     total = np.pad(plane, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     squares = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
     return np.asarray((squares + total[:-side, :-side]) / (side * side))

@@ -1,4 +1,4 @@
-"""What every drawn sheet is made of: its colours, its text, and arrays as they are shown."""
+"""The parts that all sheets are drawn with: colours, text, cells, and arrays as pictures."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def as_rgb(image: NDArray[np.generic], limits: Limits | None = None) -> Image.Image:
-    """An array as it is shown: 8 bits, colour, alpha laid over the background.
+    """Return an array as a picture to show: 8 bits, colour, alpha laid over the background.
 
     Args:
-        image: uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4) with alpha last.
-        limits: what becomes black and white of a 16-bit image; by default its own
+        image: An array of uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4) with alpha last.
+        limits: What becomes black and white of a 16-bit image. Default: its own
             ``stretch_limits``.
 
     Raises:
-        DecodeError: the type is not uint8 or uint16, or the shape not that of an image.
+        DecodeError: The type is not uint8 or uint16, or the shape not that of an image.
     """
     colour, alpha = _colour_and_alpha(image)
     if image.dtype == np.uint16:
@@ -46,10 +46,10 @@ def as_rgb(image: NDArray[np.generic], limits: Limits | None = None) -> Image.Im
 
 
 def stretch_limits(*images: NDArray[np.generic]) -> Limits:
-    """The 1st and 99th percentile of all that is seen of some images.
+    """Return the 1st and 99th percentile over all visible pixels of some images.
 
     Raises:
-        DecodeError: an array is no image, as for ``as_rgb``.
+        DecodeError: An array is no image, as for ``as_rgb``.
     """
     parts = []
     for image in images:
@@ -65,7 +65,7 @@ def stretch_limits(*images: NDArray[np.generic]) -> Limits:
 def _colour_and_alpha(
     image: NDArray[np.generic],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colour (H, W, 1 or 3), and alpha in [0, 1] that broadcasts to it."""
+    """Return colour (H, W, 1 or 3), and alpha in [0, 1] that broadcasts to it."""
     channels = image.shape[2] if image.ndim == 3 else 1
     fits = image.ndim in (2, 3) and (image.ndim == 2 or channels in (3, 4))
     if not fits or 0 in image.shape or image.dtype not in (np.uint8, np.uint16):
@@ -80,7 +80,7 @@ def _colour_and_alpha(
 
 
 def shorten(text: str, width: float, size: int) -> str:
-    """Cuts the middle out of a text that is wider than ``width`` pixels at this font size."""
+    """Cut the middle out of a text that is wider than ``width`` pixels at this font size."""
     font = font_of(size)
     if font.getlength(text) <= width:
         return text
@@ -91,11 +91,19 @@ def shorten(text: str, width: float, size: int) -> str:
 
 
 def stacked(title: str, strips: Sequence[Image.Image], top: int) -> Image.Image:
-    """A sheet of strips of one width, the first ``top`` pixels below a heading at its edge."""
+    """Stack strips of one width below a heading.
+
+    Args:
+        title: The heading.
+        strips: One or more pictures of one width.
+        top: Where the first one begins, in pixels.
+    """
     width = strips[0].width
     height = top + sum(strip.height + ROW_GAP for strip in strips) + MARGIN - ROW_GAP
     sheet = Image.new("RGB", (width, height), BACKGROUND)
-    write_text(sheet, (MARGIN, MARGIN - 4), shorten(title, width - 2 * MARGIN, 22), 22, TEXT)
+    write_text(
+        sheet, (MARGIN, MARGIN - 4), shorten(title, width - 2 * MARGIN, 22), size=22, colour=TEXT
+    )
     for strip in strips:
         sheet.paste(strip, (0, top))
         top += strip.height + ROW_GAP
@@ -103,7 +111,13 @@ def stacked(title: str, strips: Sequence[Image.Image], top: int) -> Image.Image:
 
 
 def paste_cell(sheet: Image.Image, image: Image.Image, place: tuple[int, int, int, int]) -> None:
-    """Pastes an image into the middle of a cell: its left and top edge, width and height."""
+    """Paste an image into the middle of a cell.
+
+    Args:
+        sheet: What is pasted onto.
+        image: The image, no larger than the cell.
+        place: The cell's left and top edge, its width and height.
+    """
     left, top, width, height = place
     cell = (left, top, left + width - 1, top + height - 1)
     ImageDraw.Draw(sheet).rectangle(cell, fill=FRAME)
@@ -111,17 +125,26 @@ def paste_cell(sheet: Image.Image, image: Image.Image, place: tuple[int, int, in
 
 
 def write_text(
-    image: Image.Image, place: tuple[int, int], text: str, size: int, colour: Colour
+    image: Image.Image, place: tuple[int, int], text: str, *, size: int, colour: Colour
 ) -> None:
-    """Writes a line whose upper left corner is at ``place``."""
+    """Write a line of text.
+
+    Args:
+        image: What is written onto.
+        place: Left and top edge of the text.
+        text: The line.
+        size: Of the font, in pixels.
+        colour: Of the text.
+    """
     ImageDraw.Draw(image).text(place, text, fill=colour, font=font_of(size))
 
 
 def font_of(size: int) -> Font:
-    """The one font of all sheets, which comes with Pillow."""
+    """Return the one font of all sheets, which comes with Pillow."""
     return ImageFont.load_default(size=size)
 
 
 def _elided(text: str, keep: int) -> str:
+    """Return a text with all but ``keep`` characters of its ends replaced by dots."""
     head = (keep + 1) // 2
     return f"{text[:head]}...{text[len(text) - keep // 2 :]}"

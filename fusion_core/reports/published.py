@@ -1,4 +1,4 @@
-"""Means that papers published, to be shown beside those of a run."""
+"""Reads the means that papers published, to be shown beside those of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws a run's sheets from what it wrote.
+"""Draws and writes a run's sheets, from its rows and the images that they name.
 
 Pictures of any size are reduced as soon as they are decoded to what the sheets can show.
 """
@@ -43,9 +43,7 @@ def write_contact_sheet(
     for row in rows:
         shown = _pictures(row, {"fused": row["fused_url"]}, output)
         metrics = {name: row[name] for name in METRIC_NAMES}
-        sheet_rows.append(
-            SheetRow(row["pair_id"], shown["ir"], shown["vi"], shown["fused"], metrics)
-        )
+        sheet_rows.append(SheetRow(pair_id=row["pair_id"], **shown, metrics=metrics))
     return _write(output, path, draw_contact_sheet(sheet_rows, title))
 
 

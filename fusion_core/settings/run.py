@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -139,10 +140,12 @@ class RunSettings(ArchiveSettings):
         description="Seconds that a call to the source's or output's store is repeated for while "
         "it fails for a passing reason. A store that gives no answer for longer ends the run.",
     )
-    overlap: Literal["wait", "leave"] = Field(
+    overlap: Literal["wait", "skip"] = Field(
         "wait",
-        description="Where another run is at work on the same output: wait until it ends, or leave "
-        "the work to it and end well.",
+        # Prefect checks the parameters of old deployments by this schema before it hands them over.
+        json_schema_extra={"enum": ["wait", "skip", "leave"]},
+        description="Where another run is at work on the same output: wait until it ends, or skip "
+        "this run and end well.",
     )
     lease_seconds: float = Field(
         60.0,
@@ -174,3 +177,17 @@ class RunSettings(ArchiveSettings):
         le=1,
         description="The run fails when more than this fraction of its pairs failed.",
     )
+
+    @field_validator("overlap", mode="before")
+    @classmethod
+    def _leave_is_skip(cls, overlap: object) -> object:
+        """Take the word that version 0.1.0 had for skip."""
+        if overlap != "leave":
+            return overlap
+        # A FutureWarning is shown by default; a DeprecationWarning is not, outside of tests.
+        warnings.warn(
+            "overlap: 'leave' is called 'skip' now, and will be refused one day; write 'skip'",
+            FutureWarning,
+            stacklevel=3,
+        )
+        return "skip"

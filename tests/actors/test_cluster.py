@@ -48,7 +48,7 @@ def test_nothing_of_ray_outlives_a_process_that_is_ended(sent: signal.Signals) -
         assert process.stdout.readline().strip()
         children = descendants(process.pid)
         commands = [command(pid) for pid in children]
-        for kind in ("raylet", "gcs_server", "DashboardAgent", "RuntimeEnvAgent", "warden"):
+        for kind in ("raylet", "gcs_server", "DashboardAgent", "RuntimeEnvAgent", "session_reaper"):
             assert any(kind in what for what in commands), f"{kind} is not in {commands}"
         os.kill(process.pid, sent)
         assert process.wait(30) == (7 if sent == signal.SIGTERM else -signal.SIGKILL)

@@ -17,13 +17,15 @@ from actors.chunk_actor import start_actor
 from actors.fusion_actor import FusionActor, FusionJob
 from actors.pool import ActorPool
 from actors.resources import WorkerShare
-from actors.tasks import draw_contact_sheet, time_pairs, time_tile
+from actors.tasks import run_on_worker, time_pairs, time_tile
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import PairRef, cut_chunks, make_plan
 from fusion_core.errors import SettingsError, WeightsError
+from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import read_model
+from fusion_core.reports.sheets import write_contact_sheet
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
@@ -142,9 +144,21 @@ def test_a_gpu_that_torch_does_not_see_is_named(settings: FuseArchiveSettings) -
         FusionActor(job_of(settings), "cuda", 1.0).start()
 
 
+def test_an_actor_loads_its_fuser_once_though_it_is_started_again(
+    settings: FuseArchiveSettings,
+) -> None:
+    actor = FusionActor(job_of(settings), "cpu", 1.0)
+    assert actor.start() == "cpu"
+    loaded = actor._fuser
+    assert actor.start() == "cpu"
+    worker = actor._worker_for({})
+    assert isinstance(worker, FusionWorker)
+    assert worker.fuser is loaded
+
+
 def test_timing_pairs_keeps_nothing(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:
     pairs = next(cut_chunks(todo_of(settings), "key", 3)).pairs
-    seconds, timed = time_pairs(job_of(settings), ONE_CPU, pairs, {})
+    seconds, timed = run_on_worker(time_pairs, job_of(settings), ONE_CPU, pairs, {}, share=ONE_CPU)
     assert seconds > 0
     assert timed == sum(pair.ir_bytes + pair.vi_bytes for pair in pairs[1:])
     assert not Path(settings.output).exists()
@@ -154,7 +168,7 @@ def test_timing_a_tile_tells_the_seconds_of_a_pixel(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
     small = settings.model_copy(update={"tile_size": 128})
-    assert 0 < time_tile(job_of(small), ONE_CPU) < 1e-3
+    assert 0 < run_on_worker(time_tile, job_of(small), ONE_CPU, share=ONE_CPU) < 1e-3
 
 
 def test_the_contact_sheet_is_drawn_on_a_worker(
@@ -162,7 +176,8 @@ def test_the_contact_sheet_is_drawn_on_a_worker(
 ) -> None:
     run(settings)
     rows = read_manifest(f"{settings.output}/manifest").to_pylist()[:3]
-    url = draw_contact_sheet(Storage(settings.output), "runs/r/sheet.png", rows, "title")
+    output = Storage(settings.output)
+    url = run_on_worker(write_contact_sheet, output, "runs/r/sheet.png", rows, "title")
     assert Path(url).read_bytes().startswith(b"\x89PNG")
 
 

@@ -22,7 +22,7 @@ from s3_servers import S3Server, moto_server
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import FuseArchiveError
 

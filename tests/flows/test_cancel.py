@@ -21,7 +21,7 @@ from processes import alive, command, wait_for
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
 from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import RunDeadlineError
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -135,7 +135,7 @@ def finish(settings: FuseArchiveSettings, pairs: int = 8) -> None:
     """Go on with some more pairs, in this process; neither one is missed nor done twice."""
     committed = audit(settings)
     assert 0 < committed < PAIRS
-    more = fuse_archive(settings.model_copy(update={"limit": pairs, "overlap": "leave"}))
+    more = fuse_archive(settings.model_copy(update={"limit": pairs, "overlap": "skip"}))
     assert isinstance(more, RunSummary)
     assert (more.done_before, more.fused) == (committed, min(pairs, PAIRS - committed))
     audit(settings, committed + more.fused)

@@ -1,5 +1,6 @@
 """The command line, called as people call it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,6 +106,20 @@ def test_a_wrong_value_is_named_with_its_option(
     told = capsys.readouterr().err
     assert message in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize("word", ["skip", "leave"])
+def test_a_run_is_skipped_by_the_old_word_too(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[FuseArchiveSettings] = []
+
+    def flow_that_notes(settings: FuseArchiveSettings) -> SimpleNamespace:
+        given.append(settings)
+        return SimpleNamespace(markdown=lambda: "")
+
+    monkeypatch.setattr("flows.fuse_archive.fuse_archive", flow_that_notes)
+    with pytest.warns(FutureWarning, match="'skip'") if word == "leave" else nullcontext():
+        main(["run", "--source", "a", "--output", "b", "--overlap", word])
+    assert [settings.overlap for settings in given] == ["skip"]
 
 
 def scored_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from processes import alive, command, descendants
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive as flow
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tiny import settings_for, tiny_weights, write_pairs
 import flows.credentials
 from flows.credentials import StorageCredentials
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
 from fusion_core.errors import SettingsError
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

@@ -106,7 +106,7 @@ def test_a_model_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     copy.write_bytes(Path(path).read_bytes())
     settings = settings_for(tmp_path, models={"a": path, "mean": "mean", "b": str(copy)})
     with pytest.raises(SettingsError, match=r"a and b are the same model \(sha256 .*Leave one"):
-        runs_of_models(Run.begin(settings, None, ""))
+        runs_of_models(Run.begin(settings, settings_hash=""))
 
 
 def test_a_model_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -114,12 +114,12 @@ def test_a_model_that_is_missing_is_named(tmp_path: Path) -> None:
         tmp_path, models={"mean": "mean", "mine": f"{tmp_path}/gone.safetensors"}
     )
     with pytest.raises(WeightsError, match=r"gone\.safetensors"):
-        runs_of_models(Run.begin(settings, None, ""))
+        runs_of_models(Run.begin(settings, settings_hash=""))
 
 
 def test_each_model_has_a_run_of_fuse_archive_of_its_own(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, models={"m": "mean", "refinefuse": "refinefuse"}, limit=3)
-    run = Run.begin(settings, None, "")
+    run = Run.begin(settings, settings_hash="")
     runs = runs_of_models(run)
     assert [own.identity.run_id for own in runs.values()] == [run.identity.run_id] * 2
     assert runs["m"].identity.model_hash == baseline_hash("mean")

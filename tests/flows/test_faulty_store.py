@@ -13,7 +13,7 @@ from s3_servers import S3Server
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
 from fusion_core.errors import UnreachableError
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage

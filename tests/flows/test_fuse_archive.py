@@ -11,9 +11,9 @@ from prefect.artifacts import Artifact
 from tiny import tiny_program, write_pairs
 from torch.export import Dim
 
-from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.dry_run import DryRun
+from flows.summaries.run import RunSummary
 from fusion_core.errors import StorageError, TooManyFailuresError, WeightsError
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage

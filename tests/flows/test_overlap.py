@@ -17,8 +17,8 @@ from processes import descendants
 from tiny import as_options, settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive
-from flows.output_lease import SkippedRun
-from flows.run_summary import RunSummary
+from flows.summaries.run import RunSummary
+from flows.summaries.skipped import SkippedRun
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.lease_record import newest_generation, read_record
 from fusion_core.errors import LeaseLostError
@@ -91,7 +91,7 @@ def test_a_run_leaves_the_work_to_another_and_takes_it_over_from_one_that_sleeps
 ) -> None:
     sleeper = by_hand()
     wait_for(lambda: len(manifest(archive)), "the other run did not begin")
-    left = fuse_archive(archive.model_copy(update={"overlap": "leave"}))
+    left = fuse_archive(archive.model_copy(update={"overlap": "skip"}))
     assert isinstance(left, SkippedRun)
     assert "is at work on" in left.markdown()
     # The driver alone sleeps; its actors go on with what they were given.

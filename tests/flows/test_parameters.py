@@ -1,9 +1,11 @@
-"""What Prefect makes of the flows' parameters before a run begins."""
+"""What Prefect makes of flows and their parameters before a run begins."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 from prefect.utilities.schema_tools.validation import ValidationError
@@ -25,4 +27,26 @@ def test_a_url_with_a_password_is_refused_before_it_is_kept(
     validate({"settings": settings}, schema, raise_on_error=True)
     settings[field] = "s3://user:planted@host/bucket"
     with pytest.raises(ValidationError, match=rf"settings\.{field}"):
+        validate({"settings": settings}, schema, raise_on_error=True)
+
+
+def test_a_deployment_of_before_still_finds_its_flow() -> None:
+    assert load_flow_from_entrypoint("flows.evaluate.evaluate_refinefuse") is evaluate
+
+
+@pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate])
+@pytest.mark.parametrize("overlap", ["wait", "skip", "leave"])
+def test_a_deployment_may_still_have_the_old_word_for_skip(
+    flow: Flow[Any, Any], overlap: str
+) -> None:
+    schema = parameter_schema(flow).model_dump()
+    settings: dict[str, Any] = {"source": "s3://a", "output": "s3://b", "overlap": overlap}
+    settings |= {"fused": {"m": "f/{pair}.png"}} if flow is score_archive else {}
+    settings |= {"models": {"mean": "mean"}} if flow is evaluate else {}
+    validate({"settings": settings}, schema, raise_on_error=True)
+    with pytest.warns(FutureWarning) if overlap == "leave" else nullcontext():
+        given = flow.validate_parameters({"settings": settings})["settings"]
+    assert given.overlap == ("wait" if overlap == "wait" else "skip")
+    settings["overlap"] = "go"
+    with pytest.raises(ValidationError, match=r"settings\.overlap"):
         validate({"settings": settings}, schema, raise_on_error=True)

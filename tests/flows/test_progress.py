@@ -14,7 +14,7 @@ RESULTS = [ChunkResult(("a",), 3, 1), ChunkResult(("b",), 4, 0)]
 def show(bar: bool, verb: str = "fuse") -> list[ChunkResult]:
     @flow
     def progress_test() -> list[ChunkResult]:
-        return list(shown(iter(RESULTS), 8, logging.getLogger("progress-test"), verb, bar))
+        return list(shown(iter(RESULTS), 8, logging.getLogger("progress-test"), verb=verb, bar=bar))
 
     return progress_test()
 

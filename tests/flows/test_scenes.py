@@ -18,9 +18,9 @@ from s3_servers import S3Server
 from stac_schemas import go_offline
 from tiny import settings_for, tiny_weights
 
-from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.dry_run import DryRun
+from flows.summaries.run import RunSummary
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.settings.fuse import FuseArchiveSettings
 

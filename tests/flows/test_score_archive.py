@@ -14,7 +14,7 @@ from s3_servers import S3Server
 from tiny import score_settings_for, write_fused, write_pairs
 
 from flows.score_archive import score_archive
-from flows.score_summary import ScoreSummary
+from flows.summaries.score import ScoreSummary
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import TooManyFailuresError
 from fusion_core.jobs.score_settings import ScoreArchiveSettings

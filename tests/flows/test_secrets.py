@@ -28,9 +28,9 @@ from ray.cluster_utils import Cluster
 from s3_accounts import Account, short_lived_account
 from tiny import settings_for, tiny_weights, write_pairs
 
-from flows.dry_run import DryRun
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
+from flows.summaries.dry_run import DryRun
+from flows.summaries.run import RunSummary
 from fusion_core.errors import StorageError
 from fusion_core.settings.fuse import FuseArchiveSettings
 

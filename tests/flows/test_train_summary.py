@@ -2,8 +2,8 @@ from typing import Any
 
 from training_records import record, scores
 
+from flows.summaries.train import TrainSummary, record_table
 from flows.train_progress import _line, _remaining
-from flows.train_summary import TrainSummary, record_table
 from fusion_core.training import TrainingRecord
 
 

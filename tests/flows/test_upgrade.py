@@ -10,11 +10,11 @@ from tiny import write_pairs
 from version_before import LEFT, Left, restored
 
 from flows.evaluate import evaluate
-from flows.evaluation_summary import EvaluationSummary
 from flows.fuse_archive import fuse_archive
-from flows.run_summary import RunSummary
 from flows.score_archive import score_archive
-from flows.score_summary import ScoreSummary
+from flows.summaries.evaluation import EvaluationSummary
+from flows.summaries.run import RunSummary
+from flows.summaries.score import ScoreSummary
 from fusion_core.archive.lease_record import read_record
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.jobs.evaluate_settings import EvaluateSettings

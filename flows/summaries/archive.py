@@ -1,83 +1,104 @@
-"""What every run tells at its end: counts, what failed, and what has no counterpart."""
+"""The fields and texts that the summaries of all runs over an archive share."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import model_validator
 
+from flows.summaries.base import Summary
+from flows.summaries.listings import failed_name
 from fusion_core.archive import Plan
 from fusion_core.metrics import METRIC_VERSION
 
-_LISTED = 20
 
-
-class Summary(BaseModel):
-    """The outcome of a run, as returned by the flow and stored as JSON beside its results.
+class PlanSummary(Summary):
+    """The counts of a plan: what was found in the archive, and what is left alone.
 
     Attributes:
-        run_id: The run.
-        output: URL of the output.
-        manifest: URL of the folder that holds the run's rows.
         found: Pairs found in the archive.
         done_before: Pairs (images, where those are scored; likewise below) not touched, because a
             successful row stands for the same files and settings.
         known_failed: Pairs not touched, because the same files failed before.
         over_limit: Pairs left for a later run by ``limit``.
-        failed: Pairs that failed in this run.
-        unfinished: Pairs of the plan that the run had no time for.
-        retries: Calls to the stores that had to be made again for its pairs.
         unpaired: Source files without a counterpart.
         ambiguous: Files that claim the same pair and role as another file.
         unmatched: Files that belong to no pair.
+    """
+
+    found: int
+    done_before: int
+    known_failed: int
+    over_limit: int
+    unpaired: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+    unmatched: tuple[str, ...]
+
+
+class ArchiveSummary(PlanSummary):
+    """The outcome of a run over an archive; stored as summary.json beside its results.
+
+    Attributes:
+        run_id: The run.
+        output: URL of the output.
+        manifest: URL of the folder that holds the run's rows.
+        failed: Pairs that failed in this run.
+        unfinished: Pairs of the plan that the run had no time for.
+        retries: Calls to the stores that had to be made again for its pairs.
         metric_version: Names the metrics' definitions.
         failures: What failed in this run, with stage and reason.
         seconds: Duration of the run.
     """
 
-    model_config = ConfigDict(frozen=True)
     what: ClassVar[str] = "pairs"
     """What the run works on."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "half": "unpaired",
+        "doubled": "ambiguous",
+        "stray": "unmatched",
+    }
+    """Today's names of fields, by those that version 0.1.0 wrote."""
 
     run_id: str
     output: str
     manifest: str
-    found: int
-    done_before: int
-    known_failed: int
-    over_limit: int
     failed: int
     unfinished: int = 0
     retries: int = 0
-    unpaired: tuple[str, ...]
-    ambiguous: tuple[str, ...]
-    unmatched: tuple[str, ...]
     metric_version: str = METRIC_VERSION
     failures: tuple[dict[str, Any], ...]
     seconds: float
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_0_1_0(cls, values: Any) -> Any:
+        """Rename the fields of a summary that version 0.1.0 wrote."""
+        # A summary.json stays as long as the images beside it. All of its names are old or none:
+        # one of the old names is one of today's for something else.
+        if isinstance(values, dict) and "half" in values:
+            return {cls.renamed.get(name, name): value for name, value in values.items()}
+        return values
+
     @property
+    @abstractmethod
     def succeeded(self) -> int:
-        """What this run did without failing."""
-        raise NotImplementedError
+        """Number of pairs or images that this run did without failing."""
 
     @property
     def failed_fraction(self) -> float:
-        """What failed over all that this run worked on; 0 where there was nothing."""
+        """Fraction that failed of what this run worked on; 0 where there was nothing."""
         return self.failed / max(self.succeeded + self.failed, 1)
 
-    def sentence(self) -> str:
-        """Say in one sentence what was done, and why the rest was not."""
-        raise NotImplementedError
-
-    def markdown(self) -> str:
-        """Return the summary as people read it."""
-        raise NotImplementedError
-
     def _left_alone(self, same: str) -> list[str]:
-        """Say how much was not touched and why; ``same`` names what a done row stands for."""
+        """Return phrases on what was not touched, and why.
+
+        Args:
+            same: What a successful row must have been made of to count as done.
+        """
         parts = []
         if self.done_before:
             parts.append(
@@ -106,31 +127,8 @@ class Summary(BaseModel):
         }
 
 
-def failure_lines(title: str, failures: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of a table of what failed, if anything did."""
-    if not failures:
-        return []
-    lines = ["", f"## {title}", "", "| pair | stage | reason |", "| --- | --- | --- |"]
-    lines += [
-        f"| {table_cell(_name(row))} | {row['stage']} | {table_cell(row['error_message'])} |"
-        for row in failures[:_LISTED]
-    ]
-    return lines + _more(len(failures))
-
-
-def listing_lines(listings: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the lines of a list under each title, where there is something to list."""
-    lines = []
-    for title, names in listings.items():
-        if names:
-            lines += ["", f"## {title}: {len(names)}", ""]
-            lines += [f"- `{name}`" for name in names[:_LISTED]]
-            lines += _more(len(names))
-    return lines
-
-
 def plan_counts(plan: Plan) -> dict[str, Any]:
-    """Return the fields of a summary that the plan knows."""
+    """Return the fields of a ``PlanSummary``."""
     return {
         "found": len(plan.pairing.pairs),
         "done_before": plan.done,
@@ -142,29 +140,16 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
     }
 
 
-def too_many_failed(summary: Summary, allowed: float) -> str:
-    """Say what failed and why, for the error that ends a run past ``max_failed``."""
+def too_many_failed(summary: ArchiveSummary, allowed: float) -> str:
+    """Return the message of the error that ends a run past ``max_failed``."""
     stages = Counter(row["stage"] for row in summary.failures)
     by_stage = ", ".join(f"{count} at {stage}" for stage, count in stages.most_common())
     first = "; ".join(
-        f"{_name(row)} ({row['stage']}): {row['error_message']}" for row in summary.failures[:5]
+        f"{failed_name(row)} ({row['stage']}): {row['error_message']}"
+        for row in summary.failures[:5]
     )
     return (
         f"{summary.failed} of {summary.succeeded + summary.failed} {summary.what} failed "
         f"({summary.failed_fraction:.0%}; max_failed allows {allowed:.0%}): {by_stage}. The first: "
         f"{first}. All are rows of {summary.manifest} with status 'failed'"
     )
-
-
-def table_cell(text: str) -> str:
-    """Return a text as it can stand in a cell of a markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    """Name what failed: a pair, or the image that a method made of it."""
-    return f"{row['pair_id']} of {row['method']}" if "method" in row else str(row["pair_id"])
-
-
-def _more(count: int) -> list[str]:
-    return [f"\n… and {count - _LISTED} more"] if count > _LISTED else []

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flows.dry_run import DryRun
+from flows.summaries.dry_run import DryRun
 
 
 def dry_run(**changes: Any) -> DryRun:
@@ -29,6 +29,13 @@ def test_it_says_what_would_be_done_and_what_not() -> None:
     assert "2 have a successful row" in text
     assert "1 unpaired, 0 ambiguous, 2 unmatched files" in text
     assert "First pairs: p1, p2" in text
+
+
+def test_its_sentence_says_how_much_and_how_long() -> None:
+    assert dry_run().sentence() == (
+        "10 pairs found: 6 would be fused, reading 12.3 MB, in about 30 s on this cluster."
+    )
+    assert dry_run(estimated_seconds=None).sentence().endswith("reading 12.3 MB.")
 
 
 @pytest.mark.parametrize(

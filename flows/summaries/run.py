@@ -1,18 +1,18 @@
-"""What a fusing run tells at its end, with the table of its metrics."""
+"""The summary of a fusing run, with the table of its metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.summary import Summary, failure_lines, listing_lines
+from flows.summaries.archive import ArchiveSummary
+from flows.summaries.listings import failure_lines, listing_lines
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 
 
-class RunSummary(Summary):
+class RunSummary(ArchiveSummary):
     """The outcome of a fusing run.
 
     Attributes:
@@ -53,7 +53,7 @@ class RunSummary(Summary):
         return "\n".join(lines) + "\n"
 
     def sentence(self) -> str:
-        """Say in one sentence what was done, and why the rest was not."""
+        """Return in one sentence what was done, and why the rest was not."""
         done = (
             f"{self.found} pairs found: {self.fused} fused and {self.failed} failed in "
             f"{self.seconds:.0f} s"
@@ -90,13 +90,6 @@ def metric_statistics(ok_rows: pa.Table) -> dict[str, dict[str, float | None]]:
 
 
 def remarks(ok_rows: pa.Table) -> tuple[str, ...]:
-    """Return what the rows of fused scenes remark, by pair."""
+    """Return the remarks of the rows of fused scenes, each with its pair."""
     told = ok_rows.filter(pc.is_valid(ok_rows["remark"])).select(["pair_id", "remark"])
     return tuple(f"{row['pair_id']}: {row['remark']}" for row in told.to_pylist())
-
-
-def evenly(rows: Sequence[Any], count: int) -> list[Any]:
-    """Return at most ``count`` rows, spread evenly over all of them."""
-    if len(rows) <= count:
-        return list(rows)
-    return [rows[k * len(rows) // count] for k in range(count)]

@@ -11,7 +11,8 @@ import threading
 import time
 from functools import cache
 
-_POLL_SECONDS = 0.5
+from actors.session_reaper import wait_until_orphaned
+
 _GRACE_SECONDS = 3.0
 _STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
 
@@ -26,13 +27,15 @@ def end_with_worker() -> None:
 
 
 @cache  # flows call flows
-def _watch(worker: int) -> None:
-    threading.Thread(target=_wait, args=(worker,), name="worker-watch", daemon=True).start()
+def _watch(parent: int) -> None:
+    watchdog = threading.Thread(
+        target=_end_after, args=(parent,), name="parent-watchdog", daemon=True
+    )
+    watchdog.start()
 
 
-def _wait(worker: int) -> None:
-    while os.getppid() == worker:
-        time.sleep(_POLL_SECONDS)
+def _end_after(parent: int) -> None:
+    wait_until_orphaned(parent)
     # Nothing is said here: what a run prints went to the worker, and fails now.
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_SECONDS)

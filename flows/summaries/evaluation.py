@@ -1,4 +1,4 @@
-"""What an evaluation tells at its end: what each model did, and the comparison table."""
+"""The summary of an evaluation: what each model did, and the comparison table."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.summary import Summary, failure_lines, listing_lines, table_cell
+from flows.summaries.archive import ArchiveSummary
+from flows.summaries.listings import failure_lines, listing_lines, table_cell
 
 
 class ModelOutcome(BaseModel):
-    """What became of one model.
+    """The outcome of one model of an evaluation.
 
     Attributes:
         model: As it was given: a name, or the URL of a file.
@@ -31,7 +32,7 @@ class ModelOutcome(BaseModel):
     known_failed: int
 
 
-class EvaluationSummary(Summary):
+class EvaluationSummary(ArchiveSummary):
     """The outcome of an evaluation.
 
     Attributes:
@@ -78,7 +79,7 @@ class EvaluationSummary(Summary):
         return "\n".join(lines)
 
     def sentence(self) -> str:
-        """Say in one sentence what was done, and why the rest was not."""
+        """Return in one sentence what was done, and why the rest was not."""
         done = (
             f"{self.found} pairs found for {len(self.models)} models: {self.succeeded} images "
             f"fused and {self.failed} failed in {self.seconds:.0f} s"

@@ -21,7 +21,7 @@ with subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE) a
 RUN = """
 import os, signal, sys, time
 from pathlib import Path
-from flows.worker_watch import end_with_worker
+from flows.parent_watchdog import end_with_worker
 
 def on_term(*_):
     Path(sys.argv[1]).write_text("terminated")

@@ -1,7 +1,7 @@
 from typing import Any
 
-from flows.score_summary import ScoreSummary
-from flows.summary import too_many_failed
+from flows.summaries.archive import too_many_failed
+from flows.summaries.score import ScoreSummary
 
 
 def summary(**changes: Any) -> ScoreSummary:

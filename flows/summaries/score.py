@@ -1,13 +1,15 @@
-"""What a scoring run tells at its end: what has no counterpart, and the comparison table."""
+"""The summary of a scoring run: what has no counterpart, and the comparison table."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from flows.summary import Summary, failure_lines, listing_lines
+from flows.summaries.archive import ArchiveSummary
+from flows.summaries.listings import failure_lines, listing_lines
 
 
-class ScoreSummary(Summary):
+class ScoreSummary(ArchiveSummary):
     """The outcome of a scoring run.
 
     Attributes:
@@ -22,6 +24,11 @@ class ScoreSummary(Summary):
     """
 
     what: ClassVar[str] = "images"
+    renamed: ClassVar[Mapping[str, str]] = {
+        **ArchiveSummary.renamed,
+        "unpaired": "unpaired_images",
+        "doubled_images": "ambiguous_images",
+    }
 
     images: int
     scored: int
@@ -47,13 +54,13 @@ class ScoreSummary(Summary):
         for method, paths in self.unpaired_images.items():
             lines += listing_lines({f"Images of {method} without a pair": paths})
             lines += listing_lines({f"Pairs without an image of {method}": self.missing[method]})
-            doubled = self.ambiguous_images[method]
-            lines += listing_lines({f"Ambiguous images of {method} (same pair)": doubled})
+            same = self.ambiguous_images[method]
+            lines += listing_lines({f"Ambiguous images of {method} (same pair)": same})
         lines += ["", "## Comparison", "", self.table]
         return "\n".join(lines)
 
     def sentence(self) -> str:
-        """Say in one sentence what was done, and why the rest was not."""
+        """Return in one sentence what was done, and why the rest was not."""
         parts = [
             f"{self.found} pairs and {self.images} fused images of "
             f"{len(self.unpaired_images)} methods "

@@ -1,7 +1,7 @@
 from typing import Any
 
-from flows.evaluation_summary import EvaluationSummary, ModelOutcome
-from flows.summary import too_many_failed
+from flows.summaries.archive import too_many_failed
+from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
 
 
 def outcome(model: str, fused: int = 3, failed: int = 0) -> ModelOutcome:

@@ -1,10 +1,9 @@
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
-from flows.run_summary import RunSummary, evenly, metric_statistics
-from flows.summary import too_many_failed
+from flows.summaries.archive import too_many_failed
+from flows.summaries.run import RunSummary, metric_statistics
 from fusion_core.metrics import METRIC_NAMES
 
 
@@ -80,11 +79,6 @@ def test_the_error_of_a_failed_run_counts_by_stage() -> None:
     failures = (failure("a"), failure("b", "read"), failure("c"))
     text = too_many_failed(summary(fused=1, failed=3, failures=failures), 0.1)
     assert "3 of 4 pairs failed (75%; max_failed allows 10%): 2 at decode, 1 at read" in text
-
-
-@pytest.mark.parametrize(("count", "expected"), [(3, [0, 3, 6]), (10, list(range(10))), (20, None)])
-def test_rows_are_spread_evenly(count: int, expected: list[int] | None) -> None:
-    assert evenly(range(10), count) == (expected or list(range(10)))
 
 
 def test_nothing_done_is_no_failure() -> None:

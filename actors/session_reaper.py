@@ -1,7 +1,8 @@
 """Ends what is left of a local Ray cluster when the process that started it is killed.
 
 Ray's servers die with that process. Its agents don't: they try for 60 s to tell the cluster's head,
-which is gone too, that their node is dead. Run by its path, as a process of its own.
+which is gone too, that their node is dead. Run by its path, as a process of its own, so it imports
+nothing but the standard library: with ``python -I`` this package needn't be found.
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ _GRACE_SECONDS = 1.0  # most of them end by themselves
 _ROUNDS = 3  # one that is between two files isn't seen
 
 
-def watch(parent: int, session: str) -> None:
-    """Wait until this process has lost its parent, then kill the rest of a Ray session.
+def wait_until_orphaned(parent: int) -> None:
+    """Return once the process that started this one is gone.
 
     Args:
-        parent: Process id of who started the session and this process.
-        session: Name of the Ray session; it holds a time and a process id, so no other has it.
+        parent: Its process id, as it was found while it lived.
     """
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
+
+
+def reap(session: str) -> None:
+    """Kill what is left of a Ray session.
+
+    Args:
+        session: Name of the session; it holds a time and a process id, so no other has it.
+    """
     for _ in range(_ROUNDS):
         time.sleep(_GRACE_SECONDS)
         for pid in members(session):
@@ -36,7 +44,7 @@ def watch(parent: int, session: str) -> None:
 
 
 def members(session: str) -> set[int]:
-    """Find the processes that write to files of a Ray session; none where there is no ``/proc``."""
+    """Return the processes that write to files of a Ray session; none where there is no /proc."""
     found = set()
     for name in glob.iglob("/proc/[0-9]*/fd/*"):
         _, _, process, _, file = name.split("/")
@@ -54,4 +62,5 @@ def _flags(process: str, file: str) -> int:
 
 
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), sys.argv[2])
+    wait_until_orphaned(int(sys.argv[1]))
+    reap(sys.argv[2])

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from actors.warden import members
+import pytest
+
+from actors import session_reaper
+from actors.session_reaper import members
 
 HOLD = "import sys; file = open(sys.argv[1], sys.argv[2]); print(flush=True); sys.stdin.read()"
 
@@ -35,3 +38,15 @@ def test_who_writes_into_the_sessions_folder_belongs_to_it_and_who_reads_does_no
     assert members("session_1") == set()
     with log.open("r+"):
         assert members("session_1") == {os.getpid()}
+
+
+def test_it_runs_alone_and_waits_as_long_as_its_parent_lives(tmp_path: Path) -> None:
+    """Without a path to this package, in a folder without it; whose child it isn't, it ends."""
+    command = [sys.executable, "-I", session_reaper.__file__, "1", "no_such_session"]
+    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+    command[-2] = str(os.getpid())
+    with subprocess.Popen(command, cwd=tmp_path, env={}) as child:
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(5)
+        child.kill()

@@ -1,0 +1,45 @@
+"""Markdown that several summaries share: tables of failures, lists of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_LISTED = 20
+
+
+def failure_lines(title: str, failures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the lines of a table of what failed, if anything did."""
+    if not failures:
+        return []
+    lines = ["", f"## {title}", "", "| pair | stage | reason |", "| --- | --- | --- |"]
+    lines += [
+        f"| {table_cell(failed_name(row))} | {row['stage']} | {table_cell(row['error_message'])} |"
+        for row in failures[:_LISTED]
+    ]
+    return lines + _more(len(failures))
+
+
+def listing_lines(listings: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the lines of a list under each title, where there is something to list."""
+    lines = []
+    for title, names in listings.items():
+        if names:
+            lines += ["", f"## {title}: {len(names)}", ""]
+            lines += [f"- `{name}`" for name in names[:_LISTED]]
+            lines += _more(len(names))
+    return lines
+
+
+def failed_name(row: Mapping[str, Any]) -> str:
+    """Return the name of what failed: a pair, or the image that a method made of it."""
+    return f"{row['pair_id']} of {row['method']}" if "method" in row else str(row["pair_id"])
+
+
+def table_cell(text: str) -> str:
+    """Return a text as it can stand in a cell of a markdown table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _more(count: int) -> list[str]:
+    return [f"\n… and {count - _LISTED} more"] if count > _LISTED else []

@@ -1,0 +1,49 @@
+import pytest
+from pydantic import ValidationError
+
+from fusion_core.jobs.evaluate_settings import EvaluateSettings
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.settings.run import RunSettings
+
+NEEDED = {"source": "in", "output": "out"}
+FUSED = {"m": "fused/{pair}.png"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (FuseArchiveSettings, {}),
+        (ScoreArchiveSettings, {"fused": FUSED}),
+        (EvaluateSettings, {"models": {"mean": "mean"}}),
+    ],
+)
+def test_leaving_a_run_to_another_is_called_skip_and_the_old_word_is_taken_with_a_warning(
+    kind: type[RunSettings], more: dict[str, object]
+) -> None:
+    with pytest.warns(FutureWarning, match="'leave' is called 'skip' now") as told:
+        old = kind.model_validate({**NEEDED, **more, "overlap": "leave"})
+    assert len(told) == 1
+    assert old == kind.model_validate({**NEEDED, **more, "overlap": "skip"})
+    assert kind.model_validate(old.model_dump()) == old
+
+
+def test_where_python_says_the_old_word_is_named() -> None:
+    with pytest.warns(FutureWarning) as told:
+        FuseArchiveSettings(source="in", output="out", overlap="leave")  # type: ignore[arg-type]
+    assert told[0].filename == __file__
+
+
+def test_no_other_word_is_taken() -> None:
+    with pytest.raises(ValidationError, match="'wait' or 'skip'"):
+        RunSettings.model_validate({**NEEDED, "overlap": "go"})
+
+
+def test_no_hash_knows_what_becomes_of_a_run_that_finds_another() -> None:
+    fusing = [FuseArchiveSettings(source="in", output="out", overlap=o) for o in ("wait", "skip")]  # type: ignore[arg-type]
+    assert len({settings.image_settings().settings_hash() for settings in fusing}) == 1
+    scoring = [
+        ScoreArchiveSettings.model_validate({**NEEDED, "fused": FUSED, "overlap": overlap})
+        for overlap in ("wait", "skip")
+    ]
+    assert len({settings.settings_hash() for settings in scoring}) == 1
