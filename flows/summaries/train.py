@@ -1,14 +1,13 @@
-"""The outcome of a training, in a sentence and in markdown."""
+"""The summary of a training: its losses, and where its weights are."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from flows.summaries.base import Summary
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.training import TrainingRecord
 
 
-class TrainSummary(BaseModel):
+class TrainSummary(Summary):
     """The outcome of a training.
 
     Attributes:
@@ -22,8 +21,6 @@ class TrainSummary(BaseModel):
         seconds: Time of the steps, without interruptions, validations and checkpoints.
         records: The log's records.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     output: str
     weights: str
@@ -41,7 +38,7 @@ class TrainSummary(BaseModel):
         return self.records[-1].loss
 
     def sentence(self) -> str:
-        """Say in one sentence what was done."""
+        """Return in one sentence what was done."""
         if self.done_before:
             return (
                 f"The training in {self.output} was finished before, with a loss of "

@@ -1,16 +1,21 @@
 """What all summaries share, and what version 0.1.0 wrote of them."""
 
 import json
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from version_before import LEFT
 
+from flows.ablate import ablate_refinefuse
+from flows.evaluate import evaluate
+from flows.fuse_archive import fuse_archive
+from flows.score_archive import score_archive
 from flows.summaries.archive import ArchiveSummary, PlanSummary
 from flows.summaries.base import Summary
 from flows.summaries.evaluation import EvaluationSummary
 from flows.summaries.run import RunSummary
 from flows.summaries.score import ScoreSummary
+from flows.train import train_refinefuse
 
 SHARED_0_1_0: dict[str, Any] = {
     **{"run_id": "20261128T020903Z-49c5c1f6", "output": "/out/", "manifest": "/out/manifest"},
@@ -58,6 +63,17 @@ def test_the_images_that_scoring_called_unpaired_are_told_from_the_files() -> No
     assert read.unpaired_images == {"m": ("f/x.png",)}
     assert read.ambiguous_images == {"m": ("f/y.png",)}
     assert read.unpaired == ("ir/lonely.png",)
+
+
+def test_every_outcome_of_a_flow_is_a_summary() -> None:
+    flows = (fuse_archive, score_archive, evaluate, train_refinefuse, ablate_refinefuse)
+    told = [get_type_hints(flow.fn)["return"] for flow in flows]
+    kinds = {kind for one in told for kind in get_args(one) or (one,)}
+    assert {kind.__name__ for kind in kinds} == {
+        *("RunSummary", "DryRun", "SkippedRun", "ScoreSummary", "EvaluationSummary"),
+        *("TrainSummary", "AblationSummary"),
+    }
+    assert all(issubclass(kind, Summary) for kind in kinds)
 
 
 @pytest.mark.parametrize("kind", [Summary, PlanSummary, ArchiveSummary])
