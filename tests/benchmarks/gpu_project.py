@@ -33,8 +33,9 @@ from fusion_core.models.fuser import load_fuser
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.data import CropSource
+from fusion_core.training.job import Reporter, WorkerRank
 from fusion_core.training.plan import plan_training
-from fusion_core.training.run import Reporter, WorkerRank, run_training
+from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 from fusion_core.training.trainer import Trainer
 
@@ -155,14 +156,14 @@ def training(scale: Scale, folder: Path, source: Path) -> dict[str, Any]:
     settings = TrainSettings(
         source=str(source), output=str(folder / "trained"), steps=scale.steps, **scale.recipe
     )
-    link = Reporter(options=dict, report=lambda sign: None)
-    run_training(plan_training(settings, {})[0], WorkerRank(scale.device), link)
+    reporter = Reporter(options=dict, report=lambda event: None)
+    run_training(plan_training(settings, {})[0], WorkerRank(device=scale.device), reporter)
     records = json.loads((folder / "trained" / "log.json").read_text())["records"]
     recipe = settings.recipe()
     luminances = ((255 * side[:, 0]).round().byte().numpy() for side in pairs(scale.sizes[0], 4))
     crops = CropSource(zip(*luminances, strict=True), recipe.crop, recipe.loss)
     batch = crops.random_batch(recipe.batch, recipe.seed, 0)
-    trainer = Trainer(recipe, scale.steps, scale.device)
+    trainer = Trainer(recipe, scale.steps, device=scale.device)
     cutting = milliseconds(lambda: crops.random_batch(recipe.batch, 0, 1), "cpu", scale.rounds)
     stepping = milliseconds(lambda: trainer.advance(batch), scale.device, scale.rounds)
     return {
