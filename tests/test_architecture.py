@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from package_graph import arrows, knots, module_arrows
+from package_graph import arrows, knots, longest_function, module_arrows, modules
 from package_graph import imports as project_imports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +23,7 @@ ORDER = (
 """The packages of fusion_core, and the two modules beside them: each rests on those before it."""
 
 LONGEST_MODULE = 320
+LONGEST_FUNCTION = 60
 
 # The import column first, then what each room needs beside it and why.
 ALLOWED = {
@@ -230,6 +231,11 @@ def test_every_name_of_a_face_is_there() -> None:
         for name in package.__all__:
             assert getattr(package, name) is not None
             assert not inspect.ismodule(getattr(package, name)), f"{name} is a module too"
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    lines, name = longest_function(modules(ROOT))
+    assert lines <= LONGEST_FUNCTION, f"{name} has {lines} lines: give its parts names of their own"
 
 
 def test_core_knows_no_ray_and_actors_no_prefect() -> None:

@@ -179,16 +179,13 @@ def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) 
         half = 0.88 - 0.44 * max(0.0, height - 0.95)
         return x + side * half, height, z + (along if oncoming else 4.3 - along)
 
-    def end(middle: float, half: float, low: float, high: float, surface: Surface) -> None:
-        canvas.upright(x, z, box(middle - half, middle + half, low, high), surface)
-
     road, warmth = replace(dark, axis=1, at=0.0, tags=("road",)), 8.0 if running else 4.0
     below = replace(road, normal=(0.0, 1.0, 0.0), solar=4.0, memory=warmth)
-    tyre, grille, pipe = (working(dark, celsius, tags=HOT) for celsius in (27.0, 46.0, 70.0))
+    tyre = working(dark, 27.0, tags=HOT)
     bonnet = working(paint, rng.uniform(33.0, 40.0), tags=HOT)
     canvas.polygon([at(a, 0.0, side) for a, side in box(0.1, 4.2, -1.0, 1.0)], below)
     for side in (-0.75, 0.75):
-        end(side, 0.1, 0.0, 0.4, tyre)
+        canvas.upright(x, z, box(side - 0.1, side + 0.1, 0.0, 0.4), tyre)
     materials = {"paint": paint, "glass": glass, "bonnet": bonnet}
     strips = list(pairwise(HULL))
     for (a, low, material), (b, high, _) in reversed(strips) if oncoming else strips:
@@ -205,14 +202,42 @@ def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) 
         for outline, surface in ((BODY, paint), (CABIN, paint), *panes, *wheels):
             skin = replace(surface, normal=(side, 0.0, 0.0))
             canvas.polygon([at(a, h, side) for a, h in outline], skin, casts=True)
+    _draw_bumper(canvas, (x, z), (paint, plate, dark), oncoming=oncoming, running=running)
+
+
+def _draw_bumper(
+    canvas: Canvas,
+    at: tuple[float, float],
+    skins: tuple[Surface, Surface, Surface],
+    *,
+    oncoming: bool,
+    running: bool,
+) -> None:
+    """Draws the end of a car that the camera sees: lights, number plate, grille or exhaust.
+
+    Args:
+        canvas: What to draw on.
+        at: The car's middle and its nearer bumper, x and z.
+        skins: Its paint, its number plate, and what is dark and matt.
+        oncoming: Whether it is the nose.
+        running: Whether grille and exhaust are hot and the lights on.
+    """
+    (x, z), (paint, plate, dark) = at, skins
+
+    def working(surface: Surface, celsius: float, **changes: Any) -> Surface:
+        return replace(surface, celsius=celsius, **changes) if running else surface
+
+    def end(middle: float, half: float, low: float, high: float, surface: Surface) -> None:
+        canvas.upright(x, z, box(middle - half, middle + half, low, high), surface)
+
     end(0.0, 0.86, 0.28, 0.42, dark)
     if oncoming:
         low, apart, half, height = 0.36, 0.68, 0.16, 0.57
-        end(0.0, 0.5, 0.45, 0.66, grille)
+        end(0.0, 0.5, 0.45, 0.66, working(dark, 46.0, tags=HOT))
         light = working(replace(plate, memory=0.0), 30.0, emission=(9.0, 8.8, 8.2))
     else:
         low, apart, half, height = 0.52, 0.74, 0.13, 0.7
-        end(0.52, 0.1 * running, 0.22, 0.33, pipe)
+        end(0.52, 0.1 * running, 0.22, 0.33, working(dark, 70.0, tags=HOT))
         light = working(replace(paint, albedo=(0.35, 0.02, 0.02)), 26.0, emission=(1.6, 0.05, 0.04))
     for middle in (-apart, apart):
         end(middle, half, height, height + 0.15, light)
