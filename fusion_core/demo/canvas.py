@@ -135,7 +135,7 @@ class Canvas:
         size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
         self._image, self._shadow = Image.new("I", size, 0), Image.new("L", size, 0)
 
-    def polygon(self, points: Sequence[Vec], surface: Surface, casts: bool = False) -> None:
+    def polygon(self, points: Sequence[Vec], surface: Surface, *, casts: bool = False) -> None:
         """Draws a flat polygon of world points; with ``casts`` also its shadow."""
         self._fill(self._image, points, self._labels.setdefault(surface, len(self._labels)))
         if casts:

@@ -153,7 +153,7 @@ def _draw_things(canvas: Canvas) -> Point:
     def stand(x: float, z: float, draw: Callable[[Canvas, float, float], None]) -> None:
         found.append((z, x, draw))
 
-    def car(x: float, z: float, running: bool) -> None:
+    def car(x: float, z: float, *, running: bool) -> None:
         stand(x, z, partial(things.draw_car, oncoming=x < 0, running=running))
 
     meeting = rng.uniform(9.0, 15.0)

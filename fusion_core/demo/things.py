@@ -155,7 +155,7 @@ def draw_sign(canvas: Canvas, x: float, z: float) -> None:
         canvas.upright(x, z, outline, surface)
 
 
-def draw_car(canvas: Canvas, x: float, z: float, oncoming: bool, running: bool) -> None:
+def draw_car(canvas: Canvas, x: float, z: float, *, oncoming: bool, running: bool) -> None:
     """Draws a car, a hull swept along its length, whose nearer bumper is at z.
 
     Where ``oncoming``, that is its nose. A car that is ``running`` has a hot bonnet, tyres and

@@ -140,7 +140,7 @@ class SceneWork:
                     pair_id=ref.pair_id,
                     sources=sources,
                     facts=facts,
-                    file=WrittenFile(path, digest, size, COG),
+                    file=WrittenFile(path, sha256=digest, size=size, media_type=COG),
                     quicklook=_png_file(f"{stem}.quicklook.png", picture, shape),
                     item_path=None if settings.stac == "none" else f"{stem}.json",
                     scores=scores,
@@ -265,7 +265,8 @@ class _TileWriter:
 
 
 def _png_file(path: str, body: bytes, shape: tuple[int, int]) -> WrittenFile:
-    return WrittenFile(path, hashlib.sha256(body).hexdigest(), len(body), PNG, shape)
+    digest = hashlib.sha256(body).hexdigest()
+    return WrittenFile(path, sha256=digest, size=len(body), media_type=PNG, shape=shape)
 
 
 def _same_grid(stored: Path, cog: Path) -> bool:

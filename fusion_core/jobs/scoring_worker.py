@@ -69,6 +69,7 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         self,
         source: Storage,
         output: Storage,
+        *,
         fused: Mapping[str, Storage],
         settings: ScoreArchiveSettings,
         run: RunIdentity,

@@ -10,7 +10,7 @@ import datetime as dt
 import math
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import pystac
@@ -60,6 +60,7 @@ class WrittenFile:
     """A file below the output, its size in bytes; a quicklook's shape is (height, width)."""
 
     path: str
+    _: KW_ONLY
     sha256: str
     size: int
     media_type: str

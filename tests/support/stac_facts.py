@@ -26,9 +26,18 @@ FACTS = SceneFacts(
     grid=GRID,
     ir=SourceImage("s3://archive/ir/107035_B10.tif", INFRARED),
     vi=SourceImage("s3://archive/vi/107035_B4.tif", VISIBLE),
-    fused=WrittenFile("fused/5e77/landsat/107035.0123456789abcdef.tif", "ab" * 32, 12345, COG),
+    fused=WrittenFile(
+        "fused/5e77/landsat/107035.0123456789abcdef.tif",
+        sha256="ab" * 32,
+        size=12345,
+        media_type=COG,
+    ),
     quicklook=WrittenFile(
-        "fused/5e77/landsat/107035.0123456789abcdef.png", "cd" * 32, 678, PNG, (439, 512)
+        "fused/5e77/landsat/107035.0123456789abcdef.png",
+        sha256="cd" * 32,
+        size=678,
+        media_type=PNG,
+        shape=(439, 512),
     ),
     bands=Bands(("fused luminance",), "uint16", 0.0),
     model="refinefuse",

@@ -51,7 +51,7 @@ class ArchiveFixture:
     def worker(self) -> ScoringWorker:
         run = RunIdentity("first", TODAY, None, self.settings.settings_hash())
         fused = dict.fromkeys(self.settings.fused, self.source)
-        return ScoringWorker(self.source, self.output, fused, self.settings, run)
+        return ScoringWorker(self.source, self.output, fused=fused, settings=self.settings, run=run)
 
     def chunk(self) -> Chunk:
         settings = self.settings

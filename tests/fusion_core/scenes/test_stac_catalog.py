@@ -85,8 +85,10 @@ def scene(name: str, kind: CatalogKind, lon: float) -> SceneFacts:
         grid=Grid(CRS.from_epsg(4326).to_wkt(), (0.01, 0.0, lon, 0.0, -0.01, 36.0), 100, 100),
         ir=SourceImage(f"s3://archive/{name}_ir.tif", None),
         vi=SourceImage(f"s3://archive/{name}_vi.tif", None),
-        fused=WrittenFile(f"{folder}.tif", "ab" * 32, 1, COG),
-        quicklook=WrittenFile(f"{folder}.png", "ab" * 32, 1, PNG, (100, 100)),
+        fused=WrittenFile(f"{folder}.tif", sha256="ab" * 32, size=1, media_type=COG),
+        quicklook=WrittenFile(
+            f"{folder}.png", sha256="ab" * 32, size=1, media_type=PNG, shape=(100, 100)
+        ),
         bands=Bands((None,), "uint8"),
         model="mean",
         model_hash=None,

@@ -278,7 +278,7 @@ def test_links_and_hrefs_are_relative() -> None:
 
 def test_no_quicklook() -> None:
     assert set(checked(changed(quicklook=None))["assets"]) == {"fused"}
-    plain = WrittenFile("q.png", "cd" * 32, 678, PNG)
+    plain = WrittenFile("q.png", sha256="cd" * 32, size=678, media_type=PNG)
     picture = checked(changed(quicklook=plain))["assets"]["quicklook"]
     assert picture["href"] == "../../../q.png"
     assert picture["proj:code"] is None
