@@ -71,7 +71,8 @@ def _textbook(images: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     """Return the similarity in 11 x 11 Gaussian windows, (2, B, h, w)."""
     c1, c2 = (0.01 * _RANGE["textbook"]) ** 2, (0.03 * _RANGE["textbook"]) ** 2
     taps = gaussian_taps(WINDOW["textbook"], _SIGMA)
-    moments = local_moments(images.to(torch.float32) - centre, taps)
+    # In fp64: the variances of flat windows are small beside the squares that they are made of.
+    moments = local_moments(images.to(torch.float64) - centre, taps)
     means, variances = moments.means + centre, moments.variances
     similarity = 2 * means[:2] * means[2] + c1
     similarity *= 2 * moments.covariances + c2

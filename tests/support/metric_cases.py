@@ -8,9 +8,6 @@ from fusion_core.metrics import METRIC_NAMES, to_grey255
 KINDS = ("noise", "smooth", "two levels", "one pixel", "constant", "16 bits")
 # By metric, relative and absolute: variances in fp32, sums of fp32 ratios of both signs.
 TOLERANCES = {"vif": (1e-4, 1e-5), "ssim": (1e-6, 1e-6), "qabf": (1e-6, 1e-7)}
-# The textbook's SSIM has variances in fp32, which in flat windows are mostly rounding: over few
-# windows it was once off by 1.0e-6 (2.2e-6 of its value), by less in 2,400 random sets of images.
-TEXTBOOK_TOLERANCES = {**TOLERANCES, "ssim": (5e-6, 5e-6)}
 
 
 def make(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -32,11 +29,9 @@ def assert_close(
     found: dict[str, float],
     expected: dict[str, float],
     shape: tuple[int, ...],
-    convention: str = "published",
 ) -> None:
     assert tuple(found) == METRIC_NAMES
-    tolerances = TOLERANCES if convention == "published" else TEXTBOOK_TOLERANCES
     for name in METRIC_NAMES:
-        rel, abs_ = tolerances.get(name, (1e-6, 1e-9))
+        rel, abs_ = TOLERANCES.get(name, (1e-6, 1e-9))
         approximately = pytest.approx(expected[name], rel=rel, abs=abs_, nan_ok=True)
         assert found[name] == approximately, (name, shape)
