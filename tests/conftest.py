@@ -22,6 +22,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [*filter(None, [os.environ.get("PYTHONPATH")]), str(TESTS / "support"), str(TESTS.parent)]
 )
 
+# Ray runs its workers at niceness 15, where whatever else is busy leaves them next to nothing.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (so Ray spells it)
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -32,7 +32,7 @@ PAIRS = 240
 GONE_SECONDS = 10.0
 WORKER_PATIENCE = 5.0
 LEASE_SECONDS = 10.0
-DEADLINES = (10.0, 30.0, 90.0)  # the actor takes some seconds to start, on a busy machine many
+DEADLINE = 10.0  # the actor takes some seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -184,14 +184,11 @@ def test_a_run_stops_at_its_deadline_with_what_it_has_committed(
         return ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"]
 
     wait_for(free, 30, "the cluster is not free")
-    for deadline in DEADLINES:
-        began = time.monotonic()
-        undone = rf"run_deadline of {deadline:g} s passed with \d+ of {PAIRS} pairs undone"
-        with pytest.raises(RunDeadlineError, match=undone):
-            fuse_archive(long_run.model_copy(update={"run_deadline": deadline, "max_workers": 1}))
-        assert deadline <= time.monotonic() - began < deadline + GONE_SECONDS
-        if len(local_rows(long_run)):
-            break
+    began = time.monotonic()
+    undone = rf"run_deadline of {DEADLINE:g} s passed with \d+ of {PAIRS} pairs undone"
+    with pytest.raises(RunDeadlineError, match=undone):
+        fuse_archive(long_run.model_copy(update={"run_deadline": DEADLINE, "max_workers": 1}))
+    assert DEADLINE <= time.monotonic() - began < DEADLINE + GONE_SECONDS
     wait_for(free, GONE_SECONDS, "the actors were not ended")
     expect_lease_given_back(long_run)
     finish(long_run)
