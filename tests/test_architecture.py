@@ -1,8 +1,6 @@
 """Holds the packages to what they may import, and to the other rules of layout."""
 
 import ast
-import importlib
-import inspect
 import re
 import subprocess
 import sys
@@ -160,39 +158,6 @@ def misplaced(root: Path) -> list[str]:
     return found
 
 
-def behind_faces(root: Path) -> list[str]:
-    """What flows and actors take from the core's inside, and what to do instead."""
-    faces = {module_of(stub, root): stub_names(stub) for stub in root.rglob("fusion_core/*.pyi")}
-    faces |= {module_of(s, root): stub_names(s) for s in root.rglob("fusion_core/*/*.pyi")}
-    found = []
-    for one in project_imports(root, ("actors", "flows")):
-        top, _, rest = one.target.partition(".")
-        if top != "fusion_core" or rest == "errors":
-            continue
-        hidden = [name for name in one.names if name not in faces.get(one.target, ())]
-        if hidden or not one.names:
-            found.append(
-                f"{one.source}:{one.line} takes {', '.join(hidden) or 'all'} from {one.target}: "
-                "take it from the package's face, and name it in the __init__.pyi if others "
-                "are meant to use it"
-            )
-    return found
-
-
-def module_of(stub: Path, root: Path) -> str:
-    return ".".join(stub.relative_to(root).parts[:-1])
-
-
-def stub_names(stub: Path) -> set[str]:
-    tree = ast.parse(stub.read_text())
-    taken = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
-    return taken | {
-        n.target.id
-        for n in tree.body
-        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
-    }
-
-
 def test_packages_keep_the_rules() -> None:
     assert violations(ROOT) == [], INSTEAD
 
@@ -208,29 +173,6 @@ def test_no_modules_import_each_other_not_even_for_types() -> None:
 
 def test_everything_in_the_core_has_a_place_in_the_order() -> None:
     assert set(arrows(ROOT)) == set(ORDER)
-
-
-def test_flows_and_actors_take_from_the_core_what_its_faces_show() -> None:
-    assert behind_faces(ROOT) == []
-
-
-def test_every_package_says_what_it_is_for_and_shows_a_face() -> None:
-    for name in ORDER:
-        folder = ROOT / "fusion_core" / name
-        if folder.is_dir():
-            told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-            assert 3 <= len(told.splitlines()) <= 8, f"{name}: the docstring of its __init__"
-            assert "tart reading at" in told, f"{name}: say where to start reading"
-            assert (folder / "__init__.pyi").exists(), f"{name}: name its face in __init__.pyi"
-
-
-def test_every_name_of_a_face_is_there() -> None:
-    for stub in (ROOT / "fusion_core").rglob("__init__.pyi"):
-        package = importlib.import_module(".".join(stub.relative_to(ROOT).parts[:-1]))
-        assert package.__all__
-        for name in package.__all__:
-            assert getattr(package, name) is not None
-            assert not inspect.ismodule(getattr(package, name)), f"{name} is a module too"
 
 
 def test_no_function_is_longer_than_a_page() -> None:
@@ -338,26 +280,6 @@ def test_modules_that_import_each_other_are_found(tmp_path: Path) -> None:
     assert knots(module_arrows(tmp_path)) == [
         [f"fusion_core.jobs.{name}" for name in ("row", "scene", "scratch")]
     ]
-
-
-@pytest.mark.parametrize(
-    ("source", "taken"),
-    [
-        ("from fusion_core.storage.store import Storage", "Storage from fusion_core.storage.store"),
-        ("from fusion_core.storage import Storage, hidden", "hidden from fusion_core.storage"),
-        ("import fusion_core.storage", "all from fusion_core.storage"),
-        ("from fusion_core import storage", "storage from fusion_core"),
-    ],
-)
-def test_an_import_from_behind_a_face_is_found(tmp_path: Path, source: str, taken: str) -> None:
-    face = tmp_path / "fusion_core/storage/__init__.pyi"
-    face.parent.mkdir(parents=True)
-    face.write_text("from .store import Storage as Storage\n")
-    (tmp_path / "actors").mkdir()
-    (tmp_path / "actors/bad.py").write_text(source)
-    (told,) = behind_faces(tmp_path)
-    assert taken in told
-    assert "take it from the package's face" in told
 
 
 @pytest.mark.parametrize(
