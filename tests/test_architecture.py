@@ -175,6 +175,11 @@ def test_everything_in_the_core_has_a_place_in_the_order() -> None:
     assert set(arrows(ROOT)) == set(ORDER)
 
 
+def test_no_module_of_the_tests_is_longer_than_the_others() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "tests").rglob("*.py")}
+    assert [path.name for path, lines in lengths.items() if lines > LONGEST_MODULE] == []
+
+
 def test_no_function_is_longer_than_a_page() -> None:
     lines, name = longest_function(modules(ROOT))
     assert lines <= LONGEST_FUNCTION, f"{name} has {lines} lines: give its parts names of their own"
