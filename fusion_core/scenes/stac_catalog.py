@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pystac
 
-from fusion_core.archive.layout import MANIFEST_FOLDER
+from fusion_core.archive.layout import FUSED_FOLDER, MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.scenes.stac_item import PROCESSING, utc_text
 from fusion_core.storage.store import Storage
@@ -179,7 +179,7 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
     """
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
-        columns=["item_url", *_CORNERS, "acquired", "started", "software_version"],
+        columns=["item_url", "settings_hash", *_CORNERS, "acquired", "started", "software_version"],
         filters=(ds.field("status") == "ok") & ds.field("item_url").is_valid(),
         storage_options=output.options,
     )
@@ -187,7 +187,7 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
         return None
     path = write_catalog(
         output,
-        _catalog_rows(rows, output),
+        _catalog_rows(rows),
         kind,
         catalog_id=COLLECTION_ID,
         description="Scenes fused from an infrared and a visible image each, with their scores.",
@@ -197,17 +197,22 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
     return output.url(path)
 
 
-def _catalog_rows(rows: pa.Table, output: Storage) -> list[CatalogRow]:
-    start = len(output.url("x")) - 1
+def _catalog_rows(rows: pa.Table) -> list[CatalogRow]:
     found = []
     for row in rows.to_pylist():
         corners = [row[name] for name in _CORNERS]
         found.append(
             CatalogRow(
                 row["item_url"].rpartition("/")[2].removesuffix(".json"),
-                f"./{row['item_url'][start:]}",
+                _item_path(row["item_url"], row["settings_hash"]),
                 None if None in corners else corners,
                 row["acquired"] or row["started"],
             )
         )
     return found
+
+
+def _item_path(url: str, settings_hash: str) -> str:
+    """Return the path of an item below the output, which may have been moved since it was told."""
+    folder = f"{FUSED_FOLDER}/{settings_hash}/"
+    return f"./{folder}{url.partition(f'/{folder}')[2]}"

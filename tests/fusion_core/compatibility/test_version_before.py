@@ -29,6 +29,7 @@ from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.models.fuser import read_model
 from fusion_core.models.weights_file import load_weights
+from fusion_core.scenes.stac_catalog import write_scene_catalog
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.job import Reporter, WorkerRank
@@ -285,3 +286,12 @@ def test_trained_weights_are_read_under_the_same_hash_and_fuse(left: Left) -> No
     assert read_model(url).model_hash == hashlib.sha256(Path(url).read_bytes()).hexdigest()
     ir, vi = (torch.rand(24, 32).mul(255).byte().numpy() for _ in range(2))
     assert fuse(ir, vi, model=url).shape == (24, 32)
+
+
+def test_the_catalogue_of_an_output_that_was_moved_leads_to_its_items(left: Left) -> None:
+    url = write_scene_catalog(Storage(str(left.output)), "catalog")
+    assert url == str(left.output / "catalog.json")
+    links = json.loads((left.output / "catalog.json").read_text())["links"]
+    items = [link["href"] for link in links if link["rel"] == "item"]
+    assert len(items) == 1
+    assert all((left.output / href).is_file() for href in items)
