@@ -1,7 +1,8 @@
 """The one error tree: every failure this software raises on purpose is a ``FuseArchiveError``.
 
-A message says what was found, what was expected, and what to do. A ``PairError`` fails one pair and
-becomes a row of the manifest; the others end the run, with what it has committed.
+A message says what was found, what was expected, and what to do. A ``PairError`` stops one pair
+and becomes a row of the manifest; a ``GpuFaultError`` ends the process that met it, whose pairs go
+to another; the others end the run, with what it has committed.
 
     FuseArchiveError
     ├── SettingsError
@@ -9,13 +10,17 @@ becomes a row of the manifest; the others end the run, with what it has committe
     │   └── UnreachableError
     ├── OutputBusyError
     ├── LeaseLostError
+    ├── GpuFaultError
     ├── RunDeadlineError
     ├── WeightsError
+    │   └── UnsupportedSizeError
     ├── ManifestError
     ├── TooManyFailuresError
     ├── TrainingError
     └── PairError
         ├── ReadError
+        │   ├── ArchivedError
+        │   └── SourceChangedError
         ├── DecodeError
         ├── SizeMismatchError
         ├── OverlapError
@@ -23,6 +28,7 @@ becomes a row of the manifest; the others end the run, with what it has committe
         ├── DeadlineError
         ├── MetricError
         ├── EncodeError
+        ├── ScratchError
         ├── WriteError
         └── CrashError
 """
@@ -52,12 +58,20 @@ class LeaseLostError(FuseArchiveError):
     """Another run took this run's output over; nothing more may be committed by this one."""
 
 
+class GpuFaultError(FuseArchiveError):
+    """A GPU or its driver failed, and may fail at whatever this process asks of it from now on."""
+
+
 class RunDeadlineError(FuseArchiveError):
     """The run's time was over before its work was."""
 
 
 class WeightsError(FuseArchiveError):
     """A weights file that is damaged, of an unknown kind, or not the one expected."""
+
+
+class UnsupportedSizeError(WeightsError):
+    """A pair of a size that an exported program doesn't take, padded or not."""
 
 
 class ManifestError(FuseArchiveError):
@@ -82,6 +96,14 @@ class ReadError(PairError):
     """An image could not be read from storage."""
 
     stage = "read"
+
+
+class ArchivedError(ReadError):
+    """An image lies in cold storage, from where it has to be restored before it can be read."""
+
+
+class SourceChangedError(ReadError):
+    """An image is gone or another one than when the archive was listed."""
 
 
 class DecodeError(PairError):
@@ -118,6 +140,12 @@ class MetricError(PairError):
 
 class EncodeError(PairError):
     """The fused image can't be held by the chosen file format."""
+
+    stage = "encode"
+
+
+class ScratchError(PairError):
+    """The worker's temporary folder can't hold what a scene needs meanwhile."""
 
     stage = "encode"
 

@@ -33,17 +33,37 @@ RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
 _LONGEST_NAME = 150  # file systems end at 255 bytes, and the digest and extension come behind
 
 
-def fused_path(pair: PairRef, settings_hash: str, model_hash: str, kind: ImageFormat) -> str:
+def fused_path(
+    pair: PairRef,
+    settings_hash: str,
+    model_hash: str,
+    kind: ImageFormat,
+    *,
+    arithmetic: str | None = None,
+) -> str:
     """Return the path of a pair's fused image below the output.
 
-    The path holds the settings hash, and a digest of the model and of both input versions, so
-    whatever could change the pixels changes the path. Characters that storage or shells treat
+    The path holds the settings hash, and a digest of the model, of both input versions and of the
+    arithmetic, so whatever could change the pixels changes the path. (Rows of schemas before 5
+    name no arithmetic, and their paths hold none.) Characters that storage or shells treat
     specially are percent-encoded, which also keeps ``..`` from leaving the output.
     """
-    versions = "\0".join((pair.pair_id, model_hash, pair.ir_version, pair.vi_version))
-    digest = hashlib.sha256(versions.encode()).hexdigest()[:16]
+    versions = [pair.pair_id, model_hash, pair.ir_version, pair.vi_version]
+    versions += [arithmetic] if arithmetic else []
+    digest = hashlib.sha256("\0".join(versions).encode()).hexdigest()[:16]
     name = "/".join(_safe(part) for part in pair.pair_id.split("/"))
     return f"{FUSED_FOLDER}/{settings_hash}/{name}.{digest}.{EXTENSIONS[kind]}"
+
+
+def path_beside(path: str, sha256: str) -> str:
+    """Return the path of an image whose usual one is taken by other bytes.
+
+    Args:
+        path: The usual one, from ``fused_path``.
+        sha256: Of the image's bytes, in hex.
+    """
+    stem, _, extension = path.rpartition(".")
+    return f"{stem}-{sha256[:16]}.{extension}"
 
 
 def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fusion_core.archive.attempts import in_order
 from fusion_core.archive.layout import part_date
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, SCHEMA_VERSION
@@ -62,7 +63,7 @@ def read_manifest(
         )
     condition = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
     # The order and a filter that comes late may need columns that aren't wanted in the result.
-    order = ["pair_id", "method", "ended", "run_id", "fused_version", "metric_version"]
+    order = ["pair_id", "method", "attempt", "ended", "run_id", "fused_version", "metric_version"]
     needed = MANIFEST_SCHEMA.names if condition is not None else list(dict.fromkeys(wanted + order))
     try:
         table = _read(
@@ -72,7 +73,8 @@ def read_manifest(
             table = newest_rows(table)
             table = table if condition is None else table.filter(condition)
         else:
-            table = table.sort_by([(name, "ascending") for name in order[:4]])
+            table = in_order(table)
+            table = table.sort_by([(name, "ascending") for name in order[:2]])
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
             f"the manifest {url} can't be read: {error}. Expected Parquet parts of schema "
@@ -82,7 +84,10 @@ def read_manifest(
 
 
 def newest_rows(table: pa.Table) -> pa.Table:
-    """Return the newest row (by ``ended``, then ``run_id``) of every pair id and method, sorted.
+    """Return the newest row of every pair id and method, sorted: that of the last attempt.
+
+    Attempts are numbered, so that no clock of a worker decides. Those of schemas before 5 have no
+    number: they come before all others, in the order of their ``ended`` and ``run_id``.
 
     Rows of score-archive, which hold a ``fused_version``, are told apart by ``metric_version`` too:
     scores by other definitions are no newer version of the same.
@@ -92,9 +97,11 @@ def newest_rows(table: pa.Table) -> pa.Table:
     key = ["pair_id", "method", "definitions"]
     ordered = (
         table.append_column("definitions", definitions)
+        .append_column("number", pc.fill_null(table["attempt"], 0))
         .sort_by(
             [
                 *((name, "ascending") for name in key),
+                ("number", "descending"),
                 ("ended", "descending"),
                 ("run_id", "descending"),
             ]

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fusion_core.archive.attempts import Patience, attempts_by_version, last_attempts
 from fusion_core.archive.pairing import Pairing
-
-STORAGE_STAGES = ("read", "write")
-"""Stages whose failures may pass by themselves, so that an unchanged pair is tried again."""
 
 PAIR_KEY = ("pair_id", "ir_version", "vi_version")
 """Columns that tell a fused pair from others; an ok row with the same ones stands for it."""
@@ -28,7 +26,13 @@ SCORE_KEY = ("pair_id", "method", "ir_version", "vi_version", "fused_version")
 
 @dataclass(frozen=True)
 class PairRef:
-    """One pair by reference: where its files lie, and which versions of them are meant."""
+    """One pair by reference: where its files lie, and which versions of them are meant.
+
+    Attributes:
+        attempt: Number of this attempt at the pair, whatever its files were before.
+        tries: Earlier attempts at these files that ended without a verdict.
+        history: What those were blamed on, the first first.
+    """
 
     pair_id: str
     ir_path: str
@@ -37,6 +41,9 @@ class PairRef:
     vi_path: str
     vi_bytes: int
     vi_version: str
+    attempt: int = field(default=1, kw_only=True)
+    tries: int = field(default=0, kw_only=True)
+    history: str | None = field(default=None, kw_only=True)
 
     key_columns: ClassVar[tuple[str, ...]] = PAIR_KEY
 
@@ -78,11 +85,14 @@ class Chunk:
         pairs: The pairs, in order; for scoring, fused images with their pairs.
         split_from: Part ids of the chunks that it is half of, the whole one first. Someone may have
             committed those without being heard.
+        in_tiles: Whether its photographs are to be fused in small tiles, whatever memory seems
+            to hold: a process that worked on them was ended for memory.
     """
 
     part_id: str
     pairs: tuple[PairRef, ...]
     split_from: tuple[str, ...] = ()
+    in_tiles: bool = False
 
     def halves(self) -> tuple[Chunk, Chunk]:
         """Return the chunk split in two, to find the pair that ends its process."""
@@ -91,7 +101,8 @@ class Chunk:
 
     def _half(self, letter: str, pairs: tuple[PairRef, ...]) -> Chunk:
         # So named that whoever knows the name of the whole one knows those of its halves.
-        return Chunk(self.part_id + letter, pairs, (*self.split_from, self.part_id))
+        split_from = (*self.split_from, self.part_id)
+        return Chunk(self.part_id + letter, pairs, split_from, self.in_tiles)
 
 
 @dataclass(frozen=True)
@@ -100,11 +111,13 @@ class Plan:
 
     Attributes:
         pairing: The pairs found, and the files that make none.
-        todo: The pairs to fuse (columns of ``PAIRS_SCHEMA``) or images to
-            score (of ``IMAGES_SCHEMA``).
+        todo: The pairs to fuse (columns of ``PAIRS_SCHEMA``) or images to score (of
+            ``IMAGES_SCHEMA``), with ``attempt``, ``tries`` and ``history`` as ``PairRef`` has them.
         done: Number of them whose successful row stands in the manifest.
-        known_failed: Number of them left alone because the same files failed before.
+        known_failed: Number of them left alone because the same files failed for good.
         over_limit: Number of them left for later by ``limit``.
+        waiting: Number of them left for later, for an earlier attempt was too short ago.
+        archived: Number of them left alone because a file is still archived, as a row says.
     """
 
     pairing: Pairing
@@ -112,6 +125,8 @@ class Plan:
     done: int
     known_failed: int
     over_limit: int
+    waiting: int = 0
+    archived: int = 0
 
     @property
     def todo_bytes(self) -> int:
@@ -131,43 +146,70 @@ def make_plan(
     reprocess: str = "none",
     limit: int | None = None,
     images: pa.Table | None = None,
+    *,
+    numbers: pa.Table | None = None,
+    patience: Patience | None = None,
 ) -> Plan:
     """Decide which pairs are to be fused, or which images scored.
 
     Args:
         pairing: The archive's pairs.
         rows: The manifest's rows of this model and these settings: ``PAIR_KEY`` (or
-            ``SCORE_KEY``), ``status``, ``stage`` and ``ended``.
-        reprocess: "none": pairs without a successful row, save those whose latest row failed for
-            a reason in the files; "failed": those too; "all": every pair.
+            ``SCORE_KEY``) and ``ATTEMPT_COLUMNS``.
+        reprocess: "none": pairs without a successful row, save those that failed for good and
+            those whose next attempt isn't due yet; "failed": those too; "all": every pair.
         limit: At most so many pairs; the first by pair id.
         images: The fused images to score, of ``IMAGES_SCHEMA``; None
             where pairs are to be fused.
+        numbers: Number of the last attempt by pair id, of ``last_attempts``. Default: that of
+            ``rows``.
+        patience: When what is undone is tried again. Default: at once.
     """
     items, key = (pairing.pairs, PAIR_KEY) if images is None else (images, SCORE_KEY)
-    state = _state_by_version(rows, key)
+    state = attempts_by_version(rows, key, patience or Patience())
+    numbers = last_attempts(rows) if numbers is None else numbers
     joined = items.join(state, list(key), join_type="left outer")
+    joined = joined.join(numbers, "pair_id", join_type="left outer")
     joined = joined.sort_by([(name, "ascending") for name in key])
-    tried = pc.is_valid(joined["done"])
-    done = pc.fill_null(joined["done"], False)
-    passing = pc.is_in(joined["stage"], value_set=pa.array(STORAGE_STAGES))
-    hopeless = pc.and_(pc.and_(pc.invert(done), tried), pc.invert(passing))
+    done, failed, waiting, skipped = (
+        pc.fill_null(joined[name], False) for name in ("done", "failed", "waiting", "skipped")
+    )
+    # A row says that it is archived already; nothing has changed as long as it is.
+    archived = pc.and_(pc.is_valid(joined["archived"]), pc.and_(skipped, pc.invert(done)))
     if reprocess == "all":
-        skip = pa.chunked_array([pa.repeat(False, len(joined))])
+        skip = archived
     elif reprocess == "failed":
-        skip = done
+        skip = pc.or_(done, archived)
     else:
-        skip = pc.or_(done, hopeless)
-    todo = joined.select(items.column_names).filter(pc.invert(skip))
+        skip = pc.or_(pc.or_(done, archived), pc.or_(failed, waiting))
+    todo = _to_do(items.column_names, joined, pc.invert(skip))
     wanted = len(todo) if limit is None else min(limit, len(todo))
-    skipped_failures = pc.sum(pc.and_(skip, hopeless)).as_py() or 0
     return Plan(
         pairing=pairing,
         todo=todo.slice(0, wanted).combine_chunks(),
-        done=int(pc.sum(pc.and_(skip, done)).as_py() or 0),
-        known_failed=int(skipped_failures),
+        done=_count(skip, done),
+        known_failed=_count(skip, failed),
         over_limit=len(todo) - wanted,
+        waiting=_count(skip, pc.and_not(waiting, archived)),
+        archived=_count(skip, archived),
     )
+
+
+def _to_do(columns: Sequence[str], joined: pa.Table, wanted: pa.ChunkedArray) -> pa.Table:
+    """Return the rows that are wanted, with the number and the history of their next attempt."""
+    todo = joined.filter(wanted)
+    last = pc.fill_null(todo["last_attempt"], 0)
+    return (
+        todo.select(list(columns))
+        .append_column("attempt", pc.add(last, 1).cast(pa.int32()))
+        .append_column("tries", pc.fill_null(todo["tries"], 0).cast(pa.int32()))
+        .append_column("history", todo["history"])
+    )
+
+
+def _count(*masks: pa.ChunkedArray) -> int:
+    """Return for how many rows both masks hold."""
+    return int(pc.sum(pc.and_(*masks)).as_py() or 0)
 
 
 def cut_chunks(
@@ -208,18 +250,6 @@ def cut_chunks(
             size, area = size + pair.file_bytes, area + pixels
     if pending:
         yield _chunk(run_key, pending)
-
-
-def _state_by_version(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    """Fold rows to one per key: whether one is successful, and the stage of the latest row."""
-    ordered = rows.sort_by([("ended", "ascending")])
-    ok = pc.equal(ordered["status"], "ok")
-    folded = (
-        ordered.append_column("ok", ok)
-        .group_by(list(key), use_threads=False)  # "last" needs the order
-        .aggregate([("ok", "max"), ("stage", "last")])
-    )
-    return folded.rename_columns([*key, "done", "stage"])
 
 
 def _chunk(run_key: str, pairs: Sequence[PairRef]) -> Chunk:

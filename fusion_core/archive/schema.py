@@ -9,9 +9,12 @@ from fusion_core.metrics import METRIC_NAMES
 OWN_METHOD = "refinefuse"
 """The method of all rows of schema version 1."""
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 """Stages of a pair that are timed, in their order."""
+
+CAUSES = ("pair", "archive", "store", "worker", "gpu", "memory", "time")
+"""What an attempt that is not ok is blamed on; ``pair`` alone is a verdict, see jobs.verdict."""
 
 _UTC = pa.timestamp("us", tz="UTC")
 
@@ -83,10 +86,18 @@ MANIFEST_SCHEMA = pa.schema(
         _field("width", pa.int32(), "width of the fused image in pixels"),
         _field("bit_depth", pa.int32(), "bits per channel of the fused image"),
         *_SCENE_FIELDS,
-        _field("status", pa.string(), "ok or failed", nullable=False),
-        _field("stage", pa.string(), "where a failed pair failed; null where it is ok"),
-        _field("error_type", pa.string(), "class of the error of a failed pair"),
+        _field(
+            "status",
+            pa.string(),
+            "ok; failed, for good; undone, to be tried again; or skipped, since it is archived",
+            nullable=False,
+        ),
+        _field("attempt", pa.int32(), "number of the attempt at the pair: 1 first, the last counts"),
+        _field("stage", pa.string(), "where an attempt ended that is not ok"),
+        _field("cause", pa.string(), f"what is to blame for that: {', '.join(CAUSES)}"),
+        _field("error_type", pa.string(), "class of its error"),
         _field("error_message", pa.string(), "what was found, what was expected, what to do"),
+        _field("history", pa.string(), "causes of all attempts so far, the first first"),
         *(
             _field(name, pa.float64(), f"{name.upper()} of the fused image; null where undefined")
             for name in METRIC_NAMES
@@ -111,6 +122,8 @@ MANIFEST_SCHEMA = pa.schema(
         _field("retries", pa.int32(), "calls to the stores that had to be made again for the pair"),
         _field("host", pa.string(), "machine that worked on the pair"),
         _field("device", pa.string(), "cpu or the name of the GPU"),
+        _field("precision", pa.string(), "arithmetic of the model: fp32, bf16 or fp16"),
+        _field("engine", pa.string(), "what computed the model: eager, that is torch as it is"),
         _field("started", _UTC, "when work on the pair began", nullable=False),
         _field("ended", _UTC, "when work on the pair ended", nullable=False),
     ],

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from fusion_core.errors import (
     DeadlineError,
     FuseArchiveError,
+    GpuFaultError,
     MemoryExhaustedError,
     PairError,
     UnreachableError,
 )
 from fusion_core.jobs.pair import PairState
+from fusion_core.models.gpu_fault import is_gpu_fault
 from fusion_core.models.memory import is_out_of_memory, short_reason
 
 log = logging.getLogger(__name__)
@@ -26,9 +28,15 @@ def failed(pair: PairState, error: Exception) -> Exception:
 
     Raises:
         UnreachableError: It was this error, which is no pair's fault and stops the chunk.
+        GpuFaultError: The GPU failed, likewise.
     """
     if isinstance(error, UnreachableError):
         raise error
+    if is_gpu_fault(error):
+        raise GpuFaultError(
+            f"the GPU failed in the stage {pair.stage} of {pair.ref.pair_id}: {short_reason(error)}; "
+            "expected it to compute. The work goes to another; look at the driver's log (dmesg)"
+        ) from error
     if is_out_of_memory(error):
         error = _memory_exhausted(pair.stage, error)
     # An error that wasn't foreseen is a bug, to be found by its traceback.
@@ -67,7 +75,7 @@ class SceneDeadline:
     """
 
     def __init__(self, seconds: float, size: tuple[int, int], earlier: Mapping[str, float]):
-        self._allowed = seconds * math.ceil(size[0] * size[1] / _SCENE_PIXELS)
+        self.allowed = seconds * math.ceil(size[0] * size[1] / _SCENE_PIXELS)
         self._earlier = dict(earlier)
         self._begun = time.monotonic()
 
@@ -78,8 +86,8 @@ class SceneDeadline:
             DeadlineError: There is none.
         """
         seconds = {**self._earlier, "fuse": time.monotonic() - self._begun}
-        if sum(seconds.values()) > self._allowed:
-            raise deadline_error("fuse", seconds, self._allowed)
+        if sum(seconds.values()) > self.allowed:
+            raise deadline_error("fuse", seconds, self.allowed)
 
 
 def deadline_error(stage: str, seconds: Mapping[str, float], allowed: float) -> DeadlineError:

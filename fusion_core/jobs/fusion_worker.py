@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +20,13 @@ from fusion_core.errors import UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
-from fusion_core.jobs.pipeline import Outcome, PairStages, PipelineLimits, run_pipeline
+from fusion_core.jobs.pipeline import run_pipeline
 from fusion_core.jobs.scene import SceneWork
+from fusion_core.jobs.stages import Outcome, Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics import METRIC_VERSION
+from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import tiles_remark
 from fusion_core.models.tiling.batches import PhotographFuser
@@ -28,6 +34,11 @@ from fusion_core.scenes.probe import is_scene
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
 from fusion_core.storage.store import Storage
+
+_LOOK_AGAIN = 1.0  # seconds
+_HUNG = 2.0
+"""A scene's thread is abandoned after so many times its deadline, which it keeps to by itself unless
+it hangs within a tile; its last stages come after that."""
 
 
 @dataclass
@@ -60,7 +71,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         settings: FuseArchiveSettings,
         run: RunIdentity,
     ):
-        super().__init__(source, output, run, fuser.device)
+        super().__init__(source, output, run, fuser.device, max_attempts=settings.max_attempts)
         self.fuser = fuser
         self.settings = settings
         # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
@@ -70,10 +81,10 @@ class FusionWorker(ChunkWorker[FusionState]):
     def _begin(self, ref: PairRef) -> FusionState:
         return FusionState(ref)
 
-    def _outcomes(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
+    def _outcomes(self, pairs: Sequence[FusionState], *, in_tiles: bool) -> Outcomes[FusionState]:
         scenes: list[FusionState] = []
         photographs: list[FusionState] = []
-        hanging: list[Outcome[FusionState]] = []
+        done = Outcomes[FusionState]()
         deadline = self.settings.pair_deadline
         with AbandonableThreadPool(self.settings.io_threads, "probe") as probers:
             probes = [probers.submit(self._is_scene, pair) for pair in pairs]
@@ -83,10 +94,14 @@ class FusionWorker(ChunkWorker[FusionState]):
                 except TimeoutError:
                     probers.abandon(probe)
                     error = deadline_error("read", {"read": deadline}, deadline)
-                    hanging.append((pair, failed(pair, error)))
+                    done.of_pairs.append((pair, failed(pair, error)))
                 else:
                     (scenes if is_one else photographs).append(pair)
-        return [*hanging, *self._photographs(photographs), *map(self._scene, scenes)]
+        done.add(self._photographs(photographs, in_tiles=in_tiles))
+        for scene in scenes:
+            if not (done.spoiled or self.stopping.is_set()):
+                done.add(self._scene(scene))
+        return done
 
     def _is_scene(self, pair: FusionState) -> bool:
         try:
@@ -97,8 +112,32 @@ class FusionWorker(ChunkWorker[FusionState]):
         except Exception:
             return True  # what is wrong with it will be said again where it counts
 
-    def _scene(self, pair: FusionState) -> Outcome[FusionState]:
-        """Fuse a scene, by itself: its tiles are read, fused and written side by side."""
+    def _scene(self, pair: FusionState) -> Outcomes[FusionState]:
+        """Fuse a scene, by itself: its tiles are read, fused and written side by side.
+
+        It looks at its deadline itself, after every tile; a thread that hangs within one is
+        abandoned when that is over.
+        """
+        began = time.monotonic()
+        with AbandonableThreadPool(1, "scene") as threads:
+            fusing = threads.submit(self._fuse_scene, pair)
+            while not fusing.done():
+                wait([fusing], _LOOK_AGAIN)
+                allowed = _HUNG * (pair.allowed or self.settings.pair_deadline)
+                if time.monotonic() - began > allowed and not fusing.done():
+                    threads.abandon(fusing)
+                    return self._hung(pair, allowed)
+        return Outcomes([(pair, fusing.result())])
+
+    def _hung(self, pair: FusionState, waited: float) -> Outcomes[FusionState]:
+        # The abandoned thread may go on one day; it keeps a pair of its own.
+        mine = dataclasses.replace(pair, seconds=dict(pair.seconds))
+        mine.seconds[mine.stage] = waited - sum(mine.seconds.values())
+        error = failed(mine, deadline_error(mine.stage, mine.seconds, waited))
+        mine.end()
+        return Outcomes([(mine, error)], spoiled=True)
+
+    def _fuse_scene(self, pair: FusionState) -> dict[str, Any] | Exception:
         try:
             scene = SceneWork(
                 self.source,
@@ -107,16 +146,18 @@ class FusionWorker(ChunkWorker[FusionState]):
                 settings=self.settings,
                 run=self.run_identity,
             )
-            return pair, scene.fuse(pair)
+            return scene.fuse(pair)
         except Exception as error:
-            return pair, failed(pair, error)
+            return failed(pair, error)
         finally:
             pair.end()
 
-    def _photographs(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
-        stages = PairStages(self._load, self._fuse, self._finish)
+    def _photographs(
+        self, pairs: Sequence[FusionState], *, in_tiles: bool
+    ) -> Outcomes[FusionState]:
+        stages = PairStages(self._load, partial(self._fuse, in_tiles=in_tiles), self._finish)
         limits = PipelineLimits.of(self.settings, batch_size=self.photographs.batch_size)
-        return run_pipeline(pairs, stages, limits)
+        return run_pipeline(pairs, stages, limits, self.stopping)
 
     def _load(self, pair: FusionState) -> None:
         pair.loaded = load_pair(
@@ -127,20 +168,35 @@ class FusionWorker(ChunkWorker[FusionState]):
             stage=pair.timed,
         )
 
-    def _fuse(self, batch: Sequence[FusionState]) -> list[NDArray[np.float32]]:
+    def _fuse(
+        self, batch: Sequence[FusionState], *, in_tiles: bool
+    ) -> list[NDArray[np.float32]]:
         ir, vi = map(np.stack, zip(*(pair.pictures.luminances() for pair in batch), strict=True))
-        fused = self.photographs.fuse(ir, vi)
+        fused = self.photographs.fuse(ir, vi, in_tiles=in_tiles)
         for pair, (_, tile_size) in zip(batch, fused, strict=True):
             pair.remark = None if tile_size is None else tiles_remark(tile_size)
         return [image for image, _ in fused]
 
     def _finish(self, pair: FusionState, fused: NDArray[np.float32]) -> dict[str, Any]:
         settings_hash = self.run_identity.settings_hash
-        path = fused_path(pair.ref, settings_hash, self.fuser.model_hash, self.settings.format)
+        path = fused_path(
+            pair.ref,
+            settings_hash,
+            self.fuser.model_hash,
+            self.settings.format,
+            arithmetic=arithmetic_of(self.fuser).key,
+        )
         columns = finish_pair(
             pair, fused, self.output, path=path, settings=self.settings, device=self.device
         )
         return {**columns, "remark": pair.remark}
 
     def _row(self, pair: FusionState) -> dict[str, Any]:
-        return {**super()._row(pair), "method": self.fuser.name, "metric_version": METRIC_VERSION}
+        arithmetic = arithmetic_of(self.fuser)
+        return {
+            **super()._row(pair),
+            "method": self.fuser.name,
+            "metric_version": METRIC_VERSION,
+            "precision": arithmetic.precision,
+            "engine": arithmetic.engine,
+        }

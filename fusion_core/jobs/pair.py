@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion_core.archive.layout import path_beside
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError, WriteError
+from fusion_core.errors import WriteError
 from fusion_core.images.codecs import decode, encode
 from fusion_core.images.colour import replace_luminance
 from fusion_core.images.picture import Picture
@@ -42,6 +43,7 @@ class PairState:
         ended: When its last stage ended (UTC); set by ``end``.
         repeated: Number of calls to the stores that had to be made again.
         loaded: Its images; set by whoever loads them, dropped by ``end``.
+        allowed: Seconds that a scene may take for its size; None until that is known.
     """
 
     ref: PairRef
@@ -51,6 +53,7 @@ class PairState:
     ended: dt.datetime | None = None
     repeated: RetryCount = field(default_factory=RetryCount)
     loaded: LoadedPair | None = None
+    allowed: float | None = None
 
     def end(self) -> None:
         """Note the time and let go of the pixels; the rest waits for the chunk's commit."""
@@ -93,9 +96,8 @@ def finish_pair(
 ) -> dict[str, Any]:
     """Put the colour back, encode, score and write a fused image.
 
-    The image is created exclusively. Where one lies there already (a run that was stopped between
-    image and commit, or a second run at the same moment), that one stays and is what the row
-    describes, so that no row ever names bytes that change.
+    The image is created exclusively, and what lies there already is not trusted: see
+    ``create_image``.
 
     Args:
         pair: A loaded pair.
@@ -117,11 +119,10 @@ def finish_pair(
         picture = Picture(replace_luminance(vi.pixels, fused), vi.alpha)
         body = encode(picture, settings)
     with pair.timed("write"), as_pair_error(WriteError):
-        if not output.create(path, body):
-            body = _keep_stored(output, path, body, pair.shape)
+        path = create_image(output, path, body)
     with pair.timed("score"):
-        # The scores are those of the stored file, which a lossy format or an earlier run's image
-        # makes another one than the array at hand.
+        # The scores are those of the stored file, which a lossy format makes another one than the
+        # array at hand.
         stored = decode(body)
         scores = score_columns(ir.pixels, vi.pixels, stored.pixels, device)
     return {
@@ -136,13 +137,22 @@ def finish_pair(
     }
 
 
-def _keep_stored(output: Storage, path: str, body: bytes, shape: tuple[int, int]) -> bytes:
-    """Return the bytes at ``path``; replace them first if they are no image of the pair's size."""
-    stored = output.read(path)
-    try:
-        fits = decode(stored).pixels.shape[:2] == shape
-    except PairError:
-        fits = False
-    if not fits:
-        output.write(path, body)
-    return stored if fits else body
+def create_image(output: Storage, path: str, body: bytes) -> str:
+    """Create an image, and return the path that it has then.
+
+    Where the same bytes lie there already (a run was stopped between image and commit), they are
+    the image. Where others do, whoever wrote them, they stay as they are, since a row may name
+    them, and this one gets a path of its own: no bytes are adopted that weren't computed here.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    if output.create(path, body):
+        return path
+    own = path_beside(path, hashlib.sha256(body).hexdigest())
+    if not output.create(own, body):
+        raise WriteError(
+            f"{output.url(own)} holds other bytes than its name says; expected those of this pair. "
+            "Remove it, and see who can write to the output"
+        )
+    return own

@@ -1,34 +1,36 @@
 """Moves the pairs of a chunk through their stages, overlapped, with bounded bytes in flight.
 
-Loading runs in one pool of threads, finishing in another, and the network in the calling thread;
+Loading runs in one pool of threads, finishing in another, and the network in a thread of its own;
 where the fused images are there already, there is no network. So pixels never leave the worker's
 process. What is held in memory is counted by the calling thread alone, so there is no lock to
 forget.
 
 A pair for which memory runs out is worked on once more when no other is in memory. One that takes
-too long is given up, and the thread that hangs at it is abandoned.
+too long is given up, and the thread that hangs at it is abandoned. Where that is the network's, no
+further pair is begun, for what hangs once is likely to do so again: the process is spoiled.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import math
+import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
 from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.stages import Fuse, Outcomes, PairStages, PipelineLimits, Work
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
+from fusion_core.models.gpu_fault import is_gpu_fault
 from fusion_core.models.memory import is_out_of_memory
-from fusion_core.settings.run import RunSettings
 
 BYTES_PER_PIXEL = 48
 """Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back.
@@ -45,82 +47,42 @@ FINISHING_BYTES_PER_PIXEL = 125
 
 _LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
 
-Work = TypeVar("Work", bound=PairState)
-Fuse = Callable[[Sequence[Work]], Iterable[NDArray[np.float32]]]
-Outcome = tuple[Work, dict[str, Any] | Exception]
-"""A pair with the columns of its ok row, or with the error that stopped it."""
-
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PairStages(Generic[Work]):
-    """The functions that a pair goes through.
-
-    Attributes:
-        load: Reads and decodes a pair, in place.
-        fuse: Turns loaded pairs of one shape (H, W) into their fused luminances (H, W); None
-            where there is nothing to fuse.
-        finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
-            encodes, writes and scores one fused image; returns the row's columns.
-    """
-
-    load: Callable[[Work], None]
-    fuse: Fuse[Work] | None
-    finish: Callable[..., dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineLimits:
-    """The limits of memory, threads and time for the pairs of a chunk.
-
-    Attributes:
-        batch_size: At most so many pairs in one call of ``fuse``.
-        threads: Threads for loading, and as many for finishing.
-        memory: Bound in bytes on what is loaded and not yet finished. A pair that is larger by
-            itself is worked on alone.
-        deadline: A pair is given up whose stages take more seconds than this; what it waits
-            between them isn't counted, for that is no fault of its own.
-    """
-
-    batch_size: int
-    threads: int
-    memory: int
-    deadline: float = math.inf
-
-    @classmethod
-    def of(cls, settings: RunSettings, *, batch_size: int) -> PipelineLimits:
-        """Return the limits that a run's settings set."""
-        return cls(
-            batch_size=batch_size,
-            threads=settings.io_threads,
-            memory=settings.memory_mb << 20,
-            deadline=settings.pair_deadline,
-        )
-
-
 def run_pipeline(
-    pairs: Sequence[Work], stages: PairStages[Work], limits: PipelineLimits
-) -> list[Outcome[Work]]:
+    pairs: Sequence[Work],
+    stages: PairStages[Work],
+    limits: PipelineLimits,
+    stopping: threading.Event,
+) -> Outcomes[Work]:
     """Load, fuse and finish pairs; an error of one pair is its outcome and no other's.
 
     Args:
         pairs: What to work on.
         stages: What is done to each.
         limits: What they may take.
-
-    Returns:
-        Each pair with the columns that ``finish`` returned, or the error that stopped it.
+        stopping: Set while this works, it keeps further pairs from being begun.
 
     Raises:
         UnreachableError: A store gives no answer, which is no pair's fault.
+        GpuFaultError: The GPU failed, likewise.
     """
     # Cancelled: what waits is not begun any more, what runs is let finish.
     with (
         AbandonableThreadPool(limits.threads, "load") as loaders,
+        AbandonableThreadPool(1, "fuse") as fusers,
         AbandonableThreadPool(limits.threads, "finish") as finishers,
     ):
-        return _Pipeline(stages, limits, loaders, finishers).run(pairs)
+        threads = _Threads(loaders, fusers, finishers)
+        return _Pipeline(stages, limits, threads, stopping).run(pairs)
+
+
+@dataclass(frozen=True)
+class _Threads:
+    loaders: AbandonableThreadPool
+    fusers: AbandonableThreadPool
+    finishers: AbandonableThreadPool
 
 
 class _Task(Generic[Work]):
@@ -153,31 +115,44 @@ class _Pipeline(Generic[Work]):
         self,
         stages: PairStages[Work],
         limits: PipelineLimits,
-        loaders: AbandonableThreadPool,
-        finishers: AbandonableThreadPool,
+        threads: _Threads,
+        stopping: threading.Event,
     ):
-        self.stages, self.limits = stages, limits
-        self.loaders, self.finishers = loaders, finishers
+        self.stages, self.limits, self.stopping = stages, limits, stopping
+        self.loaders, self.finishers = threads.loaders, threads.finishers
+        self.fusers = threads.fusers
         self.held = 0
         self.largest = 0
-        self.outcomes: list[Outcome[Work]] = []
+        self.done = Outcomes[Work]()
         self.ready: dict[tuple[int, int], list[Work]] = defaultdict(list)
         self.loading: dict[Future[Any], _Task[Work]] = {}
         self.finishing: dict[Future[Any], _Task[Work]] = {}
         self.again: deque[Work] = deque()
         self.tried_again: list[Work] = []
 
-    def run(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
+    def run(self, pairs: Sequence[Work]) -> Outcomes[Work]:
         queue = deque(pairs)
         while queue or self.loading or self.ready or self.finishing or self.again:
-            if not (queue or self.loading or self.ready or self.finishing):
+            if self.stopping.is_set() or self.done.spoiled:
+                self._give_back(queue)
+            elif not (queue or self.loading or self.ready or self.finishing):
                 queue.append(self.again.popleft())
             self._start_loading(queue)
             batch = self._next_batch()
             self._collect(block=not batch)
             if batch:
                 self._fuse(batch)
-        return self.outcomes
+        return self.done
+
+    def _give_back(self, queue: deque[Work]) -> None:
+        """Leave all that is not being finished; what is being loaded comes here once it is."""
+        for pair in (*queue, *self.again, *(one for bucket in self.ready.values() for one in bucket)):
+            if pair.loaded is not None:
+                self.held -= _loaded_bytes(pair)
+            pair.end()
+        queue.clear()
+        self.again.clear()
+        self.ready.clear()
 
     def _start_loading(self, queue: deque[Work]) -> None:
         while queue and len(self.loading) < 2 * self.loaders.count:
@@ -247,7 +222,7 @@ class _Pipeline(Generic[Work]):
             self.ready[pair.shape].append(pair)
         else:
             pair.end()
-            self.outcomes.append((pair, future.result()))
+            self.done.of_pairs.append((pair, future.result()))
 
     def _give_up(self, future: Future[Any]) -> None:
         """Fail a pair that takes too long, and wait no longer for what is done to it."""
@@ -266,21 +241,53 @@ class _Pipeline(Generic[Work]):
             for pair in batch:
                 self._start_finishing(pair)
             return
+        fusing = self.fusers.submit(self._fuse_timed, batch, self.stages.fuse)
+        # Its share of the batch for each, and no more than a wait can be told.
+        spent = sum(sum(pair.seconds.values()) for pair in batch)
+        left = max(self.limits.deadline * len(batch) - spent, 0.0)
         try:
-            with batch[0].timed("fuse"):
-                fused = self.stages.fuse(batch)
-        except Exception as error:
-            if len(batch) > 1:  # so that one pair's failure doesn't become its neighbours'
-                for pair in batch:
-                    self._fuse([pair])
+            fused = fusing.result(min(left, threading.TIMEOUT_MAX))
+        except TimeoutError:
+            if not fusing.done():
+                self.fusers.abandon(fusing)
+                self._hung(batch, left)
                 return
-            self.held -= _loaded_bytes(batch[0])
-            self._fail(batch[0], error)
+            self._fuse_failed(batch, fusing.exception())
+        except Exception as error:
+            self._fuse_failed(batch, error)
+        else:
+            share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
+            for pair, image in zip(batch, fused, strict=True):
+                pair.seconds["fuse"] = share
+                self._start_finishing(pair, image)
+
+    def _fuse_timed(self, batch: list[Work], fuse: Fuse[Work]) -> list[NDArray[np.float32]]:
+        with batch[0].timed("fuse"):
+            return list(fuse(batch))
+
+    def _fuse_failed(self, batch: list[Work], error: BaseException | None) -> None:
+        assert error is not None
+        if len(batch) > 1 and not is_gpu_fault(error):
+            for pair in batch:  # so that one pair's failure doesn't become its neighbours'
+                self._fuse([pair])
             return
-        share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
-        for pair, image in zip(batch, fused, strict=True):
-            pair.seconds["fuse"] = share
-            self._start_finishing(pair, image)
+        self.held -= sum(map(_loaded_bytes, batch))
+        self._fail(batch[0], error)
+
+    def _hung(self, batch: list[Work], waited: float) -> None:
+        """Give up a batch whose fusing doesn't end, and begin no other pair in this process."""
+        self.done.spoiled = True
+        self.held -= sum(map(_loaded_bytes, batch))
+        # The abandoned thread may go on one day; it keeps pairs of its own.
+        mine = [dataclasses.replace(pair, seconds=dict(pair.seconds)) for pair in batch]
+        if len(mine) > 1:
+            log.warning("fusing %d pairs hangs; they are to be tried alone", len(mine))
+            for pair in mine:
+                pair.end()
+            self.done.alone += mine
+            return
+        mine[0].seconds["fuse"] = waited
+        self._fail(mine[0], deadline_error("fuse", mine[0].seconds, self.limits.deadline))
 
     def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
         task = _Task(pair, _finishing_bytes(pair))
@@ -291,13 +298,14 @@ class _Pipeline(Generic[Work]):
         if not isinstance(error, Exception):
             raise error
         pair.end()
-        if is_out_of_memory(error) and not any(pair is other for other in self.tried_again):
+        tried = any(pair is other for other in self.tried_again)
+        if is_out_of_memory(error) and not (tried or self.done.spoiled or self.stopping.is_set()):
             log.warning("pair %s waits to be alone in memory: %s", pair.ref.pair_id, error)
             drop_tracebacks(error)
             self.tried_again.append(pair)
             self.again.append(pair)
             return
-        self.outcomes.append((pair, failed(pair, error)))
+        self.done.of_pairs.append((pair, failed(pair, error)))
 
 
 def _loaded_bytes(pair: PairState) -> int:

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 
-from fusion_core.archive.layout import fused_path
+from fusion_core.archive.layout import fused_path, path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, StorageError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
@@ -36,6 +35,7 @@ from fusion_core.jobs.scene_row import (
 from fusion_core.jobs.scratch import ScratchFiles, scene_scratch
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics.greyscale import unit_to_grey255
+from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import first_that_fits, tile_sizes, tiles_remark
 from fusion_core.models.tiling.grid import Tile, cut_tiles
@@ -114,20 +114,27 @@ class SceneWork:
             UnreachableError: A store gives no answer.
         """
         ref, settings = pair.ref, self.settings
-        path = fused_path(ref, self.run.settings_hash, self.fuser.model_hash, "tiff")
+        path = fused_path(
+            ref,
+            self.run.settings_hash,
+            self.fuser.model_hash,
+            "tiff",
+            arithmetic=arithmetic_of(self.fuser).key,
+        )
         with scene_scratch() as files, gdal_settings(max(64, settings.memory_mb // 4)):
             with ExitStack() as opened:
                 with pair.timed("read"):
                     scene = opened.enter_context(open_scene(self.source, ref, settings))
                 with pair.timed("fuse"):
                     deadline = SceneDeadline(settings.pair_deadline, scene.size, pair.seconds)
+                    pair.allowed = deadline.allowed
                     sources = self._fuse_in_room(_OpenScene(ref, scene, files, deadline))
                 scaling = scene.vi_scaling
             with pair.timed("encode"):
                 make_cog(files.work, files.cog, settings.compression)
                 files.work.unlink()
             with pair.timed("write"):
-                self._store(path, files.cog)
+                path = self._store(path, files.cog)
             with pair.timed("score"):
                 scores = score_scene(files.greys, files.cog, scaling, self.fuser.device)
             with pair.timed("encode"), rasterio.open(files.cog) as fused:
@@ -200,19 +207,20 @@ class SceneWork:
                 )
                 self.output.write(scene.item_path, json.dumps(item, indent=1).encode())
 
-    def _store(self, path: str, cog: Path) -> None:
-        """Create the fused scene at ``path``; one that lies there already stays, and is fetched."""
+    def _store(self, path: str, cog: Path) -> str:
+        """Create the fused scene, as ``create_image`` does, and return the path that it has then."""
         try:
             if self.output.create_file(path, cog):
-                return
-            stored = cog.with_name("stored.tif")
-            self.output.download(path, stored)
-            if _same_grid(stored, cog):
-                stored.replace(cog)
-            else:
-                self.output.write_file(path, cog)
-        except (StorageError, FileNotFoundError) as error:
+                return path
+            own = path_beside(path, file_sha256(cog))
+            if self.output.create_file(own, cog):
+                return own
+        except StorageError as error:
             raise WriteError(f"{error}") from error
+        raise WriteError(
+            f"{self.output.url(own)} holds other bytes than its name says; expected those of this "
+            "scene. Remove it, and see who can write to the output"
+        )
 
 
 class _TileWriter:
@@ -267,15 +275,3 @@ class _TileWriter:
 def _png_file(path: str, body: bytes, shape: tuple[int, int]) -> WrittenFile:
     digest = hashlib.sha256(body).hexdigest()
     return WrittenFile(path, sha256=digest, size=len(body), media_type=PNG, shape=shape)
-
-
-def _same_grid(stored: Path, cog: Path) -> bool:
-    """Tell whether a stored file is a whole raster like ours."""
-    try:
-        with rasterio.open(stored) as a, rasterio.open(cog) as b:
-            names = ("shape", "count", "dtypes", "crs", "transform")
-            alike = all(getattr(a, name) == getattr(b, name) for name in names)
-            a.read(1, window=window_of((slice(0, 1), slice(0, 1))))
-            return alike
-    except RasterioError:
-        return False

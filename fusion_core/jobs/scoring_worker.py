@@ -14,8 +14,9 @@ from fusion_core.errors import SizeMismatchError
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.loading import Stage, decode_listed, load_pair, read_listed
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import Outcome, PairStages, PipelineLimits, run_pipeline
+from fusion_core.jobs.pipeline import run_pipeline
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics.columns import score_columns
 from fusion_core.storage.store import Storage
@@ -75,7 +76,7 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         run: RunIdentity,
         device: str = "cpu",
     ):
-        super().__init__(source, output, run, device)
+        super().__init__(source, output, run, device, max_attempts=settings.max_attempts)
         self.fused = fused
         self.settings = settings
 
@@ -83,9 +84,12 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         assert isinstance(ref, ScoreRef)
         return ScoringState(ref)
 
-    def _outcomes(self, pairs: Sequence[ScoringState]) -> list[Outcome[ScoringState]]:
+    def _outcomes(
+        self, pairs: Sequence[ScoringState], *, in_tiles: bool
+    ) -> Outcomes[ScoringState]:
         stages = PairStages(self._load, None, self._score)
-        return run_pipeline(pairs, stages, PipelineLimits.of(self.settings, batch_size=1))
+        limits = PipelineLimits.of(self.settings, batch_size=1)
+        return run_pipeline(pairs, stages, limits, self.stopping)
 
     def _load(self, pair: ScoringState) -> None:
         settings, ref = self.settings, pair.ref

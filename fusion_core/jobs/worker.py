@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
 from fusion_core import __version__
-from fusion_core.archive.layout import MANIFEST_FOLDER, part_path
-from fusion_core.archive.parts import commit_part, read_part_or_tombstone
-from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.archive.layout import MANIFEST_FOLDER, SCORES_FOLDER, part_path
+from fusion_core.archive.parts import commit_part
+from fusion_core.archive.plan import Chunk, PairRef, ScoreRef
 from fusion_core.archive.schema import STAGES
-from fusion_core.errors import CrashError, LeaseLostError, ManifestError, PairError
+from fusion_core.errors import ArchivedError, CrashError, ManifestError
+from fusion_core.jobs.committed import ChunkResult, committed_rows, result_of_rows
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import Outcome
+from fusion_core.jobs.stages import Outcomes
+from fusion_core.jobs.verdict import Cause, judge
+from fusion_core.settings.run import MAX_ATTEMPTS
 from fusion_core.storage.store import Storage
 
 Work = TypeVar("Work", bound=PairState)
@@ -41,21 +45,6 @@ class RunIdentity:
     settings_hash: str
 
 
-@dataclass(frozen=True)
-class ChunkResult:
-    """The outcome of a chunk; small enough to travel to the driver.
-
-    Attributes:
-        parts: Paths of the parts that hold the chunk's rows: one, or more where it was split.
-        ok: Number of pairs fused, or images scored, by this worker or one that was first.
-        failed: Number of those that failed.
-    """
-
-    parts: tuple[str, ...]
-    ok: int
-    failed: int
-
-
 class ChunkWorker(ABC, Generic[Work]):
     """Runs chunks and commits their rows; how pairs become rows is up to the subclass.
 
@@ -64,23 +53,36 @@ class ChunkWorker(ABC, Generic[Work]):
         output: Where parts go.
         run: The run's identity.
         device: Where to compute, as torch names it.
+        max_attempts: So many attempts without a verdict make a pair failed.
     """
 
     folder: ClassVar[str] = MANIFEST_FOLDER
     """Folder of the parts below the output."""
 
-    def __init__(self, source: Storage, output: Storage, run: RunIdentity, device: str):
+    def __init__(
+        self,
+        source: Storage,
+        output: Storage,
+        run: RunIdentity,
+        device: str,
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+    ):
         self.source = source
         self.output = output
         self.run_identity = run
         self.device = device
+        self.max_attempts = max_attempts
         self.on_gpu = not device.startswith("cpu")
         self.device_name = torch.cuda.get_device_name(device) if self.on_gpu else "cpu"
+        self.stopping = threading.Event()
+        """Set it, from another thread, to have no further pair begun."""
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Take a chunk's pairs through their stages, then commit their rows.
 
         Raises:
+            GpuFaultError: The GPU failed; nothing is committed, and this process should end.
             StorageError: The part can't be written.
             UnreachableError: A store gives no answer, which is no pair's fault.
             LeaseLostError: Another run has taken the output over.
@@ -88,20 +90,23 @@ class ChunkWorker(ABC, Generic[Work]):
         """
         if known := self._known(chunk):
             return known
-        rows = [
-            self._failed_row(pair, outcome)
-            if isinstance(outcome, Exception)
-            else {**self._row(pair), **outcome, "status": "ok"}
-            for pair, outcome in self._outcomes([self._begin(ref) for ref in chunk.pairs])
-        ]
-        return self._commit(chunk, sorted(rows, key=lambda row: (row["pair_id"], row["method"])))
+        kept = [self._begin(ref) for ref in chunk.pairs if ref.archived]
+        fresh = [self._begin(ref) for ref in chunk.pairs if not ref.archived]
+        done = self._outcomes(fresh, in_tiles=chunk.in_tiles) if fresh else Outcomes[Work]()
+        rows = [self._row_of(pair, outcome) for pair, outcome in done.of_pairs]
+        rows += [self._row_of(pair, _archived(pair.ref)) for pair in kept]
+        rows = sorted(rows, key=lambda row: (row["pair_id"], row["method"]))
+        # Told to stop before any was begun, there are none to commit.
+        result = self._commit(chunk, rows) if rows else ChunkResult((), left=chunk.pairs)
+        return result.after(spoiled=done.spoiled, alone={pair.ref.key for pair in done.alone})
 
-    def give_up(self, chunk: Chunk, reason: str) -> ChunkResult:
-        """Commit failed rows for pairs that end every process that works on them.
+    def give_up(self, chunk: Chunk, reason: str, cause: Cause = "worker") -> ChunkResult:
+        """Commit rows of pairs that end every process that works on them.
 
         Args:
             chunk: The pairs.
             reason: How they end it, for the rows.
+            cause: What that is blamed on.
 
         Raises:
             StorageError: The part can't be written.
@@ -111,7 +116,7 @@ class ChunkWorker(ABC, Generic[Work]):
         if known := self._known(chunk):
             return known
         error = CrashError(reason)
-        rows = [self._failed_row(self._begin(ref), error) for ref in chunk.pairs]
+        rows = [self._unsuccessful(self._begin(ref), error, cause) for ref in chunk.pairs]
         return self._commit(chunk, rows)
 
     @abstractmethod
@@ -119,15 +124,22 @@ class ChunkWorker(ABC, Generic[Work]):
         """Return a pair that no stage has touched."""
 
     @abstractmethod
-    def _outcomes(self, pairs: Sequence[Work]) -> list[Outcome[Work]]:
-        """Take the pairs through their stages.
+    def _outcomes(self, pairs: Sequence[Work], *, in_tiles: bool) -> Outcomes[Work]:
+        """Take the pairs through their stages, or as many as there is time for.
 
-        Returns:
-            Each pair with the columns of its ok row, or with the error that stopped it.
+        Args:
+            pairs: The pairs.
+            in_tiles: Whether photographs are to be fused in small tiles.
         """
 
+    def _row_of(self, pair: Work, outcome: Mapping[str, Any] | Exception) -> dict[str, Any]:
+        if isinstance(outcome, Exception):
+            return self._unsuccessful(pair, outcome)
+        history = f"{pair.ref.history}; ok" if pair.ref.history else None
+        return {**self._row(pair), **outcome, "status": "ok", "history": history}
+
     def _row(self, pair: Work) -> dict[str, Any]:
-        """Return the columns that ok and failed rows have alike."""
+        """Return the columns that all rows have alike."""
         ref, run = pair.ref, self.run_identity
         now = dt.datetime.now(dt.UTC)  # for a pair that is given up untouched
         return {
@@ -139,6 +151,7 @@ class ChunkWorker(ABC, Generic[Work]):
             "vi_url": self.source.url(ref.vi_path),
             "vi_version": ref.vi_version,
             "vi_bytes": ref.vi_bytes,
+            "attempt": ref.attempt,
             "model_hash": run.model_hash,
             "settings_hash": run.settings_hash,
             "software_version": __version__,
@@ -150,15 +163,26 @@ class ChunkWorker(ABC, Generic[Work]):
             "ended": pair.ended or now,
         }
 
-    def _failed_row(self, pair: Work, error: Exception) -> dict[str, Any]:
-        """Return the row of a failed pair, with stage and reason."""
-        stage = error.stage if isinstance(error, PairError) else pair.stage
+    def _unsuccessful(
+        self, pair: Work, error: Exception, cause: Cause | None = None
+    ) -> dict[str, Any]:
+        """Return the row of an attempt that is not ok, with stage, cause and reason."""
+        verdict = judge(
+            pair.ref,
+            error,
+            stage=pair.stage,
+            where=platform.node(),
+            max_attempts=self.max_attempts,
+            cause=cause,
+        )
         return {
             **self._row(pair),
-            "status": "failed",
-            "stage": stage,
-            "error_type": type(error).__name__,
-            "error_message": str(error)[:2000],
+            "status": verdict.status,
+            "stage": verdict.stage,
+            "cause": verdict.cause,
+            "error_type": verdict.error_type,
+            "error_message": verdict.message,
+            "history": verdict.history,
         }
 
     def _part_path(self, part_id: str) -> str:
@@ -168,14 +192,15 @@ class ChunkWorker(ABC, Generic[Work]):
         """Return what another worker has committed for the chunk, None where it is free.
 
         A chunk that was split first gets a part without rows, which keeps whoever may still work on
-        the whole of it from committing its pairs a second time.
+        the whole of it from committing its pairs a second time. Where the whole one holds rows, the
+        fence doesn't know of halves: what it holds no row of is left.
         """
         for part_id in chunk.split_from:
             path = self._part_path(part_id)
             # Only a conditional write says who was first, but a store may lack those.
             free = not self.output.exists(path) and commit_part(self.output, path, [])
-            if not free and (rows := self._rows_of(chunk, path)):
-                return _counted(path, rows)
+            if not free and (part := self._part(path)):
+                return result_of_rows(chunk, path, part)
         path = self._part_path(chunk.part_id)
         return self._committed_before(chunk) if self.output.exists(path) else None
 
@@ -184,42 +209,30 @@ class ChunkWorker(ABC, Generic[Work]):
         path = self._part_path(chunk.part_id)
         if not commit_part(self.output, path, rows):
             return self._committed_before(chunk)
-        return _counted(path, [row["status"] for row in rows])
+        return result_of_rows(chunk, path, rows)
 
     def _committed_before(self, chunk: Chunk) -> ChunkResult:
         path = self._part_path(chunk.part_id)
-        if rows := self._rows_of(chunk, path):
-            return _counted(path, rows)
+        if part := self._part(path):
+            return result_of_rows(chunk, path, part)
         if len(chunk.pairs) == 1:
             raise ManifestError(
                 f"{self.output.url(path)} holds no row of {chunk.pairs[0].pair_id}; expected one. "
                 "Move the file out of the manifest folder"
             )
         first, second = (self.run(half) for half in chunk.halves())
-        return ChunkResult(
-            tuple(dict.fromkeys(first.parts + second.parts)),
-            first.ok + second.ok,
-            first.failed + second.failed,
+        return first.joined(second)
+
+    def _part(self, path: str) -> list[dict[str, Any]]:
+        """Return what a part tells of its pairs; nothing where it says that its chunk was split."""
+        kind = ScoreRef if self.folder == SCORES_FOLDER else PairRef
+        return committed_rows(
+            self.output, path, kind.key_columns, run_id=self.run_identity.run_id
         )
 
-    def _rows_of(self, chunk: Chunk, path: str) -> list[str]:
-        """Return the status of each of the chunk's pairs that a part holds a row of.
 
-        Raises:
-            LeaseLostError: The part is another run's tombstone.
-        """
-        columns = chunk.pairs[0].key_columns
-        wanted = {pair.key for pair in chunk.pairs}
-        part, closed_by = read_part_or_tombstone(self.output, path, (*columns, "status"))
-        if closed_by is not None:
-            raise LeaseLostError(
-                f"{closed_by} has taken the output over from {self.run_identity.run_id} and closed "
-                f"{path}; expected to be the only run at work. What was committed before stands"
-            )
-        rows = part.to_pylist()
-        return [row["status"] for row in rows if tuple(row[name] for name in columns) in wanted]
-
-
-def _counted(path: str, statuses: Sequence[str]) -> ChunkResult:
-    ok = statuses.count("ok")
-    return ChunkResult((path,), ok, len(statuses) - ok)
+def _archived(ref: PairRef) -> ArchivedError:
+    return ArchivedError(
+        f"{ref.ir_path} or {ref.vi_path} is archived (storage class {ref.archived}); expected files "
+        "that can be read at once. Restore it; the first run that finds it restored fuses the pair"
+    )

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
-from fusion_core.errors import EncodeError
+from fusion_core.errors import EncodeError, ScratchError
 from fusion_core.images.gdal_errors import GdalError
 from fusion_core.metrics.greyscale import unit_to_grey255
 from fusion_core.models.tiling.grid import Slices
@@ -34,11 +34,11 @@ _STALE = ("STATISTICS_", "OVR_RESAMPLING_ALG")
 
 @contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Turn GDAL's errors at one of our files, called ``what``, into EncodeError."""
+    """Turn GDAL's errors at one of our files, called ``what``, into ScratchError."""
     try:
         yield
     except (RasterioError, GdalError, OSError) as error:
-        raise EncodeError(
+        raise ScratchError(
             f"{what} can't be written: {error.__cause__ or error}. Expected room in the worker's "
             "temporary folder for four times the scene's pixels; free some, or set TMPDIR"
         ) from error
@@ -50,14 +50,14 @@ def check_room(folder: Path, source: DatasetReader, grid: SceneGrid) -> None:
     A full disk shows late, and GDAL may take blocks that it couldn't write for empty ones.
 
     Raises:
-        EncodeError: There is less room.
+        ScratchError: There is less room.
     """
     values = source.count * np.dtype(source.dtypes[0]).itemsize
     # The working file, as much for a COG that can't be compressed and its overviews, grey values.
     needed = int(grid.height * grid.width * (_FILES * values + _GREYS))
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise EncodeError(
+        raise ScratchError(
             f"the worker's temporary folder {folder.parent} has {free / 1e9:.1f} GB free; expected "
             f"{needed / 1e9:.1f} GB for a scene of {grid.width}x{grid.height} pixels. Free some, "
             "or set TMPDIR"

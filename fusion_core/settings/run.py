@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
+MAX_ATTEMPTS = 8
+"""Attempts at a pair without a verdict, unless a setting says otherwise."""
+
 
 class PairSettings(BaseModel):
     """The settings that decide the pixels of a loaded pair."""
@@ -124,8 +127,8 @@ class RunSettings(ArchiveSettings):
 
     reprocess: Literal["none", "failed", "all"] = Field(
         "none",
-        description="none: pairs without a successful row, except those that failed for a reason "
-        "in the files themselves; failed: those too; all: every pair again.",
+        description="none: pairs without a successful row, except those that failed for good and "
+        "those whose next attempt isn't due yet; failed: those too; all: every pair again.",
     )
     limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
     max_workers: int | None = Field(
@@ -170,6 +173,26 @@ class RunSettings(ArchiveSettings):
         gt=0,
         description="A pair of photographs that takes longer than this many seconds fails; a scene "
         "may take as long for every 100 megapixels begun.",
+    )
+    max_attempts: int = Field(
+        MAX_ATTEMPTS,
+        ge=1,
+        le=1000,
+        description="A pair that a worker, a GPU, memory, time or the store kept from being done is "
+        "tried again, in this run and later ones; after so many attempts it counts as failed.",
+    )
+    retry_hours: float = Field(
+        12.0,
+        ge=0,
+        description="Hours by which the distance between runs that try such a pair again grows: "
+        "the next run does so at once, then one only after so many hours, then three, seven … "
+        "times as many.",
+    )
+    worker_patience: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds that a run waits for a worker, such as for a cluster to grow, while "
+        "it has none.",
     )
     max_failed: float = Field(
         0.1,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fusion_core.errors import WeightsError
+from fusion_core.errors import UnsupportedSizeError
 from fusion_core.models.exported.graph import Unreadable
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -87,7 +87,7 @@ class SizeRules:
         fixed size, that.
 
         Raises:
-            WeightsError: The program accepts none of them.
+            UnsupportedSizeError: The program accepts none of them.
         """
         for multiple in MULTIPLES:
             rows, columns = self.sides[0]
@@ -95,7 +95,7 @@ class SizeRules:
             if padded[0] >= height and padded[1] >= width and self.admits(*padded):
                 return padded
         rows, columns = self.sides[0]
-        raise WeightsError(
+        raise UnsupportedSizeError(
             f"The exported program can't take {width}x{height}, nor that padded to multiples of up "
             f"to {MULTIPLES[-1]}; it takes heights {rows} and widths {columns}. Export it with "
             "dynamic_shapes, or for this size."

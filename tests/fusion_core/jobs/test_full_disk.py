@@ -194,7 +194,7 @@ def test_a_full_temporary_folder_fails_the_scene_and_is_left_empty(
     disk.fill(left=left)
     (row,) = archive.fuse(archive.ref("a"))
     assert (row["status"], row["fused_url"]) == ("failed", None)
-    assert row["error_type"] == "EncodeError", (row["stage"], row["error_message"])
+    assert row["error_type"] == "ScratchError", (row["stage"], row["error_message"])
     assert "TMPDIR" in row["error_message"]
     assert archive.fused() == []
     assert disk.files() == ["ballast"]
@@ -210,7 +210,7 @@ def test_a_temporary_folder_that_is_too_small_is_seen_before_anything_is_fused(
     archive.put("a", *scene_bands(5, (800, 900), bands=3, nodata=None))
     monkeypatch.setattr("tempfile.tempdir", str(disk.path))
     (row,) = archive.fuse(archive.ref("a"))
-    assert row["error_type"] == "EncodeError"
+    assert row["error_type"] == "ScratchError"
     assert "0.0 GB free; expected 0.0" in row["error_message"]
     assert row["seconds_fuse"] < 5
     assert disk.files() == []
@@ -224,6 +224,6 @@ def test_a_temporary_folder_that_can_only_be_read_fails_the_scene_by_name(
     monkeypatch.setattr("tempfile.tempdir", str(disk.path))
     disk.read_only(True)
     (row,) = archive.fuse(archive.ref("a"))
-    assert row["error_type"] == "EncodeError"
+    assert row["error_type"] == "ScratchError"
     assert "Read-only file system" in row["error_message"]
     assert "TMPDIR" in row["error_message"]

@@ -1,0 +1,36 @@
+"""How a fuser computes: what tells two images of one model and one pair from each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fusion_core.models.device import ResolvedPrecision
+from fusion_core.models.fuser import Fuser
+
+DeviceKind = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The arithmetic of a run, which is settled once and the same for all of its workers.
+
+    Attributes:
+        device: Kind of device.
+        precision: Precision of the model's body.
+        engine: What computes it; ``eager`` is torch as it is.
+    """
+
+    device: DeviceKind
+    precision: ResolvedPrecision
+    engine: Literal["eager"] = "eager"
+
+    @property
+    def key(self) -> str:
+        """The arithmetic in a word, such as ``cpu-bf16-eager``."""
+        return f"{self.device}-{self.precision}-{self.engine}"
+
+
+def arithmetic_of(fuser: Fuser) -> Arithmetic:
+    """Return the arithmetic that a fuser computes with."""
+    return Arithmetic("cuda" if fuser.device.startswith("cuda") else "cpu", fuser.precision)
