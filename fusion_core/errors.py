@@ -10,6 +10,7 @@ becomes a row of the manifest; the others end the run, with what it has committe
     ├── OutputBusyError
     ├── LeaseLostError
     ├── RunDeadlineError
+    ├── GpuFaultError
     ├── WeightsError
     ├── ManifestError
     ├── TooManyFailuresError
@@ -54,6 +55,10 @@ class LeaseLostError(FuseArchiveError):
 
 class RunDeadlineError(FuseArchiveError):
     """The run's time was over before its work was."""
+
+
+class GpuFaultError(FuseArchiveError):
+    """The GPU or its libraries failed, and not for want of memory: no pair's fault."""
 
 
 class WeightsError(FuseArchiveError):
