@@ -12,6 +12,7 @@ to another; the others end the run, with what it has committed.
     ├── LeaseLostError
     ├── GpuFaultError
     ├── RunDeadlineError
+    ├── GpuFaultError
     ├── WeightsError
     │   └── UnsupportedSizeError
     ├── ManifestError
@@ -64,6 +65,10 @@ class GpuFaultError(FuseArchiveError):
 
 class RunDeadlineError(FuseArchiveError):
     """The run's time was over before its work was."""
+
+
+class GpuFaultError(FuseArchiveError):
+    """The GPU or its libraries failed, and not for want of memory: no pair's fault."""
 
 
 class WeightsError(FuseArchiveError):

@@ -6,12 +6,13 @@ import gc
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import torch
 
-from fusion_core.errors import MemoryExhaustedError
+from fusion_core.errors import GpuFaultError, MemoryExhaustedError
 from fusion_core.images.gdal_errors import GdalOutOfMemoryError
 from fusion_core.models.tiling.grid import ALIGNMENT
 
@@ -23,6 +24,12 @@ SMALLEST_TILE = 128
 _TELLTALES = re.compile(
     r"(can't|cannot) allocate memory|not enough memory|out of memory|bad_alloc|_ALLOC_FAILED"
     r"|could not create a primitive(?! desc)",
+    re.IGNORECASE,
+)
+# What cuDNN and cuBLAS say where they found no room for their own, and where the GPU is broken.
+_DISGUISES = re.compile(
+    r"was unable to find an engine|unable to find a valid cuDNN algorithm"
+    r"|CUDNN_STATUS_(INTERNAL_ERROR|NOT_INITIALIZED)|CUBLAS_STATUS_NOT_INITIALIZED",
     re.IGNORECASE,
 )
 _LONGEST_REASON = 200
@@ -40,14 +47,40 @@ def is_out_of_memory(error: BaseException) -> bool:
         if isinstance(link, RuntimeError | OSError) and _TELLTALES.search(str(link)):
             return True
         link = link.__cause__
+    return is_disguised(error)
+
+
+def is_disguised(error: BaseException) -> bool:
+    """Tell whether cuDNN or cuBLAS failed as for want of memory, or as on a broken GPU.
+
+    That is taken for memory first. Where less of it helps nowhere, it was the GPU.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, RuntimeError) and _DISGUISES.search(str(link)):
+            return True
+        link = link.__cause__
     return False
 
 
-def unless_out_of_memory(action: Callable[[], Result], what: str, device: str) -> Result | None:
-    """Return what ``action`` does, or None where memory ran out, which it has then given back.
+@dataclass(frozen=True)
+class NoRoom:
+    """What an attempt came to for which memory ran out.
+
+    Attributes:
+        reason: What was said of it, in one line.
+        disguised: Whether it may have been the GPU, see ``is_disguised``.
+    """
+
+    reason: str
+    disguised: bool
+
+
+def in_room(action: Callable[[], Result], what: str, device: str) -> Result | NoRoom:
+    """Return what ``action`` does, or why memory ran out, which it has then given back.
 
     Args:
-        action: What takes memory; it never returns None.
+        action: What takes memory.
         what: Names it in the log.
         device: Where it computes, as torch names it.
     """
@@ -56,12 +89,13 @@ def unless_out_of_memory(action: Callable[[], Result], what: str, device: str) -
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        log.warning("memory ran out on %s for %s: %s", device, what, short_reason(error))
+        found = NoRoom(short_reason(error), is_disguised(error))
+    log.warning("memory ran out on %s for %s: %s", device, what, found.reason)
     # Outside the handler: the error's traceback kept alive what the attempt had taken.
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
-    return None
+    return found
 
 
 def first_that_fits(
@@ -80,12 +114,19 @@ def first_that_fits(
 
     Raises:
         MemoryExhaustedError: The smallest takes too much.
+        GpuFaultError: It failed in a way that isn't memory, if the smallest fails of it too.
     """
-    size = 0
+    size, found = 0, NoRoom("", disguised=False)
     for size in sizes:
-        result = unless_out_of_memory(partial(action, size), f"{what} of {size}", device)
-        if result is not None:
+        result = in_room(partial(action, size), f"{what} of {size}", device)
+        if not isinstance(result, NoRoom):
             return size, result
+        found = result
+    if found.disguised:
+        raise GpuFaultError(
+            f"{found.reason} on {device} for {what} of {size}; expected room for that, so that "
+            "this is no want of memory. Look at the GPU and its driver"
+        )
     raise MemoryExhaustedError(
         f"memory ran out on {device} for {what} of {size}; expected room for that. Leave each "
         "worker more (fewer workers on a machine, a lower memory_mb), or keep photographs of that "

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory import (
     SMALLEST_TILE,
+    NoRoom,
     first_that_fits,
+    in_room,
     tile_sizes,
-    unless_out_of_memory,
 )
 from fusion_core.models.tiling.grid import Blender, Slices, Tile, cut_tiles
 from fusion_core.models.tiling.patches import sample_patches
@@ -85,8 +86,8 @@ class PhotographFuser:
             batch = slice(first, first + count)
             what = f"{count} of {ir.shape[2]}x{ir.shape[1]} pixels"
             whole = partial(self._whole, ir[batch], vi[batch])
-            fused = unless_out_of_memory(whole, what, self._fuser.device)
-            if fused is not None:
+            fused = in_room(whole, what, self._fuser.device)
+            if not isinstance(fused, NoRoom):
                 done += [(image, None) for image in fused]
             elif count > 1:
                 self.batch_size = count // 2

@@ -6,21 +6,39 @@ import numpy as np
 import pytest
 import torch
 
-from fusion_core.errors import DecodeError, MemoryExhaustedError, StorageError, WeightsError
+from fusion_core.errors import (
+    DecodeError,
+    GpuFaultError,
+    MemoryExhaustedError,
+    StorageError,
+    WeightsError,
+)
 from fusion_core.images.gdal_errors import GdalOutOfMemoryError
 from fusion_core.models.memory import (
+    NoRoom,
     first_that_fits,
+    in_room,
+    is_disguised,
     is_out_of_memory,
     short_reason,
     tile_sizes,
     tiles_remark,
-    unless_out_of_memory,
 )
 
 
 def wrapped(error: Exception, cause: BaseException) -> Exception:
     error.__cause__ = cause
     return error
+
+
+DISGUISED = [
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    RuntimeError("FIND was unable to find an engine to execute this computation"),
+    RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +50,10 @@ def wrapped(error: Exception, cause: BaseException) -> Exception:
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        *DISGUISED,
+        wrapped(WeightsError("it failed"), DISGUISED[0]),
         RuntimeError("std::bad_alloc"),
         RuntimeError("could not create a primitive"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
@@ -50,6 +72,9 @@ def test_memory_that_ran_out_is_known_in_all_its_forms(error: Exception) -> None
     [
         ValueError("out of memory"),
         RuntimeError("could not create a primitive descriptor for a convolution"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        DecodeError("CUDNN_STATUS_INTERNAL_ERROR.png: the file is empty"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
         DecodeError("out of memory.png: the file is empty"),
         StorageError("can't write a: OSError: no space left on device"),
@@ -82,7 +107,8 @@ def test_what_an_attempt_took_is_given_back_before_the_next(
         kept.append(weakref.ref(tensor))
         raise torch.OutOfMemoryError("no room\nand much more about it")
 
-    assert unless_out_of_memory(attempt, "3 of 40x30 pixels", "cpu") is None
+    found = in_room(attempt, "3 of 40x30 pixels", "cpu")
+    assert found == NoRoom("OutOfMemoryError: no room", disguised=False)
     assert kept[0]() is None
     assert caplog.messages == [
         "memory ran out on cpu for 3 of 40x30 pixels: OutOfMemoryError: no room"
@@ -91,13 +117,13 @@ def test_what_an_attempt_took_is_given_back_before_the_next(
 
 def test_results_and_other_errors_pass_through(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    assert unless_out_of_memory(lambda: 5, "it", "cpu") == 5
+    assert in_room(lambda: 5, "it", "cpu") == 5
 
     def fail() -> int:
         raise DecodeError("damaged")
 
     with pytest.raises(DecodeError, match="damaged"):
-        unless_out_of_memory(fail, "it", "cpu")
+        in_room(fail, "it", "cpu")
     assert caplog.messages == []
 
 
@@ -126,6 +152,26 @@ def test_where_nothing_fits_the_error_says_what_was_tried_and_what_to_do() -> No
     assert "max_megapixels" in message
     assert raised.value.stage == "fuse"
     assert raised.value.__context__ is None  # which would keep the attempt's frames
+
+
+def test_an_ambiguous_error_that_no_size_helps_is_the_gpus() -> None:
+    errors = [MemoryError(), RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")]
+
+    def action(size: int) -> str:
+        raise errors[size]
+
+    with pytest.raises(GpuFaultError) as raised:
+        first_that_fits((0, 1), action, "a pair in tiles", "cuda:1")
+    assert "CUDNN_STATUS_INTERNAL_ERROR on cuda:1 for a pair in tiles of 1;" in str(raised.value)
+    assert not is_out_of_memory(raised.value)
+    with pytest.raises(MemoryExhaustedError):
+        first_that_fits((1, 0), action, "a pair in tiles", "cuda:1")
+
+
+def test_honest_errors_are_not_ambiguous() -> None:
+    assert all(map(is_disguised, DISGUISED))
+    assert not is_disguised(torch.OutOfMemoryError("CUDA out of memory."))
+    assert not is_disguised(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
 
 
 @pytest.mark.parametrize(
