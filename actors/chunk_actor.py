@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,14 +13,18 @@ import ray
 import torch
 from ray.actor import ActorHandle
 
+from actors.autopsy import memory_kills
 from actors.resources import WorkerShare
 from fusion_core.archive import Chunk
 from fusion_core.errors import SettingsError
-from fusion_core.jobs import ChunkResult, ChunkWorker, RunIdentity
+from fusion_core.jobs import Cause, ChunkResult, ChunkWorker, RunIdentity
+from fusion_core.models import Arithmetic
 from fusion_core.settings import RunSettings
 from fusion_core.storage import Storage
 
 Settings = TypeVar("Settings", bound=RunSettings)
+CONTROL = "control"
+"""Calls of this group are answered while a chunk is at work."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,29 @@ class Job(Generic[Settings]):
     run: RunIdentity
 
 
-class ChunkActor(ABC, Generic[Settings]):
-    """Processes chunks, in a process that Ray may restart at any time.
+@dataclass(frozen=True)
+class Started:
+    """What an actor says of itself when it is ready for chunks.
 
-    A restart calls the constructor again and nothing else.
+    Attributes:
+        node_id: The node that it is on, as Ray names it.
+        host: The node's name.
+        pid: Its process.
+        gpus: The GPUs that Ray gave it, by their number on the node.
+        arithmetic: How it computes; None where nothing of its work depends on that.
+        memory_kills: How often the system had ended a process of the node for memory by then.
+    """
+
+    node_id: str
+    host: str
+    pid: int
+    gpus: tuple[str, ...]
+    arithmetic: Arithmetic | None
+    memory_kills: int
+
+
+class ChunkActor(ABC, Generic[Settings]):
+    """Processes chunks, in a process that may die at any time.
 
     Args:
         job: The run.
@@ -53,27 +78,61 @@ class ChunkActor(ABC, Generic[Settings]):
         self._cpus = cpus
         self._worker: ChunkWorker[Any] | None = None
         self._options: Mapping[str, Any] | None = None
+        self._stopping = False
 
-    def start(self) -> str:
-        """Make ready for chunks and return the device that is used.
+    def start(self, arithmetic: Arithmetic | None = None) -> Started:
+        """Make ready for chunks.
+
+        Args:
+            arithmetic: That of the run, once it is settled; the first actor settles it.
 
         Raises:
             FuseArchiveError: The device, or what the actor is to host, can't be used.
         """
         use_device(self._device, self._cpus)
-        return self._prepare()
+        settled = self._prepare(arithmetic)
+        context = ray.get_runtime_context()
+        return Started(
+            node_id=context.get_node_id(),
+            host=platform.node(),
+            pid=os.getpid(),
+            gpus=tuple(context.get_accelerator_ids().get("GPU", [])),
+            arithmetic=settled,
+            memory_kills=memory_kills(),
+        )
 
     def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
         """Process a chunk and commit its rows; see ``ChunkWorker.run``."""
+        if self._stopping:
+            return ChunkResult((), left=chunk.pairs)
         return self._worker_for(storage_options).run(chunk)
 
-    def give_up(self, chunk: Chunk, storage_options: Mapping[str, Any], reason: str) -> ChunkResult:
-        """Record the pairs of a chunk as failed, without touching their files."""
-        return self._worker_for(storage_options).give_up(chunk, reason)
+    def give_up(
+        self,
+        chunk: Chunk,
+        storage_options: Mapping[str, Any],
+        *,
+        reason: str,
+        cause: Cause,
+        where: str,
+    ) -> ChunkResult:
+        """Record the pairs of a chunk as tried in vain, without touching their files."""
+        return self._worker_for(storage_options).give_up(chunk, reason, cause=cause, where=where)
 
-    def _prepare(self) -> str:
-        """Load what the actor hosts, if it hosts anything, and return the device that it is on."""
-        return self._device
+    @ray.method(concurrency_group=CONTROL)
+    def stop_soon(self) -> None:
+        """Begin no further pair; what is not begun is given back."""
+        self._stopping = True
+        if self._worker is not None:
+            self._worker.stopping.set()
+
+    @ray.method(concurrency_group=CONTROL)
+    def pulse(self) -> None:
+        """Answer, which a process that is stuck as a whole does not."""
+
+    def _prepare(self, arithmetic: Arithmetic | None) -> Arithmetic | None:
+        """Load what the actor hosts, if it hosts anything, and return how it computes."""
+        return arithmetic
 
     @abstractmethod
     def _make_worker(
@@ -91,6 +150,8 @@ class ChunkActor(ABC, Generic[Settings]):
             )
             self._worker = self._make_worker(source, output, options)
             self._options = options
+            if self._stopping:
+                self._worker.stopping.set()
         return self._worker
 
 
@@ -113,15 +174,37 @@ def use_device(device: str, cpus: float) -> None:
 
 
 def start_actor(
-    kind: type[ChunkActor[Settings]], job: Job[Settings], share: WorkerShare
+    kind: type[ChunkActor[Settings]],
+    job: Job[Settings],
+    share: WorkerShare,
+    left_out: Collection[str] = (),
 ) -> ActorHandle[Any]:
-    """Ask Ray for one actor, which Ray restarts whenever it dies, and whose calls it never repeats.
+    """Ask Ray for one actor, which it never restarts, and whose calls it never repeats.
 
-    A call repeated by Ray would not be known to the scheduler, which must count how often a chunk
-    has ended its process.
+    An actor or a call that Ray repeated would not be known to the scheduler, which must know which
+    node each is on, and count how often a chunk has ended its process.
+
+    Args:
+        kind: What actor.
+        job: The run.
+        share: What it takes of the cluster.
+        left_out: Ids of nodes that it must not be on.
     """
-    remote: Any = ray.remote(
-        num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=-1, max_task_retries=0
-    )(kind)
+    options: dict[str, Any] = {
+        "num_cpus": share.cpus,
+        "num_gpus": share.gpus,
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        "concurrency_groups": {CONTROL: 1},
+        **elsewhere(left_out),
+    }
+    remote: Any = ray.remote(**options)(kind)
     actor: ActorHandle[Any] = remote.remote(job, share.device, share.cpus)
     return actor
+
+
+def elsewhere(left_out: Collection[str]) -> dict[str, Any]:
+    """Return the options of an actor that must not be on some nodes."""
+    if not left_out:
+        return {}
+    return {"label_selector": {"ray.io/node-id": f"!in({','.join(sorted(left_out))})"}}

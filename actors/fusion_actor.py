@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from actors.chunk_actor import ChunkActor, Job, use_device
 from fusion_core.jobs import FusionWorker
-from fusion_core.models import Fuser, load_fuser
+from fusion_core.models import Arithmetic, Fuser, arithmetic_of, load_fuser
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -18,12 +17,11 @@ FusionJob = Job[FuseArchiveSettings]
 class FusionActor(ChunkActor[FuseArchiveSettings]):
     """Fuses chunks of pairs with the model that it hosts."""
 
-    def _prepare(self) -> str:
-        return self._fuser.device
+    _fuser: Fuser
 
-    @cached_property
-    def _fuser(self) -> Fuser:
-        return load_job_fuser(self._job, self._device, self._cpus)
+    def _prepare(self, arithmetic: Arithmetic | None) -> Arithmetic | None:
+        self._fuser = load_job_fuser(self._job, self._device, self._cpus, arithmetic=arithmetic)
+        return arithmetic_of(self._fuser)
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
@@ -37,13 +35,16 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
         )
 
 
-def load_job_fuser(job: FusionJob, device: str, cpus: float) -> Fuser:
+def load_job_fuser(
+    job: FusionJob, device: str, cpus: float, *, arithmetic: Arithmetic | None = None
+) -> Fuser:
     """Load a run's model, ready to compute in this process.
 
     Args:
         job: The run.
         device: ``cuda`` or ``cpu``.
         cpus: Threads for computing on a CPU.
+        arithmetic: That of the run, where it is settled.
 
     Raises:
         SettingsError: A GPU was asked for and torch sees none, or the model can't compute in the
@@ -53,4 +54,5 @@ def load_job_fuser(job: FusionJob, device: str, cpus: float) -> Fuser:
     """
     use_device(device, cpus)
     settings = job.settings
-    return load_fuser(settings.model, device, settings.precision, job.run.model_hash)
+    precision = arithmetic.precision if arithmetic else settings.precision
+    return load_fuser(settings.model, device, precision, job.run.model_hash)

@@ -1,109 +1,82 @@
-"""The scheduler loop: feeds chunks to actors and survives the death of actors and nodes.
+"""The scheduler loop: feeds chunks to actors, and survives the death of actors, GPUs and nodes.
 
-An actor's death can't be told from the death of its node, nor which pair of which chunk caused it.
-So every chunk that was on the actor is suspected and runs alone from then on; one that is there at
-a second death is halved, and so on down to the pair, which is given up only after it was alone at
-two deaths. A commit is exclusive, so work done twice is never recorded twice.
+It blames the right one. A lost node blames nobody (``autopsy``). A GPU that fails, or a node that
+can't start an actor, is left out when it does so again (``places``). A process that dies or hangs
+suspects its chunk (``chunk_task``). A pair that was tried without a verdict is tried once more, on
+another actor. README.md has the table. A commit is exclusive, so work done twice is never recorded
+twice.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import ActorDiedError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
-from actors.resources import alive_nodes
+from actors.autopsy import Autopsy
+from actors.chunk_task import ChunkTask
+from actors.nodes import NodeView
+from actors.places import Places
+from actors.ray_internals import node_of
+from actors.staff import PoolLimits, Staff
 from actors.waiting import POLL_SECONDS, wait_any
-from fusion_core.archive import Chunk
-from fusion_core.errors import FuseArchiveError, LeaseLostError, UnreachableError
-from fusion_core.jobs import ChunkResult
+from actors.worker_slot import WorkerSlot
+from fusion_core.archive import Chunk, PairRef
+from fusion_core.errors import GpuFaultError, LeaseLostError, UnreachableError
+from fusion_core.jobs import ChunkResult, Undone
 
-IN_FLIGHT = 2
-"""Chunks per actor: one that runs and one that waits, so that no actor idles for the driver."""
-
-_DEATHS_TO_HALVE = 2
-_DEATHS_TO_GIVE_UP = 3
 _ERRORS_TO_STOP = 3
-_STILLBORN_TO_STOP = 3
 _STOP_AT_ONCE = (UnreachableError, LeaseLostError)
-
-
-class NoWorkerError(FuseArchiveError):
-    """No actor could be started, or kept alive."""
-
-
-@dataclass
-class _Task:
-    """A chunk, and how often its processing was cut short or failed."""
-
-    chunk: Chunk
-    deaths: int = 0
-    errors: int = 0
-
-    @property
-    def hopeless(self) -> bool:
-        return len(self.chunk.pairs) == 1 and self.deaths >= _DEATHS_TO_GIVE_UP
-
-
-@dataclass(eq=False)
-class _Slot:
-    """One actor, and the tasks that it was given."""
-
-    actor: ActorHandle[Any]
-    ready: bool = False
-    asked_at: float = 0.0
-    tasks: list[_Task] = field(default_factory=list)
-
-    def accepts(self, task: _Task) -> bool:
-        if not self.ready:
-            return False
-        if task.deaths or any(other.deaths for other in self.tasks):
-            return not self.tasks
-        return len(self.tasks) < IN_FLIGHT
+_LONGEST_PULSE = 30.0
+log = logging.getLogger(__name__)
 
 
 class ActorPool:
-    """A fixed number of actors that chunks are fed to.
+    """Actors that chunks are fed to, as many as the cluster has room for.
 
     Args:
-        make_actor: Asks Ray for one actor with the methods of ``ChunkActor``.
-        size: Number of actors.
+        make_actor: Asks Ray for one actor with the methods of ``ChunkActor``, on none of the nodes
+            whose ids it is given.
+        fits: Returns how many of them fit a node, given its resources.
+        limits: What bounds the pool.
         storage_options: Called for every chunk, so that credentials are always fresh.
-        patience: Seconds without any living actor after which the run fails.
         check: Called again and again while the work goes on; what it raises ends it.
-        until: Moment of the monotonic clock at which the work ends, finished or not.
+        declare: Told of chunks that are made while the work goes on, before any is begun.
     """
 
     def __init__(
         self,
-        make_actor: Callable[[], ActorHandle[Any]],
-        size: int,
+        make_actor: Callable[[Collection[str]], ActorHandle[Any]],
+        fits: Callable[[Mapping[str, float]], int],
+        limits: PoolLimits,
         *,
         storage_options: Callable[[], Mapping[str, Any]] = dict,
-        patience: float = 600.0,
         check: Callable[[], None] = lambda: None,
-        until: float | None = None,
+        declare: Callable[[Sequence[Chunk]], None] = lambda _: None,
     ):
-        self._make_actor = make_actor
+        self.limits = limits
+        self.nodes = NodeView()
+        self.places = Places()
+        self.staff = Staff(make_actor, fits, limits, nodes=self.nodes, places=self.places)
         self._storage_options = storage_options
-        self._patience = patience
         self._check = check
-        self._until = until
-        self._slots = [_Slot(make_actor()) for _ in range(size)]
-        self._probes: dict[ray.ObjectRef[Any], _Slot] = {}
-        self._running: dict[ray.ObjectRef[Any], tuple[_Slot, _Task]] = {}
-        self._waiting: deque[_Task] = deque()
-        self._alive_at = time.monotonic()
-        self._stillborn = 0
+        self._declare = declare
+        self._running: dict[ray.ObjectRef[Any], tuple[WorkerSlot, ChunkTask]] = {}
+        self._waiting: deque[ChunkTask] = deque()
+        self._examined: list[tuple[Autopsy, WorkerSlot, list[ChunkTask]]] = []
+        self._remade = itertools.count(1)
         self._exhausted = False
         self.deaths = 0
-        """How often an actor was lost with chunks on it."""
+        """How often an actor died, or had to be ended, with chunks on it, its node living on."""
+        self.lost = 0
+        """How often an actor was lost with its node."""
         self.finished = False
         """Whether all chunks were processed."""
 
@@ -113,17 +86,21 @@ class ActorPool:
         Raises:
             UnreachableError: A store gives no answer.
             LeaseLostError: Another run has taken the output over.
-            NoWorkerError: No actor lives for ``patience`` seconds.
-            FuseArchiveError: An actor can't start for a stated reason (model, settings), or the
-                output can't be written.
+            NoWorkerError: No actor is usable for ``patience`` seconds.
+            FuseArchiveError: No node can start an actor, for a stated reason (model, settings), or
+                the output can't be written.
         """
         source = iter(chunks)
+        until = self.limits.until
         try:
-            while self._until is None or time.monotonic() < self._until:
+            while until is None or time.monotonic() < until:
                 self._check()
-                self._probe()
+                self.nodes.refresh()
+                self._examine()
+                self.staff.keep(self._outstanding())
+                self._look_after()
                 self._dispatch(source)
-                if not self._running and not self._waiting and self._exhausted:
+                if self._exhausted and not (self._running or self._waiting or self._examined):
                     self.finished = True
                     return
                 yield from self._collect()
@@ -132,113 +109,210 @@ class ActorPool:
 
     def close(self) -> None:
         """End all actors."""
-        for slot in self._slots:
-            ray.kill(slot.actor, no_restart=True)
-        self._slots = []
+        self.staff.close()
 
-    def _probe(self) -> None:
-        """Ask actors that aren't known to be ready to start, at most once a second each."""
-        now = time.monotonic()
-        asked = set(self._probes.values())
-        for slot in self._slots:
-            if slot.ready:
-                self._alive_at = now
-            elif slot not in asked and now - slot.asked_at >= 1.0:
-                slot.asked_at = now
-                self._probes[slot.actor.start.remote()] = slot
-        if now - self._alive_at > self._patience:
-            raise NoWorkerError(
-                f"no worker could be started for {self._patience:.0f} s; the cluster has "
-                f"{alive_nodes()} and each worker asks for its share of it. Check the "
-                "settings worker and max_workers, and Ray's logs for what ended the workers"
-            )
+    def _outstanding(self) -> int | None:
+        """Return how many chunks there are left to do; None where that isn't known yet."""
+        examined = sum(len(tasks) for _, _, tasks in self._examined)
+        count = len(self._running) + len(self._waiting) + examined
+        return count if self._exhausted else None
 
     def _dispatch(self, source: Iterator[Chunk]) -> None:
-        for slot in self._slots:
+        for slot in self.staff.slots:
             while task := self._next_for(slot, source):
                 options = self._storage_options()
                 ref: Any
                 if task.hopeless:
-                    reason = (
-                        f"the process working on this pair alone was lost "
-                        f"{task.deaths - 1} times; expected it to live. Look at the files with "
-                        "another program, at the worker's memory, and at Ray's logs"
+                    ref = slot.actor.give_up.remote(
+                        task.chunk,
+                        options,
+                        reason=task.reason(),
+                        cause=task.cause,
+                        where=task.where,
                     )
-                    ref = slot.actor.give_up.remote(task.chunk, options, reason)
                 else:
                     ref = slot.actor.run.remote(task.chunk, options)
-                slot.tasks.append(task)
+                slot.give(task)
                 self._running[ref] = slot, task
 
-    def _next_for(self, slot: _Slot, source: Iterator[Chunk]) -> _Task | None:
-        """Take a task that the slot accepts; suspects first, for they may turn into many."""
-        for task in self._waiting:
-            if slot.accepts(task):
+    def _next_for(self, slot: WorkerSlot, source: Iterator[Chunk]) -> ChunkTask | None:
+        """Take a task that the slot accepts: suspects first, for they may turn into many.
+
+        What should be done elsewhere comes last, and only where there is no elsewhere.
+        """
+        accepted = [task for task in self._waiting if slot.accepts(alone=task.alone)]
+        for task in accepted:
+            if not slot.avoided_by(task):
                 self._waiting.remove(task)
                 return task
-        if slot.accepts(fresh := _Task(Chunk("", ()))):
+        if slot.accepts(alone=False) and not self._exhausted:
             chunk = next(source, None)
             if chunk is not None:
-                fresh.chunk = chunk
-                return fresh
+                return ChunkTask(chunk)
             self._exhausted = True
+        for task in accepted:
+            if not any(one.usable and not one.avoided_by(task) for one in self.staff.slots):
+                self._waiting.remove(task)
+                return task
         return None
 
     def _collect(self) -> Iterator[ChunkResult]:
-        refs: list[Any] = [*self._running, *self._probes]
+        refs: list[Any] = [*self._running, *self.staff.starting]
         if not refs:
             time.sleep(POLL_SECONDS)
             return
         for ref in wait_any(refs):
-            if ref in self._probes:
-                self._probed(self._probes.pop(ref), ref)
+            if ref in self.staff.starting:
+                self.staff.took_up(ref)
                 continue
             slot, task = self._running.pop(ref)
-            slot.tasks.remove(task)
+            slot.done(task)
             try:
-                yield ray.get(ref)
+                result = ray.get(ref)
             except RayTaskError as error:
-                self._errored(task, error)
-            except RayError:
-                self._died(slot, task)
+                self._errored(slot, task, error)
+            except RayError as error:
+                self._died(slot, task, error)
+            else:
+                self._done(slot, task, result)
+                yield result
 
-    def _probed(self, slot: _Slot, ref: ray.ObjectRef[Any]) -> None:
-        try:
-            ray.get(ref)
-            slot.ready = True
-            self._stillborn = 0
-        except RayTaskError as error:
-            raise _cause(error) from error
-        except ActorDiedError as error:
-            self._stillborn += 1
-            if self._stillborn >= _STILLBORN_TO_STOP:
-                raise NoWorkerError(
-                    f"{self._stillborn} workers died while they were created: {error}. Check that "
-                    "this version of fuse-archive is installed on every node of the cluster"
-                ) from error
-            slot.actor = self._make_actor()
-        except RayError:
-            pass  # it is being restarted; asked again in a second
+    def _done(self, slot: WorkerSlot, task: ChunkTask, result: ChunkResult) -> None:
+        """Take in a result: what it gives back, what it tried in vain, how the actor is."""
+        assert slot.started is not None
+        if not result.parts:  # nothing was begun, nothing committed: the same chunk again
+            self._waiting.append(task)
+        else:
+            self.places.worked(slot.place)
+            again = [ChunkTask(self._remake(task, result.left))] if result.left else []
+            again += [ChunkTask(self._remake(task, [ref]), repeated=True) for ref in result.alone]
+            again += [
+                ChunkTask(
+                    self._remake(task, [undone.ref], in_tiles=undone.cause == "memory"),
+                    repeated=True,
+                    avoid={slot},
+                )
+                for undone in result.undone
+                if self._tried_again(slot, task, undone)
+            ]
+            self._declare([one.chunk for one in again])
+            self._waiting.extend(again)
+        if result.spoiled:
+            self._end(slot)
 
-    def _errored(self, task: _Task, error: RayTaskError) -> None:
+    def _tried_again(self, slot: WorkerSlot, task: ChunkTask, undone: Undone) -> bool:
+        """Tell whether a pair is tried once more in this run: elsewhere, or with less memory."""
+        if task.repeated or task.hopeless or undone.cause == "archive":
+            return False
+        another = any(one is not slot and one.usable for one in self.staff.slots)
+        return another or undone.cause in ("memory", "time")
+
+    def _remake(
+        self, task: ChunkTask, pairs: Sequence[PairRef], *, in_tiles: bool = False
+    ) -> Chunk:
+        """Make a chunk of pairs of a chunk that was committed without them."""
+        part_id = f"{task.chunk.part_id}r{next(self._remade)}r"
+        return Chunk(part_id, tuple(pairs), in_tiles=in_tiles or task.chunk.in_tiles)
+
+    def _errored(self, slot: WorkerSlot, task: ChunkTask, error: RayTaskError) -> None:
         """Try a chunk again whose rows could not be committed, or stop the run."""
+        cause: BaseException = error.cause if isinstance(error.cause, Exception) else error
+        if isinstance(cause, GpuFaultError):
+            self._gpu_failed(slot, task, cause)
+            return
         task.errors += 1
-        cause = _cause(error)
         if task.errors >= _ERRORS_TO_STOP or isinstance(cause, _STOP_AT_ONCE):
             raise cause from error
         self._waiting.append(task)
 
-    def _died(self, slot: _Slot, task: _Task) -> None:
-        self.deaths += slot.ready  # each of its chunks tells of the same death
-        slot.ready = False
-        task.deaths += 1
-        if len(task.chunk.pairs) > 1 and task.deaths >= _DEATHS_TO_HALVE:
-            halves = task.chunk.halves()
-            self._waiting.extend(_Task(half, deaths=_DEATHS_TO_HALVE - 1) for half in halves)
-        else:
+    def _gpu_failed(self, slot: WorkerSlot, task: ChunkTask, error: GpuFaultError) -> None:
+        """End an actor whose GPU failed; its chunk goes elsewhere, and is suspected if it recurs.
+
+        It is the chunk's where it recurs on another GPU, or on one that has done others meanwhile.
+        """
+        assert slot.started is not None
+        place = slot.place
+        recurs = task.faulty - {place} or (place in task.faulty and self.places.clean(place))
+        task.avoid.add(place)
+        task.faulty.add(place)
+        self._end(slot)
+        if recurs:
+            log.warning("%s; on another try, too: the chunk is suspected", error)
+            self._waiting.extend(task.suspects("gpu", slot.started.host))
+            return
+        self._waiting.append(task)
+        out = self.places.gpu_failed(slot.started, str(error))
+        log.warning("%s%s", error, "; it is left out for this run" if out else "")
+
+    def _died(self, slot: WorkerSlot, task: ChunkTask, error: RayError) -> None:
+        """Look into the death of an actor; each of its chunks tells of the same one."""
+        if slot.ending:
             self._waiting.append(task)
+            return
+        for _, one, tasks in self._examined:
+            if one is slot:
+                tasks.append(task)
+                return
+        ray.kill(slot.actor, no_restart=True)  # it may live on, out of reach
+        kills = slot.started.memory_kills if slot.started else 0
+        found = Autopsy(error, slot.node_id or node_of(slot.actor), kills)
+        self._examined.append((found, slot, [task]))
+        self.staff.gone(slot)
 
+    def _examine(self) -> None:
+        """Suspect the chunks of actors that died on a living node, and nobody for a lost one."""
+        waiting = []
+        for autopsy, slot, tasks in self._examined:
+            finding = autopsy.finding(self.nodes.alive)
+            if finding is None or any(one is slot for one, _ in self._running.values()):
+                waiting.append((autopsy, slot, tasks))
+            elif finding == "lost":
+                self.lost += 1
+                self._waiting.extend(tasks)
+            else:
+                self.deaths += 1
+                host = slot.started.host if slot.started else "?"
+                for task in tasks:
+                    self._waiting.extend(task.suspects(finding, host))
+        self._examined = waiting
 
-def _cause(error: RayTaskError) -> BaseException:
-    cause: BaseException = error.cause if isinstance(error.cause, Exception) else error
-    return cause
+    def _look_after(self) -> None:
+        """Tell actors whose node is to end, and end those that are over their time."""
+        now, deadline = time.monotonic(), self.limits.pair_deadline
+        for slot in list(self.staff.slots):
+            if slot.usable and slot.node_id in self.nodes.draining | self.places.nodes:
+                log.warning("a worker on node %s begins no more", slot.node_id)
+                slot.stop_soon()
+            if slot.draining and not slot.tasks:
+                self._end(slot)
+            if not slot.tasks or slot.ending:
+                slot.pulse = None
+            elif slot.pulse is None:
+                if now - slot.pulse_at > min(_LONGEST_PULSE, deadline / 4):
+                    slot.ask_pulse()
+            elif ray.wait([slot.pulse], timeout=0)[0]:
+                slot.pulse = None
+            elif now - slot.pulse_at > deadline:
+                self._over_time(slot, "gave no sign of life", now - slot.pulse_at)
+            if slot.tasks and not slot.ending:
+                spent = now - slot.head_since
+                if spent > slot.tasks[0].chunk.budget(deadline):
+                    self._over_time(slot, "is over its chunk's budget", spent)
+
+    def _over_time(self, slot: WorkerSlot, what: str, seconds: float) -> None:
+        """End an actor that hangs; what is at work on it is suspected, what waits there is not."""
+        assert slot.started is not None
+        log.warning("a worker on %s %s for %.0f s; ended", slot.started.host, what, seconds)
+        self.deaths += 1
+        head = slot.tasks[0]
+        for ref, (one, task) in list(self._running.items()):
+            if one is slot and task is head:
+                del self._running[ref]
+        slot.done(head)
+        self._end(slot)
+        self._waiting.extend(head.suspects("time", slot.started.host))
+
+    def _end(self, slot: WorkerSlot) -> None:
+        """End an actor; what is on it comes back, and is nobody's fault."""
+        slot.ending = True
+        self.staff.end(slot)

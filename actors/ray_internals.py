@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ray._private import ray_constants
+from ray._private.state import state
+from ray.actor import ActorHandle
 
 
 @contextmanager
@@ -25,3 +28,22 @@ def node_on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def draining_nodes() -> set[str]:
+    """Return the ids of the nodes that were told to end: preempted, or scaled away."""
+    return set(state.get_draining_nodes())
+
+
+def node_of(actor: ActorHandle[Any]) -> str | None:
+    """Return the id of the node that an actor is or was on; None where it never was on any."""
+    facts: dict[str, Any] = state.actor_table(actor._actor_id.hex()) or {}
+    node_id: str | None = facts.get("Address", {}).get("NodeID")
+    return node_id or None
+
+
+def node_types() -> list[dict[str, float]]:
+    """Return the resources of each kind of node that an autoscaler may add, as far as it tells."""
+    config = state.get_cluster_config()
+    groups = config.node_group_configs if config is not None else ()
+    return [dict(group.resources) for group in groups]

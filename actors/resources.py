@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ray
 
@@ -32,6 +32,16 @@ class WorkerShare:
         """Device for torch: Ray shows a worker only the GPU that it was given."""
         return "cuda" if self.gpus else "cpu"
 
+    def fits(self, node: Mapping[str, float]) -> int:
+        """Return how many workers fit a node, given its resources as Ray names them."""
+        by_cpu = int(node.get("CPU", 0.0) / self.cpus + 1e-9)
+        if not self.gpus:
+            return by_cpu
+        # A share of a GPU lies on one GPU: of four, 0.4 fits eight times and not ten.
+        gpus = node.get("GPU", 0.0)
+        by_gpu = gpus * int(1 / self.gpus + 1e-9) if self.gpus < 1 else gpus / self.gpus
+        return min(by_cpu, int(by_gpu + 1e-9))
+
 
 def alive_nodes() -> list[Mapping[str, float]]:
     """Return the resources of each living node of the connected cluster."""
@@ -40,7 +50,11 @@ def alive_nodes() -> list[Mapping[str, float]]:
 
 
 def worker_share(
-    worker: str, nodes: Sequence[Mapping[str, float]], max_workers: int | None = None
+    worker: str,
+    nodes: Sequence[Mapping[str, float]],
+    max_workers: int | None = None,
+    *,
+    node_types: Sequence[Mapping[str, float]] = (),
 ) -> WorkerShare:
     """Turn the setting ``worker`` into what each worker asks of Ray.
 
@@ -48,28 +62,24 @@ def worker_share(
         worker: ``auto``, ``gpu``, ``gpu:0.5``, ``cpu`` or ``cpu:4``.
         nodes: Resources by node, as Ray names them.
         max_workers: At most so many workers.
+        node_types: Resources by the kinds of node that the cluster may grow by.
 
     Raises:
-        SettingsError: No living node has that many CPUs. A GPU that no node shows is no error,
-            since a cluster that scales from zero shows none; the workers then wait for it.
+        SettingsError: No node has that many CPUs. A cluster without any CPU or GPU is no error,
+            since one that scales from zero shows none; the workers then wait for it.
     """
     kind, _, amount = worker.partition(":")
-    has_gpu = any(node.get("GPU", 0) > 0 for node in nodes)
-    if kind == "gpu" or (kind == "auto" and has_gpu):
-        gpus = float(amount or 1)
-        count = sum(int(node.get("GPU", 0) / gpus + 1e-9) for node in nodes)
-        return WorkerShare(_CPUS_BESIDE_GPU, gpus, _bounded(count, max_workers))
-    largest = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
-    cpus = float(amount) if amount else min(_CPUS_PER_WORKER, largest)
-    if cpus > largest or cpus <= 0:
-        raise SettingsError(
-            f"worker {worker!r} asks for {cpus:g} CPUs and the largest node has {largest:g}; "
-            "ask for fewer, or for 'auto'"
-        )
-    count = sum(int(node.get("CPU", 0) / cpus + 1e-9) for node in nodes)
-    return WorkerShare(cpus, 0.0, _bounded(count, max_workers))
-
-
-def _bounded(count: int, max_workers: int | None) -> int:
-    count = max(count, 1)
-    return count if max_workers is None else min(count, max_workers)
+    known = [*nodes, *node_types]
+    if kind == "gpu" or (kind == "auto" and any(node.get("GPU", 0) > 0 for node in known)):
+        share = WorkerShare(_CPUS_BESIDE_GPU, float(amount or 1), 1)
+    else:
+        largest = max((node.get("CPU", 0.0) for node in known), default=0.0)
+        cpus = float(amount) if amount else min(_CPUS_PER_WORKER, largest or _CPUS_PER_WORKER)
+        if cpus > largest > 0 or cpus <= 0:
+            raise SettingsError(
+                f"worker {worker!r} asks for {cpus:g} CPUs and the largest node has {largest:g}; "
+                "ask for fewer, or for 'auto'"
+            )
+        share = WorkerShare(cpus, 0.0, 1)
+    count = max(sum(map(share.fits, nodes)), 1)
+    return replace(share, count=count if max_workers is None else min(count, max_workers))

@@ -17,6 +17,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
+from flows.chunks import Worked
 from flows.contact_sheet import draw_sheet, evenly
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import output_lease, skip
@@ -35,9 +36,12 @@ from flows.summaries.archive import plan_counts
 from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
+    ATTEMPT_COLUMNS,
     MANIFEST_FOLDER,
     PAIR_KEY,
+    Patience,
     Plan,
+    last_attempts,
     make_plan,
     newest_rows,
     read_manifest,
@@ -51,7 +55,15 @@ from fusion_core.settings import FuseArchiveSettings
 
 FLOW = "evaluate"
 
-_COMPARED = ("ended", "run_id", "status", "fused_version", "metric_version", *METRIC_NAMES)
+_COMPARED = (
+    "attempt",
+    "ended",
+    "run_id",
+    "status",
+    "fused_version",
+    "metric_version",
+    *METRIC_NAMES,
+)
 _URLS = ("ir_url", "vi_url", "fused_url")
 
 Runs = Mapping[str, Run[FuseArchiveSettings]]
@@ -85,13 +97,13 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
             todo = any(len(plan.todo) for plan in plans.values())
             some = todo or settings.contact_sheet
             with connected(settings.ray_address) if some else nullcontext():
-                results = {
+                worked = {
                     name: fuse_chunks.with_options(task_run_name=f"fuse-{name}")(
                         runs[name], plan, lease
                     )
                     for name, plan in plans.items()
                 }
-                summary = summarise(run, runs, plans, results, began=began)
+                summary = summarise(run, runs, plans, worked, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -141,12 +153,17 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
         date=run.identity.date,
         storage_options=run.credentials(),
     )
-    rows = rows_of_models(run, runs, *PAIR_KEY, "status", "stage", "ended")
+    rows, numbers = rows_of_models(run, runs, *PAIR_KEY, *ATTEMPT_COLUMNS)
     plans = {}
     for name in runs:
         own = rows.filter(ds.field("method") == name)
         plan = plans[name] = make_plan(
-            pairing, own, reprocess=settings.reprocess, limit=settings.limit
+            pairing,
+            own,
+            reprocess=settings.reprocess,
+            limit=settings.limit,
+            numbers=numbers,
+            patience=Patience(settings.retry_hours),
         )
         logger.info(
             "%s: %d pairs found, %d to fuse, %d done before, %d failed before",
@@ -160,13 +177,13 @@ def summarise(
     run: Run[EvaluateSettings],
     runs: Runs,
     plans: dict[str, Plan],
-    results: dict[str, list[ChunkResult]],
+    worked: dict[str, Worked],
     *,
     began: float,
 ) -> EvaluationSummary:
     """Compare the models over the rows of all runs, and write tables, sheet and summary."""
     settings, output = run.settings, run.output()
-    rows = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *_URLS)
+    rows, _ = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *_URLS)
     # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
     pairs = next(iter(plans.values())).pairing.pairs.select(list(PAIR_KEY))
     rows = newest_rows(rows.join(pairs, list(PAIR_KEY), join_type="left semi"))
@@ -174,14 +191,16 @@ def summarise(
     published = published_sets()[settings.published] if settings.published else ()
     table, tables = write_tables(run, output, comparison, published)
     shown = sheet_rows(rows, list(runs), settings.contact_sheet)
-    done = [result for of_model in results.values() for result in of_model]
+    done = [result for of_model in worked.values() for result in of_model.results]
     parts = read_back(output, done)
+    parts = None if parts is None else _named(parts, runs)
     summary = EvaluationSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
         manifest=output.url(MANIFEST_FOLDER),
         models={
-            name: _outcome(runs[name], plans[name], of_model) for name, of_model in results.items()
+            name: _outcome(runs[name], plans[name], of_model.results)
+            for name, of_model in worked.items()
         },
         pairs=comparison.pairs,
         contact_sheet=draw_sheet(run, write_comparison_sheet, shown, FLOW),
@@ -189,18 +208,25 @@ def summarise(
         published=settings.published,
         table=table,
         tables=tables,
-        failures=failures(_named(parts, runs) if parts else None, "pair_id", "method"),
+        left_out=tuple(dict.fromkeys(told for one in worked.values() for told in one.left_out)),
         retries=count_retries(parts),
         seconds=time.monotonic() - began,
-        **count_results(sum(len(plan.todo) for plan in plans.values()), done),
+        **count_results(sum(len(plan.todo) for plan in plans.values()), done, parts),
         **_counts(list(plans.values())),
+        **failures(parts, "pair_id", "method"),
     )
     publish(run, output, summary, FLOW)
     return summary
 
 
-def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.Table:
-    """Read all rows of the models; their method is the model's name in this evaluation."""
+def rows_of_models(
+    run: Run[EvaluateSettings], runs: Runs, *columns: str
+) -> tuple[pa.Table, pa.Table]:
+    """Read all rows of the models; their method is the model's name in this evaluation.
+
+    Returns:
+        The rows, and the number of the last attempt at each pair, with whatever model.
+    """
     of_models = [
         (ds.field("model_hash") == own.identity.model_hash)
         & (ds.field("settings_hash") == own.identity.settings_hash)
@@ -209,12 +235,11 @@ def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.
     rows = read_manifest(
         run.output().url(MANIFEST_FOLDER),
         latest=False,
-        columns=[*columns, "method", "model_hash"],
-        filters=reduce(operator.or_, of_models),
+        columns=list(dict.fromkeys([*columns, "attempt", "method", "model_hash", "settings_hash"])),
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
-    return _named(rows, runs)
+    return _named(rows.filter(reduce(operator.or_, of_models)), runs), last_attempts(rows)
 
 
 def sheet_rows(rows: pa.Table, models: Sequence[str], count: int) -> list[dict[str, Any]]:
@@ -264,6 +289,6 @@ def _outcome(
 
 def _counts(plans: Sequence[Plan]) -> dict[str, Any]:
     """Return a summary's counts: pairs are the same for all models, the rest is summed up."""
-    sums = ("done_before", "known_failed", "over_limit")
+    sums = ("done_before", "known_failed", "waiting", "archived", "over_limit")
     of_plans = [plan_counts(plan) for plan in plans]
     return of_plans[0] | {name: sum(counts[name] for counts in of_plans) for name in sums}

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import start_actor
 from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
-from actors.resources import alive_nodes, worker_share
+from flows.chunks import Worked, run_chunks, share_of
 from flows.contact_sheet import draw_sheet, evenly
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
@@ -29,15 +29,24 @@ from flows.run import (
     failures,
     publish,
     read_back,
-    run_chunks,
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.dry_run import DryRun
 from flows.summaries.run import RunSummary, metric_statistics, remarks
 from flows.summaries.skipped import SkippedRun
-from fusion_core.archive import MANIFEST_FOLDER, PAIR_KEY, Lease, Plan, make_plan, read_manifest
+from fusion_core.archive import (
+    ATTEMPT_COLUMNS,
+    MANIFEST_FOLDER,
+    PAIR_KEY,
+    Lease,
+    Patience,
+    Plan,
+    last_attempts,
+    make_plan,
+    read_manifest,
+)
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs import ChunkResult, list_pairs
+from fusion_core.jobs import list_pairs
 from fusion_core.models import read_model
 from fusion_core.reports import write_contact_sheet
 from fusion_core.scenes import write_scene_catalog
@@ -81,8 +90,8 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
         with output_lease(run) as lease:
             plan = plan_archive(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-                results = fuse_chunks(run, plan, lease)
-                summary = summarise(run, plan, results, began=began)
+                worked = fuse_chunks(run, plan, lease)
+                summary = summarise(run, plan, worked, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -101,13 +110,21 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
         latest=False,
-        columns=[*PAIR_KEY, "status", "stage", "ended"],
-        filters=(ds.field("model_hash") == identity.model_hash)
-        & (ds.field("settings_hash") == identity.settings_hash),
+        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS, "model_hash", "settings_hash"],
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
-    plan = make_plan(pairing, rows, reprocess=settings.reprocess, limit=settings.limit)
+    of_run = (ds.field("model_hash") == identity.model_hash) & (
+        ds.field("settings_hash") == identity.settings_hash
+    )
+    plan = make_plan(
+        pairing,
+        rows.filter(of_run),
+        reprocess=settings.reprocess,
+        limit=settings.limit,
+        numbers=last_attempts(rows),
+        patience=Patience(settings.retry_hours),
+    )
     logger.info(
         "%d pairs found in %s: %d to fuse (%.1f MB), %d done before, %d failed before; "
         "%d unpaired, %d ambiguous and %d unmatched files",
@@ -125,7 +142,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 
 
 @task(name="fuse", cache_policy=NO_CACHE)
-def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
+def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> Worked:
     """Fuse the plan's chunks on Ray actors."""
     job = FusionJob(run.settings, run.identity)
     make_actor = partial(start_actor, FusionActor, job)
@@ -134,11 +151,11 @@ def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> list
 
 @task(name="summarise", cache_policy=NO_CACHE)
 def summarise(
-    run: Run[FuseArchiveSettings], plan: Plan, results: list[ChunkResult], *, began: float
+    run: Run[FuseArchiveSettings], plan: Plan, worked: Worked, *, began: float
 ) -> RunSummary:
     """Read the run's rows back, draw the contact sheet, and write summary and artifacts."""
     output = run.output()
-    rows = read_back(output, results)
+    rows = read_back(output, worked.results)
     ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
     some = ok is not None and len(ok) > 0
     shown = sheet_rows(ok, run.settings.contact_sheet) if some else []
@@ -149,13 +166,14 @@ def summarise(
         contact_sheet=draw_sheet(run, write_contact_sheet, shown, FLOW),
         catalog=_write_catalog(run, output),
         remarks=remarks(ok) if some else (),
-        fused=sum(result.ok for result in results),
+        fused=sum(result.ok for result in worked.results),
         metrics=metric_statistics(ok) if some else {},
-        failures=failures(rows, "pair_id"),
+        left_out=worked.left_out,
         retries=count_retries(rows),
         seconds=time.monotonic() - began,
-        **count_results(len(plan.todo), results),
+        **count_results(len(plan.todo), worked.results, rows),
         **plan_counts(plan),
+        **failures(rows, "pair_id"),
     )
     publish(run, output, summary, FLOW)
     return summary
@@ -173,7 +191,7 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
     seconds = None
     if len(plan.todo):
         with connected(run.settings.ray_address):
-            share = worker_share(run.settings.worker, alive_nodes(), run.settings.max_workers)
+            share = share_of(run)
             job = FusionJob(run.settings, run.identity)
             seconds = estimate_seconds(job, share, plan, run.credentials())
     dry_run = DryRun(

@@ -60,7 +60,7 @@ def shown(
     with Progress(*columns, console=Console(stderr=True), disable=not draw) as progress:
         task = progress.add_task(verb, total=total, failed=0)
         for result in results:
-            ok, failed = ok + result.ok, failed + result.failed
+            ok, failed = ok + result.ok + result.skipped, failed + result.failed
             progress.update(task, completed=ok + failed, failed=failed)
             now = time.monotonic()
             if now - updated > _SECONDS_BETWEEN_UPDATES or ok + failed == total:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -22,25 +21,12 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext
 
-from actors.pool import ActorPool
-from actors.resources import WorkerShare, alive_nodes, worker_share
 from flows.credentials import StorageCredentials
-from flows.progress import shown
 from flows.summaries.archive import ArchiveSummary, too_many_failed
-from fusion_core.archive import (
-    MANIFEST_FOLDER,
-    RUNS_FOLDER,
-    Lease,
-    Plan,
-    cut_chunks,
-    part_path,
-    read_part,
-    with_intents,
-)
+from fusion_core.archive import RUNS_FOLDER, newest_rows, read_part
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
 from fusion_core.jobs import ChunkResult, RunIdentity
 from fusion_core.reports import Comparison, PublishedRow, csv_table, latex_table, markdown_table
-from fusion_core.scenes import add_pixels
 from fusion_core.settings import RunSettings
 from fusion_core.storage import Storage
 
@@ -108,57 +94,7 @@ class Run(Generic[Settings]):
         return None if deadline is None else self.began + deadline
 
 
-def run_chunks(
-    run: Run[Any],
-    plan: Plan,
-    lease: Lease,
-    make_actor: Callable[[WorkerShare], Any],
-    *,
-    verb: str,
-    folder: str = MANIFEST_FOLDER,
-) -> list[ChunkResult]:
-    """Process the plan's chunks on Ray actors, and show the progress.
-
-    Args:
-        run: The run.
-        plan: What is to be done.
-        lease: The lease under which the run holds its output.
-        make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster.
-        verb: What is done to them: ``fuse`` or ``score``.
-        folder: Folder below the output for the parts.
-    """
-    logger = get_run_logger()
-    if not len(plan.todo):
-        logger.info("Nothing to %s.", verb)
-        return []
-    settings, identity = run.settings, run.identity
-    share = worker_share(settings.worker, alive_nodes(), settings.max_workers)
-    run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
-    todo = add_pixels(run.source(), plan.todo)
-    chunks = with_intents(
-        cut_chunks(todo, run_key, settings.chunk_pairs),
-        lease,
-        lambda chunk: part_path(identity.date, chunk.part_id, folder),
-    )
-    first = list(itertools.islice(chunks, share.count))
-    logger.info("%d workers with %g CPUs and %g GPUs each", len(first), share.cpus, share.gpus)
-    pool = ActorPool(
-        lambda: make_actor(share),
-        len(first),
-        storage_options=run.credentials,
-        check=lease.check,
-        until=run.ends_at,
-    )
-    worked = pool.run(itertools.chain(first, chunks))
-    results = list(shown(worked, len(plan.todo), logger, verb=verb))
-    if pool.finished:
-        lease.all_committed()
-    if pool.deaths:
-        logger.warning("%d times a worker was lost and its work given to another", pool.deaths)
-    return results
-
-
-def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
+def read_back(output: Storage, results: Sequence[ChunkResult]) -> pa.Table | None:
     """Read the rows that a run committed; None where there were none."""
     paths = dict.fromkeys(path for result in results for path in result.parts)
     with ThreadPoolExecutor(_READERS) as readers:
@@ -166,16 +102,28 @@ def read_back(output: Storage, results: list[ChunkResult]) -> pa.Table | None:
     return pa.concat_tables(parts) if parts else None
 
 
-def count_results(todo: int, results: list[ChunkResult]) -> dict[str, int]:
-    """Return the fields ``failed`` and ``unfinished`` of a summary.
+def count_results(
+    todo: int, results: Sequence[ChunkResult], rows: pa.Table | None
+) -> dict[str, Any]:
+    """Return the fields of a summary that count what became of the plan.
 
     Args:
         todo: Number of pairs, or of images to score, in the plan.
         results: What was made of their chunks.
+        rows: The rows of these.
     """
+    # A pair that was undone at first may have been done at its second attempt.
+    last = newest_rows(rows) if rows is not None else None
+    undone = 0 if last is None else len(last.filter(ds.field("status") == "undone"))
+    counts = {
+        name: sum(getattr(result, name) for result in results)
+        for name in ("ok", "failed", "skipped")
+    }
     return {
-        "failed": sum(result.failed for result in results),
-        "unfinished": todo - sum(result.ok + result.failed for result in results),
+        "failed": counts["failed"],
+        "skipped": counts["skipped"],
+        "undone": undone,
+        "unfinished": todo - undone - sum(counts.values()),
     }
 
 
@@ -184,19 +132,24 @@ def count_retries(rows: pa.Table | None) -> int:
     return 0 if rows is None else int(pc.sum(rows["retries"]).as_py() or 0)
 
 
-def failures(rows: pa.Table | None, *names: str) -> tuple[dict[str, Any], ...]:
-    """Return name, stage and reason of every failed row.
+def failures(rows: pa.Table | None, *names: str) -> dict[str, tuple[dict[str, Any], ...]]:
+    """Return the fields ``failures`` and ``undone_pairs`` of a summary: who, where, why.
 
     Args:
         rows: A run's rows.
         names: The columns that name what failed, in the order to sort by.
     """
-    if rows is None:
-        return ()
-    failed = rows.filter(ds.field("status") == "failed")
-    failed = failed.sort_by([(name, "ascending") for name in names])
-    columns = [*names, "stage", "error_type", "error_message"]
-    return tuple(failed.select(columns).to_pylist())
+    found = {}
+    for name, status in (("failures", "failed"), ("undone_pairs", "undone")):
+        found[name] = () if rows is None else _with_status(newest_rows(rows), status, names)
+    return found
+
+
+def _with_status(rows: pa.Table, status: str, names: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    chosen = rows.filter(ds.field("status") == status)
+    chosen = chosen.sort_by([(name, "ascending") for name in names])
+    columns = [*names, "stage", "cause", "attempt", "error_type", "error_message"]
+    return tuple(chosen.select(columns).to_pylist())
 
 
 def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) -> None:
@@ -209,6 +162,12 @@ def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) 
             [dict(row) for row in summary.failures[:_ROWS_IN_UI]],
             f"{flow}-failures",
             f"What failed in {summary.run_id}",
+        )
+    if summary.undone_pairs:
+        create_table_artifact(
+            [dict(row) for row in summary.undone_pairs[:_ROWS_IN_UI]],
+            f"{flow}-undone",
+            f"What {summary.run_id} left undone, to be tried again",
         )
     create_link_artifact(summary.output, summary.output, f"{flow}-output", "Where the results are")
     get_run_logger().info(summary.sentence())
@@ -241,7 +200,7 @@ def fail_past_limit(summary: ArchiveSummary, settings: RunSettings) -> None:
     if summary.unfinished:
         raise RunDeadlineError(
             f"the run_deadline of {settings.run_deadline:g} s passed with {summary.unfinished} of "
-            f"{summary.unfinished + summary.succeeded + summary.failed} {summary.what} undone; "
+            f"{summary.unfinished + summary.worked} {summary.what} not begun; "
             "what was done is committed. The next run goes on; give it more time or more workers"
         )
     if summary.failed_fraction > settings.max_failed:

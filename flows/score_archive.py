@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
+from flows.chunks import Worked, run_chunks
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.run import (
@@ -23,29 +24,33 @@ from flows.run import (
     failures,
     publish,
     read_back,
-    run_chunks,
     write_tables,
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.score import ScoreSummary
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
+    ATTEMPT_COLUMNS,
     SCORE_KEY,
     SCORES_FOLDER,
     FusedImages,
     Lease,
+    Patience,
     Plan,
+    last_attempts,
     make_plan,
     newest_rows,
     read_manifest,
 )
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs import ChunkResult, ScoreArchiveSettings, list_fused
+from fusion_core.jobs import ScoreArchiveSettings, list_fused
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports import Comparison, compare
 from fusion_core.storage import Storage
 
 FLOW = "score-archive"
+
+_COMPARED = ("attempt", "metric_version", "ended", "run_id", "status", *METRIC_NAMES)
 
 
 @flow(name=FLOW, retries=0)
@@ -72,8 +77,8 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
         with output_lease(run) as lease:
             plan, images = plan_scores(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-                results = score_images(run, plan, lease)
-            summary = summarise(run, plan, images, results, began=began)
+                worked = score_images(run, plan, lease)
+            summary = summarise(run, plan, images, worked, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
@@ -92,17 +97,18 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
-        columns=[*SCORE_KEY, "status", "stage", "ended"],
-        filters=ds.field("settings_hash") == identity.settings_hash,
+        columns=[*SCORE_KEY, *ATTEMPT_COLUMNS, "settings_hash"],
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,
     )
     plan = make_plan(
         pairing,
-        rows,
+        rows.filter(ds.field("settings_hash") == identity.settings_hash),
         reprocess=settings.reprocess,
         limit=settings.limit,
         images=images.images,
+        numbers=last_attempts(rows),
+        patience=Patience(settings.retry_hours),
     )
     logger.info(
         "%d pairs and %d fused images of them found: %d to score (%.1f MB), %d done before, %d "
@@ -118,7 +124,7 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
 
 
 @task(name="score", cache_policy=NO_CACHE)
-def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> list[ChunkResult]:
+def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> Worked:
     """Score the plan's chunks on Ray actors."""
     job = Job(run.settings, run.identity)
     make_actor = partial(start_actor, ScoringActor, job)
@@ -130,7 +136,7 @@ def summarise(
     run: Run[ScoreArchiveSettings],
     plan: Plan,
     images: FusedImages,
-    results: list[ChunkResult],
+    worked: Worked,
     *,
     began: float,
 ) -> ScoreSummary:
@@ -138,13 +144,13 @@ def summarise(
     output = run.output()
     comparison = compare_scores(run, output, images)
     table, tables = write_tables(run, output, comparison)
-    parts = read_back(output, results)
+    parts = read_back(output, worked.results)
     summary = ScoreSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
         manifest=output.url(SCORES_FOLDER),
         images=len(images.images),
-        scored=sum(result.ok for result in results),
+        scored=sum(result.ok for result in worked.results),
         unpaired_images=images.unpaired,
         missing=images.missing,
         ambiguous_images=images.ambiguous,
@@ -152,11 +158,12 @@ def summarise(
         table=table,
         tables=tables,
         metric_version=run.settings.metric_version,
-        failures=failures(parts, "pair_id", "method"),
+        left_out=worked.left_out,
         retries=count_retries(parts),
         seconds=time.monotonic() - began,
-        **count_results(len(plan.todo), results),
+        **count_results(len(plan.todo), worked.results, parts),
         **plan_counts(plan),
+        **failures(parts, "pair_id", "method"),
     )
     publish(run, output, summary, FLOW)
     return summary
@@ -169,7 +176,15 @@ def compare_scores(
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
-        columns=[*SCORE_KEY, "metric_version", "ended", "run_id", "status", *METRIC_NAMES],
+        columns=[
+            *SCORE_KEY,
+            "attempt",
+            "metric_version",
+            "ended",
+            "run_id",
+            "status",
+            *METRIC_NAMES,
+        ],
         filters=ds.field("settings_hash") == run.identity.settings_hash,
         storage_options=run.credentials(),
         retry_seconds=run.settings.storage_timeout,

@@ -12,7 +12,6 @@ to another; the others end the run, with what it has committed.
     ├── LeaseLostError
     ├── GpuFaultError
     ├── RunDeadlineError
-    ├── GpuFaultError
     ├── WeightsError
     │   └── UnsupportedSizeError
     ├── ManifestError
@@ -59,16 +58,15 @@ class LeaseLostError(FuseArchiveError):
     """Another run took this run's output over; nothing more may be committed by this one."""
 
 
-class GpuFaultError(FuseArchiveError):
-    """A GPU or its driver failed, and may fail at whatever this process asks of it from now on."""
-
-
 class RunDeadlineError(FuseArchiveError):
     """The run's time was over before its work was."""
 
 
 class GpuFaultError(FuseArchiveError):
-    """The GPU or its libraries failed, and not for want of memory: no pair's fault."""
+    """The GPU or its libraries failed, and not for want of memory: no pair's fault.
+
+    They may fail at whatever this process asks of them from now on.
+    """
 
 
 class WeightsError(FuseArchiveError):

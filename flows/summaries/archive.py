@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import model_validator
 
 from flows.summaries.base import Summary
-from flows.summaries.listings import failed_name
+from flows.summaries.listings import failed_name, failure_lines
 from fusion_core.archive import Plan
 from fusion_core.metrics import METRIC_VERSION
 
@@ -22,7 +22,9 @@ class PlanSummary(Summary):
         found: Pairs found in the archive.
         done_before: Pairs (images, where those are scored; likewise below) not touched, because a
             successful row stands for the same files and settings.
-        known_failed: Pairs not touched, because the same files failed before.
+        known_failed: Pairs not touched, because the same files failed for good before.
+        waiting: Pairs not touched, because an earlier attempt at them was too short ago.
+        archived: Pairs not touched, because a file of theirs is still archived, as a row says.
         over_limit: Pairs left for a later run by ``limit``.
         unpaired: Source files without a counterpart.
         ambiguous: Files that claim the same pair and role as another file.
@@ -32,6 +34,8 @@ class PlanSummary(Summary):
     found: int
     done_before: int
     known_failed: int
+    waiting: int = 0
+    archived: int = 0
     over_limit: int
     unpaired: tuple[str, ...]
     ambiguous: tuple[str, ...]
@@ -45,11 +49,15 @@ class ArchiveSummary(PlanSummary):
         run_id: The run.
         output: URL of the output.
         manifest: URL of the folder that holds the run's rows.
-        failed: Pairs that failed in this run.
+        failed: Pairs that failed for good in this run.
+        undone: Pairs that were tried without a verdict; later runs try them again.
+        skipped: Pairs that were found to be archived.
         unfinished: Pairs of the plan that the run had no time for.
+        left_out: Nodes and GPUs that were left out, and why.
         retries: Calls to the stores that had to be made again for its pairs.
         metric_version: Names the metrics' definitions.
         failures: What failed in this run, with stage and reason.
+        undone_pairs: What is undone, with stage, cause and reason.
         seconds: Duration of the run.
     """
 
@@ -67,10 +75,14 @@ class ArchiveSummary(PlanSummary):
     output: str
     manifest: str
     failed: int
+    undone: int = 0
+    skipped: int = 0
     unfinished: int = 0
+    left_out: tuple[str, ...] = ()
     retries: int = 0
     metric_version: str = METRIC_VERSION
     failures: tuple[dict[str, Any], ...]
+    undone_pairs: tuple[dict[str, Any], ...] = ()
     seconds: float
 
     @model_validator(mode="before")
@@ -89,9 +101,14 @@ class ArchiveSummary(PlanSummary):
         """Number of pairs or images that this run did without failing."""
 
     @property
+    def worked(self) -> int:
+        """Number of pairs or images that this run worked on."""
+        return self.succeeded + self.failed + self.undone + self.skipped
+
+    @property
     def failed_fraction(self) -> float:
-        """Fraction that failed of what this run worked on; 0 where there was nothing."""
-        return self.failed / max(self.succeeded + self.failed, 1)
+        """Fraction that failed or is undone of what this run worked on; 0 if there was nothing."""
+        return (self.failed + self.undone) / max(self.worked, 1)
 
     def _left_alone(self, same: str) -> list[str]:
         """Return phrases on what was not touched, and why.
@@ -100,6 +117,8 @@ class ArchiveSummary(PlanSummary):
             same: What a successful row must have been made of to count as done.
         """
         parts = []
+        if self.undone:
+            parts.append(f"{self.undone} undone, to be tried again")
         if self.done_before:
             parts.append(
                 f"{self.done_before} left alone, because the manifest holds a successful row for "
@@ -110,13 +129,31 @@ class ArchiveSummary(PlanSummary):
                 f"{self.known_failed} left alone, because the same files failed before "
                 "(--reprocess failed tries them again)"
             )
+        if self.waiting:
+            parts.append(
+                f"{self.waiting} left for a later run, because they were tried in vain a short "
+                "while ago (--reprocess failed tries them at once)"
+            )
+        if self.archived or self.skipped:
+            parts.append(
+                f"{self.archived + self.skipped} skipped, because their files are archived "
+                f"({self.skipped} of them new)"
+            )
         if self.over_limit:
             parts.append(f"{self.over_limit} left for later by the limit")
         if self.unfinished:
-            parts.append(f"{self.unfinished} left undone, because the run's deadline had passed")
+            parts.append(f"{self.unfinished} not begun, because the run's deadline had passed")
         if self.retries:
             parts.append(f"{self.retries} calls to the stores had to be made again")
+        parts += [f"left out: {place}" for place in self.left_out]
         return parts
+
+    def _unsuccessful_lines(self) -> list[str]:
+        """Return the lines of tables of what failed, and of what is undone."""
+        return [
+            *failure_lines(f"Failed {self.what}", self.failures),
+            *failure_lines(f"Undone {self.what}, to be tried again", self.undone_pairs),
+        ]
 
     def _source_files(self) -> dict[str, tuple[str, ...]]:
         """Return the source files that make no pair, by title."""
@@ -133,6 +170,8 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
         "found": len(plan.pairing.pairs),
         "done_before": plan.done,
         "known_failed": plan.known_failed,
+        "waiting": plan.waiting,
+        "archived": plan.archived,
         "over_limit": plan.over_limit,
         "unpaired": plan.pairing.unpaired,
         "ambiguous": plan.pairing.ambiguous,
@@ -142,14 +181,15 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
 
 def too_many_failed(summary: ArchiveSummary, allowed: float) -> str:
     """Return the message of the error that ends a run past ``max_failed``."""
-    stages = Counter(row["stage"] for row in summary.failures)
+    found = [*summary.failures, *summary.undone_pairs]
+    stages = Counter(row["stage"] for row in found)
     by_stage = ", ".join(f"{count} at {stage}" for stage, count in stages.most_common())
     first = "; ".join(
-        f"{failed_name(row)} ({row['stage']}): {row['error_message']}"
-        for row in summary.failures[:5]
+        f"{failed_name(row)} ({row['stage']}): {row['error_message']}" for row in found[:5]
     )
+    undone = f" or are undone ({summary.undone})" if summary.undone else ""
     return (
-        f"{summary.failed} of {summary.succeeded + summary.failed} {summary.what} failed "
+        f"{len(found)} of {summary.worked} {summary.what} failed{undone} "
         f"({summary.failed_fraction:.0%}; max_failed allows {allowed:.0%}): {by_stage}. The first: "
-        f"{first}. All are rows of {summary.manifest} with status 'failed'"
+        f"{first}. All are rows of {summary.manifest} with status 'failed' or 'undone'"
     )

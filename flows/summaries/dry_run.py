@@ -40,6 +40,8 @@ class DryRun(PlanSummary):
             f"- {self.to_fuse} would be fused, reading {self.bytes_to_read / 1e6:.1f} MB",
             f"- {self.done_before} have a successful row for the same files, model and settings",
             f"- {self.known_failed} are left alone, because the same files failed before",
+            f"- {self.waiting} are left for later, because they were tried in vain a while ago",
+            f"- {self.archived} are skipped, because a file of theirs is archived",
             f"- {self.over_limit} are left for later by the limit",
             f"- {len(self.unpaired)} unpaired, {len(self.ambiguous)} ambiguous, "
             f"{len(self.unmatched)} unmatched files",

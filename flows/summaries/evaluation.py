@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from flows.summaries.archive import ArchiveSummary
-from flows.summaries.listings import failure_lines, listing_lines, table_cell
+from flows.summaries.listings import listing_lines, table_cell
 
 
 class ModelOutcome(BaseModel):
@@ -73,7 +73,7 @@ class EvaluationSummary(ArchiveSummary):
         for name, of in self.models.items():
             counts = f"{of.fused} | {of.failed} | {of.done_before} | {of.known_failed}"
             lines += [f"| {table_cell(name)} | `{of.model}` | `{of.model_hash[:12]}` | {counts} |"]
-        lines += failure_lines("Failed images", self.failures)
+        lines += self._unsuccessful_lines()
         lines += listing_lines(self._source_files())
         lines += ["", "## Comparison", "", self.table]
         return "\n".join(lines)

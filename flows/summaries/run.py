@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.summaries.archive import ArchiveSummary
-from flows.summaries.listings import failure_lines, listing_lines
+from flows.summaries.listings import listing_lines
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 
 
@@ -47,7 +47,7 @@ class RunSummary(ArchiveSummary):
             lines += [f"- STAC: `{self.catalog}`"]
         if self.metrics:
             lines += ["", *metric_table(self.metrics, self.fused)]
-        lines += failure_lines("Failed pairs", self.failures)
+        lines += self._unsuccessful_lines()
         lines += listing_lines({"Remarks": self.remarks})
         lines += listing_lines(self._source_files())
         return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from flows.summaries.archive import ArchiveSummary
-from flows.summaries.listings import failure_lines, listing_lines
+from flows.summaries.listings import listing_lines
 
 
 class ScoreSummary(ArchiveSummary):
@@ -49,7 +49,7 @@ class ScoreSummary(ArchiveSummary):
         lines = [f"# score-archive {self.run_id}", "", self.sentence(), ""]
         lines += [f"- scores: `{self.manifest}`"]
         lines += [f"- table as {kind}: `{url}`" for kind, url in self.tables.items()]
-        lines += failure_lines("Failed images", self.failures)
+        lines += self._unsuccessful_lines()
         lines += listing_lines(self._source_files())
         for method, paths in self.unpaired_images.items():
             lines += listing_lines({f"Images of {method} without a pair": paths})

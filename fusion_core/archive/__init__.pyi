@@ -1,3 +1,12 @@
+from .attempts import (
+    ATTEMPT_COLUMNS as ATTEMPT_COLUMNS,
+)
+from .attempts import (
+    Patience as Patience,
+)
+from .attempts import (
+    last_attempts as last_attempts,
+)
 from .fencing import with_intents as with_intents
 from .fencing import write_tombstones as write_tombstones
 from .fused_images import FusedImages as FusedImages

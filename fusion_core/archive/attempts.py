@@ -99,7 +99,7 @@ def in_order(rows: pa.Table) -> pa.Table:
 
 
 def _due(folded: pa.Table, hours: float) -> pa.ChunkedArray:
-    """Return when each is to be tried again: 0, 1, 3, 7 … times the hours after its last attempt."""
+    """Return when each is to be tried again: 0, 1, 3, 7 … times the hours after the last time."""
     doublings = pc.min_element_wise(pc.subtract(folded["runs"], 1), _LONGEST)
     times = pc.subtract(pc.power(2, doublings), 1)
     seconds = pc.multiply(times.cast(pa.float64()), hours * 3600.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ class PairRef:
         attempt: Number of this attempt at the pair, whatever its files were before.
         tries: Earlier attempts at these files that ended without a verdict.
         history: What those were blamed on, the first first.
+        archived: Storage class of a file of it that has to be restored before it can be read.
     """
 
     pair_id: str
@@ -44,6 +45,7 @@ class PairRef:
     attempt: int = field(default=1, kw_only=True)
     tries: int = field(default=0, kw_only=True)
     history: str | None = field(default=None, kw_only=True)
+    archived: str | None = field(default=None, kw_only=True)
 
     key_columns: ClassVar[tuple[str, ...]] = PAIR_KEY
 
@@ -93,6 +95,15 @@ class Chunk:
     pairs: tuple[PairRef, ...]
     split_from: tuple[str, ...] = ()
     in_tiles: bool = False
+    pixels: int = 0
+
+    def budget(self, pair_deadline: float) -> float:
+        """Return the seconds after which whoever works on it hangs, beyond any deadline of a pair.
+
+        Args:
+            pair_deadline: Seconds that a photograph may take, or 100 megapixels of a scene.
+        """
+        return 2 * pair_deadline * (len(self.pairs) + self.pixels / 1e8)
 
     def halves(self) -> tuple[Chunk, Chunk]:
         """Return the chunk split in two, to find the pair that ends its process."""
@@ -102,7 +113,7 @@ class Chunk:
     def _half(self, letter: str, pairs: tuple[PairRef, ...]) -> Chunk:
         # So named that whoever knows the name of the whole one knows those of its halves.
         split_from = (*self.split_from, self.part_id)
-        return Chunk(self.part_id + letter, pairs, split_from, self.in_tiles)
+        return replace(self, part_id=self.part_id + letter, pairs=pairs, split_from=split_from)
 
 
 @dataclass(frozen=True)
@@ -244,14 +255,15 @@ def cut_chunks(
                 or area + pixels > chunk_pixels
             )
             if pending and full:
-                yield _chunk(run_key, pending)
+                yield _chunk(run_key, pending, area)
                 pending, size, area = [], 0, 0
             pending.append(pair)
             size, area = size + pair.file_bytes, area + pixels
     if pending:
-        yield _chunk(run_key, pending)
+        yield _chunk(run_key, pending, area)
 
 
-def _chunk(run_key: str, pairs: Sequence[PairRef]) -> Chunk:
+def _chunk(run_key: str, pairs: Sequence[PairRef], pixels: int) -> Chunk:
     texts = (run_key, *("\0".join(pair.key) for pair in pairs))
-    return Chunk(hashlib.sha256("\0\0".join(texts).encode()).hexdigest()[:24], tuple(pairs))
+    part_id = hashlib.sha256("\0\0".join(texts).encode()).hexdigest()[:24]
+    return Chunk(part_id, tuple(pairs), pixels=pixels)

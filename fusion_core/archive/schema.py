@@ -92,7 +92,7 @@ MANIFEST_SCHEMA = pa.schema(
             "ok; failed, for good; undone, to be tried again; or skipped, since it is archived",
             nullable=False,
         ),
-        _field("attempt", pa.int32(), "number of the attempt at the pair: 1 first, the last counts"),
+        _field("attempt", pa.int32(), "number of the attempt at the pair: the highest counts"),
         _field("stage", pa.string(), "where an attempt ended that is not ok"),
         _field("cause", pa.string(), f"what is to blame for that: {', '.join(CAUSES)}"),
         _field("error_type", pa.string(), "class of its error"),

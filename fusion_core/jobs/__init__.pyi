@@ -1,12 +1,13 @@
+from .committed import ChunkResult as ChunkResult
+from .committed import Undone as Undone
+from .committed import tried as tried
 from .evaluate_settings import EvaluateSettings as EvaluateSettings
 from .fusion_worker import FusionWorker as FusionWorker
 from .listing import list_fused as list_fused
 from .listing import list_pairs as list_pairs
 from .score_settings import ScoreArchiveSettings as ScoreArchiveSettings
 from .scoring_worker import ScoringWorker as ScoringWorker
-from .worker import (
-    ChunkResult as ChunkResult,
-)
+from .verdict import Cause as Cause
 from .worker import (
     ChunkWorker as ChunkWorker,
 )

@@ -115,9 +115,7 @@ def tried(ref: PairRef, history: str | None) -> PairRef:
         ref: The pair as it was tried.
         history: What all attempts so far are blamed on.
     """
-    return dataclasses.replace(
-        ref, attempt=ref.attempt + 1, tries=ref.tries + 1, history=history
-    )
+    return dataclasses.replace(ref, attempt=ref.attempt + 1, tries=ref.tries + 1, history=history)
 
 
 def committed_rows(

@@ -34,8 +34,9 @@ def failed(pair: PairState, error: Exception) -> Exception:
         raise error
     if is_gpu_fault(error):
         raise GpuFaultError(
-            f"the GPU failed in the stage {pair.stage} of {pair.ref.pair_id}: {short_reason(error)}; "
-            "expected it to compute. The work goes to another; look at the driver's log (dmesg)"
+            f"the GPU failed in the stage {pair.stage} of {pair.ref.pair_id}: "
+            f"{short_reason(error)}; expected it to compute. The work goes to another; look at the "
+            "driver's log (dmesg)"
         ) from error
     if is_out_of_memory(error):
         error = _memory_exhausted(pair.stage, error)

@@ -22,7 +22,7 @@ from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
 from fusion_core.jobs.scene import SceneWork
-from fusion_core.jobs.stages import Outcome, Outcomes, PairStages, PipelineLimits
+from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics import METRIC_VERSION
@@ -37,8 +37,8 @@ from fusion_core.storage.store import Storage
 
 _LOOK_AGAIN = 1.0  # seconds
 _HUNG = 2.0
-"""A scene's thread is abandoned after so many times its deadline, which it keeps to by itself unless
-it hangs within a tile; its last stages come after that."""
+"""A scene's thread is abandoned after so many times its deadline, which it keeps to by itself
+unless it hangs within a tile; its last stages come after that."""
 
 
 @dataclass
@@ -168,9 +168,7 @@ class FusionWorker(ChunkWorker[FusionState]):
             stage=pair.timed,
         )
 
-    def _fuse(
-        self, batch: Sequence[FusionState], *, in_tiles: bool
-    ) -> list[NDArray[np.float32]]:
+    def _fuse(self, batch: Sequence[FusionState], *, in_tiles: bool) -> list[NDArray[np.float32]]:
         ir, vi = map(np.stack, zip(*(pair.pictures.luminances() for pair in batch), strict=True))
         fused = self.photographs.fuse(ir, vi, in_tiles=in_tiles)
         for pair, (_, tile_size) in zip(batch, fused, strict=True):

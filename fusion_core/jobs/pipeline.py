@@ -146,7 +146,11 @@ class _Pipeline(Generic[Work]):
 
     def _give_back(self, queue: deque[Work]) -> None:
         """Leave all that is not being finished; what is being loaded comes here once it is."""
-        for pair in (*queue, *self.again, *(one for bucket in self.ready.values() for one in bucket)):
+        for pair in (
+            *queue,
+            *self.again,
+            *(one for bucket in self.ready.values() for one in bucket),
+        ):
             if pair.loaded is not None:
                 self.held -= _loaded_bytes(pair)
             pair.end()

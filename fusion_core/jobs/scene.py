@@ -208,7 +208,7 @@ class SceneWork:
                 self.output.write(scene.item_path, json.dumps(item, indent=1).encode())
 
     def _store(self, path: str, cog: Path) -> str:
-        """Create the fused scene, as ``create_image`` does, and return the path that it has then."""
+        """Create the fused scene, as ``create_image`` does, and return the path that it has."""
         try:
             if self.output.create_file(path, cog):
                 return path

@@ -84,9 +84,7 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         assert isinstance(ref, ScoreRef)
         return ScoringState(ref)
 
-    def _outcomes(
-        self, pairs: Sequence[ScoringState], *, in_tiles: bool
-    ) -> Outcomes[ScoringState]:
+    def _outcomes(self, pairs: Sequence[ScoringState], *, in_tiles: bool) -> Outcomes[ScoringState]:
         stages = PairStages(self._load, None, self._score)
         limits = PipelineLimits.of(self.settings, batch_size=1)
         return run_pipeline(pairs, stages, limits, self.stopping)

@@ -71,7 +71,13 @@ class Verdict:
 
 
 def judge(
-    ref: PairRef, error: Exception, *, stage: str, where: str, max_attempts: int, cause: Cause | None
+    ref: PairRef,
+    error: Exception,
+    *,
+    stage: str,
+    where: str,
+    max_attempts: int,
+    cause: Cause | None,
 ) -> Verdict:
     """Judge an attempt at a pair.
 

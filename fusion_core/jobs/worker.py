@@ -100,13 +100,16 @@ class ChunkWorker(ABC, Generic[Work]):
         result = self._commit(chunk, rows) if rows else ChunkResult((), left=chunk.pairs)
         return result.after(spoiled=done.spoiled, alone={pair.ref.key for pair in done.alone})
 
-    def give_up(self, chunk: Chunk, reason: str, cause: Cause = "worker") -> ChunkResult:
+    def give_up(
+        self, chunk: Chunk, reason: str, *, cause: Cause = "worker", where: str | None = None
+    ) -> ChunkResult:
         """Commit rows of pairs that end every process that works on them.
 
         Args:
             chunk: The pairs.
             reason: How they end it, for the rows.
             cause: What that is blamed on.
+            where: The machine where it happened last. Default: this one.
 
         Raises:
             StorageError: The part can't be written.
@@ -116,7 +119,8 @@ class ChunkWorker(ABC, Generic[Work]):
         if known := self._known(chunk):
             return known
         error = CrashError(reason)
-        rows = [self._unsuccessful(self._begin(ref), error, cause) for ref in chunk.pairs]
+        begun = map(self._begin, chunk.pairs)
+        rows = [self._unsuccessful(pair, error, cause=cause, where=where) for pair in begun]
         return self._commit(chunk, rows)
 
     @abstractmethod
@@ -164,14 +168,19 @@ class ChunkWorker(ABC, Generic[Work]):
         }
 
     def _unsuccessful(
-        self, pair: Work, error: Exception, cause: Cause | None = None
+        self,
+        pair: Work,
+        error: Exception,
+        *,
+        cause: Cause | None = None,
+        where: str | None = None,
     ) -> dict[str, Any]:
         """Return the row of an attempt that is not ok, with stage, cause and reason."""
         verdict = judge(
             pair.ref,
             error,
             stage=pair.stage,
-            where=platform.node(),
+            where=where or platform.node(),
             max_attempts=self.max_attempts,
             cause=cause,
         )
@@ -226,13 +235,12 @@ class ChunkWorker(ABC, Generic[Work]):
     def _part(self, path: str) -> list[dict[str, Any]]:
         """Return what a part tells of its pairs; nothing where it says that its chunk was split."""
         kind = ScoreRef if self.folder == SCORES_FOLDER else PairRef
-        return committed_rows(
-            self.output, path, kind.key_columns, run_id=self.run_identity.run_id
-        )
+        return committed_rows(self.output, path, kind.key_columns, run_id=self.run_identity.run_id)
 
 
 def _archived(ref: PairRef) -> ArchivedError:
     return ArchivedError(
-        f"{ref.ir_path} or {ref.vi_path} is archived (storage class {ref.archived}); expected files "
-        "that can be read at once. Restore it; the first run that finds it restored fuses the pair"
+        f"{ref.ir_path} or {ref.vi_path} is archived (storage class {ref.archived}); expected "
+        "files that can be read at once. Restore it; the first run that finds it restored works "
+        "on the pair"
     )

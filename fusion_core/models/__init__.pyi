@@ -1,3 +1,5 @@
+from .arithmetic import Arithmetic as Arithmetic
+from .arithmetic import arithmetic_of as arithmetic_of
 from .fuser import Fuser as Fuser
 from .fuser import load_fuser as load_fuser
 from .fuser import read_model as read_model

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from fusion_core.models.device import ResolvedPrecision
-from fusion_core.models.fuser import Fuser
+if TYPE_CHECKING:  # for a path needs no torch
+    from fusion_core.models.device import ResolvedPrecision
+    from fusion_core.models.fuser import Fuser
 
 DeviceKind = Literal["cpu", "cuda"]
 

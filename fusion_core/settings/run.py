@@ -178,8 +178,8 @@ class RunSettings(ArchiveSettings):
         MAX_ATTEMPTS,
         ge=1,
         le=1000,
-        description="A pair that a worker, a GPU, memory, time or the store kept from being done is "
-        "tried again, in this run and later ones; after so many attempts it counts as failed.",
+        description="A pair that a worker, a GPU, memory, time or the store kept from being done "
+        "is tried again, in this run and later ones; after so many attempts it counts as failed.",
     )
     retry_hours: float = Field(
         12.0,

@@ -65,7 +65,7 @@ class PhotographFuser:
         self.batch_size = batch_size
         self._fuser, self._tile_size = fuser, tile_size
 
-    def fuse(self, ir: Plane, vi: Plane) -> list[tuple[Plane, int | None]]:
+    def fuse(self, ir: Plane, vi: Plane, in_tiles: bool = False) -> list[tuple[Plane, int | None]]:
         """Fuse aligned pairs.
 
         Args:

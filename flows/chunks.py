@@ -1,0 +1,120 @@
+"""Has a plan's chunks processed on Ray, and tells what became of them and of the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import get_run_logger
+
+from actors.pool import ActorPool
+from actors.ray_internals import node_types
+from actors.resources import WorkerShare, alive_nodes, worker_share
+from actors.staff import PoolLimits
+from flows.progress import shown
+from flows.run import Run
+from fusion_core.archive import (
+    MANIFEST_FOLDER,
+    Chunk,
+    Lease,
+    Plan,
+    cut_chunks,
+    part_path,
+    with_intents,
+)
+from fusion_core.jobs import ChunkResult
+from fusion_core.scenes import add_pixels
+
+MakeActor = Callable[[WorkerShare, Collection[str]], Any]
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What became of a plan's chunks.
+
+    Attributes:
+        results: The outcome of each, in the order in which they came.
+        left_out: The nodes and GPUs that were left out, and why.
+    """
+
+    results: tuple[ChunkResult, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def run_chunks(
+    run: Run[Any],
+    plan: Plan,
+    lease: Lease,
+    make_actor: MakeActor,
+    *,
+    verb: str,
+    folder: str = MANIFEST_FOLDER,
+) -> Worked:
+    """Process the plan's chunks on Ray actors, and show the progress.
+
+    Args:
+        run: The run.
+        plan: What is to be done.
+        lease: The lease under which the run holds its output.
+        make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster, on
+            none of these nodes.
+        verb: What is done to them: ``fuse`` or ``score``.
+        folder: Folder below the output for the parts.
+    """
+    logger = get_run_logger()
+    if not len(plan.todo):
+        logger.info("Nothing to %s.", verb)
+        return Worked()
+    settings, identity = run.settings, run.identity
+    share = share_of(run)
+
+    def path_of(chunk: Chunk) -> str:
+        return part_path(identity.date, chunk.part_id, folder)
+
+    def declare(chunks: Sequence[Chunk]) -> None:
+        if chunks:
+            lease.declare_intents([path_of(chunk) for chunk in chunks])
+
+    logger.info(
+        "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
+    )
+    pool = ActorPool(
+        lambda left_out: make_actor(share, left_out),
+        share.fits,
+        PoolLimits(
+            most=settings.max_workers,
+            grows=settings.ray_address is not None,
+            patience=settings.worker_patience,
+            pair_deadline=settings.pair_deadline,
+            until=run.ends_at,
+        ),
+        storage_options=run.credentials,
+        check=lease.check,
+        declare=declare,
+    )
+    run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
+    todo = add_pixels(run.source(), plan.todo)
+    chunks = with_intents(cut_chunks(todo, run_key, settings.chunk_pairs), lease, path_of)
+    results = tuple(shown(pool.run(chunks), len(plan.todo), logger, verb=verb))
+    if pool.finished:
+        lease.all_committed()
+    if pool.deaths or pool.lost:
+        logger.warning(
+            "%d workers died or hung and %d were lost with their nodes; others did their work",
+            pool.deaths,
+            pool.lost,
+        )
+    return Worked(results, pool.places.told())
+
+
+def share_of(run: Run[Any]) -> WorkerShare:
+    """Return what a worker of the run takes of the connected cluster."""
+    settings = run.settings
+    grows = settings.ray_address is not None
+    return worker_share(
+        settings.worker,
+        alive_nodes(),
+        settings.max_workers,
+        node_types=node_types() if grows else (),
+    )
