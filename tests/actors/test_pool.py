@@ -1,114 +1,22 @@
 """The scheduler loop on a real cluster of three nodes, with actors that really die."""
 
-import datetime as dt
-import os
-import signal
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from scripted import ScriptedActor, chunks, committed, fits, lines, pool_of
 
-from actors.pool import ActorPool, NoWorkerError
+from actors.chunk_actor import elsewhere
+from actors.pool import ActorPool
+from actors.staff import NoWorkerError, PoolLimits
 from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import LeaseLostError, StorageError, UnreachableError, WeightsError
-from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import Outcome
-from fusion_core.jobs.worker import ChunkResult, ChunkWorker, RunIdentity
-from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-
-# The cluster's nodes know the project and not this file.
-ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-
-class ScriptedWorker(ChunkWorker[PairState]):
-    """Notes which pairs it begins, and does what their names say; its commits are real."""
-
-    def __init__(self, folder: Path):
-        run = RunIdentity("run", dt.date(2026, 1, 2), None, "settings")
-        super().__init__(Storage(str(folder)), Storage(str(folder)), run, "cpu")
-        self.place = folder
-        self.token = ""
-
-    def _begin(self, ref: PairRef) -> PairState:
-        return PairState(ref)
-
-    def _row(self, pair: PairState) -> dict[str, Any]:
-        return {**super()._row(pair), "method": "scripted", "metric_version": "none"}
-
-    def _outcomes(self, pairs: Sequence[PairState]) -> list[Outcome[PairState]]:
-        for name in (pair.ref.pair_id for pair in pairs):
-            with (self.place / "starts").open("a") as log:
-                log.write(f"{name} {self.token}\n")
-            if "poison" in name:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if "once" in name and not (self.place / name).exists():
-                (self.place / name).touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            if "unwritable" in name:
-                raise StorageError("can't create the part")
-            if "unanswered" in name:
-                raise UnreachableError("the store gave no whole answer")
-            if "overtaken" in name:
-                raise LeaseLostError("another run has taken the output over")
-            time.sleep(0.02 if "slow" not in name else 0.5)
-        return [(pair, {}) for pair in pairs]
-
-
-class ScriptedActor:
-    """Hosts a scripted worker as a chunk actor hosts its own."""
-
-    def __init__(self, folder: str):
-        self.folder = Path(folder)
-        self.worker = ScriptedWorker(self.folder)
-
-    def start(self) -> str:
-        if (self.folder / "no-start").exists():
-            raise WeightsError("found no weights")
-        return "cpu"
-
-    def run(self, chunk: Chunk, options: dict[str, Any]) -> ChunkResult:
-        self.worker.token = options.get("token", "")
-        result = self.worker.run(chunk)
-        heard = self.folder / "heard"
-        if any("unheard" in pair.pair_id for pair in chunk.pairs) and not heard.exists():
-            heard.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    def give_up(self, chunk: Chunk, options: dict[str, Any], reason: str) -> ChunkResult:
-        return self.worker.give_up(chunk, reason)
-
-
-def chunks(names: list[str], size: int) -> list[Chunk]:
-    pairs = [PairRef(name, "ir", 1, "v", "vi", 1, "v") for name in names]
-    return [
-        Chunk(f"part-{start}", tuple(pairs[start : start + size]))
-        for start in range(0, len(pairs), size)
-    ]
-
-
-def pool_of(size: int, folder: Path, patience: float = 120.0, **options: Any) -> ActorPool:
-    remote: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(ScriptedActor)
-    return ActorPool(lambda: remote.remote(str(folder)), size, patience=patience, **options)
-
-
-def committed(folder: Path) -> list[str]:
-    """Pair and status of every row of the manifest, sorted."""
-    rows = read_manifest(f"{folder}/{MANIFEST_FOLDER}", latest=False).to_pylist()
-    return sorted(f"{row['pair_id']} {row['status']}" for row in rows)
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
 
 
 def test_every_pair_is_worked_on_once_where_nothing_breaks(
@@ -138,13 +46,15 @@ def test_a_pair_that_kills_its_process_is_found_and_its_neighbours_are_fused(
 ) -> None:
     names = [f"p{k}" for k in range(5)] + ["poison"] + [f"q{k}" for k in range(10)]
     results = list(pool_of(2, tmp_path).run(chunks(names, 4)))
-    expected = [f"{name} {'failed' if name == 'poison' else 'ok'}" for name in names]
+    expected = [f"{name} {'undone' if name == 'poison' else 'ok'}" for name in names]
     assert committed(tmp_path) == sorted(expected)
-    assert sum(result.failed for result in results) == 1
-    (reason,) = read_manifest(f"{tmp_path}/{MANIFEST_FOLDER}", filters=[("status", "=", "failed")])[
-        "error_message"
-    ].to_pylist()
-    assert "alone was lost 2 times" in reason
+    assert sum(result.ok for result in results) == len(names) - 1
+    (row,) = read_manifest(
+        f"{tmp_path}/{MANIFEST_FOLDER}", filters=[("status", "=", "undone")]
+    ).to_pylist()
+    assert "alone died, 2 times" in row["error_message"]
+    assert (row["cause"], row["stage"], row["attempt"]) == ("worker", "crash", 2)
+    assert row["history"].count("worker") == 2
     tries = sum(line.startswith("poison") for line in lines(tmp_path / "starts"))
     assert tries <= 7  # 8 pairs are halved three times, not tried one by one
 
@@ -202,8 +112,7 @@ def test_what_no_second_try_can_mend_stops_the_run_at_once(
 def test_a_cluster_without_room_ends_the_run_in_bounded_time(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
-    remote: Any = ray.remote(num_cpus=64)(ScriptedActor)
-    pool = ActorPool(lambda: remote.remote(str(tmp_path)), 1, patience=2.0)
+    pool = pool_of(1, tmp_path, cpus=64, patience=2.0)
     began = time.monotonic()
     with pytest.raises(NoWorkerError, match="no worker could be started"):
         list(pool.run(chunks(["a"], 1)))
@@ -217,9 +126,12 @@ def test_actors_that_die_at_birth_end_the_run_with_the_reason(
         def __init__(self) -> None:
             raise ImportError("no module of that name on this node")
 
-    remote: Any = ray.remote(num_cpus=1, max_restarts=-1)(Stillborn)
+    remote: Any = ray.remote(num_cpus=1, concurrency_groups={"control": 1})(Stillborn)
+    pool = ActorPool(
+        lambda left_out: remote.options(**elsewhere(left_out)).remote(), fits, PoolLimits(most=3)
+    )
     with pytest.raises(NoWorkerError, match=r"(?s)no module of that name.*installed on every node"):
-        list(ActorPool(remote.remote, 1).run(chunks(["a"], 1)))
+        list(pool.run(chunks(["a"], 1)))
 
 
 def test_credentials_are_asked_for_with_every_chunk(ray_nodes: Cluster, tmp_path: Path) -> None:
