@@ -16,6 +16,8 @@ becomes a row of the manifest; the others end the run, with what it has committe
     ├── TrainingError
     └── PairError
         ├── ReadError
+        │   ├── ArchivedError
+        │   └── SourceChangedError
         ├── DecodeError
         ├── SizeMismatchError
         ├── OverlapError
@@ -82,6 +84,14 @@ class ReadError(PairError):
     """An image could not be read from storage."""
 
     stage = "read"
+
+
+class ArchivedError(ReadError):
+    """A file lies in an archive tier, whose bytes can't be read before the file is restored."""
+
+
+class SourceChangedError(ReadError):
+    """A file is gone or another one since the archive was listed; the store did not fail."""
 
 
 class DecodeError(PairError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pyarrow as pa
@@ -28,7 +28,10 @@ SCORE_KEY = ("pair_id", "method", "ir_version", "vi_version", "fused_version")
 
 @dataclass(frozen=True)
 class PairRef:
-    """One pair by reference: where its files lie, and which versions of them are meant."""
+    """One pair by reference: where its files lie, and which versions of them are meant.
+
+    ``archived`` is the storage class of a file that must be restored before it can be read.
+    """
 
     pair_id: str
     ir_path: str
@@ -37,6 +40,7 @@ class PairRef:
     vi_path: str
     vi_bytes: int
     vi_version: str
+    archived: str | None = field(default=None, kw_only=True)
 
     key_columns: ClassVar[tuple[str, ...]] = PAIR_KEY
 

@@ -121,6 +121,7 @@ def test_a_pair_carries_bytes_and_versions_of_its_files() -> None:
             "vi_path": "1_vi.jpeg",
             "vi_bytes": 9,
             "vi_version": "v-1_vi.jpeg",
+            "archived": None,
         }
     ]
 
