@@ -139,7 +139,7 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
         run.source(),
         output,
         date=run.identity.date,
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
     )
     rows = rows_of_models(run, runs, *PAIR_KEY, "status", "stage", "ended")
     plans = {}
@@ -211,7 +211,7 @@ def rows_of_models(run: Run[EvaluateSettings], runs: Runs, *columns: str) -> pa.
         latest=False,
         columns=[*columns, "method", "model_hash"],
         filters=reduce(operator.or_, of_models),
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     return _named(rows, runs)

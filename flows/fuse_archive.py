@@ -96,7 +96,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
     pairing = list_pairs(
-        settings, source, output, date=identity.date, storage_options=run.credentials()
+        settings, source, output, date=identity.date, storage_options=run.credentials
     )
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
@@ -104,7 +104,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
         columns=[*PAIR_KEY, "status", "stage", "ended"],
         filters=(ds.field("model_hash") == identity.model_hash)
         & (ds.field("settings_hash") == identity.settings_hash),
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     plan = make_plan(pairing, rows, reprocess=settings.reprocess, limit=settings.limit)
@@ -175,7 +175,7 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
         with connected(run.settings.ray_address):
             share = worker_share(run.settings.worker, alive_nodes(), run.settings.max_workers)
             job = FusionJob(run.settings, run.identity)
-            seconds = estimate_seconds(job, share, plan, run.credentials())
+            seconds = estimate_seconds(job, share, plan, run.credentials)
     dry_run = DryRun(
         to_fuse=len(plan.todo),
         bytes_to_read=plan.todo_bytes,

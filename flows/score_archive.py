@@ -87,14 +87,14 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
     pairing, images = list_fused(
-        settings, source, output, date=identity.date, storage_options=run.credentials()
+        settings, source, output, date=identity.date, storage_options=run.credentials
     )
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
         columns=[*SCORE_KEY, "status", "stage", "ended"],
         filters=ds.field("settings_hash") == identity.settings_hash,
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     plan = make_plan(
@@ -171,7 +171,7 @@ def compare_scores(
         latest=False,
         columns=[*SCORE_KEY, "metric_version", "ended", "run_id", "status", *METRIC_NAMES],
         filters=ds.field("settings_hash") == run.identity.settings_hash,
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     # Scores of images that have changed or gone, or of another archive, have no place in the table.
