@@ -17,9 +17,9 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from fusion_core.errors import StorageError
-from fusion_core.storage.archived import archived_class
 from fusion_core.storage.errors import fails_condition, translate_error
 from fusion_core.storage.file_system import FreshFileSystem, StorageOptions, options_now
+from fusion_core.storage.listing import listing_table
 from fusion_core.storage.local import (
     create_copy,
     create_file,
@@ -32,16 +32,6 @@ from fusion_core.storage.local import (
 from fusion_core.storage.retry import RetryPolicy
 from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3
 from fusion_core.storage.version import object_version
-
-LISTING_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("bytes", pa.int64(), nullable=False),
-        pa.field("version", pa.string(), nullable=False),
-        pa.field("archived", pa.string()),
-    ]
-)
-"""Columns of a listing; ``archived`` is the storage class of what must be restored to be read."""
 
 RETRY_SECONDS = 120.0
 """How long a store is waited for unless a setting says otherwise."""
@@ -125,16 +115,7 @@ class Storage:
         found = self._find(top, prefix)
         # S3 consoles make empty objects with a final slash to show a folder.
         wanted = [name for name in found if name.startswith(start) and not name.endswith("/")]
-        rows = sorted((_utf8(name[len(self._below) :]), name) for name in wanted)
-        return pa.table(
-            {
-                "path": [path for path, _ in rows],
-                "bytes": [int(found[name]["size"] or 0) for _, name in rows],
-                "version": [object_version(found[name]) for _, name in rows],
-                "archived": [archived_class(found[name]) for _, name in rows],
-            },
-            schema=LISTING_SCHEMA,
-        )
+        return listing_table(found, wanted, len(self._below))
 
     def _find(self, top: str, prefix: str) -> dict[str, dict[str, Any]]:
         what = f"list {self.url(prefix)}"
@@ -320,7 +301,3 @@ class Storage:
         client = getattr(self._files.last, "_s3", None)
         endpoint = getattr(getattr(client, "meta", None), "endpoint_url", None)
         return f"the store at {endpoint}" if endpoint else f"the store of {self.url('')}"
-
-
-def _utf8(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()

@@ -16,7 +16,7 @@ from fusion_core.archive.pairing import (
     read_index,
 )
 from fusion_core.errors import SettingsError
-from fusion_core.storage.store import LISTING_SCHEMA
+from fusion_core.storage.listing import LISTING_SCHEMA
 
 IR, VI = "{pair}_ir*", "{pair}_vi*"
 PATHS = st.lists(

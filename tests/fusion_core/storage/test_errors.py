@@ -212,7 +212,7 @@ def test_an_answer_without_a_body_to_parse_is_what_its_status_says(
 ) -> None:
     with scripted_s3(lambda _: ANSWERS[body](status)) as (options, asked):
         storage = Storage("s3://bucket", options, retry_seconds=30)
-        storage.retry_policy = RetryPolicy(30, attempts=2)
+        storage.retry_policy = RetryPolicy(30, attempts=3)
         actions: list[Callable[[], Any]] = [
             lambda: storage.read("a.png"),
             lambda: storage.call("read a.png", lambda: storage.fs.open("bucket/a.png").read()),
