@@ -20,7 +20,7 @@ from fusion_core.errors import SettingsError
 from fusion_core.jobs import Cause, ChunkResult, ChunkWorker, RunIdentity
 from fusion_core.models import Arithmetic
 from fusion_core.settings import RunSettings
-from fusion_core.storage import Storage
+from fusion_core.storage import Storage, open_source
 
 Settings = TypeVar("Settings", bound=RunSettings)
 CONTROL = "control"
@@ -144,10 +144,8 @@ class ChunkActor(ABC, Generic[Settings]):
         """Return the worker; a new one where the credentials were refreshed."""
         if self._worker is None or options != self._options:
             settings = self._job.settings
-            source, output = (
-                Storage(url, options, settings.storage_timeout)
-                for url in (settings.source, settings.output)
-            )
+            source = open_source(settings, options, settings.storage_timeout)
+            output = Storage(settings.output, options, settings.storage_timeout)
             self._worker = self._make_worker(source, output, options)
             self._options = options
             if self._stopping:

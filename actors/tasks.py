@@ -15,7 +15,7 @@ from actors.waiting import result_of
 from fusion_core.archive import Chunk, PairRef
 from fusion_core.jobs import FusionWorker
 from fusion_core.models import seconds_per_pixel
-from fusion_core.storage import Storage
+from fusion_core.storage import Storage, open_source
 
 Result = TypeVar("Result")
 
@@ -47,7 +47,7 @@ def time_pairs(
         only one), and the bytes of their files.
     """
     worker = FusionWorker(
-        source=Storage(job.settings.source, storage_options),
+        source=open_source(job.settings, storage_options),
         output=Storage(f"memory://estimate-{uuid.uuid4().hex}"),
         fuser=load_job_fuser(job, share.device, share.cpus),
         settings=job.settings,

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 
 from actors.tasks import run_on_worker
 from flows.run import Run
-from fusion_core.storage import Storage
+from fusion_core.storage import Storage, source_options
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -33,7 +33,10 @@ def draw_sheet(
         return None
     path, title = f"{run.folder}/contact_sheet.png", f"{flow} {run.identity.run_id}"
     try:
-        return run_on_worker(write, run.output(), path, rows, title)
+        # The pictures' sources are read with the output's options.
+        options = source_options(run.settings, run.credentials)
+        output = Storage(run.settings.output, options, run.settings.storage_timeout)
+        return run_on_worker(write, output, path, rows, title)
     except Exception as error:
         get_run_logger().warning("The contact sheet could not be drawn: %s", error)
         return None

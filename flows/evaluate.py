@@ -151,7 +151,7 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
         run.source(),
         output,
         date=run.identity.date,
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
     )
     rows, numbers = rows_of_models(run, runs, *PAIR_KEY, *ATTEMPT_COLUMNS)
     plans = {}
@@ -236,7 +236,7 @@ def rows_of_models(
         run.output().url(MANIFEST_FOLDER),
         latest=False,
         columns=list(dict.fromkeys([*columns, "attempt", "method", "model_hash", "settings_hash"])),
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     return _named(rows.filter(reduce(operator.or_, of_models)), runs), last_attempts(rows)

@@ -105,13 +105,13 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
     pairing = list_pairs(
-        settings, source, output, date=identity.date, storage_options=run.credentials()
+        settings, source, output, date=identity.date, storage_options=run.credentials
     )
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
         latest=False,
         columns=[*PAIR_KEY, *ATTEMPT_COLUMNS, "model_hash", "settings_hash"],
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     of_run = (ds.field("model_hash") == identity.model_hash) & (
@@ -193,7 +193,7 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
         with connected(run.settings.ray_address):
             share = share_of(run)
             job = FusionJob(run.settings, run.identity)
-            seconds = estimate_seconds(job, share, plan, run.credentials())
+            seconds = estimate_seconds(job, share, plan, run.credentials)
     dry_run = DryRun(
         to_fuse=len(plan.todo),
         bytes_to_read=plan.todo_bytes,

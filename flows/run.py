@@ -28,7 +28,7 @@ from fusion_core.errors import RunDeadlineError, TooManyFailuresError
 from fusion_core.jobs import ChunkResult, RunIdentity
 from fusion_core.reports import Comparison, PublishedRow, csv_table, latex_table, markdown_table
 from fusion_core.settings import RunSettings
-from fusion_core.storage import Storage
+from fusion_core.storage import Storage, open_source
 
 _ROWS_IN_UI = 1000
 _READERS = 16
@@ -80,12 +80,12 @@ class Run(Generic[Settings]):
         return f"{RUNS_FOLDER}/{self.identity.run_id}"
 
     def source(self) -> Storage:
-        """Return the archive's storage with fresh credentials."""
-        return Storage(self.settings.source, self.credentials(), self.settings.storage_timeout)
+        """Return the archive's storage, whose credentials stay fresh."""
+        return open_source(self.settings, self.credentials, self.settings.storage_timeout)
 
     def output(self) -> Storage:
-        """Return the output's storage with fresh credentials."""
-        return Storage(self.settings.output, self.credentials(), self.settings.storage_timeout)
+        """Return the output's storage, whose credentials stay fresh."""
+        return Storage(self.settings.output, self.credentials, self.settings.storage_timeout)
 
     @property
     def ends_at(self) -> float | None:

@@ -92,13 +92,13 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
     pairing, images = list_fused(
-        settings, source, output, date=identity.date, storage_options=run.credentials()
+        settings, source, output, date=identity.date, storage_options=run.credentials
     )
     rows = read_manifest(
         output.url(SCORES_FOLDER),
         latest=False,
         columns=[*SCORE_KEY, *ATTEMPT_COLUMNS, "settings_hash"],
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     plan = make_plan(
@@ -186,7 +186,7 @@ def compare_scores(
             *METRIC_NAMES,
         ],
         filters=ds.field("settings_hash") == run.identity.settings_hash,
-        storage_options=run.credentials(),
+        storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     # Scores of images that have changed or gone, or of another archive, have no place in the table.

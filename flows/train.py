@@ -49,13 +49,13 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
     end_with_worker()
     credentials = StorageCredentials(settings.credentials_block)
     job = plan(settings, credentials)
-    log = finished_log(job, credentials())
+    log = finished_log(job, credentials)
     if log is not None:
         summary = summarise(job, log, done_before=True)
     else:
         with connected(settings.ray_address):
             run_on_ray(job, credentials)
-        log = finished_log(job, credentials())
+        log = finished_log(job, credentials)
         if log is None:
             raise TrainingError(
                 f"the training in {job.settings.output} ended without its log; run it again"
@@ -70,7 +70,7 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
 @task(name="plan", cache_policy=NO_CACHE)
 def plan(settings: TrainSettings, credentials: StorageCredentials) -> TrainingJob:
     """List the pairs and set those for validation apart."""
-    job, pairing = plan_training(settings, credentials())
+    job, pairing = plan_training(settings, credentials)
     get_run_logger().info(
         "%d pairs found in %s: %d to train on, %d for validation; %d unpaired, %d ambiguous and "
         "%d unmatched files",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,7 @@ from fusion_core.archive.layout import part_date
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, SCHEMA_VERSION
 from fusion_core.errors import ManifestError
+from fusion_core.storage.file_system import StorageOptions
 from fusion_core.storage.store import RETRY_SECONDS, Storage
 
 _READERS = 16
@@ -26,7 +27,7 @@ def read_manifest(
     latest: bool = True,
     columns: Sequence[str] | None = None,
     filters: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    storage_options: StorageOptions = None,
     retry_seconds: float = RETRY_SECONDS,
 ) -> pa.Table:
     """Read a manifest, by default the newest row of every pair and method.
@@ -39,7 +40,7 @@ def read_manifest(
         filters: As in ``pyarrow.parquet.read_table``: ``[("status", "=", "failed")]`` or an
             expression. With ``latest`` it is applied to the newest rows, so that a pair which
             failed once and is fused now isn't shown as failed.
-        storage_options: Options of the store, as fsspec takes them.
+        storage_options: Options of the store, as ``Storage`` takes them.
         retry_seconds: How long a call to the store is repeated while it fails for a passing reason.
 
     Returns:

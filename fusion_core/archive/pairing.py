@@ -24,9 +24,13 @@ PAIRS_SCHEMA = pa.schema(
         for side in ("ir", "vi")
         for name, kind in (("path", pa.string()), ("bytes", pa.int64()), ("version", pa.string()))
     ]
+    + [pa.field("archived", pa.string())]
 )
+"""Columns of a pair; ``archived`` is the storage class of a side that must be restored to be read,
+the infrared one's if both must."""
 
 _INDEX_COLUMNS = ("pair_id", "ir", "vi")
+_LISTED = ("path", "bytes", "version", "archived")
 
 
 @dataclass(frozen=True)
@@ -163,8 +167,8 @@ def _join(
         sides[side], clashing = split_ambiguous(claims)
         ambiguous += clashing
     named = {
-        side: claims.select(["pair_id", "path", "bytes", "version"]).rename_columns(
-            ["pair_id", f"{side}_path", f"{side}_bytes", f"{side}_version"]
+        side: claims.select(["pair_id", *_LISTED]).rename_columns(
+            ["pair_id", *(f"{side}_{name}" for name in _LISTED)]
         )
         for side, claims in sides.items()
     }
@@ -172,7 +176,9 @@ def _join(
     whole = pc.and_(pc.is_valid(joined["ir_path"]), pc.is_valid(joined["vi_path"]))
     alone = joined.filter(pc.invert(whole))
     unpaired = _strings(alone["ir_path"].drop_null()) + _strings(alone["vi_path"].drop_null())
-    pairs = joined.filter(whole).select(PAIRS_SCHEMA.names).sort_by("pair_id").cast(PAIRS_SCHEMA)
+    archived = pc.coalesce(joined["ir_archived"], joined["vi_archived"])
+    pairs = joined.append_column("archived", archived).filter(whole)
+    pairs = pairs.select(PAIRS_SCHEMA.names).sort_by("pair_id").cast(PAIRS_SCHEMA)
     return Pairing(
         pairs,
         unpaired=tuple(sorted(unpaired)),

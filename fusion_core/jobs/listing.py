@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +15,8 @@ from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_template
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
+from fusion_core.storage.file_system import StorageOptions
+from fusion_core.storage.source import source_options
 from fusion_core.storage.store import Storage
 
 
@@ -25,7 +25,7 @@ def list_pairs(
     source: Storage,
     output: Storage,
     date: dt.date,
-    storage_options: Mapping[str, Any],
+    storage_options: StorageOptions,
 ) -> Pairing:
     """List the archive and pair its files.
 
@@ -34,7 +34,7 @@ def list_pairs(
         source: The archive.
         output: Where results go; left out of the listing if it lies inside the archive.
         date: The run's date, for the prefix.
-        storage_options: Options of the store that holds the index, as fsspec takes them.
+        storage_options: Options of the store that holds the index, see ``Storage``.
 
     Raises:
         SettingsError: Templates or index can't be used.
@@ -49,7 +49,7 @@ def list_fused(
     source: Storage,
     output: Storage,
     date: dt.date,
-    storage_options: Mapping[str, Any],
+    storage_options: StorageOptions,
 ) -> tuple[Pairing, FusedImages]:
     """List the archive's pairs and the fused images of every method.
 
@@ -86,11 +86,13 @@ def _list_source(settings: ArchiveSettings, source: Storage, date: dt.date) -> p
     return source.list(settings.expanded_prefix(date))
 
 
-def _pair(settings: ArchiveSettings, listing: pa.Table, options: Mapping[str, Any]) -> Pairing:
+def _pair(settings: ArchiveSettings, listing: pa.Table, options: StorageOptions) -> Pairing:
     if settings.index is None:
         return pair_by_templates(listing, settings.ir, settings.vi)
     try:
-        body = Storage(settings.index, options).read("")
+        inside = settings.index.startswith(settings.source)
+        used = source_options(settings, options) if inside else options
+        body = Storage(settings.index, used).read("")
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no index {settings.index}; expected CSV or Parquet"

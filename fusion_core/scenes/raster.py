@@ -18,9 +18,15 @@ from rasterio.abc import FileContainer
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
-from fusion_core.errors import DecodeError, ReadError, UnreachableError
+from fusion_core.errors import (
+    ArchivedError,
+    DecodeError,
+    ReadError,
+    SourceChangedError,
+    UnreachableError,
+)
 from fusion_core.images.gdal_errors import GdalError
-from fusion_core.storage.errors import changed, gone
+from fusion_core.storage.errors import changed, fails_condition, gone, is_archived
 from fusion_core.storage.local import check_regular
 from fusion_core.storage.retry import counted_by, current_count
 from fusion_core.storage.store import Storage
@@ -182,8 +188,14 @@ class _Objects(FileContainer):  # type: ignore[misc]
         """Raise the project's error for the one that the store raised."""
         if isinstance(self.error, UnreachableError):
             raise self.error
-        if self.error is not None and type(self.error.__cause__).__name__ == "FileExpired":
-            raise ReadError(
+        assert self.error is not None
+        if is_archived(self.error):
+            raise ArchivedError(f"{self.error}") from self.error
+        if isinstance(self.error, FileNotFoundError):
+            raise gone(self._path) from self.error
+        expired = type(self.error.__cause__).__name__ == "FileExpired"
+        if expired or fails_condition(self.error):
+            raise SourceChangedError(
                 f"{self._path} changed while it was read. The next run looks again"
             ) from self.error
         raise ReadError(f"{self._path} can't be read: {self.error}") from self.error

@@ -181,7 +181,7 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
         output.url(MANIFEST_FOLDER),
         columns=["item_url", "settings_hash", *_CORNERS, "acquired", "started", "software_version"],
         filters=(ds.field("status") == "ok") & ds.field("item_url").is_valid(),
-        storage_options=output.options,
+        storage_options=output.given_options,
     )
     if not len(rows):
         return None

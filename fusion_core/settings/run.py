@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 MAX_ATTEMPTS = 8
 """Attempts at a pair without a verdict, unless a setting says otherwise."""
+
+_WITH_PAYER = ("s3://", "s3a://", "gs://", "gcs://")
 
 
 class PairSettings(BaseModel):
@@ -87,6 +89,11 @@ class ArchiveSettings(PairSettings):
         description="Name of a Prefect Secret block whose value is a JSON object of fsspec "
         "storage options (such as key, secret, token, endpoint_url). Default: the usual AWS chain.",
     )
+    requester_pays: bool = Field(
+        False,
+        description="The source is a requester-pays bucket of S3 or Google Cloud: its requests and "
+        "downloads are charged to the run's account.",
+    )
 
     @field_validator("source", "output", "index")
     @classmethod
@@ -116,6 +123,15 @@ class ArchiveSettings(PairSettings):
                 "that is meant as the source"
             )
         return prefix
+
+    @model_validator(mode="after")
+    def _payer_can_be_told(self) -> Self:
+        if self.requester_pays and not self.source.startswith(_WITH_PAYER):
+            raise ValueError(
+                f"requester_pays is set and the source is {self.source}; expected a bucket of S3 "
+                "or Google Cloud (s3://…, gs://…). Leave requester_pays out"
+            )
+        return self
 
     def expanded_prefix(self, date: dt.date) -> str:
         """Return ``prefix`` with the run's date filled in."""

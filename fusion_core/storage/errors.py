@@ -6,9 +6,23 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from fusion_core.errors import PairError, ReadError, StorageError, UnreachableError
+from fusion_core.errors import (
+    ArchivedError,
+    PairError,
+    ReadError,
+    SourceChangedError,
+    StorageError,
+    UnreachableError,
+)
+from fusion_core.storage.answers import (
+    Answer,
+    answer_of,
+    chain_of,
+    from_client,
+    is_silence,
+    lacks_credentials,
+)
 
 _PERMANENT = (
     FileNotFoundError,
@@ -18,6 +32,7 @@ _PERMANENT = (
     NotADirectoryError,
 )
 _PASSING_CODES = {
+    "InternalError",  # S3 may say so in a body after it has begun a good answer
     "RequestTimeout",
     "SlowDown",
     "ConditionalRequestConflict",
@@ -42,43 +57,46 @@ _PASSING_NUMBERS = {
 }
 _ESCAPED_NAME = re.compile(r"\\udc[89a-f][0-9a-f]")  # as listings show a byte that is not UTF-8
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
+_LATER = {408, 429}
+_NEVER = {501, 505}  # what the server doesn't know it won't know in a moment
+_DENIED = {401, 403}
+_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+_CONDITION_CODES = {"PreconditionFailed", "ConditionNotMet", "BlobAlreadyExists"}
+_ARCHIVED_CODES = {"InvalidObjectState", "BlobArchived"}  # of S3, of Azure
 
 
-def s3_code(error: BaseException) -> str | None:
-    """Return the S3 error code behind an exception, looking through its causes."""
-    response = _response(error)
-    return None if response is None else str(response.get("Error", {}).get("Code", "")) or None
+def fails_condition(error: BaseException) -> bool:
+    """Tell whether a store refused to create what exists, or to read what has changed."""
+    answer = answer_of(error)
+    return answer is not None and (answer.status == 412 or answer.code in _CONDITION_CODES)
 
 
-def is_lost_race(error: BaseException) -> bool:
-    """Tell whether a store refused a conditional write because the object exists."""
-    return s3_code(error) in {"PreconditionFailed", "412"}
-
-
-def from_client(error: BaseException) -> bool:
-    """Tell whether an error is the S3 client's own, no OSError: endpoint away, no credentials."""
-    return type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp"))
+def is_archived(error: BaseException) -> bool:
+    """Tell whether a store refused to read an object because it lies in an archive tier."""
+    answer = answer_of(error)
+    return answer is not None and answer.code in _ARCHIVED_CODES
 
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same call may succeed a moment later."""
-    if isinstance(error, _PERMANENT) or type(error).__name__ in _NO_CREDENTIALS:
-        return False
-    response = _response(error)
-    if response is not None:
-        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return status >= 500 or status == 429 or s3_code(error) in _PASSING_CODES
-    return is_unanswered(error) or (
-        isinstance(error, OSError) and (error.errno is None or error.errno in _PASSING_NUMBERS)
+    answer = answer_of(error)
+    if answer is not None:
+        passing = answer.status >= 500 and answer.status not in _NEVER
+        return passing or answer.status in _LATER or answer.code in _PASSING_CODES
+    if is_unanswered(error):
+        return True
+    return (
+        isinstance(error, OSError)
+        and not (isinstance(error, _PERMANENT) or lacks_credentials(error))
+        and (error.errno is None or error.errno in _PASSING_NUMBERS)
     )
 
 
 def is_unanswered(error: BaseException) -> bool:
     """Tell whether the store gave no whole answer: no connection, a stall, a broken body."""
-    if type(error).__name__ in _NO_CREDENTIALS or _response(error) is not None:
+    if lacks_credentials(error) or answer_of(error) is not None:
         return False
-    return from_client(error) or isinstance(error, TimeoutError | ConnectionError)
+    return any(map(is_silence, chain_of(error)))
 
 
 def translate_error(what: str, error: Exception, location: str, seconds: float) -> Exception:
@@ -96,18 +114,14 @@ def translate_error(what: str, error: Exception, location: str, seconds: float) 
     """
     if isinstance(error, FileExistsError):
         return error
-    if isinstance(error, FileNotFoundError):
-        if s3_code(error) != "NoSuchBucket":
-            return error
-        return StorageError(
-            f"can't {what}: there is no such bucket. Check the URL, or make the bucket"
-        )
-    reason = s3_code(error) or error
+    answer = answer_of(error)
+    if answer is not None:
+        return _translate_answer(what, error, answer)
+    if isinstance(error, FileNotFoundError) and not is_unanswered(error):
+        return error
     if isinstance(error, PermissionError):
-        return StorageError(
-            f"can't {what}: access denied ({reason}). Check the credentials and what they allow"
-        )
-    told = f"{type(error).__name__}: {reason}" if str(reason) else type(error).__name__
+        return _denied(what, error)
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if is_unanswered(error):
         return UnreachableError(
             f"can't {what}: {location} gave no whole answer for {seconds:.0f} s, at last {told}. "
@@ -120,24 +134,52 @@ def translate_error(what: str, error: Exception, location: str, seconds: float) 
             "where this one was"
         )
     if isinstance(error, OSError) or from_client(error):
-        return StorageError(
-            f"can't {what}: {told}. Check that the store answers, and the credentials"
-        )
+        return _failed(what, told)
     return error
+
+
+def _translate_answer(what: str, error: Exception, answer: Answer) -> Exception:
+    if answer.code in _NO_BUCKET:
+        return StorageError(
+            f"can't {what}: there is no such bucket. Check the URL, or make the bucket"
+        )
+    if answer.code in _ARCHIVED_CODES:
+        return StorageError(
+            f"can't {what}: it lies in an archive tier ({answer.storage_class or answer.code}); "
+            "expected a storage class whose bytes can be read at once. Restore it; every run looks "
+            "at it again"
+        )
+    if answer.status == 404:
+        missing = isinstance(error, FileNotFoundError)
+        return error if missing else FileNotFoundError(f"can't {what}: {answer.reason}")
+    if isinstance(error, PermissionError) or answer.status in _DENIED:
+        return _denied(what, answer.reason)
+    return _failed(what, f"{type(error).__name__}: {answer.reason}")
+
+
+def _denied(what: str, reason: object) -> StorageError:
+    return StorageError(
+        f"can't {what}: access denied ({reason}). Check the credentials and what they allow"
+    )
+
+
+def _failed(what: str, told: str) -> StorageError:
+    return StorageError(f"can't {what}: {told}. Check that the store answers, and the credentials")
 
 
 @contextmanager
 def as_pair_error(kind: type[PairError]) -> Iterator[None]:
     """Turn a store's errors into the error of one pair, so that the others go on.
 
-    A store that gives no answer at all fails all of them, so that error passes as it is.
+    A store that gives no answer at all fails all of them, so that error passes as it is. What can't
+    be read because it lies in an archive tier has an error of its own.
     """
     try:
         yield
     except UnreachableError:
         raise
     except (StorageError, FileNotFoundError) as error:
-        raise kind(f"{error}") from error
+        raise (ArchivedError if is_archived(error) else kind)(f"{error}") from error
 
 
 def gone(path: str) -> ReadError:
@@ -147,26 +189,15 @@ def gone(path: str) -> ReadError:
             f"{path} can't be opened: its name is not UTF-8, as names have to be, and is shown "
             "with escapes. Rename the file"
         )
-    return ReadError(
+    return SourceChangedError(
         f"{path} is gone; it was there when the archive was listed. The next run looks again"
     )
 
 
-def changed(path: str, size: int, listed_size: int) -> ReadError:
+def changed(path: str, size: int, listed_size: int) -> SourceChangedError:
     """Return the error of a file that isn't what was listed any more; sizes are in bytes."""
     now = "other content than" if size == listed_size else f"{size} bytes and had {listed_size}"
-    return ReadError(
+    return SourceChangedError(
         f"{path} has {now} when the archive was listed, so it changed in between. The next run "
         "looks again"
     )
-
-
-def _response(error: BaseException) -> dict[str, Any] | None:
-    """Return the store's answer that an exception or one of its causes holds."""
-    seen: BaseException | None = error
-    while seen is not None:
-        response = getattr(seen, "response", None)
-        if isinstance(response, dict):
-            return response
-        seen = seen.__cause__
-    return None

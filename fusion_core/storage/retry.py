@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import tenacity
 
-from fusion_core.storage.errors import is_transient, is_unanswered, s3_code
+from fusion_core.storage.answers import answer_of
+from fusion_core.storage.errors import is_transient, is_unanswered
 
 _ATTEMPTS = 12
 _LONGEST_WAIT = 10.0
@@ -73,7 +74,8 @@ class RetryPolicy:
             if count is not None:
                 count.add()
             error = _error_of(state)
-            reason = (s3_code(error) if error else None) or error
+            answer = answer_of(error) if error else None
+            reason = answer.reason if answer else error
             log.debug("could not %s (%r), trying again", what, reason)
 
         retry = tenacity.Retrying(

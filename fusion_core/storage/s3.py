@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fusion_core.errors import StorageError
+from fusion_core.storage.answers import answer_of
+
 LARGEST_PUT = 5 << 30
 """Bytes that S3 takes in one request."""
 
 _CONNECT_SECONDS = 10.0
 _STALL_SECONDS = 20.0  # without a byte; eight of them fit into the retries
 _CONNECTIONS = 64  # a worker's threads share them
+_LISTED = ("ETag", "StorageClass", "RestoreStatus")
 
 
 def s3_options(options: Mapping[str, Any], retry_seconds: float) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def s3_options(options: Mapping[str, Any], retry_seconds: float) -> dict[str, An
 
 
 def list_bucket(
-    fs: Any,
+    fs: Callable[[], Any],
     prefix: str,
     call: Callable[[Callable[[], Any]], Any],
     limit: Mapping[str, float],
@@ -35,28 +39,42 @@ def list_bucket(
     """List objects page by page, so that a fault costs a page and not the whole listing.
 
     Args:
-        fs: The s3fs file system.
+        fs: Returns the s3fs file system, for each page anew.
         prefix: Bucket and the beginning of the keys.
         call: Runs one request, repeating it where that may help.
         limit: Keyword arguments that bound a request's time.
 
     Returns:
-        Size and ETag by bucket and key.
+        Size, ETag and storage class by bucket and key, and whether an archived object is restored.
     """
-    bucket, start, _ = fs.split_path(prefix)
+    bucket, start, _ = fs().split_path(prefix)
     found: dict[str, dict[str, Any]] = {}
-    more: dict[str, str] = {}
+    more: dict[str, Any] = {"OptionalObjectAttributes": ["RestoreStatus"]}
 
     def page() -> Any:
-        return fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=start or "", **more, **limit)
+        return fs().call_s3("list_objects_v2", Bucket=bucket, Prefix=start or "", **more, **limit)
 
     while True:
-        answer = call(page)
+        try:
+            answer = call(page)
+        except StorageError as error:
+            if set(more) != {"OptionalObjectAttributes"} or not _knows_less(error):
+                raise
+            more = {}
+            continue
         for entry in answer.get("Contents", []):
-            found[f"{bucket}/{entry['Key']}"] = {"size": entry["Size"], "ETag": entry["ETag"]}
+            found[f"{bucket}/{entry['Key']}"] = {
+                name: entry[name] for name in _LISTED if name in entry
+            } | {"size": entry["Size"]}
         if not answer.get("IsTruncated"):
             return found
-        more = {"ContinuationToken": answer["NextContinuationToken"]}
+        more["ContinuationToken"] = answer["NextContinuationToken"]
+
+
+def _knows_less(error: StorageError) -> bool:
+    """Tell whether a server may have refused what it was asked for beside the list itself."""
+    answer = answer_of(error)
+    return answer is not None and answer.status in (400, 403, 501)
 
 
 def put_on_s3(

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fsspec.core
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from fusion_core.errors import StorageError
-from fusion_core.storage.errors import is_lost_race, translate_error
+from fusion_core.storage.errors import fails_condition, translate_error
+from fusion_core.storage.file_system import FreshFileSystem, StorageOptions, options_now
+from fusion_core.storage.listing import listing_table
 from fusion_core.storage.local import (
     create_copy,
     create_file,
@@ -29,16 +30,8 @@ from fusion_core.storage.local import (
     replace_file,
 )
 from fusion_core.storage.retry import RetryPolicy
-from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3, s3_options
+from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3
 from fusion_core.storage.version import object_version
-
-LISTING_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("bytes", pa.int64(), nullable=False),
-        pa.field("version", pa.string(), nullable=False),
-    ]
-)
 
 RETRY_SECONDS = 120.0
 """How long a store is waited for unless a setting says otherwise."""
@@ -53,7 +46,8 @@ class Storage:
 
     Args:
         url: Root of all paths given to the methods, e.g. ``s3://archive/2026`` or a local path.
-        options: Storage options of fsspec. Left empty, S3 takes the usual AWS chain, whose
+        options: Storage options of fsspec, or a function that is asked for them before every call,
+            so that credentials stay fresh. Left empty, S3 takes the usual AWS chain, whose
             credentials refresh themselves.
         retry_seconds: Seconds that a call is repeated for while it fails for a passing reason.
 
@@ -64,42 +58,46 @@ class Storage:
     def __init__(
         self,
         url: str,
-        options: Mapping[str, Any] | None = None,
+        options: StorageOptions = None,
         retry_seconds: float = RETRY_SECONDS,
     ):
-        self.options = dict(options or {})
+        self.given_options = options
         self.retry_policy = RetryPolicy(retry_seconds)
-        to_s3 = url.startswith(("s3://", "s3a://"))
-        used = s3_options(self.options, retry_seconds) if to_s3 else self.options
-        try:
-            self.fs, root = fsspec.core.url_to_fs(url, **used)
-        except (ImportError, ValueError) as error:
-            raise StorageError(
-                f"can't open {url}: {error}. Expected a local path or an fsspec URL whose "
-                "protocol is installed, such as s3://bucket/folder"
-            ) from error
+        self._files = FreshFileSystem(url, options, retry_seconds)
+        fs, root = self._files.last, self._files.root
         self.root = root.rstrip("/") or root
-        self._on_s3 = "s3" in self.fs.protocol
+        self._on_s3 = "s3" in fs.protocol
         if not self.root and self._on_s3:
             raise StorageError(f"{url} names no bucket; expected a URL such as s3://bucket/folder")
         self._below = f"{self.root.rstrip('/')}/"
-        self._limit = {"timeout": retry_seconds} if self.fs.async_impl else {}
-        if self._on_s3:
-            self.fs.retries = 1  # repeating is done in one place, where it is bounded and counted
+        self._limit = {"timeout": retry_seconds} if fs.async_impl else {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the arguments: open connections and event loops belong to one process."""
+        """Pickle as the arguments, with the options of now.
+
+        Open connections and event loops belong to one process, and so does who knows the options.
+        """
         return Storage, (self.url(""), self.options, self.retry_policy.seconds)
+
+    @property
+    def fs(self) -> Any:
+        """The file system, opened again if the options have changed; ask for it before each use."""
+        return self._files.now()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The storage options to use now."""
+        return options_now(self.given_options)
 
     @property
     def is_local(self) -> bool:
         """Whether objects are files of this machine."""
-        return isinstance(self.fs, LocalFileSystem)
+        return isinstance(self._files.last, LocalFileSystem)
 
     def url(self, path: str) -> str:
         """Return the full URL of ``path``, as pandas and fsspec open it."""
         full = self.fs_path(path)
-        return full if self.is_local else str(self.fs.unstrip_protocol(full))
+        return full if self.is_local else str(self._files.last.unstrip_protocol(full))
 
     def fs_path(self, path: str) -> str:
         """Return ``path`` as the underlying file system names it."""
@@ -117,21 +115,15 @@ class Storage:
         found = self._find(top, prefix)
         # S3 consoles make empty objects with a final slash to show a folder.
         wanted = [name for name in found if name.startswith(start) and not name.endswith("/")]
-        rows = sorted((_utf8(name[len(self._below) :]), name) for name in wanted)
-        return pa.table(
-            {
-                "path": [path for path, _ in rows],
-                "bytes": [int(found[name]["size"] or 0) for _, name in rows],
-                "version": [object_version(found[name]) for _, name in rows],
-            },
-            schema=LISTING_SCHEMA,
-        )
+        return listing_table(found, wanted, len(self._below))
 
     def _find(self, top: str, prefix: str) -> dict[str, dict[str, Any]]:
         what = f"list {self.url(prefix)}"
         if self._on_s3:
             start = self._below + prefix.lstrip("/")
-            return list_bucket(self.fs, start, lambda page: self.call(what, page), self._limit)
+            return list_bucket(
+                lambda: self.fs, start, lambda page: self.call(what, page), self._limit
+            )
         everywhere = partial(self.fs.find, detail=True, **self._limit)
         find = partial(find_files, self.fs) if self.is_local else everywhere
         try:
@@ -259,8 +251,8 @@ class Storage:
             else:
                 mode = "create" if exclusive else "overwrite"
                 self.fs.put_file(str(local), full, mode=mode, **limit)
-        except OSError as error:
-            if is_lost_race(error):
+        except Exception as error:
+            if fails_condition(error):
                 raise FileExistsError(full) from error
             raise
 
@@ -270,8 +262,8 @@ class Storage:
             return
         try:
             self.fs.pipe_file(full, body, mode="create", **self._limit_for(len(body)))
-        except OSError as error:
-            if is_lost_race(error):
+        except Exception as error:
+            if fails_condition(error):
                 raise FileExistsError(full) from error
             raise
 
@@ -306,10 +298,6 @@ class Storage:
 
     def _location(self) -> str:
         """Return the store's name for messages."""
-        client = getattr(self.fs, "_s3", None)
+        client = getattr(self._files.last, "_s3", None)
         endpoint = getattr(getattr(client, "meta", None), "endpoint_url", None)
         return f"the store at {endpoint}" if endpoint else f"the store of {self.url('')}"
-
-
-def _utf8(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()

@@ -111,7 +111,8 @@ class AblateSettings(TrainSettings):
         models = {
             name: f"{one.output}/weights.safetensors" for name, one in self.variants().items()
         }
-        shared = ("worker", "ray_address", "io_threads", "max_megapixels", "credentials_block")
+        run = ("worker", "ray_address", "io_threads", "max_megapixels")
+        shared = (*run, "credentials_block", "requester_pays")
         return EvaluateSettings(
             **self.evaluation.model_dump(),
             **{name: getattr(self, name) for name in (*shared, "size_mismatch", "precision")},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 from fusion_core.archive.pairing import Pairing
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import SettingsError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.models.weights_file import load_weights
+from fusion_core.storage.file_system import StorageOptions
+from fusion_core.storage.source import open_source
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
 from fusion_core.training.data import split_ids
@@ -21,7 +22,7 @@ from fusion_core.training.settings import TrainSettings
 
 
 def plan_training(
-    settings: TrainSettings, storage_options: Mapping[str, Any]
+    settings: TrainSettings, storage_options: StorageOptions
 ) -> tuple[TrainingJob, Pairing]:
     """List the archive, set validation pairs apart, and fix what decides the weights.
 
@@ -35,7 +36,7 @@ def plan_training(
         WeightsError: The weights to start from can't be read.
     """
     now = dt.datetime.now(dt.UTC)
-    source = Storage(settings.source, storage_options)
+    source = open_source(settings, storage_options)
     output = Storage(settings.output, storage_options)
     pairing = list_pairs(
         settings,
@@ -76,7 +77,7 @@ def plan_training(
     return job, pairing
 
 
-def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> LogFile | None:
+def finished_log(job: TrainingJob, storage_options: StorageOptions) -> LogFile | None:
     """Return the log of the job's training if that has ended, None where there is work left.
 
     Raises:
@@ -91,7 +92,7 @@ def finished_log(job: TrainingJob, storage_options: Mapping[str, Any]) -> LogFil
     return log if log.finished else None
 
 
-def _listed(url: str, refs: Mapping[str, PairRef], storage_options: Mapping[str, Any]) -> list[str]:
+def _listed(url: str, refs: Mapping[str, PairRef], storage_options: StorageOptions) -> list[str]:
     """Return the pair ids that a text file names, in the order of the pairs."""
     try:
         lines = Storage(url, storage_options).read("").decode().splitlines()

@@ -13,7 +13,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import SettingsError
 from fusion_core.models.network import RefineFuse
 from fusion_core.models.weights_file import load_weights
-from fusion_core.storage.store import Storage
+from fusion_core.storage.source import open_source
 from fusion_core.training.data import CropSource, read_luminances
 from fusion_core.training.job import Reporter, TrainingJob, WorkerRank
 from fusion_core.training.log import TrainingLog
@@ -91,7 +91,7 @@ def _luminances(
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Read infrared and visible luminance of each pair, some pairs at a time."""
     settings = job.settings
-    source = Storage(settings.source, reporter.options())
+    source = open_source(settings, reporter.options)
     with ThreadPoolExecutor(settings.io_threads) as readers:
         yield from readers.map(
             lambda pair: read_luminances(pair, source, settings, settings.max_megapixels), pairs

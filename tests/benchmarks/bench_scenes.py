@@ -96,7 +96,8 @@ def reading(folder: Path) -> dict[str, Any]:
 def by_fsspec(archive: Storage, name: str) -> None:
     """Read all tiles as the project does."""
     row = next(row for row in archive.list().to_pylist() if row["path"] == name)
-    with gdal_settings(256), open_raster(archive, *row.values()) as raster:
+    file = row["path"], row["bytes"], row["version"]
+    with gdal_settings(256), open_raster(archive, *file) as raster:
         read_tiles(raster.dataset)
 
 

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,42 @@ def test_a_block_is_read_again_before_it_can_be_stale(monkeypatch: pytest.Monkey
     assert credentials() == {"token": "old"}
     monkeypatch.setattr(flows.credentials, "_FRESH_SECONDS", 0.0)
     assert credentials() == {"token": "new"}
+
+
+def test_threads_read_a_block_as_the_flow_does_and_only_one_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep("shared", {"token": "old"})
+    credentials, read = StorageCredentials("shared"), list[str]()
+    real = flows.credentials._read_block
+
+    def counted(name: str) -> dict[str, Any]:
+        read.append(name)
+        return real(name)
+
+    monkeypatch.setattr(flows.credentials, "_read_block", counted)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: credentials(), range(32)))
+    assert found == [{"token": "old"}] * 32
+    assert read == ["shared"]
+
+
+def test_a_server_that_is_away_for_a_moment_leaves_the_options_read_before(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(name: str) -> dict[str, Any]:
+        raise ConnectionError("hunter2")
+
+    keep("kept", {"token": "old"})
+    credentials = StorageCredentials("kept")
+    credentials()
+    monkeypatch.setattr(flows.credentials, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(flows.credentials, "_read_block", away)
+    assert credentials() == {"token": "old"}
+    assert "secret/kept can't be read again (ConnectionError)" in caplog.text
+    assert "hunter2" not in caplog.text
+    with pytest.raises(ConnectionError):
+        StorageCredentials("kept")()
 
 
 @pytest.mark.parametrize("value", ["no json: hunter2", '["hunter2"]'])

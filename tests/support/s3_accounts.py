@@ -1,5 +1,6 @@
 """Short-lived credentials of an S3 server that checks rights, and their withdrawal."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,18 +25,27 @@ class Account:
     def __init__(self, server: S3Server):
         self.server = server
         self.iam: Any = server._client("iam")
-        role = self.iam.create_role(RoleName="run", AssumeRolePolicyDocument=TRUST)["Role"]
-        self.allow()
-        sts: Any = server._client("sts")
-        given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="run")["Credentials"]
-        self.key, self.secret = given["AccessKeyId"], given["SecretAccessKey"]
-        self.token = given["SessionToken"]
+        self._assume("run")
 
     def allow(self) -> None:
-        self.iam.put_role_policy(RoleName="run", PolicyName="run", PolicyDocument=RUN_POLICY)
+        self.iam.put_role_policy(RoleName=self._role, PolicyName="run", PolicyDocument=RUN_POLICY)
 
     def revoke(self) -> None:
-        self.iam.delete_role_policy(RoleName="run", PolicyName="run")
+        self.iam.delete_role_policy(RoleName=self._role, PolicyName="run")
+
+    def rotate(self) -> None:
+        """Give new credentials, and take the rights of the old ones away."""
+        self.revoke()
+        self._assume(f"run-{uuid.uuid4().hex}")
+
+    def _assume(self, role: str) -> None:
+        self._role = role
+        made = self.iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)["Role"]
+        self.allow()
+        sts: Any = self.server._client("sts")
+        given = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="run")["Credentials"]
+        self.key, self.secret = given["AccessKeyId"], given["SecretAccessKey"]
+        self.token = given["SessionToken"]
 
     def options(self, **changes: str) -> dict[str, Any]:
         """Return fsspec storage options."""

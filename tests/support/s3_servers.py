@@ -28,20 +28,7 @@ CEPH_ATTEMPTS = 3
 _REGION = "us-east-1"
 _S3_POLICY = """{"Version": "2012-10-17",
  "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}"""
-# The port is the system's choice, so no other process can take it between choosing and binding.
-# Reading stdin ends when the parent is gone, even killed, so no server is left behind.
-# moto's errors bring a Server header, and a second one from http.server is an error to aiohttp's
-# strict parser, which `python -X dev` turns on: hence send_response_only.
-_MOTO = """
-import logging, sys
-from moto.server import MotoRequestHandler, ThreadedMotoServer
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
-MotoRequestHandler.send_response = MotoRequestHandler.send_response_only
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
+_MOTO = Path(__file__).with_name("moto_process.py")
 # radosgw asks its monitor for an encrypted connection, which needs keys: hence mon client mode.
 # With the usual paxos intervals every pool takes seconds to create, and a gateway wants several.
 # A memstore is ready in half a second where a BlueStore file takes five.
@@ -137,11 +124,15 @@ class S3Server:
 
 
 @contextmanager
-def moto_server() -> Iterator[S3Server]:
-    """Moto in a process of its own, checking signatures and permissions."""
+def moto_server(*how: str) -> Iterator[S3Server]:
+    """Moto in a process of its own, checking signatures and permissions.
+
+    Args:
+        how: Arguments of ``moto_process``.
+    """
     # exactly the three IAM calls below go unchecked
     env = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": "3"}
-    command = [sys.executable, "-c", _MOTO]
+    command = [sys.executable, str(_MOTO), *how]
     with _running(command, env, subprocess.PIPE) as process:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)

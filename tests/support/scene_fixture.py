@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 from generated_scenes import scene_bands, write_raster
 from numpy.typing import NDArray
-from tiny import TODAY, tiny_fuser
+from tiny import TODAY, listed_pair, tiny_fuser
 
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.parts import read_part
@@ -37,7 +37,7 @@ def two_files(folder: Path, ir: Path, vi: Path) -> PairRef:
     """Return a pair of two files below ``folder`` with what a listing says of them."""
     listing = {row["path"]: row for row in Storage(str(folder)).list().to_pylist()}
     sides = (listing[str(path.relative_to(folder))] for path in (ir, vi))
-    return PairRef(vi.stem, *(value for side in sides for value in side.values()))
+    return listed_pair(vi.stem, *sides)
 
 
 @contextmanager
@@ -45,7 +45,8 @@ def opened(path: Path) -> Iterator[Raster]:
     """A raster of this machine, opened as a scene's files are."""
     storage = Storage(str(path.parent))
     (row,) = storage.list(path.name).to_pylist()
-    with gdal_settings(64), open_raster(storage, *row.values()) as raster:
+    file = row["path"], row["bytes"], row["version"]
+    with gdal_settings(64), open_raster(storage, *file) as raster:
         yield raster
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tiny import listed_pair
 
-from fusion_core.archive.plan import PairRef
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.tiling.grid import BLEND, Blender, Tile
 from fusion_core.scenes.fusing import fuse_tiles
@@ -27,7 +27,7 @@ def scene_in(folder: Path, name: str = "a", **settings: Any) -> Iterator[ScenePa
     storage = Storage(str(folder))
     listing = {row["path"]: row for row in storage.list().to_pylist()}
     ir, vi = (listing[f"{side}/{name}.tif"] for side in ("ir", "vi"))
-    ref = PairRef(name, *ir.values(), *vi.values())
+    ref = listed_pair(name, ir, vi)
     with gdal_settings(64), open_scene(storage, ref, SceneSettings(**settings)) as pair:
         yield pair
 

@@ -153,9 +153,16 @@ def pair_refs(
 
     def ref(name: str) -> PairRef:
         ir, vi = (listing[f"{side}/{name}.{extension}"] for side in ("ir", "vi"))
-        return PairRef(name, *ir.values(), *vi.values())
+        return listed_pair(name, ir, vi)
 
     return tuple(ref(name) for name in names)
+
+
+def listed_pair(name: str, ir: Mapping[str, Any], vi: Mapping[str, Any]) -> PairRef:
+    """Return a reference to a pair by the rows of a listing."""
+    sides = {"ir": ir, "vi": vi}
+    columns = ("path", "bytes", "version")
+    return PairRef(name, **{f"{s}_{column}": sides[s][column] for s in sides for column in columns})
 
 
 def settings_for(

@@ -11,7 +11,7 @@ from fusion_core.archive.fused_images import (
     without_matches,
 )
 from fusion_core.archive.pairing import PAIRS_SCHEMA
-from fusion_core.storage.store import LISTING_SCHEMA
+from fusion_core.storage.listing import LISTING_SCHEMA
 
 IDS = st.sets(st.sampled_from("abcdef"))
 FILES = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("12")), unique=True)

@@ -16,7 +16,7 @@ from fusion_core.archive.pairing import (
     read_index,
 )
 from fusion_core.errors import SettingsError
-from fusion_core.storage.store import LISTING_SCHEMA
+from fusion_core.storage.listing import LISTING_SCHEMA
 
 IR, VI = "{pair}_ir*", "{pair}_vi*"
 PATHS = st.lists(
@@ -121,6 +121,7 @@ def test_a_pair_carries_bytes_and_versions_of_its_files() -> None:
             "vi_path": "1_vi.jpeg",
             "vi_bytes": 9,
             "vi_version": "v-1_vi.jpeg",
+            "archived": None,
         }
     ]
 

@@ -126,7 +126,7 @@ def test_pairs_that_cannot_be_fused_become_rows_and_all_others_are_fused(root: s
         "empty": ("decode", "DecodeError"),
         "text": ("decode", "DecodeError"),
         "sizes": ("pair", "SizeMismatchError"),
-        "e": ("read", "ReadError"),
+        "e": ("read", "SourceChangedError"),
         **dict.fromkeys(["a", "b", "c/d"], (None, None)),
     }
     assert "ir/text.png: the file is no image" in rows["text"]["error_message"]

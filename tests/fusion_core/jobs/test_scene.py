@@ -17,8 +17,8 @@ from PIL import Image
 from rasterio.transform import Affine
 from scene_fixture import SIZE, SceneFixture, pixels_of
 from stac_schemas import go_offline
+from tiny import listed_pair
 
-from fusion_core.archive.plan import PairRef
 from fusion_core.metrics import METRIC_NAMES, StreamedScores, score
 from fusion_core.models.baselines import BaselineFuser
 
@@ -314,7 +314,7 @@ def test_a_scene_is_fused_from_a_store_as_from_files(tmp_path: Path) -> None:
     for side in ("ir", "vi"):
         other.source.write(f"{side}/a.tif", archive.path(side, "a").read_bytes())
     listing = {row["path"]: row for row in other.source.list().to_pylist()}
-    ref = PairRef("a", *listing["ir/a.tif"].values(), *listing["vi/a.tif"].values())
+    ref = listed_pair("a", listing["ir/a.tif"], listing["vi/a.tif"])
     (row,) = other.fuse(ref)
     assert row["status"] == "ok", row["error_message"]
     assert row["fused_sha256"] == local["fused_sha256"]

@@ -109,7 +109,7 @@ def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
     failed = {key: row for key, row in archive.rows().items() if row["status"] == "failed"}
     assert {key: (row["stage"], row["error_type"]) for key, row in failed.items()} == {
         ("cut", "m"): ("decode", "DecodeError"),
-        ("gone", "n"): ("read", "ReadError"),
+        ("gone", "n"): ("read", "SourceChangedError"),
         ("small", "m"): ("pair", "SizeMismatchError"),
         ("text", "m"): ("decode", "DecodeError"),
         ("text", "n"): ("decode", "DecodeError"),

@@ -217,8 +217,9 @@ def test_files_beside_a_local_one_change_nothing(tmp_path: Path, scene: NDArray[
         "</PAMDataset>"
     )
     storage = Storage(str(tmp_path))
-    file = next(row for row in storage.list().to_pylist() if row["path"] == "a.tif")
-    with gdal_settings(64), open_raster(storage, *file.values()) as raster:
+    (row,) = (row for row in storage.list().to_pylist() if row["path"] == "a.tif")
+    file = row["path"], row["bytes"], row["version"]
+    with gdal_settings(64), open_raster(storage, *file) as raster:
         assert raster.dataset.transform.is_identity
         assert raster.dataset.nodata is None
     assert sorted(os.listdir(tmp_path)) == ["a.tfw", "a.tif", "a.tif.aux.xml"]

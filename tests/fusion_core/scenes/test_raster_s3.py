@@ -107,7 +107,7 @@ def test_an_object_that_changes_while_it_is_open_gives_no_mixture(
 
 def test_an_object_that_is_removed_while_it_is_open_is_named(storage: Storage, body: bytes) -> None:
     storage.write("a.tif", body)
-    with pytest.raises(ReadError, match=r"a\.tif can't be read"):
+    with pytest.raises(ReadError, match=r"a\.tif is gone"):
         read_after(storage, lambda: storage.fs.rm(storage.fs_path("a.tif")))
 
 

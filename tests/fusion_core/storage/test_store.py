@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fusion_core.errors import StorageError
-from fusion_core.storage.store import LISTING_SCHEMA, Storage
+from fusion_core.storage.listing import LISTING_SCHEMA
+from fusion_core.storage.store import Storage
 from fusion_core.storage.version import object_version
 
 WRITERS = 32
