@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from actors.chunk_actor import ChunkActor, Job, use_device
+from actors.node_memory import node_budget
 from fusion_core.jobs import FusionWorker
 from fusion_core.models import Fuser, load_fuser
 from fusion_core.settings import FuseArchiveSettings
@@ -34,6 +35,7 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
             fuser=self._fuser,
             settings=self._job.settings,
             run=self._job.run,
+            budget=node_budget(self._job.settings.max_workers),
         )
 
 

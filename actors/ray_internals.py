@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ray._common.utils import get_system_memory
 from ray._private import ray_constants
+from ray._private.state import state
+
+_THRESHOLD = 0.95
 
 
 @contextmanager
@@ -25,3 +29,22 @@ def node_on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def memory_threshold() -> float:
+    """Return the share of this node's memory beyond which Ray ends workers; 1 where it ends none.
+
+    Called in a worker, which has inherited the environment of its node. What the cluster was
+    started with comes before that. Where bytes to be left free are named too, Ray takes what leaves
+    more to its workers.
+    """
+    cluster = state.get_system_config()  # type: ignore[no-untyped-call]
+
+    def setting(name: str, default: float) -> float:
+        return float(cluster.get(name, ray_constants.env_float(f"RAY_{name}", default)))
+
+    if setting("memory_monitor_refresh_ms", 250) == 0:
+        return 1.0
+    threshold = setting("memory_usage_threshold", _THRESHOLD)
+    left = setting("min_memory_free_bytes", -1)
+    return max(threshold, 1 - left / get_system_memory()) if left >= 0 else threshold

@@ -70,6 +70,20 @@ def worker_share(
     return WorkerShare(cpus, 0.0, _bounded(count, max_workers))
 
 
+def workers_on(
+    node: Mapping[str, float], share: Mapping[str, float], max_workers: int | None = None
+) -> int:
+    """Return how many workers fit a node that take as much as one of them does; at least one.
+
+    Args:
+        node: The node's resources, as Ray names them.
+        share: What the worker was given of them.
+        max_workers: The run has at most so many.
+    """
+    fitting = [int(node.get(kind, 0.0) / amount + 1e-9) for kind, amount in share.items() if amount]
+    return _bounded(min(fitting, default=1), max_workers)
+
+
 def _bounded(count: int, max_workers: int | None) -> int:
     count = max(count, 1)
     return count if max_workers is None else min(count, max_workers)

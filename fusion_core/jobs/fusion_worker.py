@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.models.fuser import Fuser
-from fusion_core.models.memory import tiles_remark
+from fusion_core.models.memory_budget import MemoryBudget
 from fusion_core.models.tiling.batches import PhotographFuser
+from fusion_core.models.tiling.room import Room
 from fusion_core.scenes.probe import is_scene
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
@@ -50,6 +51,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         fuser: What fuses.
         settings: The run's settings.
         run: The run's identity.
+        budget: What memory this process may take. Default: what the machine has, alone.
     """
 
     def __init__(
@@ -59,13 +61,20 @@ class FusionWorker(ChunkWorker[FusionState]):
         fuser: Fuser,
         settings: FuseArchiveSettings,
         run: RunIdentity,
+        *,
+        budget: MemoryBudget | None = None,
     ):
         super().__init__(source, output, run, fuser.device)
         self.fuser = fuser
         self.settings = settings
+        budget = budget or MemoryBudget()
+        free = budget.free()
+        # Most of a small worker's memory is for fusing.
+        self.memory = int(min(settings.memory_mb << 20, free / 4))
+        self.room = Room(fuser, budget, beside=self.memory)
         # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
         batch_size = settings.batch_size or (8 if self.on_gpu else 1)
-        self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size)
+        self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size, self.room)
 
     def _begin(self, ref: PairRef) -> FusionState:
         return FusionState(ref)
@@ -103,7 +112,7 @@ class FusionWorker(ChunkWorker[FusionState]):
             scene = SceneWork(
                 self.source,
                 self.output,
-                fuser=self.fuser,
+                room=self.room,
                 settings=self.settings,
                 run=self.run_identity,
             )
@@ -116,7 +125,7 @@ class FusionWorker(ChunkWorker[FusionState]):
     def _photographs(self, pairs: Sequence[FusionState]) -> list[Outcome[FusionState]]:
         stages = PairStages(self._load, self._fuse, self._finish)
         limits = PipelineLimits.of(self.settings, batch_size=self.photographs.batch_size)
-        return run_pipeline(pairs, stages, limits)
+        return run_pipeline(pairs, stages, replace(limits, memory=self.memory))
 
     def _load(self, pair: FusionState) -> None:
         pair.loaded = load_pair(
@@ -128,10 +137,11 @@ class FusionWorker(ChunkWorker[FusionState]):
         )
 
     def _fuse(self, batch: Sequence[FusionState]) -> list[NDArray[np.float32]]:
-        ir, vi = map(np.stack, zip(*(pair.pictures.luminances() for pair in batch), strict=True))
+        sides = zip(*(pair.pictures.luminances() for pair in batch), strict=True)
+        ir, vi = (np.stack(side) if len(side) > 1 else side[0][None] for side in sides)
         fused = self.photographs.fuse(ir, vi)
-        for pair, (_, tile_size) in zip(batch, fused, strict=True):
-            pair.remark = None if tile_size is None else tiles_remark(tile_size)
+        for pair, (_, remark) in zip(batch, fused, strict=True):
+            pair.remark = remark
         return [image for image, _ in fused]
 
     def _finish(self, pair: FusionState, fused: NDArray[np.float32]) -> dict[str, Any]:
