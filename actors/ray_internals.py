@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ray._common.utils import get_system_memory
+from ray._common.utils import env_float, get_system_memory
 from ray._private import ray_constants
 from ray._private.state import state
 
@@ -41,7 +41,8 @@ def memory_threshold() -> float:
     cluster = state.get_system_config()  # type: ignore[no-untyped-call]
 
     def setting(name: str, default: float) -> float:
-        return float(cluster.get(name, ray_constants.env_float(f"RAY_{name}", default)))
+        of_node = env_float(f"RAY_{name}", default)  # type: ignore[no-untyped-call]
+        return float(cluster.get(name, of_node))
 
     if setting("memory_monitor_refresh_ms", 250) == 0:
         return 1.0
