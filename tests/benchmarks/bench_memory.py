@@ -24,7 +24,12 @@ CASES: dict[str, dict[str, Any]] = {
         "workers": 1,
         "pairs": {"640x480": 20, "6000x4000": 1},
     },
-    "Full HD, two workers, 8 GiB": {"gib": 8, "workers": 2, "pairs": {"1920x1080": 8}},
+    "Full HD, two workers, 8 GiB": {
+        "gib": 8,
+        "workers": 2,
+        "pairs": {"1920x1080": 8},
+        "chunk_pairs": 1,
+    },
 }
 
 

@@ -44,11 +44,13 @@ class Case:
             the processes of Ray are paid for by it as well.
         workers: Number of workers, of one CPU each.
         pairs: Number of pairs by size (width x height), such as ``{"640x480": 20}``.
+        chunk_pairs: Pairs that a worker has at once.
     """
 
     gib: float
     workers: int
     pairs: dict[str, int]
+    chunk_pairs: int = 8
 
 
 def main(folder: Path, case: Case) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def main(folder: Path, case: Case) -> dict[str, Any]:
         worker="cpu:1",
         max_workers=case.workers,
         contact_sheet=0,
-        chunk_pairs=2,
+        chunk_pairs=case.chunk_pairs,
     )
     with prefect_test_harness(server_startup_timeout=120):
         before, total = used_bytes(), memory("MemTotal")
@@ -142,8 +144,10 @@ def sampled() -> Iterator[Seen]:
             seen.machine = max(seen.machine, used_bytes())
             for process in Path("/proc").glob("[0-9]*"):
                 try:
-                    if (process / "cmdline").read_bytes().startswith(b"ray::FusionActor"):
-                        seen.workers[int(process.name)] = peak_bytes(process)
+                    name = (process / "cmdline").read_bytes()
+                    forked = status(process, "PPid") in seen.workers
+                    if name.startswith(b"ray::FusionActor") and not forked:
+                        seen.workers[int(process.name)] = status(process, "VmHWM") << 10
                 except (OSError, StopIteration):
                     continue  # it has ended meanwhile
 
@@ -156,10 +160,10 @@ def sampled() -> Iterator[Seen]:
         thread.join()
 
 
-def peak_bytes(process: Path) -> int:
-    """Return the most bytes that a process ever held."""
+def status(process: Path, name: str) -> int:
+    """Return a number that the kernel tells of a process; VmHWM is the most kB that it ever held."""
     lines = (process / "status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def used_bytes() -> int:
