@@ -21,7 +21,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus benchmark benchmark-gpu picture lint types audit lock clean
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus benchmark benchmark-gpu benchmark-memory picture lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -67,6 +67,10 @@ benchmark: $(INSTALLED)
 # On one CUDA card, in eight minutes at most.
 benchmark-gpu: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_gpu.py
+
+# Runs where workers may take little memory: ten minutes on two cores, 16 GiB.
+benchmark-memory: $(INSTALLED)
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_memory.py
 
 # Draws infra/demo.png, which the README shows.
 picture: $(INSTALLED)

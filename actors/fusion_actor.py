@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.chunk_actor import ChunkActor, Job, use_device
+from actors.node_memory import node_budget
 from fusion_core.jobs import FusionWorker
 from fusion_core.models import Arithmetic, Fuser, arithmetic_of, load_fuser
 from fusion_core.settings import FuseArchiveSettings
@@ -32,6 +33,7 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
             fuser=self._fuser,
             settings=self._job.settings,
             run=self._job.run,
+            budget=node_budget(self._job.settings.max_workers),
         )
 
 

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ray._common.utils import env_float, get_system_memory
 from ray._private import ray_constants
 from ray._private.state import state
 from ray.actor import ActorHandle
+
+_THRESHOLD = 0.95
 
 
 @contextmanager
@@ -47,3 +50,23 @@ def node_types() -> list[dict[str, float]]:
     config = state.get_cluster_config()
     groups = config.node_group_configs if config is not None else ()
     return [dict(group.resources) for group in groups]
+
+
+def memory_threshold() -> float:
+    """Return the share of this node's memory beyond which Ray ends workers; 1 where it ends none.
+
+    Called in a worker, which has inherited the environment of its node. What the cluster was
+    started with comes before that. Where bytes to be left free are named too, Ray takes what leaves
+    more to its workers.
+    """
+    cluster = state.get_system_config()  # type: ignore[no-untyped-call]
+
+    def setting(name: str, default: float) -> float:
+        of_node = env_float(f"RAY_{name}", default)  # type: ignore[no-untyped-call]
+        return float(cluster.get(name, of_node))
+
+    if setting("memory_monitor_refresh_ms", 250) == 0:
+        return 1.0
+    threshold = setting("memory_usage_threshold", _THRESHOLD)
+    left = setting("min_memory_free_bytes", -1)
+    return max(threshold, 1 - left / get_system_memory()) if left >= 0 else threshold

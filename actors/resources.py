@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -34,7 +35,7 @@ class WorkerShare:
 
     def fits(self, node: Mapping[str, float]) -> int:
         """Return how many workers fit a node, given its resources as Ray names them."""
-        by_cpu = int(node.get("CPU", 0.0) / self.cpus + 1e-9)
+        by_cpu = int(node.get("CPU", 0.0) / self.cpus + 1e-9) if self.cpus else sys.maxsize
         if not self.gpus:
             return by_cpu
         # A share of a GPU lies on one GPU: of four, 0.4 fits eight times and not ten.
@@ -83,3 +84,17 @@ def worker_share(
         share = WorkerShare(cpus, 0.0, 1)
     count = max(sum(map(share.fits, nodes)), 1)
     return replace(share, count=count if max_workers is None else min(count, max_workers))
+
+
+def workers_on(
+    node: Mapping[str, float], share: Mapping[str, float], max_workers: int | None = None
+) -> int:
+    """Return how many workers fit a node that take as much as one of them does; at least one.
+
+    Args:
+        node: The node's resources, as Ray names them.
+        share: What the worker was given of them.
+        max_workers: The run has at most so many.
+    """
+    count = max(WorkerShare(share.get("CPU", 0.0), share.get("GPU", 0.0), 1).fits(node), 1)
+    return count if max_workers is None else min(count, max_workers)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import ray
 
 from actors.fusion_actor import FusionJob, load_job_fuser
+from actors.node_memory import node_budget
 from actors.resources import WorkerShare
 from actors.waiting import result_of
 from fusion_core.archive import Chunk, PairRef
@@ -52,6 +53,7 @@ def time_pairs(
         fuser=load_job_fuser(job, share.device, share.cpus),
         settings=job.settings,
         run=job.run,
+        budget=node_budget(job.settings.max_workers),
     )
     worker.run(Chunk("warm-up", tuple(pairs[:1])))
     timed = tuple(pairs[1:] or pairs)

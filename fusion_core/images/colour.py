@@ -5,6 +5,7 @@ Luminance is the Y of full-range BT.601 YCbCr, as JPEG files use it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ BT601 = (0.299, 0.587, 0.114)
 
 _LUMA = np.array(BT601, np.float32)
 
+_STRIP = 1 << 18
+"""Pixels that are computed at once: what lies between the types of large images stays small."""
+
 
 def luminance(pixels: Pixels) -> NDArray[np.float32]:
     """Return the luminance of an image.
@@ -29,8 +33,12 @@ def luminance(pixels: Pixels) -> NDArray[np.float32]:
         (H, W) in [0, 1]: 0.299 R + 0.587 G + 0.114 B over the type's largest value.
     """
     scale = np.float32(np.iinfo(pixels.dtype).max)
-    grey = pixels if pixels.ndim == 2 else pixels @ _LUMA
-    return np.asarray(grey, np.float32) / scale
+    found = np.empty(pixels.shape[:2], np.float32)
+    for rows in _strips(pixels):
+        part = pixels[rows]
+        found[rows] = part if part.ndim == 2 else part @ _LUMA
+        found[rows] /= scale
+    return found
 
 
 def replace_luminance(pixels: Pixels, fused: NDArray[np.floating[Any]]) -> Pixels:
@@ -47,8 +55,20 @@ def replace_luminance(pixels: Pixels, fused: NDArray[np.floating[Any]]) -> Pixel
         An array of the shape and type of ``pixels``, rounded to the nearest integer.
     """
     top = np.iinfo(pixels.dtype).max
-    wanted = np.asarray(fused, np.float32) * np.float32(top)
-    if pixels.ndim == 3:
-        change = wanted - luminance(pixels) * np.float32(top)
-        wanted = pixels.astype(np.float32) + change[..., None]
-    return np.asarray(np.clip(np.rint(wanted), 0, top), pixels.dtype)
+    replaced = np.empty_like(pixels)
+    for rows in _strips(pixels):
+        part = pixels[rows]
+        wanted = np.asarray(fused[rows], np.float32) * np.float32(top)
+        if part.ndim == 3:
+            change = wanted - luminance(part) * np.float32(top)
+            wanted = part.astype(np.float32) + change[..., None]
+        replaced[rows] = np.clip(np.rint(wanted), 0, top)
+    return replaced
+
+
+def _strips(pixels: Pixels) -> Iterator[slice]:
+    """Cut an image (H, W, …) into strips of whole rows, for arithmetic pixel by pixel."""
+    height, width = pixels.shape[:2]
+    step = max(1, _STRIP // max(1, width))
+    for top in range(0, height, step):
+        yield slice(top, top + step)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,8 +28,9 @@ from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.models.fuser import Fuser
-from fusion_core.models.memory import tiles_remark
+from fusion_core.models.memory_budget import MemoryBudget
 from fusion_core.models.tiling.batches import PhotographFuser
+from fusion_core.models.tiling.room import Room
 from fusion_core.scenes.probe import is_scene
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
@@ -61,6 +62,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         fuser: What fuses.
         settings: The run's settings.
         run: The run's identity.
+        budget: What memory this process may take. Default: what the machine has, alone.
     """
 
     def __init__(
@@ -70,13 +72,20 @@ class FusionWorker(ChunkWorker[FusionState]):
         fuser: Fuser,
         settings: FuseArchiveSettings,
         run: RunIdentity,
+        *,
+        budget: MemoryBudget | None = None,
     ):
         super().__init__(source, output, run, fuser.device, max_attempts=settings.max_attempts)
         self.fuser = fuser
         self.settings = settings
+        budget = budget or MemoryBudget()
+        free = budget.free()
+        # Most of a small worker's memory is for fusing.
+        self.memory = int(min(settings.memory_mb << 20, free / 4))
+        self.room = Room(fuser, budget, beside=self.memory)
         # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
         batch_size = settings.batch_size or (8 if self.on_gpu else 1)
-        self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size)
+        self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size, self.room)
 
     def _begin(self, ref: PairRef) -> FusionState:
         return FusionState(ref)
@@ -100,7 +109,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         done.add(self._photographs(photographs, in_tiles=in_tiles))
         for scene in scenes:
             if not (done.spoiled or self.stopping.is_set()):
-                done.add(self._scene(scene))
+                done.add(self._scene(scene, in_tiles=in_tiles))
         return done
 
     def _is_scene(self, pair: FusionState) -> bool:
@@ -112,7 +121,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         except Exception:
             return True  # what is wrong with it will be said again where it counts
 
-    def _scene(self, pair: FusionState) -> Outcomes[FusionState]:
+    def _scene(self, pair: FusionState, *, in_tiles: bool) -> Outcomes[FusionState]:
         """Fuse a scene, by itself: its tiles are read, fused and written side by side.
 
         It looks at its deadline itself, after every tile; a thread that hangs within one is
@@ -120,7 +129,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         """
         began = time.monotonic()
         with AbandonableThreadPool(1, "scene") as threads:
-            fusing = threads.submit(self._fuse_scene, pair)
+            fusing = threads.submit(self._fuse_scene, pair, in_tiles)
             while not fusing.done():
                 wait([fusing], _LOOK_AGAIN)
                 allowed = _HUNG * (pair.allowed or self.settings.pair_deadline)
@@ -137,16 +146,16 @@ class FusionWorker(ChunkWorker[FusionState]):
         mine.end()
         return Outcomes([(mine, error)], spoiled=True)
 
-    def _fuse_scene(self, pair: FusionState) -> dict[str, Any] | Exception:
+    def _fuse_scene(self, pair: FusionState, in_tiles: bool) -> dict[str, Any] | Exception:
         try:
             scene = SceneWork(
                 self.source,
                 self.output,
-                fuser=self.fuser,
+                room=self.room,
                 settings=self.settings,
                 run=self.run_identity,
             )
-            return scene.fuse(pair)
+            return scene.fuse(pair, in_tiles=in_tiles)
         except Exception as error:
             return failed(pair, error)
         finally:
@@ -157,6 +166,7 @@ class FusionWorker(ChunkWorker[FusionState]):
     ) -> Outcomes[FusionState]:
         stages = PairStages(self._load, partial(self._fuse, in_tiles=in_tiles), self._finish)
         limits = PipelineLimits.of(self.settings, batch_size=self.photographs.batch_size)
+        limits = replace(limits, memory=self.memory)
         return run_pipeline(pairs, stages, limits, self.stopping)
 
     def _load(self, pair: FusionState) -> None:
@@ -169,10 +179,11 @@ class FusionWorker(ChunkWorker[FusionState]):
         )
 
     def _fuse(self, batch: Sequence[FusionState], *, in_tiles: bool) -> list[NDArray[np.float32]]:
-        ir, vi = map(np.stack, zip(*(pair.pictures.luminances() for pair in batch), strict=True))
+        sides = zip(*(pair.pictures.luminances() for pair in batch), strict=True)
+        ir, vi = (np.stack(side) if len(side) > 1 else side[0][None] for side in sides)
         fused = self.photographs.fuse(ir, vi, in_tiles=in_tiles)
-        for pair, (_, tile_size) in zip(batch, fused, strict=True):
-            pair.remark = None if tile_size is None else tiles_remark(tile_size)
+        for pair, (_, remark) in zip(batch, fused, strict=True):
+            pair.remark = remark
         return [image for image, _ in fused]
 
     def _finish(self, pair: FusionState, fused: NDArray[np.float32]) -> dict[str, Any]:

@@ -33,17 +33,18 @@ from fusion_core.models.gpu_fault import is_gpu_fault
 from fusion_core.models.memory import is_out_of_memory
 
 BYTES_PER_PIXEL = 48
-"""Memory of a loaded pair: both pictures, four fp32 luminances, the fp32 colour on its way back.
-A pair with a fused picture that is to be scored takes less. What fuses takes more for its batch,
-which is not counted: RefineFuse 1800 in fp32, the largest baseline 170 (measured on a CPU)."""
+"""Memory of a loaded pair: both pictures, four fp32 luminances, the fused one; 20 to 30 of it
+while it is decoded (measured). A pair with a fused picture that is to be scored takes less. What
+fuses takes more for its batch, which is foreseen where it is fused (``models.tiling.room``)."""
 
-# Guesses at that memory while a pair's size isn't known. The first pairs may be JPEG files of 2
-# bits a pixel; later ones are taken to be like the largest yet, or larger PNG files of 8 bits.
+# Guesses at that memory while a pair's size isn't known: JPEG and WebP files of 2 bits a pixel, and
+# other first ones likewise; later ones are like the largest yet, or larger PNG files of 8 bits.
+_LOSSY = (".jpg", ".jpeg", ".webp")
 _FIRST_PER_FILE_BYTE = 96
 _LOADED_PER_FILE_BYTE = 24
 
-FINISHING_BYTES_PER_PIXEL = 125
-"""Memory of a pair while it is finished; encoding and scoring hold up to 74 more (measured)."""
+FINISHING_BYTES_PER_PIXEL = 65
+"""Memory of a pair while it is finished; measured: 31 to 40 with 8 bits, 45 to 63 with 16."""
 
 _LOOK_AGAIN = 60.0  # seconds; a longer deadline needs no longer sleep
 
@@ -168,10 +169,10 @@ class _Pipeline(Generic[Work]):
             self.held += guess
 
     def _guess(self, pair: Work) -> int:
-        size = pair.ref.file_bytes
-        if not self.largest:
-            return _FIRST_PER_FILE_BYTE * size
-        return max(self.largest, _LOADED_PER_FILE_BYTE * size)
+        ref = pair.ref
+        if not self.largest or ref.vi_path.lower().endswith(_LOSSY):
+            return max(self.largest, _FIRST_PER_FILE_BYTE * ref.file_bytes)
+        return max(self.largest, _LOADED_PER_FILE_BYTE * ref.file_bytes)
 
     def _next_batch(self) -> list[Work]:
         """Take a full batch, or one as full as it gets once waiting longer would idle.

@@ -36,9 +36,15 @@ from fusion_core.jobs.scratch import ScratchFiles, scene_scratch
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics.greyscale import unit_to_grey255
 from fusion_core.models.arithmetic import arithmetic_of
-from fusion_core.models.fuser import Fuser
-from fusion_core.models.memory import first_that_fits, tile_sizes, tiles_remark
+from fusion_core.models.memory import (
+    Shortage,
+    first_that_fits,
+    smaller_tile,
+    tile_sizes,
+    tiles_remark,
+)
 from fusion_core.models.tiling.grid import Tile, cut_tiles
+from fusion_core.models.tiling.room import Room
 from fusion_core.scenes.cog import (
     check_room,
     create_greys,
@@ -72,12 +78,14 @@ class _OpenScene:
         pair: The same, open.
         files: Where it is fused.
         deadline: When it has to be.
+        careful: Whether its tiles are smaller than others'.
     """
 
     ref: PairRef
     pair: ScenePair
     files: ScratchFiles
     deadline: SceneDeadline
+    careful: bool
 
 
 class SceneWork:
@@ -86,7 +94,7 @@ class SceneWork:
     Args:
         source: Where the pairs are.
         output: Where fused scenes go.
-        fuser: What fuses.
+        room: What fuses, and what of it fits into memory.
         settings: The run's settings.
         run: The run's identity.
     """
@@ -96,15 +104,21 @@ class SceneWork:
         source: Storage,
         output: Storage,
         *,
-        fuser: Fuser,
+        room: Room,
         settings: FuseArchiveSettings,
         run: RunIdentity,
     ):
         self.source, self.output = source, output
-        self.fuser, self.settings, self.run = fuser, settings, run
+        self.fuser, self.room = room.fuser, room
+        self.settings, self.run = settings, run
 
-    def fuse(self, pair: PairState) -> dict[str, Any]:
+    def fuse(self, pair: PairState, *, in_tiles: bool = False) -> dict[str, Any]:
         """Fuse, write and score a scene.
+
+        Args:
+            pair: Which scene.
+            in_tiles: Whether to begin with tiles of half the usual size, because memory ran out for
+                it in another worker.
 
         Returns:
             The columns of the manifest that describe the fused scene and its scores.
@@ -128,7 +142,7 @@ class SceneWork:
                 with pair.timed("fuse"):
                     deadline = SceneDeadline(settings.pair_deadline, scene.size, pair.seconds)
                     pair.allowed = deadline.allowed
-                    sources = self._fuse_in_room(_OpenScene(ref, scene, files, deadline))
+                    sources = self._fuse_in_room(_OpenScene(ref, scene, files, deadline, in_tiles))
                 scaling = scene.vi_scaling
             with pair.timed("encode"):
                 make_cog(files.work, files.cog, settings.compression)
@@ -166,9 +180,16 @@ class SceneWork:
             return self._fuse_tiles(scene, tiles)
 
         what = f"a scene of {width}x{height} pixels in tiles"
-        sizes = tile_sizes(self.settings.tile_size)
+        largest = self.settings.tile_size
+        first = smaller_tile(largest) if scene.careful else largest
+        sizes = self.room.tile_sizes(tile_sizes(first), height, width)
         size, counts = first_that_fits(sizes, fuse, what, self.fuser.device)
-        remark = tiles_remark(size) if size < self.settings.tile_size else None
+        memory: Shortage = "was expected to run out"
+        if scene.careful:
+            memory = "ran out in another worker"
+        if size < sizes[0]:
+            memory = "ran out"
+        remark = tiles_remark(size, memory) if size < largest else None
         return source_facts(scene.pair, self.source, counts, tiles_remark=remark)
 
     def _fuse_tiles(self, scene: _OpenScene, tiles: Sequence[Tile]) -> PixelCounts:
@@ -180,7 +201,9 @@ class SceneWork:
             create_greys(files.greys, grid) as grey,
         ):
             writer = _TileWriter(scene, fused, grey, len(tiles))
-            fuse_tiles(scene.pair, self.fuser, tiles, writer.write)
+            fuse_tiles(
+                scene.pair, self.fuser, tiles, writer.write, room=self.room, careful=scene.careful
+            )
             if not writer.fused:
                 raise OverlapError(
                     f"{scene.ref.ir_path} and {scene.ref.vi_path} hold data at no common pixel; "

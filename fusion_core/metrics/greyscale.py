@@ -14,6 +14,8 @@ from fusion_core.errors import MetricError
 # together (images.colour). The two are now and then a grey level apart.
 _RGB2GRAY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
+_STRIP = 1 << 18  # pixels that are converted at once
+
 
 def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
     """Check that images are grey values on one grid, and stack them.
@@ -96,12 +98,17 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         )
     if array.ndim == 2 and array.dtype == np.uint8:
         return array
-    scaled = _scaled(array)
-    if scaled.ndim == 3:
-        # One term at a time: a matrix product may fuse or reorder them and move a rounding.
-        red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
-        scaled = red + green + blue
-    return _rounded(scaled)
+    _check_values(array)
+    grey = np.empty(array.shape[:2], np.uint8)
+    step = max(1, _STRIP // max(1, array.shape[1]))
+    for top in range(0, array.shape[0], step):  # of a large image, fp64 would take far more
+        scaled = _scaled(array[top : top + step])
+        if scaled.ndim == 3:
+            # One term at a time: a matrix product may fuse or reorder them and move a rounding.
+            red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
+            scaled = red + green + blue
+        grey[top : top + step] = _rounded(scaled)
+    return grey
 
 
 def unit_to_grey255(unit: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
@@ -143,12 +150,10 @@ def _grey_values(metric: str, name: str, image: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the values scaled to 0..255 in float64, not yet rounded."""
-    if array.dtype == np.uint8:
-        return array.astype(np.float64)
-    if array.dtype == np.uint16:
-        return array.astype(np.float64) / 257
+def _check_values(array: npt.NDArray[Any]) -> None:
+    """Raise where an image has a type, or holds a value, that has no grey value."""
+    if array.dtype in (np.uint8, np.uint16):
+        return
     if not np.issubdtype(array.dtype, np.floating):
         raise MetricError(
             f"metric input: an array of shape {array.shape} holds {array.dtype}, expected uint8, "
@@ -160,4 +165,12 @@ def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
             f"metric input: a {array.dtype} array of shape {array.shape} holds values from "
             f"{array.min()} to {array.max()}, expected 0..1; divide by the value that means white"
         )
+
+
+def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return checked values scaled to 0..255 in float64, not yet rounded."""
+    if array.dtype == np.uint8:
+        return array.astype(np.float64)
+    if array.dtype == np.uint16:
+        return array.astype(np.float64) / 257
     return array.astype(np.float64) * 255

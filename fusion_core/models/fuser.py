@@ -27,6 +27,8 @@ class Fuser(Protocol):
             baseline's name and version.
         receptive_radius: How far from a pixel those lie that its value depends on, in pixels;
             scenes are cut into tiles that overlap by it.
+        bytes_per_pixel: Memory that a fusion takes at its peak for each pixel of the batch, in
+            bytes, beside the pixels given; measured, and 15 % more at most.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Fuser(Protocol):
     precision: ResolvedPrecision
     model_hash: str
     receptive_radius: int
+    bytes_per_pixel: int
 
     def __call__(self, ir: Tensor, vi: Tensor) -> Tensor:
         """Fuse aligned pairs; no pair's result depends on the others of its batch.

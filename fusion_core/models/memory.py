@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
@@ -141,12 +141,20 @@ def tile_sizes(largest: int) -> Iterator[int]:
         yield size
         if size <= SMALLEST_TILE:
             return
-        size = max(SMALLEST_TILE, size // 2 // ALIGNMENT * ALIGNMENT)
+        size = smaller_tile(size)
 
 
-def tiles_remark(size: int) -> str:
+def smaller_tile(size: int) -> int:
+    """Return half a tile's size, or the floor."""
+    return max(SMALLEST_TILE, size // 2 // ALIGNMENT * ALIGNMENT)
+
+
+Shortage = Literal["ran out", "was expected to run out", "ran out in another worker"]
+
+
+def tiles_remark(size: int, memory: Shortage = "ran out") -> str:
     """Return the manifest's remark on an image that was fused in smaller pieces than others."""
-    return f"fused in tiles of {size} pixels, because memory ran out"
+    return f"fused in tiles of {size} pixels, because memory {memory}"
 
 
 def short_reason(error: BaseException) -> str:

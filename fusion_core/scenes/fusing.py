@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fusion_core.models.fuser import Fuser
 from fusion_core.models.tiling.grid import Blender, Tile
+from fusion_core.models.tiling.room import Room
 from fusion_core.models.tiling.tile_fuser import tile_fuser
 from fusion_core.scenes.pair import ScenePair, ScenePixels
 
@@ -24,7 +25,15 @@ Result = TypeVar("Result")
 Write = Callable[[Tile, ScenePixels, NDArray[np.float32]], None]
 
 
-def fuse_tiles(pair: ScenePair, fuser: Fuser, tiles: Sequence[Tile], write: Write) -> None:
+def fuse_tiles(
+    pair: ScenePair,
+    fuser: Fuser,
+    tiles: Sequence[Tile],
+    write: Write,
+    *,
+    room: Room | None = None,
+    careful: bool = False,
+) -> None:
     """Fuse a scene tile by tile.
 
     Args:
@@ -33,12 +42,14 @@ def fuse_tiles(pair: ScenePair, fuser: Fuser, tiles: Sequence[Tile], write: Writ
         tiles: All tiles of the scene, in reading order.
         write: Called in that order, by one thread, with each tile, the pixels that were read for
             it, and the fused luminance in [0, 1] at ``tile.final``, (h, w).
+        room: What fits of what a network pools over. Default: everything, until memory runs out.
+        careful: Whether it pools over smaller patches in any case.
 
     Raises:
         PairError: Reading, fusing or writing failed; the first error.
         MemoryExhaustedError: Memory doesn't hold what a network pools over.
     """
-    fuse = tile_fuser(pair, fuser)
+    fuse = tile_fuser(pair, fuser, room, careful=careful)
     blender = Blender(pair.size[1])
 
     def finish(tile: Tile, pixels: ScenePixels, fused: NDArray[np.float32]) -> None:

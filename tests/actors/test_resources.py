@@ -1,6 +1,6 @@
 import pytest
 
-from actors.resources import WorkerShare, worker_share
+from actors.resources import WorkerShare, worker_share, workers_on
 from fusion_core.errors import SettingsError
 
 TWO_CPU_NODES = [{"CPU": 4.0}, {"CPU": 3.0}]
@@ -39,3 +39,21 @@ def test_more_cpus_than_any_node_has_is_an_error_not_an_endless_wait() -> None:
 def test_the_device_follows_the_share() -> None:
     assert worker_share("gpu:0.5", GPU_NODES).device == "cuda"
     assert worker_share("auto", TWO_CPU_NODES).device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("share", "max_workers", "expected"),
+    [
+        ({"CPU": 2.0}, None, 4),
+        ({"CPU": 3.0}, None, 2),
+        ({"CPU": 1.0, "GPU": 0.5}, None, 4),
+        ({"CPU": 4.0, "GPU": 0.5}, None, 2),
+        ({"CPU": 1.0}, 3, 3),
+        ({"CPU": 16.0}, None, 1),
+        ({}, None, 1),
+    ],
+)
+def test_as_many_workers_share_a_node_as_fit_it(
+    share: dict[str, float], max_workers: int | None, expected: int
+) -> None:
+    assert workers_on({"CPU": 8.0, "GPU": 2.0, "memory": 9e9}, share, max_workers) == expected

@@ -14,13 +14,8 @@ from fusion_core.errors import DecodeError, WriteError
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.loading import LoadedPair
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.pipeline import (
-    BYTES_PER_PIXEL,
-    Outcome,
-    PairStages,
-    PipelineLimits,
-    run_pipeline,
-)
+from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, run_pipeline
+from fusion_core.jobs.stages import Outcome, Outcomes, PairStages, PipelineLimits
 
 Shape = tuple[int, int]
 
@@ -91,14 +86,30 @@ class Stages:
         memory: int = 1 << 30,
         deadline: float = 1e4,
         **others: Any,
-    ) -> list[Outcome]:
+    ) -> list[Outcome[PairState]]:
         """Run them; ``others`` take the place of the stages that they are named after."""
+        return self.run_all(
+            pairs, batch_size, threads, memory, deadline, stopping=threading.Event(), **others
+        ).of_pairs
+
+    def run_all(
+        self,
+        pairs: list[PairState] | None = None,
+        batch_size: int = 4,
+        threads: int = 2,
+        memory: int = 1 << 30,
+        deadline: float = 1e4,
+        *,
+        stopping: threading.Event,
+        **others: Any,
+    ) -> Outcomes[PairState]:
+        """Run them as ``run`` does, until they are told to stop; return all that is said."""
         own = {"load": self.load, "fuse": self.fuse, "finish": self.finish}
         limits = PipelineLimits(
             batch_size=batch_size, threads=threads, memory=memory, deadline=deadline
         )
         pairs = self.pairs() if pairs is None else pairs
-        return run_pipeline(pairs, PairStages(**{**own, **others}), limits)
+        return run_pipeline(pairs, PairStages(**{**own, **others}), limits, stopping)
 
 
 def named(count: int, shape: Shape = (4, 5)) -> dict[str, Shape]:

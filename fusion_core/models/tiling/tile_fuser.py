@@ -15,6 +15,7 @@ from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.pooling import ScenePooling
 from fusion_core.models.tiling.grid import Tile
 from fusion_core.models.tiling.patches import Luminances
+from fusion_core.models.tiling.room import Room
 
 PATCH = 64
 """Side of the full-resolution patches, one a cell, over which a scene pools, in pixels.
@@ -39,11 +40,19 @@ class Tileable(Protocol):
         ...
 
 
-def tile_fuser(pair: Tileable, fuser: Fuser) -> Callable[[Tile, Luminances], NDArray[np.float32]]:
+def tile_fuser(
+    pair: Tileable, fuser: Fuser, room: Room | None = None, *, careful: bool = False
+) -> Callable[[Tile, Luminances], NDArray[np.float32]]:
     """Return a function that fuses a tile: to (h, w) in [0, 1], of the pixels read for it.
 
     A network that pools over whole images first pools over patches from all over the scene; over
-    smaller ones where memory doesn't hold them.
+    smaller ones where memory doesn't hold them, or isn't expected to.
+
+    Args:
+        pair: The pair.
+        fuser: What fuses.
+        room: What fits. Default: everything does, until memory runs out.
+        careful: Whether to begin with patches of half the side.
 
     Raises:
         MemoryExhaustedError: Memory doesn't hold the smallest patches.
@@ -59,8 +68,15 @@ def tile_fuser(pair: Tileable, fuser: Fuser) -> Callable[[Tile, Luminances], NDA
         )
         return network.pool(ir, vi, height, width)
 
+    def fits(side: int) -> bool:
+        rows, columns = (min(total, network.cells * side) for total in (height, width))
+        return room is None or room.holds(rows * columns, network.pool_bytes_per_pixel)
+
     what = f"what {width}x{height} pixels share, in patches"
-    _, scene = first_that_fits((PATCH, PATCH // 2, PATCH // 4), pool, what, network.device)
+    sides = [PATCH // 2, PATCH // 4] if careful else [PATCH, PATCH // 2, PATCH // 4]
+    while len(sides) > 1 and not fits(sides[0]):
+        del sides[0]
+    _, scene = first_that_fits(sides, pool, what, network.device)
 
     def fuse(tile: Tile, pixels: Luminances) -> NDArray[np.float32]:
         return _fused(network, pixels.ir, pixels.vi, scene.tile(*tile.read))

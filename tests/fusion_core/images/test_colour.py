@@ -106,3 +106,16 @@ def test_what_leaves_the_range_is_clipped_and_does_not_wrap() -> None:
     dark = replace_luminance(rgb, np.zeros((1, 2), np.float32))
     assert dark[0, 0, 1] == 0
     assert dark[0, 1, 0] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_image_in_strips_is_what_it_is_at_once(
+    dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    rgb = rng.integers(0, np.iinfo(dtype).max + 1, (67, 90, 3)).astype(dtype)
+    fused = rng.random((67, 90), np.float32)
+    whole = luminance(rgb), replace_luminance(rgb, fused)
+    monkeypatch.setattr("fusion_core.images.colour._STRIP", 500)
+    np.testing.assert_array_equal(luminance(rgb), whole[0])
+    np.testing.assert_array_equal(replace_luminance(rgb, fused), whole[1])

@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from fusion_core.errors import MetricError
-from fusion_core.metrics import METRIC_NAMES, score
+from fusion_core.metrics import METRIC_NAMES, score, to_grey255
 from fusion_core.metrics.columns import metric_columns, score_columns
 
 RNG = np.random.default_rng(0)
@@ -62,3 +64,24 @@ def test_arrays_that_run_backwards_or_are_read_only_are_scored():
 def test_images_of_different_sizes_are_refused():
     with pytest.raises(MetricError, match=r"vi has shape \(1, 1, 40, 49\), expected that of ir"):
         score_columns(IR, VI[:, 1:], FUSED)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_grey_values_in_strips_are_what_they_are_at_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    unit = rng.random((67, 90, 3), np.float32)
+    image = unit if kind == "float32" else (unit * np.iinfo(kind).max).astype(kind)
+    whole = to_grey255(image)
+    monkeypatch.setattr("fusion_core.metrics.greyscale._STRIP", 500)
+    np.testing.assert_array_equal(to_grey255(image), whole)
+
+
+def test_what_a_large_image_takes_while_it_is_scored_is_not_its_type_in_fp64() -> None:
+    image = np.zeros((1500, 2000, 3), np.uint8)
+    tracemalloc.start()
+    to_grey255(image)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * 1500 * 2000  # 48 bytes a pixel at once

@@ -191,6 +191,8 @@ def test_tiles_are_halved_down_to_a_floor_and_stay_multiples_of_16(
 
 
 def test_remark_and_reason_are_short() -> None:
-    assert tiles_remark(384) == "fused in tiles of 384 pixels, because memory ran out"
+    begin = "fused in tiles of 384 pixels, because memory "
+    assert tiles_remark(384) == f"{begin}ran out"
+    assert tiles_remark(384, "was expected to run out") == f"{begin}was expected to run out"
     assert short_reason(MemoryError()) == "MemoryError"
     assert len(short_reason(RuntimeError("x" * 999))) < 230

@@ -12,6 +12,7 @@ from torch import Tensor
 from fusion_core.errors import MemoryExhaustedError, WeightsError
 from fusion_core.models.baselines import BaselineFuser
 from fusion_core.models.fuser import Fuser, load_fuser
+from fusion_core.models.memory import tiles_remark
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.tiling.batches import LuminancePair, PhotographFuser, fuse_in_tiles
 from fusion_core.models.tiling.grid import cut_tiles
@@ -31,7 +32,8 @@ class Cramped:
         shapes: What it was called with, (B, H, W).
     """
 
-    name, device, precision, model_hash, receptive_radius = "mean", "cpu", "fp32", "0", 8
+    name, device, precision, model_hash = "mean", "cpu", "fp32", "0"
+    receptive_radius, bytes_per_pixel = 8, 100
 
     def __init__(self, room: int, error: str = "GPU"):
         self.room, self.error = room, ERRORS[error]
@@ -87,7 +89,7 @@ def test_a_batch_is_halved_until_it_fits_and_stays_small(
     fused = photographs.fuse(ir, vi)
     assert fuser.batches() == [8, 4, 2, 2, 2, 2]
     assert photographs.batch_size == 2
-    assert [size for _, size in fused] == [None] * 8
+    assert [remark for _, remark in fused] == [None] * 8
     np.testing.assert_allclose(np.stack([image for image, _ in fused]), (ir + vi) / 2)
     assert [message for message in caplog.messages if "from here" in message] == [
         "batches have 4 pairs from here on",
@@ -117,9 +119,9 @@ def test_a_networks_batches_in_halves_are_what_they_are_whole() -> None:
     ir, vi = images(5, 16, 20)
     expected = PhotographFuser(tiny_fuser(), 8, 128).fuse(ir, vi)
     small = PhotographFuser(cramped(tiny_fuser(), 2 * 32 * 36), 8, 128)
-    for (image, size), (other, _) in zip(small.fuse(ir, vi), expected, strict=True):
+    for (image, remark), (other, _) in zip(small.fuse(ir, vi), expected, strict=True):
         np.testing.assert_allclose(image, other, atol=1e-5)
-        assert size is None
+        assert remark is None
     assert small.batch_size == 2
 
 
@@ -132,7 +134,7 @@ def test_a_pair_that_does_not_fit_alone_is_fused_in_tiles(error: str) -> None:
     photographs = PhotographFuser(fuser, 2, 768)
     ir, vi = images(2, 500, 400)
     fused = photographs.fuse(ir, vi)
-    assert [size for _, size in fused] == [128, 128]
+    assert [remark for _, remark in fused] == [tiles_remark(128)] * 2
     np.testing.assert_allclose(np.stack([image for image, _ in fused]), (ir + vi) / 2, atol=1e-6)
     wholes = [shape for shape in fuser.shapes if shape[1:] == (500, 400)]
     assert wholes == [(2, 500, 400), (1, 500, 400), (1, 500, 400)]
@@ -142,8 +144,8 @@ def test_a_pair_that_does_not_fit_alone_is_fused_in_tiles(error: str) -> None:
 def test_the_next_photograph_is_tried_whole_again() -> None:
     fuser = Cramped(250 * 250)
     photographs = PhotographFuser(fuser, 1, 256)
-    sizes = [photographs.fuse(*images(1, *shape))[0][1] for shape in ((400, 300), (200, 200))]
-    assert sizes == [256, None]
+    remarks = [photographs.fuse(*images(1, *shape))[0][1] for shape in ((400, 300), (200, 200))]
+    assert remarks == [tiles_remark(256), None]
 
 
 def test_tiles_begin_below_the_size_of_the_image() -> None:
@@ -193,8 +195,8 @@ def test_a_photograph_in_tiles_is_nearly_what_the_network_makes_of_the_whole() -
     ir, vi = photograph((300, 500))
     ((whole, _),) = PhotographFuser(exact(), 1, 768).fuse(ir[None], vi[None])
     tight = cramped(exact(), 250 * 250)
-    ((tiled, size),) = PhotographFuser(tight, 1, 768).fuse(ir[None], vi[None])
-    assert size == 128
+    ((tiled, remark),) = PhotographFuser(tight, 1, 768).fuse(ir[None], vi[None])
+    assert remark == tiles_remark(128)
     # It is no larger than its patches, so that it pools over the whole.
     assert levels(tiled, whole).max() < 0.5
 

@@ -1,0 +1,28 @@
+"""Says how much of its node's memory a worker of this run may take."""
+
+from __future__ import annotations
+
+import ray
+
+from actors.ray_internals import memory_threshold
+from actors.resources import workers_on
+from fusion_core.models import MemoryBudget
+
+
+def node_budget(max_workers: int | None = None) -> MemoryBudget:
+    """Return the budget of the actor that calls this: an equal share, up to where Ray ends workers.
+
+    As many workers are reckoned with as fit the node, for all of them may run one day.
+
+    Args:
+        max_workers: The run has at most so many workers.
+    """
+    context = ray.get_runtime_context()
+    mine = context.get_assigned_resources()  # type: ignore[no-untyped-call]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    node = next(node["Resources"] for node in nodes if node["NodeID"] == context.get_node_id())
+    return MemoryBudget(
+        threshold=memory_threshold(),
+        sharers=workers_on(node, mine, max_workers),
+        gpu_share=min(1.0, mine.get("GPU", 1.0)),
+    )
