@@ -4,26 +4,27 @@ import datetime as dt
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import ray
+from pools import making, pool_making
 from ray.cluster_utils import Cluster
 from tiny import settings_for, tiny_weights, write_pairs
 
 from actors.chunk_actor import start_actor
 from actors.fusion_actor import FusionActor, FusionJob
-from actors.pool import ActorPool
 from actors.resources import WorkerShare
 from actors.tasks import run_on_worker, time_pairs, time_tile
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import PairRef, cut_chunks, make_plan
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
+from fusion_core.models.arithmetic import Arithmetic
 from fusion_core.models.fuser import read_model
 from fusion_core.reports.sheets import write_contact_sheet
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -58,9 +59,9 @@ def todo_of(settings: FuseArchiveSettings) -> pa.Table:
 
 def run(settings: FuseArchiveSettings, actor: Any = None) -> None:
     job = job_of(settings)
-    make = actor or (lambda: start_actor(FusionActor, job, ONE_CPU))
+    make = actor or partial(start_actor, FusionActor, job, ONE_CPU)
     chunks = cut_chunks(todo_of(settings), "key", settings.chunk_pairs)
-    list(ActorPool(make, ONE_CPU.count).run(chunks))
+    list(pool_making(make, ONE_CPU.count).run(chunks))
 
 
 def test_chunks_become_images_and_rows(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:
@@ -80,7 +81,7 @@ class DyingActor(FusionActor):
         if not marker.exists():
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
-            worker._commit = lambda path, rows: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
+            worker._commit = lambda chunk, rows: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
         return worker.run(chunk)
 
 
@@ -88,8 +89,7 @@ def test_an_actor_killed_between_images_and_commit_leaves_every_pair_once(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
     job = job_of(settings)
-    remote: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(DyingActor)
-    run(settings, lambda: remote.remote(job, "cpu", 1.0))
+    run(settings, making(DyingActor, job, "cpu", 1.0))
     rows = read_manifest(f"{settings.output}/manifest", latest=False)
     assert rows["status"].to_pylist() == ["ok"] * 10
     assert len(set(rows["pair_id"].to_pylist())) == 10
@@ -107,12 +107,11 @@ def test_a_process_that_dies_at_one_pair_costs_that_pair_alone(
             return super().run(chunk, storage_options)
 
     job = job_of(settings)
-    remote: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(Poisoned)
-    run(settings, lambda: remote.remote(job, "cpu", 1.0))
+    run(settings, making(Poisoned, job, "cpu", 1.0))
     rows = read_manifest(f"{settings.output}/manifest", latest=False).to_pylist()
-    failed = [row for row in rows if row["status"] == "failed"]
-    assert [(row["pair_id"], row["stage"], row["error_type"]) for row in failed] == [
-        ("p03", "crash", "CrashError")
+    undone = [row for row in rows if row["status"] == "undone"]
+    assert [(row["pair_id"], row["stage"], row["cause"]) for row in undone] == [
+        ("p03", "crash", "worker")
     ]
     assert len(rows) == 10
 
@@ -121,6 +120,7 @@ def test_what_travels_is_too_small_for_the_object_store(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
     actor = start_actor(FusionActor, job_of(settings), ONE_CPU)
+    ray.get(actor.start.remote())
     chunk = next(cut_chunks(todo_of(settings), "key", 10))
     result = ray.get(actor.run.remote(chunk, {}))
     # What travels back is pickled inline, below the size at which Ray takes its object store.
@@ -134,7 +134,7 @@ def test_a_model_that_is_not_that_of_the_plan_stops_the_actor(
 ) -> None:
     job = job_of(settings)
     other = FusionJob(settings, RunIdentity("run", TODAY, "0" * 64, job.run.settings_hash))
-    pool = ActorPool(lambda: start_actor(FusionActor, other, ONE_CPU), 1)
+    pool = pool_making(partial(start_actor, FusionActor, other, ONE_CPU), 1)
     with pytest.raises(WeightsError, match="sha256"):
         list(pool.run(cut_chunks(todo_of(settings), "key", 2)))
 
@@ -144,16 +144,23 @@ def test_a_gpu_that_torch_does_not_see_is_named(settings: FuseArchiveSettings) -
         FusionActor(job_of(settings), "cuda", 1.0).start()
 
 
-def test_an_actor_loads_its_fuser_once_though_it_is_started_again(
-    settings: FuseArchiveSettings,
+def test_all_actors_of_a_run_compute_as_the_first_one_settled_it(
+    ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
-    actor = FusionActor(job_of(settings), "cpu", 1.0)
-    assert actor.start() == "cpu"
-    loaded = actor._fuser
-    assert actor.start() == "cpu"
-    worker = actor._worker_for({})
-    assert isinstance(worker, FusionWorker)
-    assert worker.fuser is loaded
+    automatic = settings.model_copy(update={"precision": "auto"})
+    job = job_of(automatic)
+    actor = start_actor(FusionActor, job, ONE_CPU)
+    here = ray.get(actor.start.remote())
+    assert here.arithmetic.device == "cpu"
+    assert here.node_id in {node["NodeID"] for node in ray.nodes()}
+    for precision in ("fp32", "bf16"):
+        settled = Arithmetic("cpu", precision)
+        assert ray.get(actor.start.remote(settled)).arithmetic == settled
+    chunk = next(cut_chunks(todo_of(automatic), "key", 1))
+    ray.get(actor.run.remote(chunk, {}))
+    (row,) = read_manifest(f"{settings.output}/manifest", latest=False).to_pylist()
+    assert (row["device"], row["precision"], row["engine"]) == ("cpu", "bf16", "eager")
+    ray.kill(actor)
 
 
 def test_timing_pairs_keeps_nothing(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:

@@ -2,16 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import ray
+from pools import making, pool_making
 from ray.cluster_utils import Cluster
-from scripted import ScriptedActor, chunks, committed, fits, lines, pool_of
+from scripted import ScriptedActor, chunks, committed, lines, pool_of
 
-from actors.chunk_actor import elsewhere
-from actors.pool import ActorPool
-from actors.staff import NoWorkerError, PoolLimits
+from actors.staff import NoWorkerError
 from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.errors import LeaseLostError, StorageError, UnreachableError, WeightsError
@@ -126,10 +124,7 @@ def test_actors_that_die_at_birth_end_the_run_with_the_reason(
         def __init__(self) -> None:
             raise ImportError("no module of that name on this node")
 
-    remote: Any = ray.remote(num_cpus=1, concurrency_groups={"control": 1})(Stillborn)
-    pool = ActorPool(
-        lambda left_out: remote.options(**elsewhere(left_out)).remote(), fits, PoolLimits(most=3)
-    )
+    pool = pool_making(making(Stillborn), 3)
     with pytest.raises(NoWorkerError, match=r"(?s)no module of that name.*installed on every node"):
         list(pool.run(chunks(["a"], 1)))
 

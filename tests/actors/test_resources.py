@@ -17,8 +17,12 @@ GPU_NODES = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0}]
         ("auto", GPU_NODES, WorkerShare(1.0, 1.0, 3)),
         ("gpu", GPU_NODES, WorkerShare(1.0, 1.0, 3)),
         ("gpu:0.5", GPU_NODES, WorkerShare(1.0, 0.5, 6)),
-        ("gpu:0.34", GPU_NODES, WorkerShare(1.0, 0.34, 7)),  # 5 of 0.34 on two GPUs, 2 on one
+        ("gpu:0.34", GPU_NODES, WorkerShare(1.0, 0.34, 6)),  # 2 on each GPU: a share is on one
+        ("gpu:0.4", [{"CPU": 64.0, "GPU": 4.0}], WorkerShare(1.0, 0.4, 8)),
+        ("gpu:0.25", [{"CPU": 3.0, "GPU": 4.0}], WorkerShare(1.0, 0.25, 3)),  # a CPU for each
         ("gpu", TWO_CPU_NODES, WorkerShare(1.0, 1.0, 1)),  # a cluster that scales from zero
+        ("auto", [{"memory": 9e9}], WorkerShare(2.0, 0.0, 1)),  # its head has no CPU for workers
+        ("cpu:8", [], WorkerShare(8.0, 0.0, 1)),
     ],
 )
 def test_workers_fit_whole_on_nodes(
@@ -57,3 +61,9 @@ def test_as_many_workers_share_a_node_as_fit_it(
     share: dict[str, float], max_workers: int | None, expected: int
 ) -> None:
     assert workers_on({"CPU": 8.0, "GPU": 2.0, "memory": 9e9}, share, max_workers) == expected
+
+
+def test_a_cluster_that_may_grow_by_gpus_is_asked_for_them() -> None:
+    types = [{"CPU": 16.0}, {"CPU": 8.0, "GPU": 1.0}]
+    assert worker_share("auto", [{"CPU": 4.0}], node_types=types) == WorkerShare(1.0, 1.0, 1)
+    assert worker_share("cpu:16", [{"CPU": 4.0}], node_types=types) == WorkerShare(16.0, 0.0, 1)

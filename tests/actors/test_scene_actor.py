@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import ray
 from generated_scenes import write_scene_pair
+from pools import making, pool_making
 from ray.cluster_utils import Cluster
 from tiny import settings_for, tiny_weights
 
 from actors.fusion_actor import FusionActor, FusionJob
-from actors.pool import ActorPool
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import cut_chunks, make_plan
 from fusion_core.jobs.listing import list_pairs
@@ -84,13 +84,9 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     job = FusionJob(settings, RunIdentity("run", TODAY, model_hash, "settings"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    remote: Any = ray.remote(
-        num_cpus=1,
-        max_restarts=-1,
-        max_task_retries=0,
-        runtime_env={"env_vars": {"TMPDIR": str(scratch)}},
-    )(DyingActor)
-    list(ActorPool(lambda: remote.remote(job, "cpu", 1.0), 1).run(chunks))
+    environment = {"env_vars": {"TMPDIR": str(scratch)}}
+    make = making(DyingActor, job, "cpu", 1.0, runtime_env=environment)
+    list(pool_making(make, 1).run(chunks))
     rows = read_manifest(output.url("manifest"), latest=False)
     assert rows["pair_id"].to_pylist() == NAMES
     assert rows["status"].to_pylist() == ["ok"] * len(NAMES)

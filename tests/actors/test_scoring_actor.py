@@ -1,16 +1,17 @@
 """The scoring actor on a real cluster, by the pool that fusing uses."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import ray
+from pools import pool_making
 from ray.cluster_utils import Cluster
 from tiny import TODAY, score_settings_for, write_fused, write_pairs
 
 from actors.chunk_actor import Job, start_actor
-from actors.pool import ActorPool
 from actors.resources import WorkerShare
 from actors.scoring_actor import ScoringActor
 from fusion_core.archive.manifest import read_manifest
@@ -54,7 +55,7 @@ def test_chunks_become_rows_of_the_images_of_every_store(
     job = job_of(settings)
     chunk, *others = cut_chunks(todo_of(settings), "key", 2)
     assert len(ray.cloudpickle.dumps(chunk)) < 10_000
-    pool = ActorPool(lambda: start_actor(ScoringActor, job, ONE_CPU), 2)
+    pool = pool_making(partial(start_actor, ScoringActor, job, ONE_CPU), 2)
     results = list(pool.run([chunk, *others]))
     assert (sum(one.ok for one in results), sum(one.failed for one in results)) == (6, 0)
     rows = read_manifest(f"{settings.output}/scores", latest=False).to_pylist()
@@ -66,10 +67,12 @@ def test_chunks_become_rows_of_the_images_of_every_store(
     assert by_method["n"].endswith("/far/fused_n/a.png")
 
 
+@pytest.mark.ray
+@pytest.mark.slow
 def test_starting_needs_no_weights_and_names_a_gpu_that_torch_does_not_see(
-    settings: ScoreArchiveSettings,
+    ray_nodes: Cluster, settings: ScoreArchiveSettings
 ) -> None:
-    assert ScoringActor(job_of(settings), "cpu", 1.0).start() == "cpu"
+    assert ScoringActor(job_of(settings), "cpu", 1.0).start().arithmetic is None
     with pytest.raises(SettingsError, match="torch sees none"):
         ScoringActor(job_of(settings), "cuda", 1.0).start()
 

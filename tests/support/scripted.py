@@ -2,19 +2,17 @@
 
 import datetime as dt
 import os
-import platform
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
+from pools import making, pool_making
 
-from actors.chunk_actor import CONTROL, ChunkActor, Started, elsewhere
+from actors.chunk_actor import ChunkActor, Started
 from actors.pool import ActorPool
-from actors.staff import PoolLimits
 from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import Chunk, PairRef
@@ -146,10 +144,6 @@ def chunks(names: list[str], size: int) -> list[Chunk]:
     ]
 
 
-def fits(node: Any) -> int:
-    return int(node.get("CPU", 0))
-
-
 def pool_of(size: int, folder: Path, *, cpus: float = 1, **options: Any) -> ActorPool:
     """Return a pool of scripted actors.
 
@@ -159,29 +153,10 @@ def pool_of(size: int, folder: Path, *, cpus: float = 1, **options: Any) -> Acto
         cpus: What each takes.
         options: Of ``PoolLimits`` and ``ActorPool``.
     """
-    names = ("grows", "patience", "pair_deadline", "until")
-    limits = {name: options.pop(name) for name in names if name in options}
-
-    def make(left_out: Collection[str]) -> ActorHandle[Any]:
-        remote: Any = ray.remote(
-            num_cpus=cpus,
-            max_restarts=0,
-            max_task_retries=0,
-            concurrency_groups={CONTROL: 1},
-            **elsewhere(left_out),
-        )(ScriptedActor)
-        actor: ActorHandle[Any] = remote.remote(str(folder))
-        return actor
-
-    limits = {"patience": 120.0, **limits}
-    return ActorPool(make, fits, PoolLimits(most=size, **limits), **options)
+    return pool_making(making(ScriptedActor, str(folder), cpus=cpus), size, **options)
 
 
 def committed(folder: Path) -> list[str]:
     """Pair and status of every row of the manifest, sorted."""
     rows = read_manifest(f"{folder}/{MANIFEST_FOLDER}", latest=False).to_pylist()
     return sorted(f"{row['pair_id']} {row['status']}" for row in rows)
-
-
-def host() -> str:
-    return platform.node()
