@@ -144,8 +144,8 @@ class Storage:
         look_up = partial(self.fs.info, self.fs_path(path), **self._limit)
         return dict(self.call(f"look up {self.url(path)}", look_up))
 
-    def read(self, path: str, size: int = 0) -> bytes:
-        """Return an object's bytes, of which ``size`` are expected.
+    def read(self, path: str, size: int = 0, *, most: int | None = None) -> bytes:
+        """Return an object's bytes, of which ``size`` are expected, or its first ``most``.
 
         Raises:
             FileNotFoundError: There is no such object.
@@ -154,7 +154,10 @@ class Storage:
         full, limit = self.fs_path(path), self._limit_for(size)
         if self._on_s3:
             limit["max_concurrency"] = 1  # else it asks for the size first, a request more
-        read = read_file if self.is_local else partial(self.fs.cat_file, **limit)
+        if self.is_local:
+            read = partial(read_file, most=-1 if most is None else most)
+        else:
+            read = partial(self.fs.cat_file, start=None if most is None else 0, end=most, **limit)
         return self.call(f"read {self.url(path)}", lambda: bytes(read(full)), size)
 
     def is_version(self, path: str, body: bytes, version: str) -> bool:

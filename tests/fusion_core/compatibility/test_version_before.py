@@ -204,7 +204,7 @@ def test_a_dead_runs_lease_is_taken_over_and_what_it_announced_is_closed(left: L
     dead = read_record(output, 6)
     assert dead is not None
     assert (dead.host, dead.released, dead.settled) == ("night", False, 5)
-    announced = declared_intents(output, 6)
+    announced = [part for listed in declared_intents(output, 6) for part in listed]
     open_parts = [part for part in announced if not output.exists(part)]
     assert (len(announced), len(open_parts)) == (4, 2)
     lease = acquire(lambda: output, "after", seconds=1.0, wait=False)
