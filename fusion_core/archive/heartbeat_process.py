@@ -70,6 +70,8 @@ class HeartbeatProcess:
         Returns:
             Whether it ended by itself, so that nothing of it can arrive at the store later.
         """
+        if self._process.poll() is not None:
+            return True
         # Where it doesn't read, another thread may be held up in writing to it.
         if self._writing.acquire(timeout=_SPARE):
             with suppress(OSError):
