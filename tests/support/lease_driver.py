@@ -33,8 +33,8 @@ def main(output: str, what: str, seconds: float, beats_by: str) -> None:
         time.sleep(60)  # with a copy of every open pipe
         os._exit(0)
     process = lease._heart._process
-    tell(process.pid if process else 0)
     try:
+        tell(process.pid if process else 0)
         if what == "hold-lock":
             # Of PyDLL, unlike of CDLL, a call keeps the interpreter's lock.
             ctypes.PyDLL(None).usleep(int(HELD_LEASES * seconds * 1e6))

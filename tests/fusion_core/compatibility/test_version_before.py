@@ -228,7 +228,7 @@ def test_a_part_that_was_closed_before_stays_closed(left: Left) -> None:
     assert dead is not None
     assert successor is not None
     assert not dead.released
-    (part,) = declared_intents(output, 2)
+    ((part,),) = declared_intents(output, 2)
     table, closed_by = read_part_or_tombstone(output, part)
     assert (len(table), closed_by) == (0, successor.run_id)
 
