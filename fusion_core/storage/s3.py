@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fusion_core.storage.errors import s3_code
+
 LARGEST_PUT = 5 << 30
 """Bytes that S3 takes in one request."""
 
@@ -57,6 +59,17 @@ def list_bucket(
         if not answer.get("IsTruncated"):
             return found
         more = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+def first_bytes(fs: Any, full: str, *, most: int, limit: Mapping[str, Any]) -> bytes:
+    """Return the first bytes of an object of any store in one request; raises FileNotFoundError."""
+    try:
+        return bytes(fs.cat_file(full, start=0, end=most, **limit))
+    except Exception as error:
+        # No byte of an empty object lies in any range.
+        if s3_code(error) == "InvalidRange" or getattr(error, "code", None) == 416:
+            return b""
+        raise
 
 
 def put_on_s3(

@@ -29,7 +29,7 @@ from fusion_core.storage.local import (
     replace_file,
 )
 from fusion_core.storage.retry import RetryPolicy
-from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3, s3_options
+from fusion_core.storage.s3 import LARGEST_PUT, first_bytes, list_bucket, put_on_s3, s3_options
 from fusion_core.storage.version import object_version
 
 LISTING_SCHEMA = pa.schema(
@@ -156,8 +156,10 @@ class Storage:
             limit["max_concurrency"] = 1  # else it asks for the size first, a request more
         if self.is_local:
             read = partial(read_file, most=-1 if most is None else most)
+        elif most is None:
+            read = partial(self.fs.cat_file, **limit)
         else:
-            read = partial(self.fs.cat_file, start=None if most is None else 0, end=most, **limit)
+            read = partial(first_bytes, self.fs, most=most, limit=limit)
         return self.call(f"read {self.url(path)}", lambda: bytes(read(full)), size)
 
     def is_version(self, path: str, body: bytes, version: str) -> bool:
@@ -198,7 +200,7 @@ class Storage:
         try:
             self.call(f"create {self.url(path)}", lambda: self._create_once(full, body), len(body))
         except FileExistsError:
-            return self.read(path) == body
+            return self.read(path, most=len(body) + 1) == body
         return True
 
     def create_file(self, path: str, local: Path) -> bool:
