@@ -51,8 +51,12 @@ class Heart:
         beat = copy_context().run
         self._thread = threading.Thread(target=beat, args=(self._beat,), name="lease", daemon=True)
         self._thread.start()
-        if self._process:
-            self._begun.wait(_LONGEST_START)  # from here on the run may hold the lock
+        try:
+            if self._process:
+                self._begun.wait(_LONGEST_START)  # from here on the run may hold the lock
+        except BaseException:  # Ctrl-C, and nobody else can stop it yet
+            self.stop()
+            raise
 
     @property
     def record(self) -> LeaseRecord:

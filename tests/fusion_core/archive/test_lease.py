@@ -12,6 +12,7 @@ from fusion_core.archive import heart
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import (
     LEASE_FOLDER,
+    PARTS_PER_LIST,
     declared_intents,
     generations,
     newest_generation,
@@ -176,6 +177,42 @@ def test_declared_intents_can_be_looked_up(output: Storage, held: Lease) -> None
     record = read_record(output, held.generation)
     assert record is not None
     assert not record.complete
+
+
+@pytest.mark.usefixtures("thread_alone")
+def test_any_thread_may_declare_intents_at_any_time(output: Storage) -> None:
+    held = take(output, "first")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: held.declare_intents([f"{number}"]), range(40)))
+    lists = list(declared_intents(output, held.generation))
+    assert sorted(lists) == sorted([f"{number}"] for number in range(40))
+    held.release()
+
+
+@pytest.mark.usefixtures("thread_alone")
+def test_intents_whose_answer_got_lost_leave_no_gap_and_are_not_replaced(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = take(output, "first")
+    create = Storage.create
+    arrives = iter([True, False])
+
+    def lost(self: Storage, path: str, body: bytes) -> bool:
+        if next(arrives):
+            create(self, path, body)
+        raise UnreachableError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "create", lost)
+        for part in ("a", "b"):
+            with pytest.raises(UnreachableError):
+                held.declare_intents([part])
+    held.declare_intents(["c"])
+    held.declare_intents([f"{number}" for number in range(PARTS_PER_LIST + 1)])
+    lists = list(declared_intents(output, held.generation))
+    assert lists[:2] == [["a"], ["c"]]
+    assert [len(one) for one in lists] == [1, 1, PARTS_PER_LIST, 1]
+    held.release()
 
 
 def plans(output: Storage) -> list[str]:
