@@ -51,6 +51,7 @@ def take(output: Storage, run_id: str, wait: bool = True, exclusive: bool = True
     return acquire(lambda: output, run_id, seconds=SECONDS, wait=wait, exclusive=exclusive)
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_a_lease_that_was_given_back_is_free_at_once(output: Storage, held: Lease) -> None:
     held.release()
     began = time.monotonic()
@@ -77,6 +78,7 @@ def test_waiting_ends_at_its_time(output: Storage, held: Lease) -> None:
     held.check()
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_who_may_wait_has_it_as_soon_as_it_is_free(output: Storage, held: Lease) -> None:
     with ThreadPoolExecutor(1) as thread:
         second = thread.submit(take, output, "second")
@@ -86,6 +88,7 @@ def test_who_may_wait_has_it_as_soon_as_it_is_free(output: Storage, held: Lease)
         second.result(timeout=SECONDS).release()
 
 
+@pytest.mark.usefixtures("thread_alone")
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_dead_holders_lease_is_taken_over_after_its_time_and_not_before(
     output: Storage, held: Lease, wait: bool
