@@ -7,13 +7,14 @@ predecessors declared and never committed, before it reads the manifest for its 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from fusion_core.archive.layout import half_paths
+from fusion_core.archive.layout import half_paths, is_part_path
 from fusion_core.archive.lease import Lease
-from fusion_core.archive.lease_record import declared_intents, generations, read_record
+from fusion_core.archive.lease_record import declared_intents, read_record
 from fusion_core.archive.parts import commit_part, read_part_or_tombstone
 from fusion_core.archive.plan import Chunk
 from fusion_core.storage.store import Storage
@@ -21,6 +22,7 @@ from fusion_core.storage.store import Storage
 _THREADS = 16
 _AT_ONCE = 64
 """Chunks whose intents are declared at once: a crash is followed by about as many tombstones."""
+log = logging.getLogger(__name__)
 
 
 def write_tombstones(storage: Storage, lease: Lease) -> int:
@@ -30,12 +32,14 @@ def write_tombstones(storage: Storage, lease: Lease) -> int:
         ManifestError: A part can't be read.
         StorageError: The store failed.
     """
-    earlier = _unsettled(storage, lease)
-    parts = [part for number in earlier for part in declared_intents(storage, number)]
+    written = 0
     with ThreadPoolExecutor(_THREADS) as threads:
-        written = sum(
-            threads.map(lambda part: _write_tombstone(storage, part, lease.run_id), parts)
-        )
+        for number in _unsettled(storage, lease):
+            for listed in declared_intents(storage, number):
+                parts = _only_parts(listed, number)
+                written += sum(
+                    threads.map(lambda part: _write_tombstone(storage, part, lease.run_id), parts)
+                )
     lease.settle(lease.generation - 1)
     return written
 
@@ -61,14 +65,29 @@ def with_intents(
 
 def _unsettled(storage: Storage, lease: Lease) -> list[int]:
     """Return the numbers of the earlier generations that may still commit something."""
-    found = []
-    for number in reversed([one for one in generations(storage) if one < lease.generation]):
+    found: list[int] = []
+    for number in range(lease.generation - 1, 0, -1):
         record = read_record(storage, number)
-        if record is not None and not (record.released and record.complete):
+        if record is None:  # versions before removed what was settled
+            break
+        if not (record.released and record.complete):
             found.append(number)
-        if record is not None and record.settled:
+        if record.settled:
             return [one for one in found if one > record.settled]
     return found
+
+
+def _only_parts(listed: list[str], generation: int) -> list[str]:
+    """Return what is the path of a part; nothing may be written anywhere else."""
+    parts = [path for path in listed if is_part_path(path)]
+    if len(parts) < len(listed):
+        first = next(path for path in listed if not is_part_path(path))
+        log.warning(
+            "%d write intents of generation %d are no parts' paths and left alone; found %.100r, "
+            "expected one such as manifest/date=2026-01-31/part-0123abcd.parquet",
+            *(len(listed) - len(parts), generation, first),
+        )
+    return parts
 
 
 def _write_tombstone(storage: Storage, path: str, run_id: str) -> int:
@@ -77,6 +96,8 @@ def _write_tombstone(storage: Storage, path: str, run_id: str) -> int:
     Returns:
         How many were written.
     """
+    if not is_part_path(path):  # halves of halves, until the name is too long for any chunk's
+        return 0
     # A store without conditional writes would overwrite, hence the look before.
     if not storage.exists(path) and commit_part(storage, path, [], closed_by=run_id):
         return 1

@@ -23,12 +23,15 @@ SCORES_FOLDER = "scores"
 is the one of its fusing."""
 
 RUNS_FOLDER = "runs"
-"""A folder per run with its summary and pictures or tables."""
-
-LEASE_FOLDER = f"{RUNS_FOLDER}/.lease"
+"""A folder per run with its summary and pictures or tables; the lease lies in it too."""
 
 RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
 """All that runs write into, but for a STAC catalogue at the output's root."""
+
+_PART = re.compile(
+    rf"(?:{MANIFEST_FOLDER}|{SCORES_FOLDER})/date=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/"
+    r"part-[0-9a-z]{1,128}\.parquet"
+)
 
 _LONGEST_NAME = 150  # file systems end at 255 bytes, and the digest and extension come behind
 
@@ -69,6 +72,15 @@ def path_beside(path: str, sha256: str) -> str:
 def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:
     """Return the path of a part below the output."""
     return f"{folder}/date={date.isoformat()}/part-{part_id}.parquet"
+
+
+def is_part_path(path: str) -> bool:
+    """Tell whether a path that was read from the output is one that ``part_path`` could give."""
+    found = _PART.fullmatch(path)
+    try:
+        return bool(found and dt.date.fromisoformat(found[1]))
+    except ValueError:  # the 31st of February
+        return False
 
 
 def part_date(path: str) -> dt.date | None:

@@ -19,22 +19,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 
+from fusion_core.archive.heart import Heart
 from fusion_core.archive.lease_record import (
+    LONGEST_SECONDS,
+    PARTS_PER_LIST,
     LeaseRecord,
     intent_path,
     newest_generation,
     read_record,
     record_path,
-    remove_before,
+    remove_intents_before,
+    successor,
     write_record,
 )
 from fusion_core.errors import FuseArchiveError, LeaseLostError, OutputBusyError
 from fusion_core.storage.store import Storage
 
-_BEATS_PER_LEASE = 4
-_KEPT = 8  # generations
+_KEPT = 8  # generations whose intents stay
 log = logging.getLogger(__name__)
 
 
@@ -50,21 +52,11 @@ class Lease:
     def __init__(self, output: Callable[[], Storage], generation: int, record: LeaseRecord):
         self._output = output
         self.generation = generation
-        self._record = record
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._lost_to: str | None = None
-        self._intents = 0
+        self.run_id = record.run_id
+        self._declaring = threading.Lock()
+        self._lists = 0
         self._uncommitted = False
-        # In this context, which may say how credentials are come by.
-        beat = copy_context().run
-        self._heart = threading.Thread(target=beat, args=(self._beat,), name="lease", daemon=True)
-        self._heart.start()
-
-    @property
-    def run_id(self) -> str:
-        """The run that holds the lease."""
-        return self._record.run_id
+        self._heart = Heart(output, generation, record)
 
     def check(self) -> None:
         """Check that no later generation was seen.
@@ -72,26 +64,34 @@ class Lease:
         Raises:
             LeaseLostError: One was.
         """
-        if self._lost_to is not None:
+        lost_to = self._heart.lost_to
+        if lost_to is not None:
             raise LeaseLostError(
-                f"{self._lost_to} took the output over from {self.run_id}, which had given no sign "
-                f"of life for {self._record.seconds:g} s; nothing more is committed. What it "
-                "committed before stands; let the other run finish"
+                f"{lost_to} took the output over from {self.run_id}, which had given no sign "
+                f"of life for {self._heart.record.patience:g} s; nothing more is committed. What "
+                "it committed before stands; let the other run finish"
             )
 
     def declare_intents(self, parts: Sequence[str]) -> None:
         """Declare the intent to write these parts, before any of them is committed.
 
+        Any thread may do so at any time of the run. It costs two small requests.
+
+        Args:
+            parts: Paths from ``part_path``; a split chunk's halves need not be declared.
+
         Raises:
             LeaseLostError: Another run has taken over.
             StorageError: The store failed.
         """
-        self._intents += 1
-        self._uncommitted = True
-        path = intent_path(self.generation, self._intents)
-        self._output().write(path, "\n".join(parts).encode())
+        storage = self._output()
+        # One list after the other: they are looked up by number, up to the first that is missing.
+        with self._declaring:
+            self._uncommitted = True
+            for start in range(0, len(parts), PARTS_PER_LIST):
+                self._write_list(storage, parts[start : start + PARTS_PER_LIST])
         # In this order: whoever takes over after the look finds the intents written before it.
-        self._look()
+        self._look(storage)
         self.check()
 
     def settle(self, generation: int) -> None:
@@ -100,8 +100,8 @@ class Lease:
         Raises:
             StorageError: The store failed.
         """
-        self._write(settled=generation)
-        remove_before(self._output(), generation + 1 - _KEPT)
+        self._heart.settle(generation)
+        remove_intents_before(self._output(), generation + 1 - _KEPT)
 
     def all_committed(self) -> None:
         """Note that all declared intents are committed, so that nobody needs to look for them."""
@@ -109,37 +109,31 @@ class Lease:
 
     def release(self) -> None:
         """Give the lease back, so that the next run needn't wait until it expires."""
-        self.abandon()
-        if self._lost_to is None:
+        if not self._heart.stop():
+            log.warning("The store keeps the last heartbeat waiting; the lease will expire")
+        elif self._heart.lost_to is None:
+            ended = {"released": True, "complete": not self._uncommitted}
+            record = self._heart.record.model_copy(update=ended)
             try:
-                self._write(released=True, complete=not self._uncommitted)
+                write_record(self._output(), self.generation, record)
             except FuseArchiveError as error:
                 log.warning("The lease could not be given back, it will expire: %s", error)
 
     def abandon(self) -> None:
         """Stop the heartbeat, so that the lease expires."""
-        self._ended.set()
+        self._heart.stop()
 
-    def _beat(self) -> None:
-        while not self._ended.wait(self._record.seconds / _BEATS_PER_LEASE):
-            try:
-                self._look()
-                if self._lost_to is not None or self._ended.is_set():
-                    return
-                self._write(beat=self._record.beat + 1)
-            except FuseArchiveError as error:
-                log.warning("No heartbeat could be written: %s", error)
+    def _write_list(self, storage: Storage, parts: Sequence[str]) -> None:
+        body, written = "\n".join(parts).encode(), False
+        while not written:
+            # A write that failed before may still arrive, and must not replace this one.
+            written = storage.create(intent_path(self.generation, self._lists + 1), body)
+            self._lists += 1
 
-    def _look(self) -> None:
-        newest = newest_generation(self._output())
-        if newest > self.generation:
-            found = read_record(self._output(), newest)
-            self._lost_to = found.run_id if found else f"generation {newest}"
-
-    def _write(self, **changes: object) -> None:
-        with self._lock:
-            self._record = self._record.model_copy(update=changes)
-            write_record(self._output(), self.generation, self._record)
+    def _look(self, storage: Storage) -> None:
+        found = successor(storage, self.generation)
+        if found is not None:
+            self._heart.lost_to = found
 
 
 def acquire(
@@ -156,7 +150,8 @@ def acquire(
     Args:
         output: Makes the output's storage.
         run_id: The run that wants the lease.
-        seconds: How long this run may give no sign of life before others take over.
+        seconds: How long this run may give no sign of life before others take over; a day at
+            most.
         wait: Whether to wait where a living run holds the lease; a dead one is waited for until it
             is known to be dead.
         exclusive: Whether the store honours conditional writes. Where it doesn't, a claim is looked
@@ -173,13 +168,18 @@ def acquire(
         if newest:
             _wait_until_free(output, newest, seconds=seconds, wait=wait, until=until)
         token = uuid.uuid4().hex
-        record = LeaseRecord(run_id=run_id, host=platform.node(), token=token, seconds=seconds)
+        record = LeaseRecord(
+            run_id=run_id,
+            host=platform.node(),
+            token=token,
+            seconds=min(seconds, LONGEST_SECONDS),
+        )
         body = record.model_dump_json().encode()
         won = storage.create(record_path(newest + 1), body)
         if won and not exclusive:
             time.sleep(min(2.0, seconds / 4))
             won = storage.read(record_path(newest + 1)) == body
-        # Generations that were long over may be removed, and so be free to take again.
+        # Versions before removed generations that were long over, which are free to take again.
         if won and newest_generation(storage) == newest + 1:
             return Lease(output, newest + 1, record)
 
@@ -199,9 +199,10 @@ def _wait_until_free(
         storage = output()
         record = read_record(storage, generation)
         now = time.monotonic()
-        if record is None or record.released or newest_generation(storage) != generation:
+        followed = successor(storage, generation) is not None
+        if record is None or record.released or followed:
             return
-        if seen is not None and record == seen and now - still_since > record.seconds:
+        if seen is not None and record == seen and now - still_since > record.patience:
             log.warning("%s on %s is dead; its lease is taken over", record.run_id, record.host)
             return
         patient = wait and (until is None or now < until)
@@ -216,7 +217,7 @@ def _wait_until_free(
         if now >= told:
             log.warning(
                 "%s on %s holds %s; waiting until it ends or gives no sign of life for %g s",
-                *(record.run_id, record.host, storage.url(""), record.seconds),
+                *(record.run_id, record.host, storage.url(""), record.patience),
             )
             told = now + 60.0
-        time.sleep(min(5.0, seconds / 8, record.seconds / 8))
+        time.sleep(min(5.0, seconds / 8, record.patience / 8))

@@ -1,14 +1,35 @@
-"""The objects in the lease's folder: a record per generation, and its write intents."""
+"""The objects in the lease's folder: a record per generation, and its write intents.
+
+Anybody who may write to the output may have written them, so they are read up to a size, and what
+a record says is bounded. Only the first look at an output lists the folder: a listing may lag
+behind what was written, and reading an object that is there may not.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from itertools import count
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fusion_core.archive.layout import LEASE_FOLDER
 from fusion_core.errors import StorageError
 from fusion_core.storage.store import Storage
+
+LEASE_FOLDER = "runs/.lease"
+
+LONGEST_SECONDS = 86_400.0
+"""A record that stands still for a day is dead, whatever it says."""
+
+_LARGEST_RECORD = 16 << 10  # bytes; some 300 are used
+_LARGEST_LIST = 1 << 20
+PARTS_PER_LIST = 4096
+"""Write intents in one object, so that it stays below what is read of one."""
+
+_RECORD_NAME = re.compile(r"([0-9]{8,18})\.json")
+_LIST_NAME = re.compile(r"([0-9]{8,18})-[0-9]{6,18}\.plan")
+_NAME = r"^[^\x00-\x1f\x7f]{0,256}$"  # as it is quoted in messages
 
 
 class LeaseRecord(BaseModel):
@@ -27,25 +48,53 @@ class LeaseRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    run_id: str
-    host: str
-    token: str
-    seconds: float
+    run_id: str = Field(pattern=_NAME)
+    host: str = Field(pattern=_NAME)
+    token: str = Field(pattern=_NAME)
+    seconds: float = Field(gt=0, allow_inf_nan=False)
     beat: int = 0
     released: bool = False
     complete: bool = False
     settled: int = 0
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which the record is dead where it stands still."""
+        return min(self.seconds, LONGEST_SECONDS)
+
 
 def newest_generation(storage: Storage) -> int:
     """Return the number of the last generation, 0 where there was none."""
-    return max(generations(storage), default=0)
+    newest = max(generations(storage), default=0)
+    while successor(storage, newest) is not None:  # the listing may lag behind
+        newest += 1
+    return newest
 
 
 def generations(storage: Storage) -> list[int]:
-    """Return the numbers of the generations that there are."""
-    names = _names(storage)
-    return sorted(int(name[:-5]) for name in names if name[:-5].isdigit() and name[-5:] == ".json")
+    """Return the numbers of the generations that the store lists."""
+    found = [_RECORD_NAME.fullmatch(name) for name in _names(storage)]
+    numbers = [(int(one[1]), one[0]) for one in found if one]
+    # Another way to write the same number would be another object.
+    return sorted(number for number, name in numbers if name == f"{number:08}.json")
+
+
+def successor(storage: Storage, generation: int) -> str | None:
+    """Return the name of the run that followed a generation, None where none did.
+
+    One request, whose answer no listing can make late. It rests on records never being removed.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    try:
+        body = storage.read(record_path(generation + 1), most=_LARGEST_RECORD)
+    except FileNotFoundError:
+        return None
+    try:
+        return LeaseRecord.model_validate_json(body).run_id
+    except ValidationError:  # that it is there is what counts
+        return f"generation {generation + 1}"
 
 
 def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
@@ -56,7 +105,7 @@ def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
     """
     path = record_path(generation)
     try:
-        return LeaseRecord.model_validate_json(storage.read(path))
+        return LeaseRecord.model_validate_json(_read(storage, path, _LARGEST_RECORD))
     except FileNotFoundError:
         return None
     except ValidationError as error:
@@ -66,12 +115,18 @@ def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
         ) from error
 
 
-def declared_intents(storage: Storage, generation: int) -> list[str]:
-    """Return the paths of the parts that a generation has declared to write."""
-    start = f"{generation:08}-"
-    plans = [name for name in _names(storage) if name.startswith(start)]
-    bodies = [storage.read(f"{LEASE_FOLDER}/{name}").decode() for name in plans]
-    return [part for body in bodies for part in body.splitlines()]
+def declared_intents(storage: Storage, generation: int) -> Iterator[list[str]]:
+    """Yield what a generation's lists of write intents hold, which nobody has checked.
+
+    Raises:
+        StorageError: The store failed, or a list is too large to be one.
+    """
+    for number in count(1):
+        try:
+            body = _read(storage, intent_path(generation, number), _LARGEST_LIST)
+        except FileNotFoundError:  # lists are written one after the other
+            return
+        yield body.decode(errors="replace").splitlines()
 
 
 def record_path(generation: int) -> str:
@@ -89,11 +144,25 @@ def write_record(storage: Storage, generation: int, record: LeaseRecord) -> None
     storage.write(record_path(generation), record.model_dump_json().encode())
 
 
-def remove_before(storage: Storage, generation: int) -> None:
-    """Remove what generations before this one left, where the store allows to remove anything."""
+def remove_intents_before(storage: Storage, generation: int) -> None:
+    """Remove the intents of generations before this one, where the store allows to remove anything.
+
+    Records stay: one that slept while many others came and went must still find its successor's.
+    """
     for name in _names(storage):
-        if name[:8].isdigit() and int(name[:8]) < generation:
+        found = _LIST_NAME.fullmatch(name)
+        if found and int(found[1]) < generation:
             storage.remove(f"{LEASE_FOLDER}/{name}")
+
+
+def _read(storage: Storage, path: str, most: int) -> bytes:
+    body = storage.read(path, most=most + 1)
+    if len(body) > most:
+        raise StorageError(
+            f"{storage.url(path)} is larger than {most} bytes, so it is no lease of this software; "
+            "expected a small text. Remove the file once no run is at work"
+        )
+    return body
 
 
 def _names(storage: Storage) -> list[str]:

@@ -40,11 +40,11 @@ def check_regular(full: str) -> None:
         raise OSError(errno.EINVAL, "it is no regular file", full)
 
 
-def read_file(full: str) -> bytes:
-    """Return a regular file's bytes; raises OSError, also for anything that is none."""
+def read_file(full: str, most: int = -1) -> bytes:
+    """Return a regular file's first bytes, or all; raises OSError, also for anything else."""
     check_regular(full)
     with open(full, "rb") as file:
-        return file.read()
+        return file.read(most)
 
 
 @contextmanager

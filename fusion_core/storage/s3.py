@@ -77,6 +77,18 @@ def _knows_less(error: StorageError) -> bool:
     return answer is not None and answer.status in (400, 403, 501)
 
 
+def first_bytes(fs: Any, full: str, *, most: int, limit: Mapping[str, Any]) -> bytes:
+    """Return the first bytes of an object of any store in one request; raises FileNotFoundError."""
+    try:
+        return bytes(fs.cat_file(full, start=0, end=most, **limit))
+    except Exception as error:
+        # No byte of an empty object lies in any range.
+        answer = answer_of(error)
+        if answer is not None and answer.status == 416:
+            return b""
+        raise
+
+
 def put_on_s3(
     fs: Any, full: str, local: Path, *, exclusive: bool, limit: Mapping[str, float]
 ) -> None:

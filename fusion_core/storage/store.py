@@ -30,7 +30,7 @@ from fusion_core.storage.local import (
     replace_file,
 )
 from fusion_core.storage.retry import RetryPolicy
-from fusion_core.storage.s3 import LARGEST_PUT, list_bucket, put_on_s3
+from fusion_core.storage.s3 import LARGEST_PUT, first_bytes, list_bucket, put_on_s3
 from fusion_core.storage.version import object_version
 
 RETRY_SECONDS = 120.0
@@ -136,8 +136,8 @@ class Storage:
         look_up = partial(self.fs.info, self.fs_path(path), **self._limit)
         return dict(self.call(f"look up {self.url(path)}", look_up))
 
-    def read(self, path: str, size: int = 0) -> bytes:
-        """Return an object's bytes, of which ``size`` are expected.
+    def read(self, path: str, size: int = 0, *, most: int | None = None) -> bytes:
+        """Return an object's bytes, of which ``size`` are expected, or its first ``most``.
 
         Raises:
             FileNotFoundError: There is no such object.
@@ -146,7 +146,12 @@ class Storage:
         full, limit = self.fs_path(path), self._limit_for(size)
         if self._on_s3:
             limit["max_concurrency"] = 1  # else it asks for the size first, a request more
-        read = read_file if self.is_local else partial(self.fs.cat_file, **limit)
+        if self.is_local:
+            read = partial(read_file, most=-1 if most is None else most)
+        elif most is None:
+            read = partial(self.fs.cat_file, **limit)
+        else:
+            read = partial(first_bytes, self.fs, most=most, limit=limit)
         return self.call(f"read {self.url(path)}", lambda: bytes(read(full)), size)
 
     def is_version(self, path: str, body: bytes, version: str) -> bool:
@@ -187,7 +192,7 @@ class Storage:
         try:
             self.call(f"create {self.url(path)}", lambda: self._create_once(full, body), len(body))
         except FileExistsError:
-            return self.read(path) == body
+            return self.read(path, most=len(body) + 1) == body
         return True
 
     def create_file(self, path: str, local: Path) -> bool:

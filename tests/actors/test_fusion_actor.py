@@ -191,6 +191,7 @@ def test_the_contact_sheet_is_drawn_on_a_worker(
 def test_credentials_that_change_are_used(ray_nodes: Cluster, tmp_path: Path) -> None:
     settings = settings_for("memory://in", "memory://out", tiny_weights(tmp_path))
     actor = FusionActor(job_of(settings), "cpu", 1.0)
+    actor.start()
     first = actor._worker_for({})
     assert actor._worker_for({}) is first
     assert actor._worker_for({"skip_instance_cache": True}) is not first

@@ -19,8 +19,10 @@ from tiny import as_options, settings_for, tiny_weights, write_pairs
 from flows.fuse_archive import fuse_archive
 from flows.summaries.run import RunSummary
 from flows.summaries.skipped import SkippedRun
+from fusion_core.archive import lease as lease_module
+from fusion_core.archive.heart import Heart
 from fusion_core.archive.lease import Lease
-from fusion_core.archive.lease_record import newest_generation, read_record
+from fusion_core.archive.lease_record import LeaseRecord, newest_generation, read_record
 from fusion_core.errors import LeaseLostError
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
@@ -74,6 +76,21 @@ def by_hand(
         process.wait()
 
 
+class StillHeart:
+    """A heart that doesn't beat."""
+
+    lost_to = None
+
+    def __init__(self, record: LeaseRecord):
+        self.record = record
+
+    def settle(self, generation: int) -> None:
+        pass
+
+    def stop(self) -> bool:
+        return True
+
+
 def manifest(archive: FuseArchiveSettings) -> pd.DataFrame:
     folder = Path(archive.output) / "manifest"
     return pd.read_parquet(folder) if folder.is_dir() else pd.DataFrame({"pair_id": []})
@@ -116,10 +133,13 @@ def test_no_pair_is_doubled_though_both_believe_that_they_hold_the_output(
     names = [*NAMES, *write_pairs(archive.source, [f"q{k:02}" for k in range(16)], (480, 640))]
     output = Storage(archive.output)
     monkeypatch.setattr(Lease, "check", lambda lease: None)
-    monkeypatch.setattr(Lease, "_look", lambda lease: None)
-    beat = Lease._beat
+    monkeypatch.setattr(Lease, "_look", lambda lease, storage: None)
     monkeypatch.setattr(
-        Lease, "_beat", lambda lease: None if lease.generation == 1 else beat(lease)
+        lease_module,
+        "Heart",
+        lambda output, generation, record: (
+            StillHeart(record) if generation == 1 else Heart(output, generation, record)
+        ),
     )
     outcomes: list[object] = []
 

@@ -142,7 +142,9 @@ def test_no_pair_is_committed_twice_or_lost_though_both_runs_believe_that_they_h
     split = data.draw(st.booleans())
     todo = [half for chunk in mine for half in (chunk.halves() if split else [chunk])]
     work = iter([chunk for chunk in todo if chunk.pairs])
-    second = Lease(lambda: archive.output, 2, first._record.model_copy(update={"run_id": "second"}))
+    second = Lease(
+        lambda: archive.output, 2, first._heart.record.model_copy(update={"run_id": "second"})
+    )
     second.abandon()
 
     def steps() -> Iterator[None]:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fusion_core.archive.layout import LEASE_FOLDER
+from fusion_core.archive import heart
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import (
+    LEASE_FOLDER,
+    PARTS_PER_LIST,
     declared_intents,
     generations,
     newest_generation,
@@ -35,10 +37,21 @@ def held(output: Storage) -> Iterator[Lease]:
     lease.abandon()
 
 
+@pytest.fixture
+def thread_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process can be started, so that the heartbeat is where a test can reach it."""
+
+    def refuse(*_: object) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(heart, "HeartbeatProcess", refuse)
+
+
 def take(output: Storage, run_id: str, wait: bool = True, exclusive: bool = True) -> Lease:
     return acquire(lambda: output, run_id, seconds=SECONDS, wait=wait, exclusive=exclusive)
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_a_lease_that_was_given_back_is_free_at_once(output: Storage, held: Lease) -> None:
     held.release()
     began = time.monotonic()
@@ -65,6 +78,7 @@ def test_waiting_ends_at_its_time(output: Storage, held: Lease) -> None:
     held.check()
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_who_may_wait_has_it_as_soon_as_it_is_free(output: Storage, held: Lease) -> None:
     with ThreadPoolExecutor(1) as thread:
         second = thread.submit(take, output, "second")
@@ -74,6 +88,7 @@ def test_who_may_wait_has_it_as_soon_as_it_is_free(output: Storage, held: Lease)
         second.result(timeout=SECONDS).release()
 
 
+@pytest.mark.usefixtures("thread_alone")
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_dead_holders_lease_is_taken_over_after_its_time_and_not_before(
     output: Storage, held: Lease, wait: bool
@@ -88,6 +103,7 @@ def test_a_dead_holders_lease_is_taken_over_after_its_time_and_not_before(
     second.release()
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_a_holder_that_wakes_up_finds_out_by_its_next_heartbeat(
     output: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +119,7 @@ def test_a_holder_that_wakes_up_finds_out_by_its_next_heartbeat(
     first = take(output, "sleeper")
     second = take(output, "second")
     asleep.set()
-    first._heart.join(timeout=5)
+    first._heart._thread.join(timeout=5)
     with pytest.raises(LeaseLostError, match="second took the output over"):
         first.check()
     second.check()
@@ -131,9 +147,11 @@ def test_many_that_want_it_have_it_one_after_the_other(output: Storage) -> None:
     assert newest_generation(output) >= 6
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_a_heartbeat_that_fails_once_is_made_up_for(
-    output: Storage, held: Lease, monkeypatch: pytest.MonkeyPatch
+    output: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    held = take(output, "first")
     failures = [UnreachableError("away")]
     write = Storage.write
 
@@ -149,27 +167,85 @@ def test_a_heartbeat_that_fails_once_is_made_up_for(
         time.sleep(0.05)
     assert not failures
     held.check()
+    held.release()
 
 
 def test_declared_intents_can_be_looked_up(output: Storage, held: Lease) -> None:
     held.declare_intents(["a.parquet", "b.parquet"])
     held.declare_intents(["c.parquet"])
-    assert declared_intents(output, held.generation) == ["a.parquet", "b.parquet", "c.parquet"]
-    assert declared_intents(output, 2) == []
+    lists = list(declared_intents(output, held.generation))
+    assert lists == [["a.parquet", "b.parquet"], ["c.parquet"]]
+    assert list(declared_intents(output, 2)) == []
     held.release()
     record = read_record(output, held.generation)
     assert record is not None
     assert not record.complete
 
 
-def test_old_generations_are_removed_once_they_are_settled(output: Storage) -> None:
+@pytest.mark.usefixtures("thread_alone")
+def test_any_thread_may_declare_intents_at_any_time(output: Storage) -> None:
+    held = take(output, "first")
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: held.declare_intents([f"{number}"]), range(40)))
+    lists = list(declared_intents(output, held.generation))
+    assert sorted(lists) == sorted([f"{number}"] for number in range(40))
+    held.release()
+
+
+@pytest.mark.usefixtures("thread_alone")
+def test_intents_whose_answer_got_lost_leave_no_gap_and_are_not_replaced(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = take(output, "first")
+    create = Storage.create
+    arrives = iter([True, False])
+
+    def lost(self: Storage, path: str, body: bytes) -> bool:
+        if next(arrives):
+            create(self, path, body)
+        raise UnreachableError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "create", lost)
+        for part in ("a", "b"):
+            with pytest.raises(UnreachableError):
+                held.declare_intents([part])
+    held.declare_intents(["c"])
+    held.declare_intents([f"{number}" for number in range(PARTS_PER_LIST + 1)])
+    lists = list(declared_intents(output, held.generation))
+    assert lists[:2] == [["a"], ["c"]]
+    assert [len(one) for one in lists] == [1, 1, PARTS_PER_LIST, 1]
+    held.release()
+
+
+def plans(output: Storage) -> list[str]:
+    paths = output.list(f"{LEASE_FOLDER}/")["path"].to_pylist()
+    return [path.removeprefix(f"{LEASE_FOLDER}/") for path in paths if path.endswith(".plan")]
+
+
+@pytest.mark.usefixtures("thread_alone")
+def test_old_intents_are_removed_once_they_are_settled_and_records_stay(output: Storage) -> None:
     for number in range(1, 13):
+        lease = take(output, f"run {number}")
+        lease.declare_intents(["part"])
+        lease.settle(lease.generation - 1)
+        lease.release()
+    assert plans(output) == [f"{number:08}-000001.plan" for number in range(4, 13)]
+    assert generations(output) == list(range(1, 13))
+
+
+@pytest.mark.usefixtures("thread_alone")
+def test_one_that_slept_while_many_came_and_went_finds_out(output: Storage, held: Lease) -> None:
+    held.abandon()
+    for number in range(2, 14):
         lease = take(output, f"run {number}")
         lease.settle(lease.generation - 1)
         lease.release()
-    assert generations(output) == list(range(4, 13))
+    with pytest.raises(LeaseLostError, match="run 2 took the output over from first"):
+        held.declare_intents(["part"])
 
 
+@pytest.mark.usefixtures("thread_alone")
 def test_without_the_right_to_remove_the_old_ones_stay(
     output: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,9 +255,10 @@ def test_without_the_right_to_remove_the_old_ones_stay(
     monkeypatch.setattr(output.fs, "rm_file", refuse)
     for number in range(1, 12):
         lease = take(output, f"run {number}")
+        lease.declare_intents(["part"])
         lease.settle(lease.generation - 1)
         lease.release()
-    assert generations(output) == list(range(1, 12))
+    assert len(plans(output)) == 11
 
 
 def test_a_foreign_file_in_place_of_a_record_is_named(output: Storage) -> None:

@@ -204,7 +204,7 @@ def test_a_dead_runs_lease_is_taken_over_and_what_it_announced_is_closed(left: L
     dead = read_record(output, 6)
     assert dead is not None
     assert (dead.host, dead.released, dead.settled) == ("night", False, 5)
-    announced = declared_intents(output, 6)
+    announced = [part for listed in declared_intents(output, 6) for part in listed]
     open_parts = [part for part in announced if not output.exists(part)]
     assert (len(announced), len(open_parts)) == (4, 2)
     lease = acquire(lambda: output, "after", seconds=1.0, wait=False)
@@ -228,7 +228,7 @@ def test_a_part_that_was_closed_before_stays_closed(left: Left) -> None:
     assert dead is not None
     assert successor is not None
     assert not dead.released
-    (part,) = declared_intents(output, 2)
+    ((part,),) = declared_intents(output, 2)
     table, closed_by = read_part_or_tombstone(output, part)
     assert (len(table), closed_by) == (0, successor.run_id)
 

@@ -46,6 +46,15 @@ def test_what_is_written_is_read_and_listed_under_its_etag(storage: Storage) -> 
     assert versions[1] == "a9f0e61a137d86aa9db53465e0801612"
 
 
+@pytest.mark.parametrize("body", [b"", b"abc", b"abcd", b"abcde"])
+def test_no_more_is_read_than_asked_for(storage: Storage, body: bytes) -> None:
+    storage.write("object", body)
+    assert storage.read("object", most=4) == body[:4]
+    assert storage.create("object", b"abcd") == (body == b"abcd")
+    with pytest.raises(FileNotFoundError):
+        storage.read("nothing", most=4)
+
+
 def test_folder_marks_of_a_console_are_no_files(s3_bucket: str, storage: Storage) -> None:
     for key in ("archive/", "archive/ir/", "archive/ir/a.png", "archive-2/b.png"):
         storage.fs.call_s3("put_object", Bucket=s3_bucket, Key=key, Body=b"")

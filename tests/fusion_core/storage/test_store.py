@@ -45,6 +45,15 @@ def test_what_is_written_is_read_listed_and_found(storage: Storage) -> None:
     assert not storage.exists("ir/c.png")
 
 
+@pytest.mark.parametrize("body", [b"", b"abc", b"abcd", b"abcde"])
+def test_no_more_is_read_than_asked_for(storage: Storage, body: bytes) -> None:
+    storage.write("object", body)
+    assert storage.read("object", most=4) == body[:4]
+    assert storage.create("object", b"abcd") == (body == b"abcd")
+    with pytest.raises(FileNotFoundError):
+        storage.read("nothing", most=4)
+
+
 @pytest.mark.parametrize(
     ("prefix", "found"),
     [
