@@ -10,7 +10,8 @@ LOCK := infra/requirements.lock
 INSTALLED := $(VENV)/.installed
 # A file at a time to each of two workers, for the tests of a file share servers; in the order of
 # tests/conftest.py. (loadgroup does nothing under pytest 9.2, pytest-xdist's issue 1386.)
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+IN_TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest $(IN_TWO)
 
 # A program of the tests finds their helpers as pytest does.
 PROGRAM := PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python
@@ -44,7 +45,7 @@ test-slow: $(INSTALLED)
 
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)
-	sh infra/test-s3.sh $(BIN)/python
+	sh infra/test-s3.sh $(BIN)/python $(IN_TWO)
 
 # Kills actors, nodes, drivers and the S3 server at random moments, and audits what is left.
 chaos: SEED ?= 7

@@ -31,7 +31,7 @@ class FusedImages:
 
     Attributes:
         images: One row of ``IMAGES_SCHEMA`` per fused image with its pair, sorted by pair id
-            and method.
+            and method; ``archived`` is the storage class of whichever of the three is archived.
         unpaired: Paths of fused images whose pair is missing.
         missing: Ids of the pairs without a fused image.
         ambiguous: Paths of fused images that claim a pair which another one claims too.
@@ -63,13 +63,15 @@ def match_fused(
         mask, ids = PathTemplate.parse(template).match(listing["path"], fields)
         claims = listing.append_column("pair_id", ids).filter(mask)
         claims, clashing = split_ambiguous(claims)
-        named = claims.select(["pair_id", "path", "bytes", "version"]).rename_columns(
-            ["pair_id", "fused_path", "fused_bytes", "fused_version"]
+        named = claims.select(["pair_id", "path", "bytes", "version", "archived"]).rename_columns(
+            ["pair_id", "fused_path", "fused_bytes", "fused_version", "fused_archived"]
         )
         joined = pairs.join(named, "pair_id", join_type="full outer").sort_by("pair_id")
         has_pair, has_image = pc.is_valid(joined["ir_path"]), pc.is_valid(joined["fused_path"])
         whole = joined.filter(pc.and_(has_pair, has_image))
         whole = whole.append_column("method", pa.repeat(pa.scalar(method), len(whole)))
+        archived = pc.coalesce(whole["archived"], whole["fused_archived"])
+        whole = whole.drop_columns("archived").append_column("archived", archived)
         images.append(whole.select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA))
         unpaired[method] = tuple(joined.filter(pc.invert(has_pair))["fused_path"].to_pylist())
         missing[method] = tuple(joined.filter(pc.invert(has_image))["pair_id"].to_pylist())

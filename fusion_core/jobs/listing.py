@@ -16,7 +16,7 @@ from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.file_system import StorageOptions
-from fusion_core.storage.source import source_options
+from fusion_core.storage.source import input_options
 from fusion_core.storage.store import Storage
 
 
@@ -90,9 +90,7 @@ def _pair(settings: ArchiveSettings, listing: pa.Table, options: StorageOptions)
     if settings.index is None:
         return pair_by_templates(listing, settings.ir, settings.vi)
     try:
-        inside = settings.index.startswith(settings.source)
-        used = source_options(settings, options) if inside else options
-        body = Storage(settings.index, used).read("")
+        body = Storage(settings.index, input_options(settings, settings.index, options)).read("")
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no index {settings.index}; expected CSV or Parquet"

@@ -29,3 +29,9 @@ def source_options(settings: ArchiveSettings, options: StorageOptions) -> Storag
     if callable(options):
         return lambda: {_PAYER: True, **options_now(options)}
     return {_PAYER: True, **options_now(options)}
+
+
+def input_options(settings: ArchiveSettings, url: str, options: StorageOptions) -> StorageOptions:
+    """Return the options for a further input, such as an index, which may lie in the archive."""
+    inside = url.startswith(f"{settings.source.rstrip('/')}/")
+    return source_options(settings, options) if inside else options

@@ -12,7 +12,7 @@ from fusion_core.errors import SettingsError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.file_system import StorageOptions
-from fusion_core.storage.source import open_source
+from fusion_core.storage.source import input_options, open_source
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
 from fusion_core.training.data import split_ids
@@ -49,7 +49,8 @@ def plan_training(
     if isinstance(settings.validation, int):
         apart = split_ids(list(refs), settings.validation)
     else:
-        apart = _listed(settings.validation, refs, storage_options)
+        options = input_options(settings, settings.validation, storage_options)
+        apart = _listed(settings.validation, refs, options)
     left = tuple(ref for name, ref in refs.items() if name not in set(apart))
     if not left:
         raise SettingsError(

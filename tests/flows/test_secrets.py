@@ -190,7 +190,8 @@ def test_no_secret_of_a_run_good_or_bad_is_seen_anywhere(
     with (
         revoked_at_first_commit(account, bucket),
         pytest.raises(
-            StorageError, match=rf"s3://{bucket.name}/.*access denied \((AccessDenied|403)\)"
+            StorageError,
+            match=rf"s3://{bucket.name}/.*access denied \((AccessDenied|403 Forbidden)\)",
         ),
     ):
         fuse_archive(settings)

@@ -102,3 +102,17 @@ def test_paths_that_a_template_matches_are_not_unmatched() -> None:
     assert without_matches(paths, ["f/{pair}.png", "g/{a}.png"]) == ("notes.txt",)
     assert without_matches([], ["f/{pair}.png"]) == ()
     assert without_matches(paths, []) == tuple(paths)
+
+
+def test_an_image_is_archived_where_it_or_a_file_of_its_pair_is() -> None:
+    pairs = pairs_of({"a", "b", "c"})
+    held = pa.array([None, "GLACIER", None], pa.string())
+    pairs = pairs.drop_columns("archived").append_column("archived", held)
+    rows = [
+        {"path": f"fused/{name}.png", "bytes": 1, "version": "v", "archived": archived}
+        for name, archived in (("a", None), ("b", "DEEP_ARCHIVE"), ("c", "DEEP_ARCHIVE"))
+    ]
+    listing = pa.Table.from_pylist(rows, schema=LISTING_SCHEMA)
+    images = match_fused(pairs, {"m": (listing, "fused/{pair}.png")}, ("pair",)).images
+    assert images.schema.equals(IMAGES_SCHEMA)
+    assert images["archived"].to_pylist() == [None, "GLACIER", "DEEP_ARCHIVE"]

@@ -222,3 +222,29 @@ def test_an_index_with_gaps_is_refused(columns: dict[str, list[object]], reason:
 def test_an_index_with_a_column_twice_is_refused() -> None:
     with pytest.raises(SettingsError, match="each of them once"):
         pair_by_index(listing([]), read_index("i.csv", b"pair_id,ir,vi,ir\n1,a,b,c\n"))
+
+
+@pytest.mark.parametrize("by_index", [False, True])
+def test_a_pair_is_archived_where_a_side_of_it_is(by_index: bool) -> None:
+    classes = {
+        "1_ir.png": None,
+        "1_vi.png": None,
+        "2_ir.png": "GLACIER",
+        "2_vi.png": None,
+        "3_ir.png": None,
+        "3_vi.png": "DEEP_ARCHIVE",
+        "4_ir.png": "GLACIER",
+        "4_vi.png": "DEEP_ARCHIVE",
+    }
+    rows = [
+        {"path": path, "bytes": 1, "version": "v", "archived": held}
+        for path, held in classes.items()
+    ]
+    table = pa.Table.from_pylist(rows, schema=LISTING_SCHEMA)
+    if by_index:
+        lines = "".join(f"{k},{k}_ir.png,{k}_vi.png\n" for k in "1234")
+        pairing = pair_by_index(table, read_index("i.csv", f"pair_id,ir,vi\n{lines}".encode()))
+    else:
+        pairing = pair_by_templates(table, "{k}_ir.png", "{k}_vi.png")
+    assert pairing.pairs.schema == PAIRS_SCHEMA
+    assert pairing.pairs["archived"].to_pylist() == [None, "GLACIER", "DEEP_ARCHIVE", "GLACIER"]

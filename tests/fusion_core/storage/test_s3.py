@@ -136,7 +136,7 @@ def test_a_dead_endpoint_is_named_in_bounded_time(s3_bucket: str) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
     # s3fs and botocore try again by themselves, and Storage on top of both
     options = {"endpoint_url": f"http://{address}", "config_kwargs": ONE_TRY}
-    storage = Storage(f"s3://{s3_bucket}", options, retry_seconds=2)
+    storage = Storage(f"s3://{s3_bucket}", options, retry_seconds=1)
     began = time.monotonic()
     for operation in OPERATIONS:
         with pytest.raises(StorageError, match=address):

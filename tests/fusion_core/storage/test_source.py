@@ -9,7 +9,7 @@ from scripted_s3 import Reply, Request, page, scripted_s3
 from tiny import settings_for
 
 from fusion_core.settings.fuse import FuseArchiveSettings
-from fusion_core.storage.source import open_source, source_options
+from fusion_core.storage.source import input_options, open_source, source_options
 from fusion_core.storage.store import Storage
 
 PAYER = "x-amz-request-payer"
@@ -79,3 +79,12 @@ def test_a_store_whose_owner_always_pays_is_refused(source: str) -> None:
     with pytest.raises(ValueError, match=r"requester_pays.*S3 or Google Cloud"):
         settings(source, requester_pays=True)
     assert not settings(source).requester_pays
+
+
+@pytest.mark.parametrize(
+    ("url", "pays"),
+    [("s3://bucket/index.csv", True), ("s3://bucket-2/index.csv", False), ("/index.csv", False)],
+)
+def test_an_index_inside_the_archive_is_paid_for_like_it(url: str, pays: bool) -> None:
+    found: Any = input_options(settings(requester_pays=True), url, {})
+    assert found == ({"requester_pays": True} if pays else {})
