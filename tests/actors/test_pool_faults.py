@@ -79,9 +79,8 @@ def test_nodes_lost_three_times_in_a_row_blame_nobody(ray_nodes: Cluster, tmp_pa
     pool = pool_making(make, 1, grows=True)
     with in_background(pool.run(chunks([f"slow{k}" for k in range(8)], 8))) as results:
         for _ in range(3):
-            wait_for(lambda: lines(tmp_path / "starts"))
+            wait_for(lambda node=node: here_begun(tmp_path, node.node_id))
             ray_nodes.remove_node(node, allow_graceful=False)
-            (tmp_path / "starts").unlink()
             node = spot()
     assert sum(result.ok for result in results) == 8
     assert {row["attempt"] for row in rows_of(tmp_path)} == {1}
