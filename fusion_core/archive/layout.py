@@ -72,7 +72,11 @@ def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str
 
 
 def part_date(path: str) -> dt.date | None:
-    """Return the date in a part's path, None where there is none."""
+    """Return the date in a part's path, None where there is none.
+
+    Raises:
+        ValueError: There is one that no calendar has.
+    """
     found = re.search(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/", path)
     return dt.date.fromisoformat(found[1]) if found else None
 
