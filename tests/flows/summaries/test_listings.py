@@ -2,7 +2,9 @@ import re
 
 from flows.summaries.listings import code_span, failure_lines, listing_lines, table_cell
 
-HOSTILE = "a|b\n<img src=x>[go](http://127.0.0.1/)`code`\\|\x1b[31mred\x1b]0;title\x07\r\u202eflipped"
+HOSTILE = (
+    "a|b\n<img src=x>[go](http://127.0.0.1/)`code`\\|\x1b[31mred\x1b]0;title\x07\r\u202eflipped"
+)
 
 
 def test_a_cell_of_hostile_text_is_one_cell_of_plain_text() -> None:

@@ -80,7 +80,7 @@ def test_a_row_that_can_not_be_an_images_has_none(change: dict[str, Any]) -> Non
 
 
 @settings(max_examples=200)
-@given(st.fixed_dictionaries({name: HOSTILE for name in IMAGE_COLUMNS}))
+@given(st.fixed_dictionaries(dict.fromkeys(IMAGE_COLUMNS, HOSTILE)))
 def test_no_row_leads_out_of_the_folder_of_fused_images(row: dict[str, Any]) -> None:
     for one in (row, ROW | {"pair_id": row["pair_id"], "fused_url": row["fused_url"]}):
         path = image_path(one)
