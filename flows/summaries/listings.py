@@ -40,22 +40,22 @@ def failed_name(row: Mapping[str, Any]) -> str:
 
 def table_cell(text: str) -> str:
     """Return a text as it can stand in a cell of a markdown table, where it is nothing but text."""
-    return _ACTIVE.sub(r"\\\1", plain(text))
+    return _ACTIVE.sub(r"\\\1", plain(text[:_LONGEST]))
 
 
 def code_span(text: str) -> str:
     """Return a text as code in markdown, whatever is in it."""
-    shown = plain(text)
+    shown = plain(text[:_LONGEST])
     longest = max(map(len, re.findall("`+", shown)), default=0)
     fence, gap = "`" * (longest + 1), " " if longest else ""
     return f"{fence}{gap}{shown}{gap}{fence}"
 
 
 def plain(text: str) -> str:
-    """Return a text on one line of bounded length, in which a terminal finds nothing to obey."""
+    """Return a text on one line, in which a terminal finds nothing to obey."""
     shown = (
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text[:_LONGEST].replace("\n", " ")
+        for letter in text.replace("\n", " ")
     )
     return "".join(shown)
 
