@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsError as CliError,
 )
 
+from flows.summaries.listings import plain
 from fusion_core.errors import FuseArchiveError
 from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
@@ -156,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"fuse-archive: {error}", file=sys.stderr)
         sys.exit(2)
     except FuseArchiveError as error:
-        print(f"fuse-archive: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"fuse-archive: {type(error).__name__}: {plain(str(error))}", file=sys.stderr)
         sys.exit(1)
 
 

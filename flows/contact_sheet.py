@@ -1,45 +1,111 @@
-"""Draws the contact sheet of a run that is done, on a worker."""
+"""Chooses what the contact sheet of a run shows, and has it drawn on a worker."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from prefect import get_run_logger
 
 from actors.tasks import run_on_worker
 from flows.run import Run
-from fusion_core.storage import Storage, source_options
+from fusion_core.archive import PAIR_KEY, stored_image
+from fusion_core.metrics import METRIC_NAMES
+from fusion_core.reports import ShownPair
+from fusion_core.storage import Storage, StoredFile
 
-Rows = Sequence[Mapping[str, Any]]
+_SOURCES = ("ir_path", "vi_path")
 
 
 def draw_sheet(
-    run: Run[Any], write: Callable[[Storage, str, Rows, str], str], rows: Rows, flow: str
+    run: Run[Any],
+    write: Callable[[Storage, str, Sequence[ShownPair], str], str],
+    shown: Sequence[ShownPair],
+    flow: str,
 ) -> str | None:
     """Have the run's contact sheet drawn, and return its URL.
 
     Args:
         run: The run.
         write: What draws and writes it: ``write_contact_sheet`` or ``write_comparison_sheet``.
-        rows: What is shown.
+        shown: What is shown.
         flow: Name of the run's flow, for the heading.
 
     Returns:
         None where there is nothing to show, or the drawing failed: a run whose images are safe
         doesn't fail for a drawing.
     """
-    if not rows:
+    if not shown:
         return None
     path, title = f"{run.folder}/contact_sheet.png", f"{flow} {run.identity.run_id}"
     try:
-        # The pictures' sources are read with the output's options.
-        options = source_options(run.settings, run.credentials)
-        output = Storage(run.settings.output, options, run.settings.storage_timeout)
-        return run_on_worker(write, output, path, rows, title)
+        return run_on_worker(write, run.output(), path, shown, title)
     except Exception as error:
         get_run_logger().warning("The contact sheet could not be drawn: %s", error)
         return None
+
+
+def fused_pairs(run: Run[Any], pairs: pa.Table, ok_rows: pa.Table, count: int) -> list[ShownPair]:
+    """Choose fused pairs for the contact sheet, spread evenly over all.
+
+    Args:
+        run: The run, of one model and settings; rows of others are left out.
+        pairs: The plan's pairs: which files they are made of is told by the listing, not by rows.
+        ok_rows: Successful rows of the run, with all columns.
+        count: At most so many pairs.
+    """
+    identity, source, output = run.identity, run.source(), run.output()
+    own = (ds.field("model_hash") == identity.model_hash) & (
+        ds.field("settings_hash") == identity.settings_hash
+    )
+    rows = with_sources(ok_rows.filter(own), pairs).sort_by("pair_id")
+    shown = []
+    for row in rows.take(pa.array(evenly(range(len(rows)), count), pa.int64())).to_pylist():
+        image = stored_image(output, row)
+        if image is not None:
+            metrics = {name: row[name] for name in METRIC_NAMES}
+            shown.append(_shown(source, row, {"fused": image}, metrics))
+    return shown
+
+
+def compared_pairs(
+    run: Run[Any], rows: pa.Table, models: Sequence[str], count: int
+) -> list[ShownPair]:
+    """Choose pairs for the sheet of a comparison, spread evenly over those that all models have.
+
+    Args:
+        run: The run.
+        rows: One row per model and pair, sorted by pair, of the run's models and settings:
+            ``method``, ``status``, ``IMAGE_COLUMNS`` and what ``with_sources`` adds.
+        models: Their names, in the order of the sheet.
+        count: At most so many pairs.
+    """
+    source, output = run.source(), run.output()
+    ok = rows.filter(ds.field("status") == "ok")
+    compared = pc.count_distinct(ok["method"])
+    of_pair = ok.group_by("pair_id", use_threads=False).aggregate([("method", "count")])
+    common = of_pair.filter(pc.equal(of_pair["method_count"], compared))["pair_id"]
+    shown = []
+    for pair_id in evenly(common.to_pylist(), count):
+        own = {row["method"]: row for row in ok.filter(ds.field("pair_id") == pair_id).to_pylist()}
+        images = {name: stored_image(output, own[name]) for name in models if name in own}
+        found = {name: image for name, image in images.items() if image is not None}
+        if len(found) == len(images):  # every row of a sheet has the same methods
+            shown.append(_shown(source, next(iter(own.values())), found))
+    return shown
+
+
+def with_sources(rows: pa.Table, pairs: pa.Table) -> pa.Table:
+    """Return the rows of these versions of the pairs, with the paths of their source files.
+
+    Args:
+        rows: Rows with ``PAIR_KEY``.
+        pairs: Rows of ``PAIRS_SCHEMA``, from the listing of the archive.
+    """
+    return rows.join(pairs.select([*PAIR_KEY, *_SOURCES]), list(PAIR_KEY), join_type="inner")
 
 
 def evenly(rows: Sequence[Any], count: int) -> list[Any]:
@@ -47,3 +113,13 @@ def evenly(rows: Sequence[Any], count: int) -> list[Any]:
     if len(rows) <= count:
         return list(rows)
     return [rows[k * len(rows) // count] for k in range(count)]
+
+
+def _shown(
+    source: Storage,
+    row: dict[str, Any],
+    fused: dict[str, StoredFile],
+    metrics: dict[str, float | None] | None = None,
+) -> ShownPair:
+    ir, vi = (StoredFile(source, row[name]) for name in _SOURCES)
+    return ShownPair(row["pair_id"], ir, vi, fused, metrics or {})

@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
 from flows.chunks import Worked
-from flows.contact_sheet import draw_sheet, evenly
+from flows.contact_sheet import compared_pairs, draw_sheet, with_sources
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
@@ -37,6 +37,7 @@ from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
     ATTEMPT_COLUMNS,
+    IMAGE_COLUMNS,
     MANIFEST_FOLDER,
     PAIR_KEY,
     Patience,
@@ -64,7 +65,6 @@ _COMPARED = (
     "metric_version",
     *METRIC_NAMES,
 )
-_URLS = ("ir_url", "vi_url", "fused_url")
 
 Runs = Mapping[str, Run[FuseArchiveSettings]]
 
@@ -183,14 +183,13 @@ def summarise(
 ) -> EvaluationSummary:
     """Compare the models over the rows of all runs, and write tables, sheet and summary."""
     settings, output = run.settings, run.output()
-    rows, _ = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *_URLS)
+    rows, _ = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *IMAGE_COLUMNS)
     # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
-    pairs = next(iter(plans.values())).pairing.pairs.select(list(PAIR_KEY))
-    rows = newest_rows(rows.join(pairs, list(PAIR_KEY), join_type="left semi"))
+    rows = newest_rows(with_sources(rows, next(iter(plans.values())).pairing.pairs))
     comparison = compare(rows, list(runs), METRIC_VERSION)
     published = published_sets()[settings.published] if settings.published else ()
     table, tables = write_tables(run, output, comparison, published)
-    shown = sheet_rows(rows, list(runs), settings.contact_sheet)
+    shown = compared_pairs(run, rows, list(runs), settings.contact_sheet)
     done = [result for of_model in worked.values() for result in of_model.results]
     parts = read_back(output, done)
     parts = None if parts is None else _named(parts, runs)
@@ -240,30 +239,6 @@ def rows_of_models(
         retry_seconds=run.settings.storage_timeout,
     )
     return _named(rows.filter(reduce(operator.or_, of_models)), runs), last_attempts(rows)
-
-
-def sheet_rows(rows: pa.Table, models: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """Choose pairs for the contact sheet, spread evenly over those that all compared models have.
-
-    Args:
-        rows: One row per model and pair, sorted by pair.
-        models: Their names, in the order of the sheet.
-        count: At most so many pairs.
-
-    Returns:
-        For each pair its id, the URLs of its sources, and of its fused image by model.
-    """
-    ok = rows.filter(ds.field("status") == "ok")
-    compared = pc.count_distinct(ok["method"])
-    of_pair = ok.group_by("pair_id", use_threads=False).aggregate([("method", "count")])
-    common = of_pair.filter(pc.equal(of_pair["method_count"], compared))["pair_id"]
-    chosen = []
-    for pair_id in evenly(common.to_pylist(), count):
-        own = ok.filter(ds.field("pair_id") == pair_id).to_pylist()
-        urls = {row["method"]: row["fused_url"] for row in own}
-        sources = {name: own[0][name] for name in ("pair_id", "ir_url", "vi_url")}
-        chosen.append({**sources, "fused": {name: urls[name] for name in models if name in urls}})
-    return chosen
 
 
 def _named(rows: pa.Table, runs: Runs) -> pa.Table:

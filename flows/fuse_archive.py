@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -17,7 +15,7 @@ from actors.chunk_actor import start_actor
 from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
 from flows.chunks import Worked, run_chunks, share_of
-from flows.contact_sheet import draw_sheet, evenly
+from flows.contact_sheet import draw_sheet, fused_pairs
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
@@ -158,7 +156,7 @@ def summarise(
     rows = read_back(output, worked.results)
     ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
     some = ok is not None and len(ok) > 0
-    shown = sheet_rows(ok, run.settings.contact_sheet) if some else []
+    shown = fused_pairs(run, plan.todo, ok, run.settings.contact_sheet) if some else []
     summary = RunSummary(
         run_id=run.identity.run_id,
         output=output.url(""),
@@ -177,13 +175,6 @@ def summarise(
     )
     publish(run, output, summary, FLOW)
     return summary
-
-
-def sheet_rows(ok_rows: pa.Table, count: int) -> list[dict[str, Any]]:
-    """Choose rows for the contact sheet, spread evenly over all."""
-    chosen = pa.array(evenly(range(len(ok_rows)), count), pa.int64())
-    rows: list[dict[str, Any]] = ok_rows.take(chosen).to_pylist()
-    return rows
 
 
 def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:

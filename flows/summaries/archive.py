@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import model_validator
 
 from flows.summaries.base import Summary
-from flows.summaries.listings import failed_name, failure_lines
+from flows.summaries.listings import failed_name, failure_lines, plain
 from fusion_core.archive import Plan
 from fusion_core.metrics import METRIC_VERSION
 
@@ -182,10 +182,10 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
 def too_many_failed(summary: ArchiveSummary, allowed: float) -> str:
     """Return the message of the error that ends a run past ``max_failed``."""
     found = [*summary.failures, *summary.undone_pairs]
-    stages = Counter(row["stage"] for row in found)
+    stages = Counter(plain(str(row["stage"])) for row in found)
     by_stage = ", ".join(f"{count} at {stage}" for stage, count in stages.most_common())
     first = "; ".join(
-        f"{failed_name(row)} ({row['stage']}): {row['error_message']}" for row in found[:5]
+        plain(f"{failed_name(row)} ({row['stage']}): {row['error_message']}") for row in found[:5]
     )
     undone = f" or are undone ({summary.undone})" if summary.undone else ""
     return (

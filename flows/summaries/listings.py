@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LISTED = 20
+_LONGEST = 2000
+_ACTIVE = re.compile(r"([\\|<\[`])")  # what begins a cell, HTML, a link, an image or code
 
 
 def failure_lines(title: str, failures: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -13,10 +16,9 @@ def failure_lines(title: str, failures: Sequence[Mapping[str, Any]]) -> list[str
     if not failures:
         return []
     lines = ["", f"## {title}", "", "| pair | stage | reason |", "| --- | --- | --- |"]
-    lines += [
-        f"| {table_cell(failed_name(row))} | {row['stage']} | {table_cell(row['error_message'])} |"
-        for row in failures[:_LISTED]
-    ]
+    for row in failures[:_LISTED]:
+        cells = (failed_name(row), str(row["stage"]), row["error_message"])
+        lines.append(f"| {' | '.join(map(table_cell, cells))} |")
     return lines + _more(len(failures))
 
 
@@ -26,7 +28,7 @@ def listing_lines(listings: Mapping[str, Sequence[str]]) -> list[str]:
     for title, names in listings.items():
         if names:
             lines += ["", f"## {title}: {len(names)}", ""]
-            lines += [f"- `{name}`" for name in names[:_LISTED]]
+            lines += [f"- {code_span(name)}" for name in names[:_LISTED]]
             lines += _more(len(names))
     return lines
 
@@ -37,8 +39,25 @@ def failed_name(row: Mapping[str, Any]) -> str:
 
 
 def table_cell(text: str) -> str:
-    """Return a text as it can stand in a cell of a markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Return a text as it can stand in a cell of a markdown table, where it is nothing but text."""
+    return _ACTIVE.sub(r"\\\1", plain(text[:_LONGEST]))
+
+
+def code_span(text: str) -> str:
+    """Return a text as code in markdown, whatever is in it."""
+    shown = plain(text[:_LONGEST])
+    longest = max(map(len, re.findall("`+", shown)), default=0)
+    fence, gap = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{gap}{shown}{gap}{fence}"
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, in which a terminal finds nothing to obey."""
+    shown = (
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text.replace("\n", " ")
+    )
+    return "".join(shown)
 
 
 def _more(count: int) -> list[str]:

@@ -53,3 +53,9 @@ from .plan import (
     total_bytes as total_bytes,
 )
 from .schema import MANIFEST_SCHEMA as MANIFEST_SCHEMA
+from .stored_images import (
+    IMAGE_COLUMNS as IMAGE_COLUMNS,
+)
+from .stored_images import (
+    stored_image as stored_image,
+)

@@ -19,6 +19,7 @@ ATTEMPT_COLUMNS = ("status", "stage", "attempt", "history", "run_id", "ended")
 FINAL_STAGES = ("decode", "pair", "encode")
 """Stages at which a row of a schema before 5, which names no cause, blames the pair."""
 
+_HIGHEST = 1 << 30  # attempt that a next one can be counted from, whatever a row says
 _LONGEST = 20  # doublings of the distance; 2 to the power of 20 hours is for ever
 
 
@@ -87,7 +88,8 @@ def last_attempts(rows: pa.Table) -> pa.Table:
         rows: ``pair_id`` and ``attempt``, of any model and settings.
     """
     folded = rows.group_by("pair_id").aggregate([("attempt", "max")])
-    return folded.select(["pair_id", "attempt_max"]).rename_columns(["pair_id", "last_attempt"])
+    last = pc.min_element_wise(folded["attempt_max"], _HIGHEST, skip_nulls=False)
+    return pa.table({"pair_id": folded["pair_id"], "last_attempt": last.cast(pa.int32())})
 
 
 def in_order(rows: pa.Table) -> pa.Table:

@@ -84,7 +84,11 @@ def is_part_path(path: str) -> bool:
 
 
 def part_date(path: str) -> dt.date | None:
-    """Return the date in a part's path, None where there is none."""
+    """Return the date in a part's path, None where there is none.
+
+    Raises:
+        ValueError: There is one that no calendar has.
+    """
     found = re.search(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/", path)
     return dt.date.fromisoformat(found[1]) if found else None
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from fusion_core.archive.attempts import in_order
 from fusion_core.archive.layout import part_date
+from fusion_core.archive.part_checks import check_size
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, SCHEMA_VERSION
 from fusion_core.errors import ManifestError
@@ -76,7 +77,7 @@ def read_manifest(
         else:
             table = in_order(table)
             table = table.sort_by([(name, "ascending") for name in order[:2]])
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:
         raise ManifestError(
             f"the manifest {url} can't be read: {error}. Expected Parquet parts of schema "
             f"version {SCHEMA_VERSION} and nothing else below the folder, and filters that fit it"
@@ -126,13 +127,15 @@ def _read(storage: Storage, columns: Sequence[str], condition: Any) -> pa.Table:
     """Read all parts there are, by whole objects, which are small, and with their retries."""
     schema = pa.schema([MANIFEST_SCHEMA.field(name) for name in columns])
 
-    def one(path: str) -> pa.Table:
+    def one(path: str, size: int) -> pa.Table:
+        check_size(size)
         part = read_part(storage, path, [name for name in columns if name != "date"])
         dates = pa.repeat(pa.scalar(part_date(path), pa.date32()), len(part))
         table = part.append_column("date", dates).select(schema.names).cast(schema)
         return table if condition is None else table.filter(condition)
 
-    parts = [path for path in storage.list()["path"].to_pylist() if path.endswith(".parquet")]
+    listing = storage.list()
+    parts = listing.filter(pc.ends_with(listing["path"], ".parquet"))
     with ThreadPoolExecutor(_READERS, "manifest") as readers:
-        tables = list(readers.map(one, parts))
+        tables = list(readers.map(one, parts["path"].to_pylist(), parts["bytes"].to_pylist()))
     return pa.concat_tables([schema.empty_table(), *tables])

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fusion_core.archive.part_checks import check_count, check_values
 from fusion_core.archive.schema import OWN_METHOD, PART_SCHEMA
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
@@ -68,7 +69,7 @@ def read_part(
         columns: Those of ``PART_SCHEMA`` that are wanted, in this order.
 
     Raises:
-        ManifestError: The object is no Parquet file.
+        ManifestError: The object is no Parquet file, or none that a run can have written.
     """
     return read_part_or_tombstone(storage, path, columns)[0]
 
@@ -82,7 +83,7 @@ def read_part_or_tombstone(
         The rows, and the run that wrote the tombstone; None where the part is none.
 
     Raises:
-        ManifestError: The object is no Parquet file.
+        ManifestError: The object is no Parquet file, or none that a run can have written.
     """
     try:
         # Neither pq.read_table nor reading ahead: their threads may let go of the file after Python
@@ -90,8 +91,9 @@ def read_part_or_tombstone(
         body = io.BytesIO(storage.read(path))
         with pq.ParquetFile(body, page_checksum_verification=True, pre_buffer=False) as file:
             stored = set(file.schema_arrow.names)
-            table = file.read([name for name in columns if name in stored], use_threads=False)
             rows = file.metadata.num_rows
+            check_count(rows)
+            table = file.read([name for name in columns if name in stored], use_threads=False)
         schema = pa.schema([PART_SCHEMA.field(name) for name in columns], PART_SCHEMA.metadata)
         values = [
             table[field.name].cast(field.type)
@@ -101,11 +103,12 @@ def read_part_or_tombstone(
         ]
         closed_by = (table.schema.metadata or {}).get(_CLOSED_BY)
         current = _as_current(pa.table(values, schema=schema))
+        check_values(current)
         return current, None if closed_by is None else closed_by.decode()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:
         raise ManifestError(
-            f"{storage.url(path)} can't be read as a manifest part: {error}. Expected Parquet; "
-            "move the file out of the manifest folder"
+            f"{storage.url(path)} can't be read as a manifest part: {error}. Expected Parquet as "
+            "runs write it; move the file out of the manifest folder, and see who put it there"
         ) from error
 
 

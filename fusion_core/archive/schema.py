@@ -13,6 +13,9 @@ SCHEMA_VERSION = "5"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 """Stages of a pair that are timed, in their order."""
 
+STATUSES = ("ok", "failed", "undone", "skipped")
+"""What an attempt can have come to."""
+
 CAUSES = ("pair", "archive", "store", "worker", "gpu", "memory", "time")
 """What an attempt that is not ok is blamed on; ``pair`` alone is a verdict, see jobs.verdict."""
 

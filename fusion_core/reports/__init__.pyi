@@ -12,6 +12,9 @@ from .comparison_table import (
 from .published import PublishedRow as PublishedRow
 from .published import published_sets as published_sets
 from .sheets import (
+    ShownPair as ShownPair,
+)
+from .sheets import (
     write_comparison_sheet as write_comparison_sheet,
 )
 from .sheets import (

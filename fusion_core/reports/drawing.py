@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -137,6 +138,15 @@ def write_text(
         colour: Of the text.
     """
     ImageDraw.Draw(image).text(place, text, fill=colour, font=font_of(size))
+
+
+def told_picture(text: str) -> NDArray[np.uint8]:
+    """Return a picture that says in words why there is no other, (180, 240, 3) uint8."""
+    image = Image.new("RGB", (240, 180), FRAME)
+    lines = textwrap.wrap(text, 36, max_lines=11)
+    for number, line in enumerate(lines):
+        write_text(image, (6, 6 + 15 * number), line, size=12, colour=TEXT)
+    return np.asarray(image)
 
 
 def font_of(size: int) -> Font:

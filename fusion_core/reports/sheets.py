@@ -1,4 +1,4 @@
-"""Draws and writes a run's sheets, from its rows and the images that they name.
+"""Draws and writes a run's sheets, from the files of its pairs.
 
 Pictures of any size are reduced as soon as they are decoded to what the sheets can show.
 """
@@ -7,89 +7,129 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 from PIL import Image
 
+from fusion_core.errors import FuseArchiveError, UnreachableError
 from fusion_core.images.codecs import decode
 from fusion_core.images.colour import Pixels
 from fusion_core.images.picture import Picture, reduced, resize
-from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports.comparison_sheet import ComparisonRow, draw_comparison_sheet
 from fusion_core.reports.contact_sheet import SheetRow, draw_contact_sheet
 from fusion_core.reports.detail import MAGNIFICATION, TALLEST, THUMBNAIL_WIDTH
+from fusion_core.reports.drawing import told_picture
 from fusion_core.scenes.quicklook import scene_pictures
 from fusion_core.storage.store import Storage
+from fusion_core.storage.stored_file import StoredFile
 
 # A detail as large as a thumbnail takes this much of the whole.
 _SHOWN = (MAGNIFICATION * TALLEST, MAGNIFICATION * THUMBNAIL_WIDTH)
 
 
-def write_contact_sheet(
-    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
-) -> str:
-    """Draw successful rows of the manifest and write the sheet as PNG.
+@dataclass(frozen=True)
+class ShownPair:
+    """A pair that is to be shown, by its files; no others are opened for it.
+
+    Attributes:
+        pair_id: Its id.
+        ir: Its infrared image.
+        vi: Its visible image.
+        fused: Its fused images by the name of their method: one or more, and on a contact sheet
+            just one.
+        metrics: Metrics of that one, by name.
+    """
+
+    pair_id: str
+    ir: StoredFile
+    vi: StoredFile
+    fused: Mapping[str, StoredFile]
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def write_contact_sheet(output: Storage, path: str, pairs: Sequence[ShownPair], title: str) -> str:
+    """Draw pairs with their fused images, and write the sheet as PNG.
+
+    A picture that is gone, damaged or not the one that was written is replaced by words that say
+    so.
 
     Args:
-        output: The run's output, whose options and retries also serve the sources.
-        path: Where below it.
-        rows: Rows with ``pair_id``, ``ir_url``, ``vi_url``, ``fused_url`` and the metrics.
+        output: Where the sheet goes.
+        path: Its path there.
+        pairs: What is shown.
         title: The sheet's heading.
 
     Returns:
         URL of the sheet.
+
+    Raises:
+        StorageError: A store gives no answer, or the sheet can't be written.
     """
-    sheet_rows = []
-    for row in rows:
-        shown = _pictures(row, {"fused": row["fused_url"]}, output)
-        metrics = {name: row[name] for name in METRIC_NAMES}
-        sheet_rows.append(SheetRow(pair_id=row["pair_id"], **shown, metrics=metrics))
-    return _write(output, path, draw_contact_sheet(sheet_rows, title))
+    rows = []
+    for pair in pairs:
+        ir, vi, fused = _pictures(pair)
+        rows.append(SheetRow(pair.pair_id, ir, vi, fused, pair.metrics))
+    return _write(output, path, draw_contact_sheet(rows, title))
 
 
 def write_comparison_sheet(
-    output: Storage, path: str, rows: Sequence[Mapping[str, Any]], title: str
+    output: Storage, path: str, pairs: Sequence[ShownPair], title: str
 ) -> str:
-    """Draw what several methods made of the same pairs and write the sheet as PNG.
+    """Draw what several methods made of the same pairs, and write the sheet as PNG.
 
     Args:
-        output: The run's output, whose options and retries also serve the sources.
-        path: Where below it.
-        rows: One or more, each with ``pair_id``, ``ir_url``, ``vi_url``, and ``fused``: the URL of
-            each method's fused image, by the method's name.
+        output: Where the sheet goes.
+        path: Its path there.
+        pairs: What is shown, one or more; failing pictures as on a contact sheet.
         title: The sheet's heading.
 
     Returns:
         URL of the sheet.
+
+    Raises:
+        StorageError: A store gives no answer, or the sheet can't be written.
     """
 
     def loaded() -> Iterator[ComparisonRow]:
-        for row in rows:
-            shown = _pictures(row, row["fused"], output)
-            fused = {name: shown[name] for name in row["fused"]}
-            yield ComparisonRow(row["pair_id"], shown["ir"], shown["vi"], fused)
+        for pair in pairs:
+            ir, vi, *others = _pictures(pair)
+            fused = dict(zip(pair.fused, others, strict=True))
+            yield ComparisonRow(pair.pair_id, ir, vi, fused)
 
     return _write(output, path, draw_comparison_sheet(loaded(), title))
 
 
-def _pictures(
-    row: Mapping[str, Any], fused: Mapping[str, str], output: Storage
-) -> dict[str, Pixels]:
-    """Return a row's infrared and visible image, as ir and vi, and fused ones, in one size."""
-    urls = {"ir": row["ir_url"], "vi": row["vi_url"], **fused}
-    scene = scene_pictures(urls, next(iter(fused.values())), output.options)
+def _pictures(pair: ShownPair) -> list[Pixels]:
+    """Return a pair's infrared, visible and fused images in one size, in this order."""
+    files = [pair.ir, pair.vi, *pair.fused.values()]
+    try:
+        scene = scene_pictures(files, files[2])
+    except UnreachableError:
+        raise
+    except (FuseArchiveError, FileNotFoundError) as error:
+        return [_told(error)] * len(files)
     if scene is not None:
         return scene
-    ir, vi, *others = (_picture(url, output) for url in urls.values())
+    ir, vi, *fused = map(_picture, files)
     height, width = vi.pixels.shape[:2]
     if ir.pixels.shape[:2] != (height, width):
         ir = resize(ir, height, width)
-    return dict(zip(urls, (picture.pixels for picture in (ir, vi, *others)), strict=True))
+    return [picture.pixels for picture in (ir, vi, *fused)]
 
 
-def _picture(url: str, output: Storage) -> Picture:
-    storage = Storage(url, output.options, output.retry_policy.seconds)
-    return reduced(decode(storage.read("")), *_SHOWN)
+def _picture(file: StoredFile) -> Picture:
+    try:
+        return reduced(decode(file.read()), *_SHOWN)
+    except UnreachableError:
+        raise
+    except (FuseArchiveError, FileNotFoundError) as error:
+        return Picture(_told(error), None)
+
+
+def _told(error: Exception) -> Pixels:
+    if isinstance(error, FileNotFoundError):
+        return told_picture("the file is gone")
+    return told_picture(f"{error}")
 
 
 def _write(output: Storage, path: str, sheet: Image.Image) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -23,8 +23,7 @@ from fusion_core.scenes.probe import looks_like_scene
 from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
 from fusion_core.scenes.scaling import Scaling, choose_scaling
 from fusion_core.settings.scenes import SceneSettings
-from fusion_core.storage.store import Storage
-from fusion_core.storage.version import object_version
+from fusion_core.storage.stored_file import StoredFile
 
 QUICKLOOK_SIDE = 1024
 """Longest side of a quicklook and of the pictures for sheets, in pixels."""
@@ -56,33 +55,35 @@ def make_quicklook(fused: DatasetReader, scaling: Scaling) -> tuple[bytes, tuple
     return file.getvalue(), (height, width)
 
 
-def scene_pictures(
-    urls: Mapping[str, str], fused_url: str, options: Mapping[str, Any]
-) -> dict[str, Pixels] | None:
+def scene_pictures(files: Sequence[StoredFile], fused: StoredFile) -> list[Pixels] | None:
     """Draw the files of a scene small, all on the fused scene's grid.
 
     Args:
-        urls: URLs of the files to draw, by name.
-        fused_url: URL of a fused scene.
-        options: Storage options of fsspec for all of them.
+        files: The files to draw.
+        fused: A fused scene.
 
     Returns:
-        Pictures by name, (h, w) or (h, w, 3) uint8, black where the fused scene has no data; None
-        if what lies at ``fused_url`` is no scene but a photograph.
+        Their pictures, (h, w) or (h, w, 3) uint8, black where the fused scene has no data; None
+        if ``fused`` is no scene but a photograph.
+
+    Raises:
+        StorageError: A file isn't the one that it must be, or a store failed.
+        FileNotFoundError: There is no such file.
+        PairError: A file can't be read as a raster.
     """
-    if not fused_url.endswith(".tif"):
+    if not fused.path.endswith(".tif"):
         return None
-    with gdal_settings(_CACHE_MB), _opened(fused_url, options) as fused:
-        if not looks_like_scene(fused):
+    with gdal_settings(_CACHE_MB), _opened(fused) as grid_of:
+        if not looks_like_scene(grid_of):
             return None
-        step = max(1, math.ceil(max(fused.dataset.shape) / QUICKLOOK_SIDE))
-        shape = tuple(math.ceil(side / step) for side in fused.dataset.shape)
-        valid = fused.dataset.dataset_mask(out_shape=shape) > 0
-        pictures = {}
-        for name, url in urls.items():
-            with _opened(url, options) as raster:
-                grid = match_grids(fused, raster, resize=True)
-                pictures[name] = _drawn(raster, grid, step, valid)
+        step = max(1, math.ceil(max(grid_of.dataset.shape) / QUICKLOOK_SIDE))
+        shape = tuple(math.ceil(side / step) for side in grid_of.dataset.shape)
+        valid = grid_of.dataset.dataset_mask(out_shape=shape) > 0
+        pictures = []
+        for file in files:
+            with _opened(file) as raster:
+                grid = match_grids(grid_of, raster, resize=True)
+                pictures.append(_drawn(raster, grid, step, valid))
         return pictures
 
 
@@ -110,8 +111,7 @@ def _shown(bands: NDArray[Any], colours: tuple[ColorInterp, ...]) -> NDArray[np.
 
 
 @contextmanager
-def _opened(url: str, options: Mapping[str, Any]) -> Iterator[Raster]:
-    storage = Storage(url, options)
-    info = storage.info("")
-    with open_raster(storage, "", int(info["size"] or 0), object_version(info)) as raster:
+def _opened(file: StoredFile) -> Iterator[Raster]:
+    size, version = file.check()
+    with open_raster(file.storage, file.path, size, version) as raster:
         yield raster

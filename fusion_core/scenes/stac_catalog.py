@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pystac
 
-from fusion_core.archive.layout import FUSED_FOLDER, MANIFEST_FOLDER
+from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.stored_images import IMAGE_COLUMNS, image_path
 from fusion_core.scenes.stac_item import PROCESSING, utc_text
 from fusion_core.storage.store import Storage
 
@@ -167,6 +168,8 @@ def _interval(moments: Sequence[dt.datetime]) -> list[str | None]:
 def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
     """Write the catalogue of an output: the newest fused scene of every pair and method.
 
+    Where items lie is told from what the rows say of their making, and not from their URLs.
+
     Two runs that end at the same moment write the same list but for each other's last scenes; the
     next run makes it whole.
 
@@ -179,7 +182,7 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
     """
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
-        columns=["item_url", "settings_hash", *_CORNERS, "acquired", "started", "software_version"],
+        columns=[*IMAGE_COLUMNS, *_CORNERS, "acquired", "started", "software_version"],
         filters=(ds.field("status") == "ok") & ds.field("item_url").is_valid(),
         storage_options=output.given_options,
     )
@@ -200,19 +203,22 @@ def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
 def _catalog_rows(rows: pa.Table) -> list[CatalogRow]:
     found = []
     for row in rows.to_pylist():
-        corners = [row[name] for name in _CORNERS]
+        path = image_path(row)
+        if path is None:
+            continue
+        stem = path.rpartition(".")[0]
         found.append(
             CatalogRow(
-                row["item_url"].rpartition("/")[2].removesuffix(".json"),
-                _item_path(row["item_url"], row["settings_hash"]),
-                None if None in corners else corners,
+                stem.rpartition("/")[2],
+                f"./{stem}.json",
+                _box([row[name] for name in _CORNERS]),
                 row["acquired"] or row["started"],
             )
         )
     return found
 
 
-def _item_path(url: str, settings_hash: str) -> str:
-    """Return the path of an item below the output, which may have been moved since it was told."""
-    folder = f"{FUSED_FOLDER}/{settings_hash}/"
-    return f"./{folder}{url.partition(f'/{folder}')[2]}"
+def _box(corners: list[float | None]) -> list[float] | None:
+    """Return a row's footprint; None where it has none, or none on Earth."""
+    known = [corner for corner in corners if corner is not None and -180 <= corner <= 180]
+    return known if len(known) == len(corners) else None

@@ -5,4 +5,5 @@ from .source import open_source as open_source
 from .source import source_options as source_options
 from .store import RETRY_SECONDS as RETRY_SECONDS
 from .store import Storage as Storage
+from .stored_file import StoredFile as StoredFile
 from .version import object_version as object_version

@@ -192,7 +192,8 @@ class Storage:
         try:
             self.call(f"create {self.url(path)}", lambda: self._create_once(full, body), len(body))
         except FileExistsError:
-            return self.read(path, most=len(body) + 1) == body
+            # What somebody else put there may be of any size.
+            return self._size(path) == len(body) and self.read(path, len(body)) == body
         return True
 
     def create_file(self, path: str, local: Path) -> bool:
@@ -210,7 +211,7 @@ class Storage:
                 f"create {self.url(path)}", lambda: self._put(full, local, exclusive=True), size
             )
         except FileExistsError:
-            return self.sha256(path) == file_sha256(local)
+            return self._size(path) == size and self.sha256(path) == file_sha256(local)
         return True
 
     def write_file(self, path: str, local: Path) -> None:
@@ -220,7 +221,7 @@ class Storage:
 
     def download(self, path: str, local: Path) -> None:
         """Copy an object to a local file; raises FileNotFoundError or StorageError."""
-        full, size = self.fs_path(path), int(self.info(path)["size"] or 0)
+        full, size = self.fs_path(path), self._size(path)
         limit = self._limit_for(size)
         self.call(
             f"read {self.url(path)}", lambda: self.fs.get_file(full, str(local), **limit), size
@@ -242,7 +243,10 @@ class Storage:
             with self.fs.open(self.fs_path(path), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-        return self.call(f"read {self.url(path)}", digest, int(self.info(path)["size"] or 0))
+        return self.call(f"read {self.url(path)}", digest, self._size(path))
+
+    def _size(self, path: str) -> int:
+        return int(self.info(path)["size"] or 0)
 
     def _put(self, full: str, local: Path, *, exclusive: bool) -> None:
         if self.is_local:

@@ -83,7 +83,7 @@ def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
             f"{advice}"
         ) from error
     metadata = header.get("__metadata__", {})
-    if not metadata.keys() >= _KEYS or json.loads(metadata["checkpoint"]) != FORMAT:
+    if not metadata.keys() >= _KEYS or metadata["checkpoint"] != json.dumps(FORMAT):
         raise WeightsError(
             f"{url} is a safetensors file and no checkpoint that this version reads: its header "
             f"has {sorted(metadata)}; expected {sorted(_KEYS)} of format {FORMAT}. {advice}"

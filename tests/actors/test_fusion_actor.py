@@ -21,14 +21,16 @@ from actors.resources import WorkerShare
 from actors.tasks import run_on_worker, time_pairs, time_tile
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import PairRef, cut_chunks, make_plan
+from fusion_core.archive.stored_images import stored_image
 from fusion_core.errors import SettingsError, WeightsError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.arithmetic import Arithmetic
 from fusion_core.models.fuser import read_model
-from fusion_core.reports.sheets import write_contact_sheet
+from fusion_core.reports.sheets import ShownPair, write_contact_sheet
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
+from fusion_core.storage.stored_file import StoredFile
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -183,8 +185,15 @@ def test_the_contact_sheet_is_drawn_on_a_worker(
 ) -> None:
     run(settings)
     rows = read_manifest(f"{settings.output}/manifest").to_pylist()[:3]
-    output = Storage(settings.output)
-    url = run_on_worker(write_contact_sheet, output, "runs/r/sheet.png", rows, "title")
+    source, output = Storage(settings.source), Storage(settings.output)
+    pairs = []
+    for row in rows:
+        sides = [StoredFile(source, f"{side}/{row['pair_id']}.png") for side in ("ir", "vi")]
+        image = stored_image(output, row)
+        assert image is not None
+        assert image.read() == Path(row["fused_url"]).read_bytes()
+        pairs.append(ShownPair(row["pair_id"], *sides, {"fused": image}))
+    url = run_on_worker(write_contact_sheet, output, "runs/r/sheet.png", pairs, "title")
     assert Path(url).read_bytes().startswith(b"\x89PNG")
 
 

@@ -5,13 +5,12 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from PIL import Image
 from prefect.artifacts import Artifact
 from tiny import tiny_weights, write_pairs
 
-from flows.evaluate import evaluate, runs_of_models, sheet_rows
+from flows.evaluate import evaluate, runs_of_models
 from flows.run import Run
 from fusion_core.errors import SettingsError, TooManyFailuresError, WeightsError
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
@@ -126,50 +125,3 @@ def test_each_model_has_a_run_of_fuse_archive_of_its_own(tmp_path: Path) -> None
     assert (runs["m"].settings.model, runs["m"].settings.limit) == ("mean", 3)
     for own in runs.values():
         assert own.identity.settings_hash == own.settings.image_settings().settings_hash()
-
-
-def table_of(**pairs: str) -> pa.Table:
-    """Rows of models that are named by a letter each; a capital has failed."""
-    rows = [
-        {
-            "pair_id": pair_id,
-            "method": name.lower(),
-            "status": "ok" if name.islower() else "failed",
-            "ir_url": f"ir/{pair_id}",
-            "vi_url": f"vi/{pair_id}",
-            "fused_url": f"{name}/{pair_id}" if name.islower() else None,
-        }
-        for pair_id, names in pairs.items()
-        for name in names
-    ]
-    names = ("pair_id", "method", "status", "ir_url", "vi_url", "fused_url")
-    return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
-
-
-def test_the_sheet_shows_pairs_that_all_models_have_in_the_order_of_the_models() -> None:
-    rows = table_of(p1="ab", p2="aB", p3="b", p4="ab")
-    expected = {
-        "pair_id": "p4",
-        "ir_url": "ir/p4",
-        "vi_url": "vi/p4",
-        "fused": {"b": "b/p4", "a": "a/p4"},
-    }
-    chosen = sheet_rows(rows, ["b", "a"], 4)
-    assert [row["pair_id"] for row in chosen] == ["p1", "p4"]
-    assert chosen[1] == expected
-    assert list(chosen[1]["fused"]) == ["b", "a"]
-
-
-def test_the_pairs_of_the_sheet_are_spread_evenly() -> None:
-    rows = table_of(**{f"p{k}": "ab" for k in range(9)})
-    assert [row["pair_id"] for row in sheet_rows(rows, ["a", "b"], 3)] == ["p0", "p3", "p6"]
-    assert sheet_rows(rows, ["a", "b"], 0) == []
-
-
-def test_a_model_without_an_image_takes_no_pair_from_the_sheet() -> None:
-    rows = table_of(p1="aB", p2="aB")
-    assert [row["fused"] for row in sheet_rows(rows, ["a", "b"], 4)] == [
-        {"a": "a/p1"},
-        {"a": "a/p2"},
-    ]
-    assert sheet_rows(table_of(p1="A", p2="B"), ["a", "b"], 4) == []

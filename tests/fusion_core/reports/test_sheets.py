@@ -1,6 +1,8 @@
+import hashlib
 import io
 import uuid
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,17 @@ import pytest
 from PIL import Image
 from tiny import empty_memory_store, png
 
-from fusion_core.errors import DecodeError
+from fusion_core.errors import UnreachableError
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports.comparison_sheet import ComparisonRow, draw_comparison_sheet
 from fusion_core.reports.contact_sheet import SheetRow, draw_contact_sheet
-from fusion_core.reports.sheets import write_comparison_sheet, write_contact_sheet
+from fusion_core.reports.drawing import told_picture
+from fusion_core.reports.sheets import ShownPair, write_comparison_sheet, write_contact_sheet
 from fusion_core.storage.local import read_file
 from fusion_core.storage.store import Storage
+from fusion_core.storage.stored_file import StoredFile
 
+METRICS = dict.fromkeys(METRIC_NAMES, 1.25) | {"vif": None}
 COLOURS = {"ir": (90, 90, 90), "vi": (200, 20, 20), "fused": (20, 180, 20)}
 
 
@@ -31,14 +36,16 @@ def painted(colour: tuple[int, int, int], size: tuple[int, int] = (30, 40)) -> n
     return np.full((*size, 3), colour, np.uint8)
 
 
-def row(output: Storage, pair_id: str, **pixels: np.ndarray) -> dict[str, Any]:
-    """Store the images of a row; those not given are of one colour."""
-    urls = {}
+def pair(output: Storage, pair_id: str, **pixels: np.ndarray) -> ShownPair:
+    """Store the images of a pair; those not given are of one colour."""
+    files = {}
     for kind, colour in COLOURS.items():
+        body = png(pixels.get(kind, painted(colour)))
         path = f"{kind}/{pair_id}.png"
-        output.write(path, png(pixels.get(kind, painted(colour))))
-        urls[f"{kind}_url"] = output.url(path)
-    return {"pair_id": pair_id, **urls, **dict.fromkeys(METRIC_NAMES, 1.25), "vif": None}
+        output.write(path, body)
+        known = (hashlib.sha256(body).hexdigest(), len(body)) if kind == "fused" else ()
+        files[kind] = StoredFile(output, path, *known)
+    return ShownPair(pair_id, files["ir"], files["vi"], {"fused": files["fused"]}, METRICS)
 
 
 def sheet_of(output: Storage, url: str) -> np.ndarray:
@@ -48,14 +55,13 @@ def sheet_of(output: Storage, url: str) -> np.ndarray:
 
 
 def test_the_sheet_is_drawn_from_the_stored_images(output: Storage) -> None:
-    rows = [row(output, name) for name in ("a", "b/c", "d #%41 e")]
-    url = write_contact_sheet(output, "runs/1/sheet.png", rows, "a run")
+    pairs = [pair(output, name) for name in ("a", "b/c", "d #%41 e")]
+    url = write_contact_sheet(output, "runs/1/sheet.png", pairs, "a run")
     assert url == output.url("runs/1/sheet.png")
-    metrics = dict.fromkeys(METRIC_NAMES, 1.25) | {"vif": None}
     expected = draw_contact_sheet(
         [
-            SheetRow(each["pair_id"], *(painted(COLOURS[kind]) for kind in COLOURS), metrics)
-            for each in rows
+            SheetRow(each.pair_id, *(painted(COLOURS[kind]) for kind in COLOURS), METRICS)
+            for each in pairs
         ],
         "a run",
     )
@@ -63,10 +69,10 @@ def test_the_sheet_is_drawn_from_the_stored_images(output: Storage) -> None:
 
 
 def test_infrared_of_another_size_is_shown_at_the_visible_size(output: Storage) -> None:
-    same = row(output, "a", ir=painted(COLOURS["ir"]))
-    other = row(output, "a ", ir=painted(COLOURS["ir"], (15, 10)))
+    same = pair(output, "a", ir=painted(COLOURS["ir"]))
+    other = pair(output, "a ", ir=painted(COLOURS["ir"], (15, 10)))
     sheets = [
-        sheet_of(output, write_contact_sheet(output, f"{k}.png", [each | {"pair_id": "x"}], ""))
+        sheet_of(output, write_contact_sheet(output, f"{k}.png", [replace(each, pair_id="x")], ""))
         for k, each in enumerate((same, other))
     ]
     np.testing.assert_array_equal(*sheets)
@@ -75,26 +81,65 @@ def test_infrared_of_another_size_is_shown_at_the_visible_size(output: Storage) 
 def test_an_older_sheet_is_replaced(output: Storage) -> None:
     write_contact_sheet(output, "sheet.png", [], "first")
     first = output.read("sheet.png")
-    write_contact_sheet(output, "sheet.png", [row(output, "a")], "second")
+    write_contact_sheet(output, "sheet.png", [pair(output, "a")], "second")
     with Image.open(io.BytesIO(output.read("sheet.png"))) as image:
         assert image.height > Image.open(io.BytesIO(first)).height
 
 
-def test_an_image_that_is_gone_or_damaged_is_an_error_for_the_caller(output: Storage) -> None:
-    damaged, gone = row(output, "a"), row(output, "b")
-    output.write("fused/a.png", b"nothing")
-    output.fs.rm_file(output.fs_path("vi/b.png"))
-    with pytest.raises(DecodeError, match="no image"):
-        write_contact_sheet(output, "sheet.png", [damaged], "")
-    with pytest.raises(FileNotFoundError):
-        write_contact_sheet(output, "sheet.png", [gone], "")
-    assert not output.exists("sheet.png")
+def test_a_picture_that_is_gone_damaged_or_replaced_is_words_and_the_others_are_shown(
+    output: Storage,
+) -> None:
+    names = ("damaged", "gone", "replaced", "whole")
+    damaged, gone, replaced, whole = (pair(output, name) for name in names)
+    output.write("ir/damaged.png", b"nothing")
+    output.fs.rm_file(output.fs_path("vi/gone.png"))
+    foreign = png(painted((255, 0, 255)))
+    written = output.read("fused/replaced.png")
+    output.write("fused/replaced.png", foreign + bytes(max(0, len(written) - len(foreign))))
+    url = write_contact_sheet(output, "s.png", [damaged, gone, replaced, whole], "")
+    sheet = sheet_of(output, url).astype(int)
+    foreign_shown = (np.abs(sheet - (255, 0, 255)).sum(axis=2) < 40).sum()
+    assert foreign_shown == 0
+    ir, vi, fused = (painted(colour) for colour in COLOURS.values())
+    rows = sheet_rows(url, output)
+    for name, cells in zip(names, rows, strict=True):
+        for kind, cell, drawn in zip(COLOURS, cells, (ir, vi, fused), strict=True):
+            is_shown = (np.abs(cell - drawn[0, 0]).sum(axis=2) < 8).mean() > 0.9
+            bad = {"damaged": "ir", "gone": "vi", "replaced": "fused"}.get(name)
+            assert is_shown == (kind != bad), (name, kind)
+
+
+def sheet_rows(url: str, output: Storage) -> list[list[np.ndarray]]:
+    """Cut the thumbnails out of a sheet of landscape pictures, row by row."""
+    sheet = sheet_of(output, url).astype(int)
+    tops = [80 + 20 + 4 + 3 + number * (180 + 24 + 18) for number in range(4)]
+    lefts = [20 + 248 * column for column in range(3)]
+    return [[sheet[top : top + 170, left : left + 240] for left in lefts] for top in tops]
+
+
+def test_a_store_that_gives_no_answer_is_no_picture_s_fault(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: StoredFile) -> bytes:
+        raise UnreachableError("no answer")
+
+    shown = pair(output, "a")
+    monkeypatch.setattr(StoredFile, "read", away)
+    with pytest.raises(UnreachableError):
+        write_contact_sheet(output, "sheet.png", [shown], "")
+
+
+def test_the_words_fit_into_a_cell_however_long_they_are() -> None:
+    long = told_picture("s3://bucket/" + "very_long/" * 90 + " has other bytes " * 90)
+    assert long.shape == (180, 240, 3)
+    assert (long[-8:] == long[0, 0]).all()
+    assert (told_picture("the file is gone") != long).any()
 
 
 def test_a_read_that_fails_in_passing_is_repeated(
     output: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = row(output, "a")
+    stored = pair(output, "a")
     once: list[Exception] = [TimeoutError("slow")]
     name = "fusion_core.storage.store.read_file" if output.is_local else "cat_file"
     target = (name,) if output.is_local else (output.fs, name)
@@ -111,14 +156,14 @@ def test_a_read_that_fails_in_passing_is_repeated(
 
 
 def test_the_comparison_sheet_is_drawn_from_the_stored_images(output: Storage) -> None:
-    rows = []
+    pairs = []
     for pair_id in ("a", "b"):
-        stored = row(output, pair_id, ir=painted(COLOURS["ir"], (15, 20)))
-        fused = {"mean": stored["fused_url"], "mine": stored["vi_url"]}
-        rows.append({**stored, "fused": fused})
-    url = write_comparison_sheet(output, "runs/1/sheet.png", rows, "a run")
+        stored = pair(output, pair_id, ir=painted(COLOURS["ir"], (15, 20)))
+        fused_by = {"mean": stored.fused["fused"], "ir": stored.vi}
+        pairs.append(replace(stored, fused=fused_by))
+    url = write_comparison_sheet(output, "runs/1/sheet.png", pairs, "a run")
     ir, vi, fused = (painted(colour) for colour in COLOURS.values())
-    drawn = [ComparisonRow(name, ir, vi, {"mean": fused, "mine": vi}) for name in ("a", "b")]
+    drawn = [ComparisonRow(name, ir, vi, {"mean": fused, "ir": vi}) for name in ("a", "b")]
     expected = draw_comparison_sheet(drawn, "a run")
     np.testing.assert_array_equal(sheet_of(output, url), np.asarray(expected))
 
@@ -126,7 +171,7 @@ def test_the_comparison_sheet_is_drawn_from_the_stored_images(output: Storage) -
 def test_large_images_are_reduced_before_they_are_drawn(
     output: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    large = row(output, "a", **{kind: painted((9, 9, 9), (1500, 2000)) for kind in COLOURS})
+    large = pair(output, "a", **{kind: painted((9, 9, 9), (1500, 2000)) for kind in COLOURS})
     seen = []
 
     def noted(rows: Iterable[ComparisonRow], title: str) -> Image.Image:
@@ -134,6 +179,5 @@ def test_large_images_are_reduced_before_they_are_drawn(
         return Image.new("RGB", (1, 1))
 
     monkeypatch.setattr("fusion_core.reports.sheets.draw_comparison_sheet", noted)
-    fused = {"m": large["fused_url"]}
-    write_comparison_sheet(output, "sheet.png", [{**large, "fused": fused}], "")
+    write_comparison_sheet(output, "sheet.png", [large], "")
     assert {image.shape for image in seen} == {(750, 1000, 3)}
