@@ -214,7 +214,7 @@ class RunSettings(ArchiveSettings):
         0.1,
         ge=0,
         le=1,
-        description="The run fails when more than this fraction of its pairs failed.",
+        description="The run fails when more than this fraction of its pairs failed or is undone.",
     )
 
     @field_validator("overlap", mode="before")

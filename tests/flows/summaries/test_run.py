@@ -55,7 +55,7 @@ def test_the_sentence_says_why_pairs_were_left_alone() -> None:
     assert "3 left alone, because the manifest holds a successful row" in told
     assert "2 left alone, because the same files failed before" in told
     assert "1 left for later by the limit" in told
-    assert "4 left undone, because the run's deadline had passed" in told
+    assert "4 not begun, because the run's deadline had passed" in told
 
 
 def test_long_lists_are_cut_and_counted() -> None:
