@@ -296,7 +296,7 @@ class _Pipeline(Generic[Work]):
             raise error
         pair.end()
         tried = any(pair is other for other in self.tried_again)
-        if is_out_of_memory(error) and not (tried or self.done.spoiled or self.stopping.is_set()):
+        if is_out_of_memory(error) and not tried:
             log.warning("pair %s waits to be alone in memory: %s", pair.ref.pair_id, error)
             drop_tracebacks(error)
             self.tried_again.append(pair)
