@@ -1,6 +1,7 @@
 """An archive and a worker for it, as the tests of chunks need them."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +18,11 @@ from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 NAMES = ["a", "b", "c/d", "e"]
+
+
+def blamed(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a row that is not ok says of the reason: its status, cause, stage and error."""
+    return tuple(row[name] for name in ("status", "cause", "stage", "error_type"))
 
 
 class ArchiveFixture:
