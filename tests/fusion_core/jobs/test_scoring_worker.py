@@ -2,6 +2,7 @@ import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,32 @@ def test_giving_up_writes_a_crash_row_for_each_image(root: str) -> None:
         assert (row["attempt"], row["history"]) == (1, history)
     # What was committed first stays.
     assert archive.worker().run(chunk) == result
+
+
+def test_an_image_of_archived_sources_is_a_skipped_row_and_the_others_are_scored(root: str) -> None:
+    archive = ArchiveFixture(root)
+    first, *others = archive.chunk().pairs
+    chunk = Chunk("part", (replace(first, archived="DEEP_ARCHIVE"), *others))
+    assert archive.worker().run(chunk) == ChunkResult((PART,), ok=3, skipped=1)
+    row = archive.rows()["a", "m"]
+    assert blamed(row) == ("skipped", "archive", None, "ArchivedError")
+    assert "storage class DEEP_ARCHIVE" in row["error_message"]
+    assert row["fused_url"] == archive.source.url("fused_m/a.png")
+
+
+def test_told_to_stop_it_commits_what_it_scored(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = ArchiveFixture(root, io_threads=1)
+    worker, chunk = archive.worker(), archive.chunk()
+    score_one = worker._score
+
+    def stopped(pair: Any) -> dict[str, Any]:
+        worker.stopping.set()
+        return score_one(pair)
+
+    monkeypatch.setattr(worker, "_score", stopped)
+    result = worker.run(chunk)
+    done = list(archive.rows())
+    left = tuple(ref for ref in chunk.pairs if (ref.pair_id, ref.method) not in done)
+    assert result == ChunkResult((PART,), ok=len(done), left=left)
+    assert left
+    assert archive.worker().run(Chunk("rest", left)).ok == len(left)

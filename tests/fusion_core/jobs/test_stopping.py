@@ -39,14 +39,16 @@ def test_what_is_being_fused_is_finished_and_all_else_is_left(
             stopping.set()
         return stages.fuse(batch)
 
-    done = stages.run_all(fuse=fuse, batch_size=batch_size, threads=threads, stopping=stopping)
+    pairs = stages.pairs()
+    done = stages.run_all(pairs, batch_size, threads, fuse=fuse, stopping=stopping)
     found = {pair.ref.pair_id for pair, outcome in done.of_pairs if isinstance(outcome, dict)}
     assert len(stages.batches) == 3
     assert found == {name for batch in stages.batches for name in batch}
     assert len(done.of_pairs) == len(found) < 30
     assert (done.alone, done.spoiled) == ([], False)
+    assert [pair for pair in pairs if pair.loaded is not None] == []
     gc.collect()
-    assert stages.alive == 0  # what was loaded is let go of
+    assert stages.alive == 0
 
 
 def test_told_before_its_beginning_it_loads_nothing() -> None:
