@@ -266,7 +266,10 @@ class _Pipeline(Generic[Work]):
     def _fuse_failed(self, batch: list[Work], error: BaseException) -> None:
         if len(batch) > 1 and isinstance(error, Exception) and not is_gpu_fault(error):
             for pair in batch:  # so that one pair's failure doesn't become its neighbours'
-                self._fuse([pair])
+                if self.done.spoiled:
+                    self.ready[pair.shape].append(pair)  # to be given back
+                else:
+                    self._fuse([pair])
             return
         self.held -= sum(map(_loaded_bytes, batch))
         self._fail(batch[0], error)

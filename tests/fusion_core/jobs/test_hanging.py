@@ -107,6 +107,26 @@ def test_of_a_batch_that_hangs_nobody_is_blamed_and_all_are_to_be_tried_alone(ha
     assert all(pair.loaded is None and pair.ended for pair in done.alone)
 
 
+def test_of_a_batch_that_is_fused_one_by_one_nothing_is_begun_after_one_hangs(hang: Hang) -> None:
+    stages, begun = Stages(named(4)), list[str]()
+    hanging = hang(stages.fuse, lambda batch: names(batch) == ["p1"])
+
+    def fuse(batch: Sequence[PairState]) -> NDArray[np.float32]:
+        if len(batch) > 1:
+            raise RuntimeError("no such kernel")
+        begun.extend(names(batch))
+        fused: NDArray[np.float32] = hanging(batch)
+        return fused
+
+    pairs = stages.pairs()
+    done = stages.run_all(pairs, 4, 1, deadline=1.0, fuse=fuse, stopping=threading.Event())
+    assert begun == ["p0", "p1"]
+    found = {pair.ref.pair_id: type(outcome) for pair, outcome in done.of_pairs}
+    assert found == {"p0": dict, "p1": DeadlineError}
+    assert (done.alone, done.spoiled) == ([], True)
+    assert [pair.loaded for pair in pairs if pair.ref.pair_id in ("p2", "p3")] == [None, None]
+
+
 def test_a_batch_may_take_the_time_of_all_its_pairs() -> None:
     stages = Stages(named(4), seconds=(0, 1.5, 0))
     both = threading.Barrier(4)
