@@ -64,8 +64,8 @@ class ChunkResult:
         return dataclasses.replace(
             self,
             left=tuple(ref for ref in self.left if ref.key not in alone),
-            alone=tuple(ref for ref in self.left if ref.key in alone),
-            spoiled=spoiled,
+            alone=self.alone + tuple(ref for ref in self.left if ref.key in alone),
+            spoiled=self.spoiled or spoiled,
         )
 
     def joined(self, other: ChunkResult) -> ChunkResult:

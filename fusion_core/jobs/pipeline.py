@@ -20,6 +20,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic
 
 import numpy as np
@@ -147,11 +148,7 @@ class _Pipeline(Generic[Work]):
 
     def _give_back(self, queue: deque[Work]) -> None:
         """Leave all that is not being finished; what is being loaded comes here once it is."""
-        for pair in (
-            *queue,
-            *self.again,
-            *(one for bucket in self.ready.values() for one in bucket),
-        ):
+        for pair in (*queue, *self.again, *chain(*self.ready.values())):
             if pair.loaded is not None:
                 self.held -= _loaded_bytes(pair)
             pair.end()
@@ -250,19 +247,15 @@ class _Pipeline(Generic[Work]):
         # Its share of the batch for each, and no more than a wait can be told.
         spent = sum(sum(pair.seconds.values()) for pair in batch)
         left = max(self.limits.deadline * len(batch) - spent, 0.0)
-        try:
-            fused = fusing.result(min(left, threading.TIMEOUT_MAX))
-        except TimeoutError:
-            if not fusing.done():
-                self.fusers.abandon(fusing)
-                self._hung(batch, left)
-                return
-            self._fuse_failed(batch, fusing.exception())
-        except Exception as error:
+        ended, _ = wait([fusing], min(left, threading.TIMEOUT_MAX))
+        if not ended:
+            self.fusers.abandon(fusing)
+            self._hung(batch, left)
+        elif (error := fusing.exception()) is not None:
             self._fuse_failed(batch, error)
         else:
             share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
-            for pair, image in zip(batch, fused, strict=True):
+            for pair, image in zip(batch, fusing.result(), strict=True):
                 pair.seconds["fuse"] = share
                 self._start_finishing(pair, image)
 
@@ -270,11 +263,13 @@ class _Pipeline(Generic[Work]):
         with batch[0].timed("fuse"):
             return list(fuse(batch))
 
-    def _fuse_failed(self, batch: list[Work], error: BaseException | None) -> None:
-        assert error is not None
-        if len(batch) > 1 and not is_gpu_fault(error):
+    def _fuse_failed(self, batch: list[Work], error: BaseException) -> None:
+        if len(batch) > 1 and isinstance(error, Exception) and not is_gpu_fault(error):
             for pair in batch:  # so that one pair's failure doesn't become its neighbours'
-                self._fuse([pair])
+                if self.done.spoiled:
+                    self.ready[pair.shape].append(pair)  # to be given back
+                else:
+                    self._fuse([pair])
             return
         self.held -= sum(map(_loaded_bytes, batch))
         self._fail(batch[0], error)
@@ -304,7 +299,7 @@ class _Pipeline(Generic[Work]):
             raise error
         pair.end()
         tried = any(pair is other for other in self.tried_again)
-        if is_out_of_memory(error) and not (tried or self.done.spoiled or self.stopping.is_set()):
+        if is_out_of_memory(error) and not tried:
             log.warning("pair %s waits to be alone in memory: %s", pair.ref.pair_id, error)
             drop_tracebacks(error)
             self.tried_again.append(pair)

@@ -20,7 +20,7 @@ from rasterio.io import DatasetWriter
 
 from fusion_core.archive.layout import fused_path, path_beside
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import OverlapError, StorageError, WriteError
+from fusion_core.errors import OverlapError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.scene_row import (
@@ -232,14 +232,12 @@ class SceneWork:
 
     def _store(self, path: str, cog: Path) -> str:
         """Create the fused scene, as ``create_image`` does, and return the path that it has."""
-        try:
+        with as_pair_error(WriteError):
             if self.output.create_file(path, cog):
                 return path
             own = path_beside(path, file_sha256(cog))
             if self.output.create_file(own, cog):
                 return own
-        except StorageError as error:
-            raise WriteError(f"{error}") from error
         raise WriteError(
             f"{self.output.url(own)} holds other bytes than its name says; expected those of this "
             "scene. Remove it, and see who can write to the output"

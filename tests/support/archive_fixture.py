@@ -1,12 +1,14 @@
 """An archive and a worker for it, as the tests of chunks need them."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from tiny import TODAY, pair_refs, tiny_fuser, write_pairs
 
 from fusion_core.archive.layout import part_path
+from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk
 from fusion_core.images.codecs import decode
@@ -17,6 +19,11 @@ from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 NAMES = ["a", "b", "c/d", "e"]
+
+
+def blamed(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a row that is not ok says of the reason: its status, cause, stage and error."""
+    return tuple(row[name] for name in ("status", "cause", "stage", "error_type"))
 
 
 class ArchiveFixture:
@@ -57,3 +64,9 @@ class ArchiveFixture:
         sides = [self.source.read(f"{side}/{row['pair_id']}.png") for side in ("ir", "vi")]
         expected = score(*(decode(file).pixels for file in (*sides, body)))
         assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-12)
+
+
+def all_rows(archive: ArchiveFixture) -> list[tuple[str, str]]:
+    """Return pair and run of every row of the manifest, also where a pair has several."""
+    rows = read_manifest(archive.output.url("manifest"), latest=False).to_pylist()
+    return sorted((row["pair_id"], row["run_id"]) for row in rows)

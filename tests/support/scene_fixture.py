@@ -127,3 +127,8 @@ def pixels_of(path: str | Path) -> NDArray[Any]:
     """All bands of a file, (N, H, W)."""
     with rasterio.open(path) as dataset:
         return np.asarray(dataset.read())
+
+
+def path_of(archive: SceneFixture, row: Mapping[str, Any], column: str = "fused_url") -> str:
+    """Return the path below the output of what a row names."""
+    return str(row[column].removeprefix(archive.output.url("")).lstrip("/"))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from archive_fixture import NAMES, ArchiveFixture
+from archive_fixture import NAMES, ArchiveFixture, blamed
 from generated_scenes import scene_bands
 from scene_fixture import SceneFixture, pixels_of
 from tiny import pair_refs, tiny_fuser, write_pairs
@@ -67,16 +67,20 @@ def test_a_pair_fused_in_tiles_says_so_and_its_neighbours_do_not(tmp_path: Path)
     assert np.abs(found - expected).max() <= 1  # a network that pools nothing, and rounding
 
 
-def test_a_pair_that_fits_in_no_tile_fails_and_its_neighbours_are_fused(tmp_path: Path) -> None:
+def test_a_pair_that_fits_in_no_tile_is_undone_and_its_neighbours_are_fused(tmp_path: Path) -> None:
     archive = ArchiveFixture(str(tmp_path), batch_size=8)
     write_pairs(archive.settings.source, ["large", "twin"], (300, 340))
     archive.fuser = cramped(40 * 48)
     refs = pair_refs(archive.settings.source, ["large", *NAMES, "twin"])
     result = archive.worker().run(Chunk("part", refs))
-    assert (result.ok, result.failed) == (4, 2)
+    assert (result.ok, result.failed) == (4, 0)
+    assert [(one.ref.pair_id, one.cause) for one in result.undone] == [
+        ("large", "memory"),
+        ("twin", "memory"),
+    ]
     for name in ("large", "twin"):
         row = archive.rows()[name]
-        assert (row["stage"], row["error_type"]) == ("fuse", "MemoryExhaustedError")
+        assert blamed(row) == ("undone", "memory", "fuse", "MemoryExhaustedError")
         assert "on cpu for a pair of 340x300 pixels in tiles of 128" in row["error_message"]
         assert row["remark"] is None
     assert len(archive.images()) == 4
@@ -101,7 +105,9 @@ def test_memory_that_runs_out_while_decoding_costs_no_pair(
     assert tries[-1] == "b"
 
 
-def test_a_pair_that_hangs_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_that_hangs_is_an_undone_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = ArchiveFixture(str(tmp_path), pair_deadline=0.5, io_threads=1)
     over, done = threading.Event(), threading.Event()
     read = archive.source.read
@@ -114,9 +120,10 @@ def test_a_pair_that_hangs_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(archive.source, "read", hang)
     result = archive.worker().run(archive.chunk())
-    assert (result.ok, result.failed) == (3, 1)
+    assert (result.ok, result.failed, len(result.undone)) == (3, 0, 1)
+    assert not result.spoiled  # a thread that reads is easily replaced
     row = archive.rows()["b"]
-    assert (row["stage"], row["error_type"]) == ("read", "DeadlineError")
+    assert blamed(row) == ("undone", "time", "read", "DeadlineError")
     assert "pair_deadline" in row["error_message"]
     assert 0.5 <= row["seconds_read"] < 10
     over.set()
@@ -157,7 +164,7 @@ def test_a_remark_about_tiles_stands_beside_that_about_the_overlap(tmp_path: Pat
     )
 
 
-def test_a_scene_that_fits_in_no_tile_fails_and_leaves_nothing(
+def test_a_scene_that_fits_in_no_tile_is_undone_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -165,7 +172,7 @@ def test_a_scene_that_fits_in_no_tile_fails_and_leaves_nothing(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     archive = Scenes(tmp_path, cramped(100))
     for row in archive.fuse(archive.ref("a"), archive.ref("b")):
-        assert (row["stage"], row["error_type"]) == ("fuse", "MemoryExhaustedError")
+        assert blamed(row) == ("undone", "memory", "fuse", "MemoryExhaustedError")
         assert "a scene of 340x300 pixels in tiles of 128" in row["error_message"]
     assert archive.fused() == []
     assert list(temporary.iterdir()) == []
@@ -189,7 +196,7 @@ def test_memory_that_runs_out_beside_the_network_is_answered_alike(
     assert archive.fuse_one("a")["remark"] == TILED
 
 
-def test_memory_that_runs_out_while_scoring_a_scene_fails_it_by_name(
+def test_memory_that_runs_out_while_scoring_a_scene_is_what_is_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = Scenes(tmp_path)
@@ -199,7 +206,7 @@ def test_memory_that_runs_out_while_scoring_a_scene_fails_it_by_name(
 
     monkeypatch.setattr("fusion_core.jobs.scene.score_scene", narrow)
     (row,) = archive.fuse(archive.ref("a"))
-    assert (row["stage"], row["error_type"]) == ("score", "MemoryExhaustedError")
+    assert blamed(row) == ("undone", "memory", "score", "MemoryExhaustedError")
 
 
 def test_a_scene_that_takes_too_long_is_given_up_between_tiles(
@@ -215,12 +222,12 @@ def test_a_scene_that_takes_too_long_is_given_up_between_tiles(
 
     monkeypatch.setattr(SceneWork, "_fuse_tiles", slow)
     rows = {row["pair_id"]: row for row in archive.fuse(archive.ref("a"))}
-    assert (rows["a"]["stage"], rows["a"]["error_type"]) == ("fuse", "DeadlineError")
+    assert blamed(rows["a"]) == ("undone", "time", "fuse", "DeadlineError")
     assert "expected all stages within 0.3 s" in rows["a"]["error_message"]
     assert archive.fused() == []
 
 
-def test_a_header_that_is_never_read_fails_its_pair_and_no_other(
+def test_a_header_that_is_never_read_stops_its_pair_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = Scenes(tmp_path, pair_deadline=2.0)
@@ -237,7 +244,7 @@ def test_a_header_that_is_never_read_fails_its_pair_and_no_other(
     monkeypatch.setattr(worker, "_is_scene", hang)
     monkeypatch.setattr(archive, "worker", lambda: worker)
     found = {row["pair_id"]: row for row in archive.fuse(archive.ref("a"), archive.ref("b"))}
-    assert (found["a"]["stage"], found["a"]["error_type"]) == ("read", "DeadlineError")
+    assert blamed(found["a"]) == ("undone", "time", "read", "DeadlineError")
     assert found["b"]["status"] == "ok", found["b"]["error_message"]
     over.set()
     assert done.wait(LONG)

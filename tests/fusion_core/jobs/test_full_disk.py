@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_fixture import NAMES, ArchiveFixture
+from archive_fixture import NAMES, ArchiveFixture, blamed
 from generated_scenes import scene_bands
 from scene_fixture import SceneFixture
 from tiny import pair_refs, write_pairs
@@ -89,16 +89,19 @@ def ok_rows(archive: ArchiveFixture) -> list[str]:
 # Photographs
 
 
-def test_an_image_that_does_not_fit_fails_its_pair_and_small_ones_are_written(
+def test_an_image_that_does_not_fit_stops_its_pair_and_small_ones_are_written(
     disk: SmallDisk, tmp_path: Path
 ) -> None:
     archive = archive_on(disk, tmp_path)
     disk.fill(left=120_000)
     result = archive.worker().run(chunk_of(archive, "part", *NAMES, *LARGE))
-    assert result == ChunkResult((archive.part,), ok=4, failed=2)
+    assert (result.parts, result.ok, result.failed) == ((archive.part,), 4, 0)
+    assert [(one.ref.pair_id, one.cause) for one in result.undone] == [
+        (name, "store") for name in LARGE
+    ]
     for name in LARGE:
         row = archive.rows()[name]
-        assert (row["stage"], row["error_type"]) == ("write", "WriteError")
+        assert blamed(row) == ("undone", "store", "write", "WriteError")
         assert "no space left on device" in row["error_message"].lower()
         assert row["fused_url"] is None
     for name in NAMES:
@@ -167,13 +170,13 @@ def scenes_on(disk: SmallDisk, tmp_path: Path) -> SceneFixture:
     return archive
 
 
-def test_a_full_output_fails_the_scene_and_leaves_no_part_of_it(
+def test_a_full_output_stops_the_scene_and_leaves_no_part_of_it(
     disk: SmallDisk, tmp_path: Path
 ) -> None:
     archive = scenes_on(disk, tmp_path)
     disk.fill(left=100_000)
     (row,) = archive.fuse(archive.ref("a"))
-    assert (row["stage"], row["error_type"]) == ("write", "WriteError")
+    assert blamed(row) == ("undone", "store", "write", "WriteError")
     assert "No space left on device" in row["error_message"]
     assert archive.fused() == []
     assert not [name for name in disk.files() if name.endswith(".tmp")]
@@ -182,7 +185,7 @@ def test_a_full_output_fails_the_scene_and_leaves_no_part_of_it(
 
 
 @pytest.mark.parametrize("left", [0, 60_000, 400_000, 900_000])
-def test_a_full_temporary_folder_fails_the_scene_and_is_left_empty(
+def test_a_full_temporary_folder_blames_the_worker_and_is_left_empty(
     disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
     """From no room at all to room for the working file and not for what is made of it."""
@@ -193,7 +196,7 @@ def test_a_full_temporary_folder_fails_the_scene_and_is_left_empty(
     monkeypatch.setattr("fusion_core.jobs.scene.check_room", lambda *_: None)
     disk.fill(left=left)
     (row,) = archive.fuse(archive.ref("a"))
-    assert (row["status"], row["fused_url"]) == ("failed", None)
+    assert (row["status"], row["cause"], row["fused_url"]) == ("undone", "worker", None)
     assert row["error_type"] == "ScratchError", (row["stage"], row["error_message"])
     assert "TMPDIR" in row["error_message"]
     assert archive.fused() == []
@@ -210,13 +213,13 @@ def test_a_temporary_folder_that_is_too_small_is_seen_before_anything_is_fused(
     archive.put("a", *scene_bands(5, (800, 900), bands=3, nodata=None))
     monkeypatch.setattr("tempfile.tempdir", str(disk.path))
     (row,) = archive.fuse(archive.ref("a"))
-    assert row["error_type"] == "ScratchError"
+    assert blamed(row) == ("undone", "worker", "encode", "ScratchError")
     assert "0.0 GB free; expected 0.0" in row["error_message"]
     assert row["seconds_fuse"] < 5
     assert disk.files() == []
 
 
-def test_a_temporary_folder_that_can_only_be_read_fails_the_scene_by_name(
+def test_a_temporary_folder_that_can_only_be_read_blames_the_worker(
     disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = SceneFixture(tmp_path)
@@ -224,6 +227,6 @@ def test_a_temporary_folder_that_can_only_be_read_fails_the_scene_by_name(
     monkeypatch.setattr("tempfile.tempdir", str(disk.path))
     disk.read_only(True)
     (row,) = archive.fuse(archive.ref("a"))
-    assert row["error_type"] == "ScratchError"
+    assert blamed(row) == ("undone", "worker", "encode", "ScratchError")
     assert "Read-only file system" in row["error_message"]
     assert "TMPDIR" in row["error_message"]

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from tiny import pair_refs, picture_pair, png, write_pairs
 
+from fusion_core.archive.layout import path_beside
 from fusion_core.errors import EncodeError, PairError, SizeMismatchError, StorageError, WriteError
 from fusion_core.images.codecs import decode, encode
 from fusion_core.images.picture import Picture
@@ -141,30 +142,47 @@ def test_an_image_with_the_same_bytes_stays(source: Storage, output: Storage) ->
     assert output.fs.info(output.fs_path(PATH))["mtime"] == before
 
 
-def test_another_image_at_the_key_stays_and_is_what_the_row_describes(
-    source: Storage, output: Storage
-) -> None:
-    deep = np.random.default_rng(2).integers(0, 65535, (24, 32), np.uint16)
-    other = encode(Picture(deep), PNG)
-    output.write(PATH, other)
-    pair = loaded(source)
-    row = finished(pair, output)
-    assert output.read(PATH) == other
-    assert row["bit_depth"] == 16
-    check_row(row, pair, output)
-
-
-@pytest.mark.parametrize("what", ["truncated", "empty", "of another size"])
-def test_what_is_no_image_of_the_pair_at_the_key_is_replaced(
+@pytest.mark.parametrize("what", ["deep", "truncated", "empty", "of another size", "no image"])
+def test_other_bytes_at_the_path_stay_and_ours_lie_beside_them(
     source: Storage, output: Storage, what: str
 ) -> None:
+    """A row of another run may name them, and none of ours vouches for them."""
     whole = png(picture_pair(3)[1])
-    other = png(picture_pair(3, (9, 9))[1])
-    output.write(PATH, {"truncated": whole[:100], "empty": b"", "of another size": other}[what])
+    theirs = {
+        "deep": encode(Picture(np.random.default_rng(2).integers(0, 65535, (24, 32), "u2")), PNG),
+        "truncated": whole[:100],
+        "empty": b"",
+        "of another size": png(picture_pair(3, (9, 9))[1]),
+        "no image": b"no image",
+    }[what]
+    output.write(PATH, theirs)
     pair = loaded(source)
     row = finished(pair, output)
-    check_row(row, pair, output)
-    np.testing.assert_array_equal(decode(output.read(PATH)).pixels.shape, (24, 32, 3))
+    beside = path_beside(PATH, row["fused_sha256"])
+    assert output.read(PATH) == theirs
+    assert row["bit_depth"] == 8
+    check_row(row, pair, output, beside)
+    assert output.list("fused")["path"].to_pylist() == sorted([PATH, beside])
+
+
+def test_an_image_beside_others_is_found_there_again(source: Storage, output: Storage) -> None:
+    output.write(PATH, b"theirs")
+    first = finished(loaded(source), output)
+    beside = path_beside(PATH, first["fused_sha256"])
+    before = output.fs.info(output.fs_path(beside))["mtime"]
+    assert finished(loaded(source), output) == first
+    assert output.fs.info(output.fs_path(beside))["mtime"] == before
+
+
+def test_a_name_that_holds_other_bytes_than_it_says_is_an_error(
+    source: Storage, output: Storage
+) -> None:
+    body = finished(loaded(source), output)["fused_sha256"]
+    for path in (PATH, path_beside(PATH, body)):
+        output.write(path, b"theirs")
+    with pytest.raises(WriteError, match="holds other bytes than its name says; expected those of"):
+        finished(loaded(source), output)
+    assert output.read(PATH) == output.read(path_beside(PATH, body)) == b"theirs"
 
 
 def test_what_a_format_cannot_hold_fails_at_encoding(source: Storage, output: Storage) -> None:

@@ -19,7 +19,8 @@ from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, FINISHING_BYTES_PER_PIXEL
 @pytest.fixture(autouse=True)
 def no_thread_stays() -> Iterator[None]:
     yield
-    assert [one.name for one in threading.enumerate() if one.name.startswith(("load", "fin"))] == []
+    names = [thread.name for thread in threading.enumerate()]
+    assert [name for name in names if name.startswith(("load", "fuse", "finish"))] == []
 
 
 @settings(max_examples=40)

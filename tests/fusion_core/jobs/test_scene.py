@@ -15,7 +15,7 @@ from generated_scenes import PLACE, collar, scene_bands
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import Affine
-from scene_fixture import SIZE, SceneFixture, pixels_of
+from scene_fixture import SIZE, SceneFixture, path_of, pixels_of
 from stac_schemas import go_offline
 from tiny import listed_pair
 
@@ -28,10 +28,6 @@ GREY = scene_bands(3, SIZE, bands=1, nodata=None)[1]
 @pytest.fixture
 def archive(tmp_path: Path) -> SceneFixture:
     return SceneFixture(tmp_path)
-
-
-def path_of(archive: SceneFixture, row: dict[str, Any], column: str = "fused_url") -> str:
-    return str(row[column].removeprefix(archive.output.url("")).lstrip("/"))
 
 
 def greys(values: NDArray[Any], row: dict[str, Any], side: str) -> NDArray[np.uint8]:
@@ -230,63 +226,6 @@ def test_ratios_between_five_bands_are_held(archive: SceneFixture) -> None:
     assert np.ptp(ratios) > 0.01
     before, after = ((b[3] - b[0]) / (b[3] + b[0]) for b in (vi, fused))
     assert after == pytest.approx(before, abs=1e-9)
-
-
-def test_a_second_run_finds_the_same_and_changes_nothing(archive: SceneFixture) -> None:
-    archive.put("a")
-    first = archive.fuse_one("a")
-    versions = archive.output.list("fused").to_pylist()
-    second = archive.fuse_one("a")
-    again = {row["path"]: row["version"] for row in archive.output.list("fused").to_pylist()}
-    scene = path_of(archive, first)
-    assert again[scene] == {row["path"]: row["version"] for row in versions}[scene]
-    assert list(again) == [row["path"] for row in versions]
-    for name in ("fused_sha256", "quicklook_url", "overlap", *METRIC_NAMES):
-        assert second[name] == first[name], name
-
-
-@pytest.mark.parametrize("where", ["local", "memory"])
-def test_a_fused_scene_that_lies_there_stays_and_is_what_the_row_tells(
-    tmp_path: Path, where: str
-) -> None:
-    """As after a run that died between scene and row, whose bytes may be others."""
-    output = "" if where == "local" else f"memory://out-{uuid.uuid4().hex}"
-    archive = SceneFixture(tmp_path, output=output)
-    archive.put("a")
-    first = archive.fuse_one("a")
-    path = path_of(archive, first)
-    local = tmp_path / "other.tif"
-    local.write_bytes(archive.output.read(path))
-    with rasterio.open(local, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
-        dataset.write(GREY[0] // 2 + 900, 1)
-    body = local.read_bytes()
-    archive.output.write(path, body)
-    row = archive.fuse_one("a")
-    assert archive.output.read(path) == body
-    assert row["fused_sha256"] == hashlib.sha256(body).hexdigest() != first["fused_sha256"]
-    assert row["fused_bytes"] == len(body)
-    sides = (pixels_of(archive.path("ir", "a"))[0], GREY[0], GREY[0] // 2 + 900)
-    found = score(*(greys(v, row, k) for v, k in zip(sides, ("ir", "vi", "vi"), strict=True)))
-    assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(found, rel=1e-4)
-
-
-@pytest.mark.parametrize("junk", ["text", "empty", "half", "other grid", "other place"])
-def test_what_is_no_such_scene_is_replaced(archive: SceneFixture, junk: str) -> None:
-    archive.put("a")
-    first = archive.fuse_one("a")
-    path, whole = path_of(archive, first), Path(first["fused_url"]).read_bytes()
-    if junk.startswith("other"):
-        place = {"transform": PLACE @ Affine.translation(5, 5)}
-        size = {"vi": GREY[:, :50], "ir": GREY[0, :50]} if junk == "other grid" else {}
-        fields = {} if junk == "other grid" else place
-        archive.put("b", ir_profile=fields, **size, **fields)
-        body = Path(archive.fuse_one("b")["fused_url"]).read_bytes()
-    else:
-        body = {"text": b"hello", "empty": b"", "half": whole[: len(whole) // 2]}[junk]
-    archive.output.write(path, body)
-    row = archive.fuse_one("a")
-    assert archive.output.read(path) == whole
-    assert row["fused_sha256"] == first["fused_sha256"]
 
 
 def test_a_scene_goes_to_any_store(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@ import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from archive_fixture import blamed
 from tiny import (
     TODAY,
     empty_memory_store,
@@ -22,9 +24,10 @@ from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.images.codecs import decode
+from fusion_core.jobs.committed import ChunkResult, Undone, tried
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.scoring_worker import ScoringWorker
-from fusion_core.jobs.worker import ChunkResult, RunIdentity
+from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.storage.store import Storage
 
@@ -105,14 +108,17 @@ def test_images_that_cannot_be_scored_become_rows_and_all_others_are_scored(
     archive.source.write("ir/text.png", b"no image")
     chunk = archive.chunk()
     archive.source.fs.rm_file(archive.source.fs_path("fused_n/gone.png"))
-    assert archive.worker().run(chunk) == ChunkResult((PART,), ok=6, failed=5)
-    failed = {key: row for key, row in archive.rows().items() if row["status"] == "failed"}
-    assert {key: (row["stage"], row["error_type"]) for key, row in failed.items()} == {
-        ("cut", "m"): ("decode", "DecodeError"),
-        ("gone", "n"): ("read", "SourceChangedError"),
-        ("small", "m"): ("pair", "SizeMismatchError"),
-        ("text", "m"): ("decode", "DecodeError"),
-        ("text", "n"): ("decode", "DecodeError"),
+    result = archive.worker().run(chunk)
+    assert (result.parts, result.ok, result.failed) == ((PART,), 6, 4)
+    (undone,) = result.undone
+    assert (undone.ref.key[:2], undone.cause) == (("gone", "n"), "archive")
+    failed = {key: row for key, row in archive.rows().items() if row["status"] != "ok"}
+    assert {key: blamed(row) for key, row in failed.items()} == {
+        ("cut", "m"): ("failed", "pair", "decode", "DecodeError"),
+        ("gone", "n"): ("undone", "archive", "read", "SourceChangedError"),
+        ("small", "m"): ("failed", "pair", "pair", "SizeMismatchError"),
+        ("text", "m"): ("failed", "pair", "decode", "DecodeError"),
+        ("text", "n"): ("failed", "pair", "decode", "DecodeError"),
     }
     assert failed["small", "m"]["error_message"].startswith(
         "fused_m/small.png is 16x12 and its sources 32x24; expected equal sizes"
@@ -160,8 +166,43 @@ def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_giving_up_writes_a_crash_row_for_each_image(root: str) -> None:
     archive = ArchiveFixture(root)
-    result = archive.worker().give_up(archive.chunk(), "its process was killed")
-    assert result == ChunkResult((PART,), ok=0, failed=4)
-    assert {row["stage"] for row in archive.rows().values()} == {"crash"}
+    chunk = archive.chunk()
+    result = archive.worker().give_up(chunk, "its process was killed", where="n7")
+    history = "worker at crash on n7"
+    assert result == ChunkResult(
+        (PART,), undone=tuple(Undone(tried(ref, history), "worker") for ref in chunk.pairs)
+    )
+    for row in archive.rows().values():
+        assert blamed(row) == ("undone", "worker", "crash", "CrashError")
+        assert (row["attempt"], row["history"]) == (1, history)
     # What was committed first stays.
-    assert archive.worker().run(archive.chunk()) == ChunkResult((PART,), ok=0, failed=4)
+    assert archive.worker().run(chunk) == result
+
+
+def test_an_image_of_archived_sources_is_a_skipped_row_and_the_others_are_scored(root: str) -> None:
+    archive = ArchiveFixture(root)
+    first, *others = archive.chunk().pairs
+    chunk = Chunk("part", (replace(first, archived="DEEP_ARCHIVE"), *others))
+    assert archive.worker().run(chunk) == ChunkResult((PART,), ok=3, skipped=1)
+    row = archive.rows()["a", "m"]
+    assert blamed(row) == ("skipped", "archive", None, "ArchivedError")
+    assert "storage class DEEP_ARCHIVE" in row["error_message"]
+    assert row["fused_url"] == archive.source.url("fused_m/a.png")
+
+
+def test_told_to_stop_it_commits_what_it_scored(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = ArchiveFixture(root, io_threads=1)
+    worker, chunk = archive.worker(), archive.chunk()
+    score_one = worker._score
+
+    def stopped(pair: Any) -> dict[str, Any]:
+        worker.stopping.set()
+        return score_one(pair)
+
+    monkeypatch.setattr(worker, "_score", stopped)
+    result = worker.run(chunk)
+    done = list(archive.rows())
+    left = tuple(ref for ref in chunk.pairs if (ref.pair_id, ref.method) not in done)
+    assert result == ChunkResult((PART,), ok=len(done), left=left)
+    assert left
+    assert archive.worker().run(Chunk("rest", left)).ok == len(left)
