@@ -153,7 +153,12 @@ def test_the_order_of_rows_means_nothing(tried: list[Tried], data: st.DataObject
 
 def test_the_last_number_is_that_over_all_rows_of_a_pair_id() -> None:
     rows = make_rows(
-        [undone(1), undone(7), Tried(("a", "v2", "v"), "ok", number=3), Tried(("b", "v", "v"), "ok")]
+        [
+            undone(1),
+            undone(7),
+            Tried(("a", "v2", "v"), "ok", number=3),
+            Tried(("b", "v", "v"), "ok"),
+        ]
     )
     found = {row["pair_id"]: row["last_attempt"] for row in last_attempts(rows).to_pylist()}
     assert found == {"a": 7, "b": None}

@@ -46,9 +46,7 @@ def test_chunks_partition_the_todo_in_order_within_their_bounds(
 def chunk_sizes(pixels: list[int] | None, chunk_pairs: int, chunk_pixels: int) -> list[list[str]]:
     """The pairs of each chunk, of pairs a, b, c … with so many pixels."""
     names = "abcdefghij"[: len(pixels) if pixels is not None else 10]
-    todo = make_plan(
-        make_pairing(dict.fromkeys(names, ("v", "v", 1))), make_rows([])
-    ).todo
+    todo = make_plan(make_pairing(dict.fromkeys(names, ("v", "v", 1))), make_rows([])).todo
     if pixels is not None:
         todo = todo.append_column("pixels", pa.array(pixels, pa.int64()))
     chunks = cut_chunks(todo, "key", chunk_pairs, chunk_pixels=chunk_pixels)
