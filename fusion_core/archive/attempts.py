@@ -20,7 +20,8 @@ FINAL_STAGES = ("decode", "pair", "encode")
 """Stages at which a row of a schema before 5, which names no cause, blames the pair."""
 
 _HIGHEST = 1 << 30  # attempt that a next one can be counted from, whatever a row says
-_LONGEST = 20  # doublings of the distance; 2 to the power of 20 hours is for ever
+_DOUBLINGS = 20  # after so many, the distance stays
+_FOR_EVER = 1e6  # hours, a century: what is longer, above all infinite, fits into no date
 
 
 @dataclass(frozen=True)
@@ -56,26 +57,28 @@ def attempts_by_version(rows: pa.Table, key: tuple[str, ...], patience: Patience
     blames_pair = pc.is_in(rows["stage"], value_set=pa.array(FINAL_STAGES))
     healed = pc.and_(failed_before, pc.invert(blames_pair))
     undone = pc.or_(pc.equal(status, "undone"), healed)
+    # The store said so, while its listing didn't.
     at_reading = pc.and_(pc.equal(status, "skipped"), pc.is_valid(rows["stage"]))
+    again = pc.or_(undone, at_reading)
     marked = {
         "done": pc.equal(status, "ok"),
         "failed": pc.and_(pc.equal(status, "failed"), pc.invert(healed)),
         "skipped": pc.equal(status, "skipped"),
-        "again": pc.or_(undone, at_reading),
+        "again": again,
         "undone": undone.cast(pa.int32()),
+        "run": pc.if_else(again, rows["run_id"], None),
     }
-    for name, values in marked.items():
-        rows = rows.append_column(name, values)
-    table = in_order(rows)
+    kept = {name: rows[name] for name in (*key, "history", "ended")}
+    table = pa.table(kept | marked).take(_order(rows))
     lasts = ("failed", "skipped", "again", "history", "ended")
     folded = table.group_by(list(key), use_threads=False).aggregate(  # "last" needs the order
-        [("done", "max"), ("undone", "sum"), ("run_id", "count_distinct")]
+        [("done", "max"), ("undone", "sum"), ("run", "count_distinct")]
         + [(name, "last", pc.ScalarAggregateOptions(skip_nulls=False)) for name in lasts]
     )
     folded = folded.select(
-        [*key, "done_max", "undone_sum", "run_id_count_distinct", *(f"{n}_last" for n in lasts)]
+        [*key, "done_max", "undone_sum", "run_count_distinct", *(f"{n}_last" for n in lasts)]
     ).rename_columns([*key, "done", "tries", "runs", *lasts])
-    waiting = pc.and_(folded["again"], pc.greater(_due(folded, patience.hours), patience.now))
+    waiting = pc.and_(folded["again"], _too_early(folded, patience))
     return folded.append_column("waiting", waiting).select(
         [*key, "done", "failed", "skipped", "waiting", "tries", "history"]
     )
@@ -94,15 +97,22 @@ def last_attempts(rows: pa.Table) -> pa.Table:
 
 def in_order(rows: pa.Table) -> pa.Table:
     """Sort attempts by their number; those before schema 5 have none, and come first by time."""
-    numbered = rows.append_column("number", pc.fill_null(rows["attempt"], 0))
-    order = [(name, "ascending") for name in ("number", "ended", "run_id")]
-    ordered = numbered.sort_by(order)
-    return ordered.drop_columns(["number"])
+    return rows.take(_order(rows))
 
 
-def _due(folded: pa.Table, hours: float) -> pa.ChunkedArray:
-    """Return when each is to be tried again: 0, 1, 3, 7 … times the hours after the last time."""
-    doublings = pc.min_element_wise(pc.subtract(folded["runs"], 1), _LONGEST)
-    times = pc.subtract(pc.power(2, doublings), 1)
-    seconds = pc.multiply(times.cast(pa.float64()), hours * 3600.0)
-    return pc.add(folded["ended"], pc.cast(pc.round(seconds), pa.int64()).cast(pa.duration("s")))
+def _order(rows: pa.Table) -> pa.Array:
+    """Return the places of attempts in their order."""
+    by = {name: rows[name] for name in ("ended", "run_id")}
+    numbered = pa.table({"number": pc.fill_null(rows["attempt"], 0), **by})
+    return pc.sort_indices(numbered, [(name, "ascending") for name in numbered.column_names])
+
+
+def _too_early(folded: pa.Table, patience: Patience) -> pa.ChunkedArray:
+    """Tell whether 0, 1, 3, 7 … times the hours after the last attempt are still to come."""
+    doublings = pc.max_element_wise(pc.subtract(folded["runs"], 1), 0)
+    times = pc.subtract(pc.power(2, pc.min_element_wise(doublings, _DOUBLINGS)), 1)
+    hours = pc.multiply(times.cast(pa.float64()), min(patience.hours, _FOR_EVER))
+    seconds = pc.round(pc.multiply(pc.min_element_wise(hours, _FOR_EVER), 3600.0))
+    due = pc.add(folded["ended"], seconds.cast(pa.int64()).cast(pa.duration("s")))
+    # Without a distance no clock is asked: that of the worker may be ahead.
+    return pc.and_(pc.greater(seconds, 0), pc.greater(due, patience.now))

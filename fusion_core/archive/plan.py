@@ -23,6 +23,13 @@ PAIR_KEY = ("pair_id", "ir_version", "vi_version")
 SCORE_KEY = ("pair_id", "method", "ir_version", "vi_version", "fused_version")
 """Columns that tell a scored image from others, likewise."""
 
+# Why a pair is left alone, by what is to be processed again; the first reason that holds counts.
+_LEFT_ALONE = {
+    "none": ("done", "still_archived", "failed", "waiting"),
+    "failed": ("done", "still_archived"),
+    "all": ("still_archived",),
+}
+
 
 @dataclass(frozen=True)
 class PairRef:
@@ -168,7 +175,8 @@ def make_plan(
         rows: The manifest's rows of this model and these settings: ``PAIR_KEY`` (or
             ``SCORE_KEY``) and ``ATTEMPT_COLUMNS``.
         reprocess: "none": pairs without a successful row, save those that failed for good and
-            those whose next attempt isn't due yet; "failed": those too; "all": every pair.
+            those whose next attempt isn't due yet; "failed": those too; "all": every pair, save
+            those that are archived and have a row that says so.
         limit: At most so many pairs; the first by pair id.
         images: The fused images to score, of ``IMAGES_SCHEMA``; None
             where pairs are to be fused.
@@ -180,35 +188,32 @@ def make_plan(
     state = attempts_by_version(rows, key, patience or Patience())
     numbers = last_attempts(rows) if numbers is None else numbers
     joined = items.join(state, list(key), join_type="left outer")
-    joined = joined.join(numbers, "pair_id", join_type="left outer")
-    joined = joined.sort_by([(name, "ascending") for name in key])
-    done, failed, waiting, skipped = (
-        pc.fill_null(joined[name], False) for name in ("done", "failed", "waiting", "skipped")
-    )
     # A row says that it is archived already; nothing has changed as long as it is.
-    archived = pc.and_(pc.is_valid(joined["archived"]), pc.and_(skipped, pc.invert(done)))
-    if reprocess == "all":
-        skip = archived
-    elif reprocess == "failed":
-        skip = pc.or_(done, archived)
-    else:
-        skip = pc.or_(pc.or_(done, archived), pc.or_(failed, waiting))
-    todo = _to_do(items.column_names, joined, pc.invert(skip))
+    joined = joined.append_column(
+        "still_archived", pc.and_(joined["skipped"], pc.is_valid(joined["archived"]))
+    )
+    left_alone, rest = {}, pa.chunked_array([pa.repeat(True, len(joined))])
+    for reason in _LEFT_ALONE[reprocess]:
+        holds = pc.and_(rest, pc.fill_null(joined[reason], False))
+        left_alone[reason] = int(pc.sum(holds).as_py() or 0)
+        rest = pc.and_not(rest, holds)
+    todo = _numbered(joined.filter(rest), items.column_names, numbers)
+    todo = todo.sort_by([(name, "ascending") for name in key])
     wanted = len(todo) if limit is None else min(limit, len(todo))
     return Plan(
         pairing=pairing,
         todo=todo.slice(0, wanted).combine_chunks(),
-        done=_count(skip, done),
-        known_failed=_count(skip, failed),
+        done=left_alone.get("done", 0),
+        known_failed=left_alone.get("failed", 0),
         over_limit=len(todo) - wanted,
-        waiting=_count(skip, pc.and_not(waiting, archived)),
-        archived=_count(skip, archived),
+        waiting=left_alone.get("waiting", 0),
+        archived=left_alone.get("still_archived", 0),
     )
 
 
-def _to_do(columns: Sequence[str], joined: pa.Table, wanted: pa.ChunkedArray) -> pa.Table:
-    """Return the rows that are wanted, with the number and the history of their next attempt."""
-    todo = joined.filter(wanted)
+def _numbered(todo: pa.Table, columns: Sequence[str], numbers: pa.Table) -> pa.Table:
+    """Return these columns of what is to be done, with what tells of the attempt at it."""
+    todo = todo.join(numbers, "pair_id", join_type="left outer")
     last = pc.fill_null(todo["last_attempt"], 0)
     return (
         todo.select(list(columns))
@@ -216,11 +221,6 @@ def _to_do(columns: Sequence[str], joined: pa.Table, wanted: pa.ChunkedArray) ->
         .append_column("tries", pc.fill_null(todo["tries"], 0).cast(pa.int32()))
         .append_column("history", todo["history"])
     )
-
-
-def _count(*masks: pa.ChunkedArray) -> int:
-    """Return for how many rows both masks hold."""
-    return int(pc.sum(pc.and_(*masks)).as_py() or 0)
 
 
 def cut_chunks(

@@ -1,5 +1,6 @@
-"""A copy of what version 0.1.0 left, and the settings that its runs had."""
+"""A copy of what version 0.1.0 left, the settings that its runs had, and plans to go on by."""
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -7,11 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
+
+from fusion_core.archive.attempts import ATTEMPT_COLUMNS
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
+from fusion_core.jobs.listing import list_fused, list_pairs
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.models.fuser import read_model
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.storage.store import Storage
+
 COMPATIBILITY = Path(__file__).resolve().parents[1] / "fusion_core/compatibility"
 LEFT = COMPATIBILITY / "version_0_1_0"
 DAY = "2026-11-20"
 LAPLACIAN_HASH = "8147060f85c82bf2"
 DEFAULT_HASH = "92292d2e1821d273"
+NEW_IN_5 = ["attempt", "cause", "history", "precision", "engine"]
+"""Columns that schema version 5 of the manifest brought; 0.1.0 wrote version 4."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +90,43 @@ def restored(folder: Path) -> Left:
     for path, time in json.loads((LEFT / "times.json").read_text()).items():
         os.utime(copy / path, ns=(time, time))
     return Left(copy)
+
+
+def before_schema_5(names: list[str]) -> list[str]:
+    return [name for name in names if name not in NEW_IN_5]
+
+
+def planned(settings: FuseArchiveSettings) -> Plan:
+    """Plan as the flow does: by the rows of the same model and settings."""
+    source, output = Storage(settings.source), Storage(settings.output)
+    model_hash = read_model(settings.model).model_hash
+    settings_hash = settings.image_settings().settings_hash()
+    rows = read_manifest(
+        output.url("manifest"),
+        latest=False,
+        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS],
+        filters=(ds.field("model_hash") == model_hash)
+        & (ds.field("settings_hash") == settings_hash),
+    )
+    return make_plan(
+        list_pairs(settings, source, output, dt.date.fromisoformat(DAY), {}),
+        rows,
+        settings.reprocess,
+    )
+
+
+def planned_scores(settings: ScoreArchiveSettings) -> Plan:
+    source, output = Storage(settings.source), Storage(settings.output)
+    pairing, images = list_fused(settings, source, output, dt.date.fromisoformat(DAY), {})
+    rows = read_manifest(
+        output.url("scores"),
+        latest=False,
+        columns=[*SCORE_KEY, *ATTEMPT_COLUMNS],
+        filters=ds.field("settings_hash") == settings.settings_hash(),
+    )
+    return make_plan(pairing, rows, settings.reprocess, None, images.images)
+
+
+def todo(plan: Plan) -> list[str]:
+    found: list[str] = plan.todo["pair_id"].to_pylist()
+    return found

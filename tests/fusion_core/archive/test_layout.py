@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fusion_core.archive.layout import fused_path
+from fusion_core.archive.layout import fused_path, path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.images.codecs import EXTENSIONS
 from fusion_core.storage.store import Storage
@@ -58,8 +58,35 @@ def test_the_path_changes_with_all_that_could_change_the_pixels() -> None:
         fused_path(dataclasses.replace(REF, vi_version="w2"), "settings", "model", "png"),
         fused_path(SWAPPED, "settings", "model", "png"),
         *(fused_path(REF, "settings", "model", kind) for kind in ("jpeg", "webp", "tiff")),
+        *(
+            fused_path(REF, "settings", "model", "png", arithmetic=arithmetic)
+            for arithmetic in ("cuda bf16 eager", "cpu fp32 eager")
+        ),
     }
-    assert len(paths) == 9
+    assert len(paths) == 11
+
+
+def test_without_an_arithmetic_the_path_is_what_it_was_before_there_was_one() -> None:
+    """Rows of older schemas vouch for images at these paths."""
+    assert fused_path(REF, "settings", "model", "png") == "fused/settings/1.1f4e3e8f16de0a3d.png"
+    model = "473a5eac11586f0451ca877138b578f0f031c4ecbdb30ba162e685ee849ad274"
+    shot = dataclasses.replace(REF, pair_id="2026/11/shot (7)")
+    path = "fused/92292d2e1821d273/2026/11/shot (7).3ac6da3b6fb0cde2.tif"
+    assert fused_path(shot, "92292d2e1821d273", model, "tiff") == path
+
+
+def test_an_attempt_is_not_what_names_its_image() -> None:
+    later = dataclasses.replace(REF, attempt=4, tries=3, history="memory at fuse on night")
+    assert fused_path(later, "s", "m", "png") == fused_path(REF, "s", "m", "png")
+
+
+def test_the_path_beside_is_one_of_its_own_by_the_bytes_and_as_readable() -> None:
+    path = fused_path(dataclasses.replace(REF, pair_id="a.b/c"), "s", "m", "png")
+    sha256 = "0123456789abcdef" * 4
+    beside = path_beside(path, sha256)
+    assert beside == f"{path.removesuffix('.png')}-0123456789abcdef.png"
+    assert path_beside(path, sha256) == beside
+    assert path_beside(path, "f" * 64) != beside
 
 
 def test_the_path_is_known_before_the_image_is_and_readable() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from manifest_rows import DAY, row, write
 
 from fusion_core.archive.layout import SCORES_FOLDER, part_path
 from fusion_core.archive.manifest import read_manifest
@@ -36,7 +36,8 @@ OWN: dict[str, st.SearchStrategy[Any]] = {
     "pair_id": st.sampled_from(["a", "b", "c/é"]),
     "method": st.sampled_from(["a", "refinefuse"]),
     "run_id": st.sampled_from(["r1", "r2"]),
-    "status": st.sampled_from(["ok", "failed"]),
+    "status": st.sampled_from(["ok", "failed", "undone", "skipped"]),
+    "attempt": st.integers(1, 3),
 }
 
 
@@ -49,33 +50,13 @@ ROWS = st.fixed_dictionaries({field.name: anything(field) for field in PART_SCHE
 PARTS = st.lists(st.tuples(DAYS, st.lists(ROWS, min_size=1, max_size=3)), max_size=4)
 
 
-def row(pair_id: str = "1", second: int = 0, **changed: Any) -> dict[str, Any]:
-    moment = dt.datetime(2026, 11, 20, tzinfo=dt.UTC) + dt.timedelta(seconds=second)
-    filled = {
-        field.name: {pa.string(): "x", pa.int64(): 1}.get(field.type, moment)
-        for field in PART_SCHEMA
-        if not field.nullable
-    }
-    return {**filled, "pair_id": pair_id, "status": "ok", **changed}
-
-
-def write(*parts: tuple[dt.date, list[dict[str, Any]]]) -> str:
-    storage = Storage(f"memory://{uuid.uuid4().hex}")
-    for number, (date, rows) in enumerate(parts):
-        assert commit_part(storage, part_path(date, f"{number}"), rows)
-    return storage.url("manifest")
-
-
-DAY = dt.date(2026, 11, 20)
-
-
 def test_every_column_has_a_description_and_the_schema_a_version() -> None:
     assert len(set(MANIFEST_SCHEMA.names)) == len(MANIFEST_SCHEMA.names)
     for field in MANIFEST_SCHEMA:
         text = field.metadata[b"description"].decode()
         assert len(text) > 5
         assert text.isprintable()
-    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"4"}
+    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"5"}
     assert {*METRIC_NAMES} == {"vif", "ag", "scd", "qabf", "sf", "en", "ssim"}
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 
@@ -102,7 +83,7 @@ def test_reading_agrees_with_plain_python(
     rows = [{**one, "date": date} for date, group in parts for one in group]
 
     def order(one: dict[str, Any]) -> tuple[Any, ...]:
-        return (one["ended"], one["run_id"])
+        return (one["attempt"] or 0, one["ended"], one["run_id"])
 
     def what(one: dict[str, Any]) -> tuple[str, str]:
         return (one["pair_id"], one["method"])
@@ -130,46 +111,6 @@ def test_reading_agrees_with_plain_python(
         filtered = read_manifest(url, latest=keep, filters=[("status", "=", "failed")]).to_pylist()
         base = found if keep else every
         assert filtered == [one for one in base if one["status"] == "failed"]
-
-
-def test_a_pair_that_failed_once_and_is_fused_now_is_not_shown_as_failed() -> None:
-    failed = row(second=1, status="failed", stage="read")
-    url = write((DAY, [row(second=2), row("2", 1)]), (dt.date(2026, 11, 21), [failed]))
-    condition = ds.field("status") == "failed"
-    assert read_manifest(url, filters=condition).num_rows == 0
-    assert read_manifest(url, filters=condition, latest=False)["stage"].to_pylist() == ["read"]
-    shown = read_manifest(url, columns=["pair_id"], filters=[("ended", ">", row()["ended"])])
-    assert shown.to_pydict() == {"pair_id": ["1", "2"]}
-
-
-def test_rows_of_the_same_moment_are_told_apart_by_their_run() -> None:
-    url = write((DAY, [row(run_id="r2", host="new")]), (DAY, [row(run_id="r1", host="old")]))
-    assert read_manifest(url)["host"].to_pylist() == ["new"]
-
-
-def test_the_newest_row_is_that_of_its_pair_and_method() -> None:
-    rows = [row("1", second, method=method) for method in "ab" for second in (1, 2)]
-    found = read_manifest(write((DAY, rows)), columns=["pair_id", "method", "ended"]).to_pylist()
-    assert [(one["method"], one["ended"].second) for one in found] == [("a", 2), ("b", 2)]
-
-
-def test_scores_by_other_definitions_are_no_newer_version_of_the_same() -> None:
-    versions = ("published-1", "textbook-1", "published-1")
-    rows = [
-        row("1", second, method="a", fused_version="v", metric_version=version)
-        for second, version in enumerate(versions)
-    ]
-    url = write((DAY, rows))
-    found = read_manifest(url).to_pylist()
-    assert [(one["metric_version"], one["ended"].second) for one in found] == [
-        ("published-1", 2),
-        ("textbook-1", 1),
-    ]
-    published = read_manifest(url, filters=[("metric_version", "=", "published-1")])
-    assert published["ended"].to_pylist() == [rows[2]["ended"]]
-    # A fused pair has one newest row, whatever its scores are called.
-    fused = [row("1", second, metric_version=f"v{second}") for second in (1, 2)]
-    assert read_manifest(write((DAY, fused)))["metric_version"].to_pylist() == ["v2"]
 
 
 NEW_IN_2 = ["method", "fused_version", "metrics_undefined"]
@@ -224,15 +165,6 @@ def test_scores_lie_in_a_folder_of_their_own() -> None:
     commit_part(storage, path, [row()])
     assert read_manifest(storage.url("manifest")).num_rows == 0
     assert read_manifest(storage.url(SCORES_FOLDER)).num_rows == 1
-
-
-def test_many_rows_in_many_parts_keep_their_newest() -> None:
-    parts = [
-        (DAY, [row(f"{k:04}", second, host=f"{second}") for k in range(500)]) for second in range(8)
-    ]
-    latest = read_manifest(write(*parts[3:], *parts[:3]))
-    assert latest["pair_id"].to_pylist() == [f"{k:04}" for k in range(500)]
-    assert set(latest["host"].to_pylist()) == {"7"}
 
 
 def test_the_date_stands_in_the_folder_only(tmp_path: Path) -> None:

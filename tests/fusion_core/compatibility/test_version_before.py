@@ -3,28 +3,23 @@
 import datetime as dt
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.dataset as ds
 import pytest
 import torch
 from tiny import timeless
-from version_before import COMPATIBILITY, Left, restored
+from version_before import Left, before_schema_5, planned, planned_scores, restored, todo
 
 from fusion_core.api import fuse
 from fusion_core.archive.fencing import write_tombstones
-from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import acquire
 from fusion_core.archive.lease_record import declared_intents, newest_generation, read_record
 from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.parts import read_part, read_part_or_tombstone
-from fusion_core.archive.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
+from fusion_core.archive.parts import read_part_or_tombstone
 from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
-from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.models.fuser import read_model
@@ -44,38 +39,6 @@ DAY = dt.date(2026, 11, 20)
 @pytest.fixture
 def left(tmp_path: Path) -> Left:
     return restored(tmp_path)
-
-
-def planned(settings: FuseArchiveSettings) -> Plan:
-    """Plan as the flow does: by the rows of the same model and settings."""
-    source, output = Storage(settings.source), Storage(settings.output)
-    model_hash = read_model(settings.model).model_hash
-    settings_hash = settings.image_settings().settings_hash()
-    rows = read_manifest(
-        output.url("manifest"),
-        latest=False,
-        columns=[*PAIR_KEY, "status", "stage", "ended"],
-        filters=(ds.field("model_hash") == model_hash)
-        & (ds.field("settings_hash") == settings_hash),
-    )
-    return make_plan(list_pairs(settings, source, output, DAY, {}), rows, settings.reprocess)
-
-
-def planned_scores(settings: ScoreArchiveSettings) -> Plan:
-    source, output = Storage(settings.source), Storage(settings.output)
-    pairing, images = list_fused(settings, source, output, DAY, {})
-    rows = read_manifest(
-        output.url("scores"),
-        latest=False,
-        columns=[*SCORE_KEY, "status", "stage", "ended"],
-        filters=ds.field("settings_hash") == settings.settings_hash(),
-    )
-    return make_plan(pairing, rows, settings.reprocess, None, images.images)
-
-
-def todo(plan: Plan) -> list[str]:
-    found: list[str] = plan.todo["pair_id"].to_pylist()
-    return found
 
 
 def test_an_archive_that_is_done_stays_done(left: Left) -> None:
@@ -144,57 +107,8 @@ def test_each_pair_is_read_once_by_method(left: Left) -> None:
 def test_pandas_reads_the_rows_without_this_software(left: Left) -> None:
     rows = pd.read_parquet(left.output / "manifest")
     assert rows["status"].value_counts().to_dict() == {"ok": 10, "failed": 2}
-    assert [*rows.columns] == [*PART_SCHEMA.names, "date"]
+    assert [*rows.columns] == [*before_schema_5(PART_SCHEMA.names), "date"]
     assert len(pd.read_parquet(left.output / "scores")) == 5
-
-
-def with_older_parts(output: Path) -> str:
-    """Add a part of each older schema version; return the folder."""
-    for version in (1, 2, 3):
-        target = output / part_path(dt.date(2026, 11, 10 + version), f"schema{version}")
-        target.parent.mkdir(parents=True)
-        shutil.copy(
-            COMPATIBILITY / f"schema_versions/manifest_schema_{version}.parquet",
-            target,
-        )
-    return str(output / "manifest")
-
-
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) -> None:
-    storage = Storage(str(COMPATIBILITY / "schema_versions"))
-    table = read_part(storage, f"manifest_schema_{version}.parquet")
-    assert table.schema.equals(PART_SCHEMA)
-    ok, failed = table.to_pylist()
-    assert (ok["pair_id"], ok["status"], failed["pair_id"], failed["status"]) == (
-        *("gate", "ok"),
-        *("pier", "failed"),
-    )
-    assert {ok["method"], failed["method"]} == {"refinefuse"}
-    assert all(ok[name] is not None for name in METRIC_NAMES)
-    assert "ir/pier.png: the image is damaged" in failed["error_message"]
-    assert (ok["retries"], ok["remark"], ok["metrics_undefined"]) == (None, None, None)
-
-
-def test_parts_of_all_schema_versions_are_read_together(left: Left) -> None:
-    url = with_older_parts(left.output)
-    every = read_manifest(url, latest=False)
-    assert len(every) == 12 + 3 * 2
-    gate = every.filter(ds.field("pair_id") == "gate").to_pylist()
-    dates = sorted(row["date"] for row in gate if row["method"] == "refinefuse")
-    assert [date.day for date in dates] == [11, 12, 13, 20]
-    assert len(read_manifest(url)) == 12
-    assert len(pd.read_parquet(url)) == 18
-
-
-def test_what_was_done_at_schema_version_3_stays_done(tmp_path: Path, left: Left) -> None:
-    """Models and settings of the versions 1 and 2 had other hashes, so those rows are history."""
-    settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
-    assert planned(settings).done == 0
-    with_older_parts(tmp_path / "old")
-    plan = planned(settings)
-    assert (plan.done, plan.known_failed) == (1, 1)
-    assert todo(plan) == ["harbour", "lane#3", "twin", "yard"]
 
 
 def test_a_dead_runs_lease_is_taken_over_and_what_it_announced_is_closed(left: Left) -> None:

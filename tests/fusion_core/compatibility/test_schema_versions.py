@@ -1,0 +1,97 @@
+"""Parts of older versions of the manifest's schema are read, and planned by, as they were meant."""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from version_before import COMPATIBILITY, NEW_IN_5, Left, planned, restored, todo
+
+from fusion_core.archive.layout import part_path
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import read_part
+from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.metrics import METRIC_NAMES
+from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.storage.store import Storage
+
+DAY = dt.date(2026, 11, 20)
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Left:
+    return restored(tmp_path)
+
+
+def with_older_parts(output: Path) -> str:
+    """Add a part of each older schema version; return the folder."""
+    for version in (1, 2, 3, 4):
+        add_part(output, f"{version}", dt.date(2026, 11, 10 + version))
+    return str(output / "manifest")
+
+
+def add_part(output: Path, version: str, date: dt.date) -> None:
+    target = output / part_path(date, f"schema{version}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(COMPATIBILITY / f"schema_versions/manifest_schema_{version}.parquet", target)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) -> None:
+    storage = Storage(str(COMPATIBILITY / "schema_versions"))
+    table = read_part(storage, f"manifest_schema_{version}.parquet")
+    assert table.schema.equals(PART_SCHEMA)
+    ok, failed = table.to_pylist()
+    assert (ok["pair_id"], ok["status"], failed["pair_id"], failed["status"]) == (
+        *("gate", "ok"),
+        *("pier", "failed"),
+    )
+    assert {ok["method"], failed["method"]} == {"refinefuse"}
+    assert all(ok[name] is not None for name in METRIC_NAMES)
+    assert "ir/pier.png: the image is damaged" in failed["error_message"]
+    assert (ok["retries"], ok["remark"], ok["metrics_undefined"]) == (
+        0 if version == 4 else None,
+        None,
+        None,
+    )
+    assert all(row[name] is None for row in (ok, failed) for name in NEW_IN_5)
+
+
+def test_parts_of_all_schema_versions_are_read_together(left: Left) -> None:
+    url = with_older_parts(left.output)
+    every = read_manifest(url, latest=False)
+    assert len(every) == 12 + 4 * 2
+    gate = every.filter(ds.field("pair_id") == "gate").to_pylist()
+    dates = sorted(row["date"] for row in gate if row["method"] == "refinefuse")
+    assert [date.day for date in dates] == [11, 12, 13, 14, 20]
+    assert len(read_manifest(url)) == 12
+    assert len(pd.read_parquet(url)) == 20
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_what_was_done_at_an_older_schema_version_stays_done(
+    tmp_path: Path, left: Left, version: int
+) -> None:
+    """Models and settings of the versions 1 and 2 had other hashes, so those rows are history."""
+    settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
+    assert planned(settings).done == 0
+    for one in range(1, version + 1):
+        add_part(tmp_path / "old", f"{one}", DAY)
+    plan = planned(settings)
+    assert (plan.done, plan.known_failed) == (1, 1)
+    assert todo(plan) == ["harbour", "lane#3", "twin", "yard"]
+
+
+def test_a_pair_that_was_blamed_for_a_machine_at_schema_version_4_is_tried_again(
+    tmp_path: Path, left: Left
+) -> None:
+    """A poisoned GPU was a verdict on ``harbour``; a store on ``yard`` never was."""
+    settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
+    add_part(tmp_path / "old", "4", DAY)
+    add_part(tmp_path / "old", "4_blamed", DAY)
+    plan = planned(settings)
+    assert (plan.done, plan.known_failed, plan.waiting) == (1, 1, 0)
+    tried = {row["pair_id"]: (row["attempt"], row["tries"]) for row in plan.todo.to_pylist()}
+    assert tried == {"harbour": (1, 1), "lane#3": (1, 0), "twin": (1, 0), "yard": (1, 1)}
