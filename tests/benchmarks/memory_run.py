@@ -161,7 +161,7 @@ def sampled() -> Iterator[Seen]:
 
 
 def status(process: Path, name: str) -> int:
-    """Return a number that the kernel tells of a process; VmHWM is the most kB that it ever held."""
+    """Return a number that the kernel tells of a process; VmHWM is the most that it held, in kB."""
     lines = (process / "status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
