@@ -146,8 +146,8 @@ def sampled() -> Iterator[Seen]:
             for process in Path("/proc").glob("[0-9]*"):
                 try:
                     name = (process / "cmdline").read_bytes()
-                    forked = status(process, "PPid") in seen.workers
-                    if name.startswith(b"ray::FusionActor") and not forked:
+                    # Neither another run's, nor a fork of a worker's.
+                    if name.startswith(b"ray::FusionActor") and is_grandchild(process):
                         seen.workers[int(process.name)] = status(process, "VmHWM") << 10
                 except (OSError, StopIteration):
                     continue  # it has ended meanwhile
@@ -159,6 +159,12 @@ def sampled() -> Iterator[Seen]:
     finally:
         over.set()
         thread.join()
+
+
+def is_grandchild(process: Path) -> bool:
+    """Tell whether a process was started by the Ray that this one has started."""
+    raylet = process.parent / str(status(process, "PPid"))
+    return status(raylet, "PPid") == os.getpid()
 
 
 def status(process: Path, name: str) -> int:
