@@ -10,14 +10,18 @@ from fusion_core.models import MemoryBudget
 
 
 def node_budget(max_workers: int | None = None) -> MemoryBudget:
-    """Return the budget of the actor that calls this: an equal share, up to where Ray ends workers.
+    """Return the budget of the worker that calls this: an equal share, up to where Ray ends them.
 
     As many workers are reckoned with as fit the node, for all of them may run one day.
 
     Args:
         max_workers: The run has at most so many workers.
     """
+    if not ray.is_initialized():
+        return MemoryBudget()
     context = ray.get_runtime_context()
+    if context.worker.mode != ray.WORKER_MODE:  # the driver has no share
+        return MemoryBudget()
     mine = context.get_assigned_resources()  # type: ignore[no-untyped-call]
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     node = next(node["Resources"] for node in nodes if node["NodeID"] == context.get_node_id())

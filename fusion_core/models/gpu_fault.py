@@ -12,12 +12,13 @@ from fusion_core.models.memory import is_out_of_memory
 # CUDA and its libraries, ROCm's names for the same, and what the driver reports of the hardware.
 _TELLTALES = re.compile(
     r"\b(CUDA|HIP|cuDNN|cuBLAS|cuFFT|cuSOLVER|cuSPARSE|NCCL|RCCL|NVML|NVRTC)( \w+)? error"
-    r"|\b(CUDNN|CUBLAS|CUFFT|CUSOLVER|CUSPARSE|MIOPEN)_(STATUS_)?[A-Z_]+"
+    r"|\b(CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_[A-Z_]+"
     r"|\bnccl(Unhandled\w*|System|Internal|Remote)Error|Triton Error \[CUDA\]"
     r"|device-side assert|\bECC error|unspecified launch failure|illegal memory access"
     r"|illegal instruction was encountered|misaligned address|hardware stack error"
     r"|launch timed out and was terminated|fallen off the bus|\bXid\b|\bNVLink\b"
-    r"|no CUDA-capable device|CUDA-capable device\(s\) is/are|CUDA driver (initialization|version)",
+    r"|no CUDA-capable device|No CUDA GPUs are available"
+    r"|CUDA-capable device\(s\) is/are|CUDA driver (initialization|version)",
     re.IGNORECASE,
 )
 

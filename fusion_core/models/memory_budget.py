@@ -2,8 +2,8 @@
 
 Linux grants memory that it doesn't have and kills later, so that no allocation fails on a CPU. What
 is free is read from the kernel's files instead: of every control group that this process is in, and
-of the whole machine. Ray ends workers where the machine, or the container, is in use beyond a share
-of it, the threshold, so that counts as the end of each.
+of the whole machine. Ray ends workers where the container, or else the machine, is in use beyond a
+share of it, the threshold. Of the others 5 % are left alone.
 
 Workers of one node look at any moment, while others are anywhere in their work. Were each to take
 what is free, all of them would take the same bytes. So each has an equal share of what the workers
@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+_OF_OTHERS = 0.95  # of what Ray doesn't look at
 
 MARGIN = 0.15
 """Share by which a fusion may take more than is predicted for it."""
@@ -83,11 +85,21 @@ class MemoryBudget:
             # More of them than that are another run's; the largest count as such, to be safe.
             ours += sum(sorted(self._siblings())[: self.sharers - 1])
         found = math.inf
-        for total, used in (*_machine(self.proc), *_groups(self.proc, self.cgroups)):
-            limit = self.threshold * total
+        for limit, used in self._limits():
             share = (limit - (used - ours)) / self.sharers
             found = min(found, share - own, limit - used)
         return max(0.0, found)
+
+    def _limits(self) -> Iterator[tuple[float, int]]:
+        """Yield up to which use nobody is ended, and what is in use, in bytes."""
+        machine = _machine(self.proc)
+        groups = dict(_groups(self.proc, self.cgroups))
+        # Ray looks at the group that it sees as the root, unless that may use more than there is.
+        roots = [groups[root] for root in (self.cgroups, self.cgroups / "memory") if root in groups]
+        watched = min([*roots, *machine], default=None)
+        for total, used in (*machine, *groups.values()):
+            looked_at = (total, used) == watched
+            yield (self.threshold if looked_at else max(self.threshold, _OF_OTHERS)) * total, used
 
     def _siblings(self) -> Iterator[int]:
         """Yield the bytes of the other processes of the same parent and the same name.
@@ -120,19 +132,20 @@ def give_back_freed() -> bool:
     return True
 
 
-def _machine(proc: Path) -> Iterator[tuple[int, int]]:
-    """Yield the total and the used bytes of the machine, if the system tells."""
+def _machine(proc: Path) -> list[tuple[int, int]]:
+    """Return the total and the used bytes of the machine, if the system tells."""
     try:
         lines = (proc / "meminfo").read_text().splitlines()
     except OSError:
-        return
+        return []
     found = {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines if ":" in line}
-    if {"MemTotal", "MemAvailable"} <= found.keys():
-        yield found["MemTotal"], found["MemTotal"] - found["MemAvailable"]
+    if not {"MemTotal", "MemAvailable"} <= found.keys():
+        return []
+    return [(found["MemTotal"], found["MemTotal"] - found["MemAvailable"])]
 
 
-def _groups(proc: Path, cgroups: Path) -> Iterator[tuple[int, int]]:
-    """Yield the limit and the used bytes of each control group of this process that has a limit.
+def _groups(proc: Path, cgroups: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
+    """Yield each control group of this process that has a limit: folder, limit and used bytes.
 
     A container sees its own group as the root of the tree, or under the path that it has outside.
     """
@@ -152,7 +165,8 @@ def _groups(proc: Path, cgroups: Path) -> Iterator[tuple[int, int]]:
             continue
         below = Path(path.lstrip("/"))
         for group in (root / below, *(root / above for above in below.parents)):
-            yield from _group(group, files, prefix)
+            for found in _group(group, files, prefix):
+                yield group, found
 
 
 def _group(group: Path, files: tuple[str, str], prefix: str) -> Iterator[tuple[int, int]]:

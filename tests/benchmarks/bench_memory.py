@@ -15,9 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from memory_group import memory_group
 from record import write
 
 PROGRAM = Path(__file__).with_name("memory_run.py")
+CONTAINER = 12 << 30
+"""Memory of the container, in bytes: so that what else goes on on the machine takes none of it."""
+
 CASES: dict[str, dict[str, Any]] = {
     "24 megapixels among twenty small ones, one worker, 4 GiB": {
         "gib": 4,
@@ -34,9 +38,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def measured(case: dict[str, Any]) -> dict[str, Any]:
-    """Run one case in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(PROGRAM), folder, json.dumps(case)]
+    """Run one case in a process of its own, and in a container where this user may make one."""
+    with tempfile.TemporaryDirectory() as folder, memory_group(CONTAINER) as contained:
+        command = [*contained, sys.executable, str(PROGRAM), folder, json.dumps(case)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import ray
 from generated_scenes import texture
+from memory_group import GROUPS
 from numpy.typing import NDArray
 from prefect.testing.utilities import prefect_test_harness
 from tiny import png
@@ -40,8 +41,8 @@ class Case:
     """A run, and the memory that it is given.
 
     Attributes:
-        gib: What all workers may take together, beside what the machine uses before Ray starts;
-            the processes of Ray are paid for by it as well.
+        gib: What all workers may take together, beside what the node uses before Ray starts; the
+            processes of Ray are paid for by it as well.
         workers: Number of workers, of one CPU each.
         pairs: Number of pairs by size (width x height), such as ``{"640x480": 20}``.
         chunk_pairs: Pairs that a worker has at once.
@@ -69,7 +70,7 @@ def main(folder: Path, case: Case) -> dict[str, Any]:
         chunk_pairs=case.chunk_pairs,
     )
     with prefect_test_harness(server_startup_timeout=120):
-        before, total = used_bytes(), memory("MemTotal")
+        total, before = node_memory()
         threshold = (before + case.gib * _GIB) / total
         os.environ.update(RAY_memory_usage_threshold=f"{threshold:.6f}")
         ray.init(
@@ -79,7 +80,7 @@ def main(folder: Path, case: Case) -> dict[str, Any]:
             log_to_driver=False,
             object_store_memory=128 << 20,
         )
-        idle = used_bytes()
+        _, idle = node_memory()
         with sampled() as seen:
             begin = time.monotonic()
             summary = fuse_archive(settings)
@@ -90,15 +91,15 @@ def main(folder: Path, case: Case) -> dict[str, Any]:
     return {
         **asdict(case),
         "threshold": round(threshold, 4),
-        "machine_gib": round(total / _GIB, 2),
-        "machine_gib_before": round(before / _GIB, 2),
+        "node_gib": round(total / _GIB, 2),
+        "node_gib_before": round(before / _GIB, 2),
         "ray_gib": round((idle - before) / _GIB, 2),
         "ok": summary.fused,
         "failed": summary.failed,
         "remarks": {row["pair_id"]: row["remark"] for row in rows if row["remark"]},
         "worker_processes": len(seen.workers),
         "worker_peak_gib": [round(peak / _GIB, 2) for peak in seen.workers.values()],
-        "machine_peak_gib_beside": round((seen.machine - before) / _GIB, 2),
+        "node_peak_gib_beside": round((seen.node - before) / _GIB, 2),
         "seconds": round(seconds, 1),
         "longest_pair_seconds": round(max(row["seconds_fuse"] for row in rows), 1),
     }
@@ -127,11 +128,11 @@ class Seen:
 
     Attributes:
         workers: The most bytes that each worker held, by its process id.
-        machine: The most bytes that were used on the machine.
+        node: The most bytes that were used on the node.
     """
 
     workers: dict[int, int]
-    machine: int = 0
+    node: int = 0
 
 
 @contextmanager
@@ -141,12 +142,12 @@ def sampled() -> Iterator[Seen]:
 
     def look() -> None:
         while not over.wait(0.1):
-            seen.machine = max(seen.machine, used_bytes())
+            seen.node = max(seen.node, node_memory()[1])
             for process in Path("/proc").glob("[0-9]*"):
                 try:
                     name = (process / "cmdline").read_bytes()
-                    forked = status(process, "PPid") in seen.workers
-                    if name.startswith(b"ray::FusionActor") and not forked:
+                    # Neither another run's, nor a fork of a worker's.
+                    if name.startswith(b"ray::FusionActor") and is_grandchild(process):
                         seen.workers[int(process.name)] = status(process, "VmHWM") << 10
                 except (OSError, StopIteration):
                     continue  # it has ended meanwhile
@@ -160,21 +161,36 @@ def sampled() -> Iterator[Seen]:
         thread.join()
 
 
+def is_grandchild(process: Path) -> bool:
+    """Tell whether a process was started by the Ray that this one has started."""
+    raylet = process.parent / str(status(process, "PPid"))
+    return status(raylet, "PPid") == os.getpid()
+
+
 def status(process: Path, name: str) -> int:
-    """Return a number that the kernel tells of a process; VmHWM is the most kB that it ever held."""
+    """Return a number that the kernel tells of a process; VmHWM is the most that it held, in kB."""
     lines = (process / "status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def used_bytes() -> int:
-    """Return the bytes that are in use on the machine, as Ray reckons them."""
-    return memory("MemTotal") - memory("MemAvailable")
+def node_memory() -> tuple[int, int]:
+    """Return the total and the used bytes of the container, or of the machine, as Ray has them."""
+    machine = numbers(Path("/proc/meminfo"))
+    total = machine["MemTotal"] << 10
+    if (GROUPS / "memory.limit_in_bytes").exists():
+        limit, used = (
+            int((GROUPS / f"memory.{name}_in_bytes").read_text()) for name in ("limit", "usage")
+        )
+        if limit < total:
+            stat = numbers(GROUPS / "memory.stat")
+            return limit, used - stat["total_inactive_file"] - stat["total_active_file"]
+    return total, total - (machine["MemAvailable"] << 10)
 
 
-def memory(name: str) -> int:
-    """Return a number of bytes that the kernel tells of the machine."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
+def numbers(file: Path) -> dict[str, int]:
+    """Return the numbers of one of the kernel's files by their names."""
+    words = (line.replace(":", " ").split() for line in file.read_text().splitlines())
+    return {name: int(number) for name, number, *_ in words if number.isdigit()}
 
 
 if __name__ == "__main__":

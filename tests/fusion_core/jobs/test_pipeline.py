@@ -1,3 +1,4 @@
+import dataclasses
 import gc
 import threading
 import time
@@ -125,6 +126,30 @@ def test_after_the_first_pairs_sizes_are_known_whatever_the_files_say() -> None:
     pairs = stages.pairs(lambda _: 1)  # files that hold next to nothing
     stages.run(pairs, batch_size=1, threads=1, memory=3 * size)
     assert stages.most_alive <= 3 * size
+
+
+@pytest.mark.parametrize(("suffix", "at_once"), [("jpg", 1), ("png", 3)])
+def test_small_files_of_a_lossy_format_are_taken_for_large_pictures(
+    suffix: str, at_once: int
+) -> None:
+    small = {f"small{index}": (4, 5) for index in range(12)}
+    stages = Stages({**small, **named(6, (80, 100))}, seconds=(0.03, 0, 0))
+    pairs = stages.pairs(lambda shape: shape[0] * shape[1] // 2)
+    for pair in pairs:
+        pair.ref = dataclasses.replace(pair.ref, vi_path=f"{pair.ref.pair_id}.{suffix}")
+    loading: set[str] = set()
+    most = []
+
+    def load(pair: PairState) -> None:
+        if pair.ref.pair_id not in small:
+            loading.add(pair.ref.pair_id)
+        most.append(len(loading))
+        stages.load(pair)
+        loading.discard(pair.ref.pair_id)
+
+    room = 1.5 * 80 * 100 * BYTES_PER_PIXEL  # as PNG, an eighth of that is reckoned with
+    assert len(stages.run(pairs, load=load, batch_size=1, threads=3, memory=int(room))) == 18
+    assert max(most) == at_once
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

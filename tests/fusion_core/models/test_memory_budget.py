@@ -105,6 +105,21 @@ def test_the_tightest_of_nested_limits_holds(machine: Machine) -> None:
     assert machine.free() == 2
 
 
+def test_the_threshold_is_that_of_what_ray_looks_at(machine: Machine) -> None:
+    machine.use(total=16, available=6)
+    machine.group("0::/")
+    machine.limit("", limit=12, used=2)
+    assert machine.free(threshold=0.5) == 4  # of the container, whatever its neighbours use
+    machine.use(total=16, available=3)
+    assert machine.free(threshold=0.5) == pytest.approx(0.95 * 16 - 13)  # or what is left to it
+    machine.use(total=16, available=12)
+    machine.limit("", limit=20, used=2)
+    assert machine.free(threshold=0.5) == 4  # the machine's half
+    machine.group("0::/a")
+    machine.limit("a", limit=6, used=2)
+    assert machine.free(threshold=0.5) == pytest.approx(0.95 * 6 - 2)
+
+
 @pytest.mark.parametrize("unlimited", [math.inf, 2.0**33])
 def test_a_container_without_a_limit_has_the_machine(machine: Machine, unlimited: float) -> None:
     machine.group("0::/")

@@ -1,10 +1,8 @@
 """What is foreseen of memory, so that it never runs out; that it does all the same is elsewhere."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
+from fixed_budget import budget_for
 from generated_scenes import texture
 from numpy.typing import NDArray
 from tiny import tiny_fuser
@@ -12,7 +10,6 @@ from torch import Tensor
 
 from fusion_core.models.baselines import BASELINES, BaselineFuser
 from fusion_core.models.fuser import load_fuser
-from fusion_core.models.memory_budget import MARGIN, MemoryBudget
 from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.tiling.batches import PhotographFuser
@@ -20,16 +17,6 @@ from fusion_core.models.tiling.room import Room
 
 EXPECTED = "fused in tiles of {} pixels, because memory was expected to run out"
 ELSEWHERE = "fused in tiles of {} pixels, because memory ran out in another worker"
-
-
-@dataclass(frozen=True)
-class Fixed(MemoryBudget):
-    """A budget of so many bytes, whatever the machine has."""
-
-    room: float = math.inf
-
-    def free(self, device: str = "cpu") -> float:
-        return self.room
 
 
 class Mean:
@@ -52,7 +39,7 @@ class Mean:
 
 
 def room_for(fuser: Mean, pixels: float, beside: int = 0) -> Room:
-    return Room(fuser, Fixed(room=100 * pixels * (1 + MARGIN) + beside + 1), beside)
+    return Room(fuser, budget_for(100 * pixels, beside), beside)
 
 
 def images(*shape: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -124,7 +111,7 @@ def test_a_network_pools_over_patches_that_are_expected_to_fit(
 
     monkeypatch.setattr(fuser, "pool", seen)
     # Patches of 32 pixels give 768 columns of the 60 rows, and a tile has 60 rows and 240 columns.
-    room = Room(fuser, Fixed(room=60 * 770 * fuser.pool_bytes_per_pixel * (1 + MARGIN)))
+    room = Room(fuser, budget_for(60 * 770 * fuser.pool_bytes_per_pixel))
     ir, vi = (texture(seed, (60, 1600)).astype(np.float32)[None] for seed in (5, 8))
     ((_, remark),) = PhotographFuser(fuser, 1, 128, room).fuse(ir, vi)
     assert remark == EXPECTED.format(128)
