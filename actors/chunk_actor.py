@@ -16,7 +16,7 @@ from ray.actor import ActorHandle
 from actors.autopsy import memory_kills
 from actors.resources import WorkerShare
 from fusion_core.archive import Chunk
-from fusion_core.errors import SettingsError
+from fusion_core.errors import GpuFaultError, SettingsError
 from fusion_core.jobs import Cause, ChunkResult, ChunkWorker, RunIdentity
 from fusion_core.models import Arithmetic
 from fusion_core.settings import RunSettings
@@ -105,7 +105,11 @@ class ChunkActor(ABC, Generic[Settings]):
         """Process a chunk and commit its rows; see ``ChunkWorker.run``."""
         if self._stopping:
             return ChunkResult((), left=chunk.pairs)
-        return self._worker_for(storage_options).run(chunk)
+        try:
+            return self._worker_for(storage_options).run(chunk)
+        except GpuFaultError:
+            self._stopping = True  # what waits here would only meet the same
+            raise
 
     def give_up(
         self,

@@ -17,7 +17,7 @@ from fusion_core.errors import (
 )
 from fusion_core.jobs.pair import PairState
 from fusion_core.models.gpu_fault import is_gpu_fault
-from fusion_core.models.memory import is_out_of_memory, short_reason
+from fusion_core.models.memory import is_disguised, is_out_of_memory, short_reason
 
 log = logging.getLogger(__name__)
 _SCENE_PIXELS = 100_000_000
@@ -32,7 +32,8 @@ def failed(pair: PairState, error: Exception) -> Exception:
     """
     if isinstance(error, UnreachableError):
         raise error
-    if is_gpu_fault(error):
+    # By now, what cuDNN says in either case was met with no other pair in memory.
+    if is_gpu_fault(error) or is_disguised(error):
         raise GpuFaultError(
             f"the GPU failed in the stage {pair.stage} of {pair.ref.pair_id}: "
             f"{short_reason(error)}; expected it to compute. The work goes to another; look at the "

@@ -1,6 +1,9 @@
 """Who is blamed for what, on a real cluster: a test for each row of the table in actors/README."""
 
+import dataclasses
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from scripted import ScriptedActor, chunks, committed, lines, pool_of
 from actors.pool import ActorPool
 from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.plan import Chunk
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -36,6 +40,24 @@ def finish(pool: ActorPool, names: list[str], size: int) -> None:
     assert pool.finished
 
 
+def go_on_until(pool: ActorPool, condition: Any) -> list[str]:
+    """Give slow pairs to a pool until something holds, and a few more; return their names."""
+    names: list[str] = []
+
+    def made() -> Iterator[Chunk]:
+        until = time.monotonic() + 90
+        more = 4
+        while more:
+            assert time.monotonic() < until
+            more -= bool(condition())
+            names.append(f"slow{len(names)}")
+            yield dataclasses.replace(chunks(names[-1:], 1)[0], part_id=f"{len(names):06}")
+
+    list(pool.run(made()))
+    assert pool.finished
+    return names
+
+
 def one_of(cluster: Cluster) -> str:
     """Return the id of a node that isn't the head."""
     return str(cluster.list_all_nodes()[-1].node_id)
@@ -46,9 +68,8 @@ def test_a_gpu_that_fails_again_is_left_out_and_no_pair_is_blamed(
 ) -> None:
     broken = one_of(ray_nodes)
     (tmp_path / "broken-gpus").write_text(broken)
-    names = [f"slow{k}" for k in range(12)]
     pool = pool_of(3, tmp_path)
-    finish(pool, names, 1)
+    names = go_on_until(pool, pool.places.told)
     assert all_ok(tmp_path, names)
     (told,) = pool.places.told()
     assert broken[:8] in told
@@ -100,7 +121,7 @@ def test_a_node_that_is_to_end_finishes_its_pair_and_gives_the_rest_back(
     pool = pool_making(
         make, 2, declare=lambda made: declared.extend(chunk.part_id for chunk in made)
     )
-    with in_background(pool.run(chunks(names, 12))):
+    with in_background(pool.run(chunks(names, 4))):
         wait_for(lambda: here_begun(tmp_path, node.node_id) >= 2)
         drain(node.node_id)
     assert all_ok(tmp_path, names)
@@ -117,9 +138,8 @@ def test_a_node_that_is_to_end_finishes_its_pair_and_gives_the_rest_back(
 def test_a_node_that_cannot_start_a_worker_is_one_node(ray_nodes: Cluster, tmp_path: Path) -> None:
     sick = one_of(ray_nodes)
     (tmp_path / "sick-nodes").write_text(sick)
-    names = [f"slow{k}" for k in range(8)]
     pool = pool_of(3, tmp_path)
-    finish(pool, names, 1)
+    names = go_on_until(pool, pool.places.told)
     assert all_ok(tmp_path, names)
     (told,) = pool.places.told()
     assert "found no weights" in told
