@@ -33,8 +33,6 @@ from fusion_core.errors import GpuFaultError, LeaseLostError, UnreachableError
 from fusion_core.jobs import ChunkResult, Undone
 
 _ERRORS_TO_STOP = 3
-_STOP_AT_ONCE = (UnreachableError, LeaseLostError)
-_LONGEST_PULSE = 30.0
 log = logging.getLogger(__name__)
 
 
@@ -221,9 +219,26 @@ class ActorPool:
             self._gpu_failed(slot, task, cause)
             return
         task.errors += 1
-        if task.errors >= _ERRORS_TO_STOP or isinstance(cause, _STOP_AT_ONCE):
+        if task.errors >= _ERRORS_TO_STOP or isinstance(cause, LeaseLostError):
             raise cause from error
+        task.avoid.add(slot)
+        if isinstance(cause, UnreachableError):
+            self._unreachable(slot, task, cause)
         self._waiting.append(task)
+
+    def _unreachable(self, slot: WorkerSlot, task: ChunkTask, error: UnreachableError) -> None:
+        """Blame the node where a store gave no answer, unless it gives none to another node either.
+
+        Raises:
+            UnreachableError: There is no other node, or it was another's turn already.
+        """
+        assert slot.started is not None
+        others = {one.node_id for one in self.staff.slots if one.usable} - {slot.node_id}
+        if task.errors > 1 or not others:
+            raise error
+        log.warning("on %s, %s; tried on another node", slot.started.host, error)
+        task.avoid.add(slot.node_id)
+        self.places.node_failed(slot.started.node_id, slot.started.host, str(error), for_good=False)
 
     def _gpu_failed(self, slot: WorkerSlot, task: ChunkTask, error: GpuFaultError) -> None:
         """End an actor whose GPU failed; its chunk goes elsewhere, and is suspected if it recurs.
@@ -278,36 +293,22 @@ class ActorPool:
 
     def _look_after(self) -> None:
         """Tell actors whose node is to end, and end those that are over their time."""
-        now, deadline = time.monotonic(), self.limits.pair_deadline
         for slot in list(self.staff.slots):
             if slot.usable and slot.node_id in self.nodes.draining | self.places.nodes:
                 log.warning("a worker on node %s begins no more", slot.node_id)
                 slot.stop_soon()
             if slot.draining and not slot.tasks:
                 self._end(slot)
-            if not slot.tasks or slot.ending:
-                slot.pulse = None
-            elif slot.pulse is None:
-                if now - slot.pulse_at > min(_LONGEST_PULSE, deadline / 4):
-                    slot.ask_pulse()
-            elif ray.wait([slot.pulse], timeout=0)[0]:
-                slot.pulse = None
-            elif now - slot.pulse_at > deadline:
-                self._over_time(slot, "gave no sign of life", now - slot.pulse_at)
-            if slot.tasks and not slot.ending:
-                spent = now - slot.head_since
-                if spent > slot.tasks[0].chunk.budget(deadline):
-                    self._over_time(slot, "is over its chunk's budget", spent)
+            if what := slot.over_time(self.limits.pair_deadline):
+                self._over_time(slot, what)
 
-    def _over_time(self, slot: WorkerSlot, what: str, seconds: float) -> None:
+    def _over_time(self, slot: WorkerSlot, what: str) -> None:
         """End an actor that hangs; what is at work on it is suspected, what waits there is not."""
         assert slot.started is not None
-        log.warning("a worker on %s %s for %.0f s; ended", slot.started.host, what, seconds)
+        log.warning("a worker on %s %s; ended", slot.started.host, what)
         self.deaths += 1
         head = slot.tasks[0]
-        for ref, (one, task) in list(self._running.items()):
-            if one is slot and task is head:
-                del self._running[ref]
+        self._running = {ref: work for ref, work in self._running.items() if work[1] is not head}
         slot.done(head)
         self._end(slot)
         self._waiting.extend(head.suspects("time", slot.started.host))

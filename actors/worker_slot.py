@@ -7,11 +7,14 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import ray
 from ray.actor import ActorHandle
 
 from actors.chunk_actor import CONTROL, Started
 from actors.chunk_task import ChunkTask
 from actors.places import gpu_of
+
+_LONGEST_PULSE = 30.0  # seconds between two signs of life
 
 IN_FLIGHT = 2
 """Chunks per actor: one that runs and one that waits, so that no actor idles for the driver."""
@@ -73,7 +76,7 @@ class WorkerSlot:
 
     def avoided_by(self, task: ChunkTask) -> bool:
         """Tell whether a task should be given to another slot if there is one."""
-        return self in task.avoid or self.place in task.avoid
+        return not task.avoid.isdisjoint((self, self.place, self.node_id))
 
     def give(self, task: ChunkTask) -> None:
         """Note that it was given a task."""
@@ -86,10 +89,27 @@ class WorkerSlot:
         self.tasks.remove(task)
         self.head_since = time.monotonic()
 
-    def ask_pulse(self) -> None:
-        """Ask for a sign of life, which is answered while a chunk is at work."""
-        self.pulse_at = time.monotonic()
-        self.pulse = self.actor.pulse.options(concurrency_group=CONTROL).remote()
+    def over_time(self, pair_deadline: float) -> str | None:
+        """Return how it hangs, None where it doesn't; ask it for a sign of life now and then.
+
+        Args:
+            pair_deadline: Seconds that a pair may take; so long it may give no sign.
+        """
+        now = time.monotonic()
+        if not self.tasks or self.ending:
+            self.pulse = None
+            return None
+        if now - self.head_since > self.tasks[0].chunk.budget(pair_deadline):
+            return f"is over its chunk's budget after {now - self.head_since:.0f} s"
+        if self.pulse is not None and ray.wait([self.pulse], timeout=0)[0]:
+            self.pulse = None
+        if self.pulse is None:
+            if now - self.pulse_at > min(_LONGEST_PULSE, pair_deadline / 4):
+                self.pulse_at = now
+                self.pulse = self.actor.pulse.options(concurrency_group=CONTROL).remote()
+        elif now - self.pulse_at > pair_deadline:
+            return f"gave no sign of life for {now - self.pulse_at:.0f} s"
+        return None
 
     def stop_soon(self) -> None:
         """Have it begin no further pair."""

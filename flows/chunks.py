@@ -67,7 +67,6 @@ def run_chunks(
         logger.info("Nothing to %s.", verb)
         return Worked()
     settings, identity = run.settings, run.identity
-    share = share_of(run)
 
     def path_of(chunk: Chunk) -> str:
         return part_path(identity.date, chunk.part_id, folder)
@@ -76,23 +75,7 @@ def run_chunks(
         if chunks:
             lease.declare_intents([path_of(chunk) for chunk in chunks])
 
-    logger.info(
-        "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
-    )
-    pool = ActorPool(
-        lambda left_out: make_actor(share, left_out),
-        share.fits,
-        PoolLimits(
-            most=settings.max_workers,
-            grows=settings.ray_address is not None,
-            patience=settings.worker_patience,
-            pair_deadline=settings.pair_deadline,
-            until=run.ends_at,
-        ),
-        storage_options=run.credentials,
-        check=lease.check,
-        declare=declare,
-    )
+    pool = _pool(run, lease, make_actor, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
     todo = add_pixels(run.source(), plan.todo)
     chunks = with_intents(cut_chunks(todo, run_key, settings.chunk_pairs), lease, path_of)
@@ -106,6 +89,33 @@ def run_chunks(
             pool.lost,
         )
     return Worked(results, pool.places.told())
+
+
+def _pool(
+    run: Run[Any],
+    lease: Lease,
+    make_actor: MakeActor,
+    declare: Callable[[Sequence[Chunk]], None],
+) -> ActorPool:
+    """Make the pool of a run, as large as the connected cluster has room for."""
+    settings, share = run.settings, share_of(run)
+    get_run_logger().info(
+        "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
+    )
+    return ActorPool(
+        lambda left_out: make_actor(share, left_out),
+        share.fits,
+        PoolLimits(
+            most=settings.max_workers,
+            grows=settings.ray_address is not None,
+            patience=settings.worker_patience,
+            pair_deadline=settings.pair_deadline,
+            until=run.ends_at,
+        ),
+        storage_options=run.credentials,
+        check=lease.check,
+        declare=declare,
+    )
 
 
 def share_of(run: Run[Any]) -> WorkerShare:

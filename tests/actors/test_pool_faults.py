@@ -16,6 +16,7 @@ from actors.pool import ActorPool
 from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import Chunk
+from fusion_core.errors import UnreachableError
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -145,6 +146,26 @@ def test_a_node_that_cannot_start_a_worker_is_one_node(ray_nodes: Cluster, tmp_p
     assert "found no weights" in told
     assert sick[:8] in told
     assert lines(tmp_path / "tried").count(sick) <= 2
+
+
+def test_a_store_that_one_node_cannot_reach_is_that_nodes_fault(
+    ray_nodes: Cluster, tmp_path: Path
+) -> None:
+    cut_off = one_of(ray_nodes)
+    (tmp_path / "cut-off").write_text(cut_off)
+    pool = pool_of(3, tmp_path)
+    names = go_on_until(pool, pool.places.told)
+    assert all_ok(tmp_path, names)
+    (told,) = pool.places.told()
+    assert "no whole answer" in told
+    assert cut_off[:8] in told
+
+
+def test_a_store_that_no_node_reaches_ends_the_run(ray_nodes: Cluster, tmp_path: Path) -> None:
+    names = ["unanswered", *(f"slow{k}" for k in range(8))]
+    with pytest.raises(UnreachableError):
+        list(pool_of(3, tmp_path).run(chunks(names, 1)))
+    assert len({line.split()[2] for line in lines(tmp_path / "starts") if "unans" in line}) == 2
 
 
 def test_a_process_that_gives_no_sign_of_life_is_ended_and_its_neighbours_go_on(
