@@ -28,6 +28,11 @@ class NodeView:
         self._asked_at = -_SECONDS
         self.refresh()
 
+    @property
+    def settled(self) -> bool:
+        """Whether no node was lost or is to end, so that none is likely to come back."""
+        return not self.draining and self.names.keys() == self.alive.keys()
+
     def refresh(self) -> None:
         """Ask again, unless that was a moment ago."""
         if time.monotonic() - self._asked_at < _SECONDS:

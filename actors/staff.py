@@ -10,8 +10,9 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from actors.autopsy import Autopsy
 from actors.nodes import NodeView
 from actors.places import Places
 from actors.ray_internals import node_of
@@ -86,6 +87,7 @@ class Staff:
         self._made_at = -1.0
         self._usable_at = self._told_at = time.monotonic()
         self._last_error: BaseException | None = None
+        self._examined: list[tuple[Autopsy, WorkerSlot, RayError]] = []
 
     def keep(self, outstanding: int | None) -> None:
         """Have as many actors as there is room and work for.
@@ -98,9 +100,10 @@ class Staff:
             FuseArchiveError: No node is left that can start one; its own error, where it told one.
         """
         now = time.monotonic()
+        self._examine()
         if any(slot.usable for slot in self.slots):
             self._usable_at = self._told_at = now
-        elif self._places.left_out and not self._room():
+        elif self._places.left_out and not self._room() and self._nodes.settled:
             self._raise_none_left()
         elif now - self._usable_at > self._limits.patience:
             raise NoWorkerError(self._waited(now))
@@ -121,13 +124,9 @@ class Staff:
         except RayTaskError as error:
             cause = error.cause if isinstance(error.cause, Exception) else error
             self._could_not_start(slot, cause, for_good=isinstance(cause, FuseArchiveError))
-        except RayActorError as error:
+        except RayError as error:
             if not slot.ending:
-                self._could_not_start(slot, error, for_good=False)
-        except OutOfMemoryError as error:
-            self._could_not_start(slot, error, for_good=False)
-        except RayError:
-            self.gone(slot)
+                self._died_at_start(slot, error)
         else:
             self._settle(slot)
 
@@ -167,6 +166,25 @@ class Staff:
             slot.left_out = True  # as long as it is there, nothing else is put on its GPU
         elif slot.node_id in self._places.nodes:
             self.end(slot)
+
+    def _died_at_start(self, slot: WorkerSlot, error: RayError) -> None:
+        """Look into the death of an actor that wasn't ready yet; its node may have been lost."""
+        if isinstance(error, RayActorError) and error.actor_init_failed:
+            self._could_not_start(slot, error, for_good=False)
+            return
+        self.end(slot)
+        found = Autopsy(error, node_of(slot.actor), memory_kills=0)
+        self._examined.append((found, slot, error))
+
+    def _examine(self) -> None:
+        waiting = []
+        for autopsy, slot, error in self._examined:
+            finding = autopsy.finding(self._nodes.alive)
+            if finding is None:
+                waiting.append((autopsy, slot, error))
+            elif finding != "lost":
+                self._could_not_start(slot, error, for_good=False)
+        self._examined = waiting
 
     def _could_not_start(self, slot: WorkerSlot, error: BaseException, *, for_good: bool) -> None:
         node_id = node_of(slot.actor)
