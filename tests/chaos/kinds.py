@@ -1,0 +1,63 @@
+"""What can go wrong, how often each kind of it does, and in which order."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+SHARES: Mapping[str, int] = {
+    "actor": 150,  # SIGKILL of a worker's process
+    "s3": 175,  # SIGKILL of the store, which comes back a moment later
+    "gpu": 165,  # a GPU fault, and whatever the process does after it fails of it too
+    "memory": 120,  # the kernel ends a worker that takes more memory than it may have
+    "hang": 75,  # the network never returns
+    "frozen": 50,  # SIGSTOP of a worker's process
+    "raylet": 60,  # SIGKILL of a node, or of its raylet alone
+    "preempted": 60,  # a node is drained and then lost, three times in a row for the same chunk
+    "shrink": 45,  # all nodes but one are lost, and come back
+    "driver": 50,  # SIGKILL of the run itself
+    "sick": 50,  # a node that can't start workers, for all of a run
+}
+"""Of a thousand."""
+
+KINDS = tuple(SHARES)
+IN_A_ROW = 3
+"""Preemptions that one card stands for."""
+
+
+def counts(total: int) -> Counter[str]:
+    """Return how many of each kind make a total; at least one of each, where that is enough."""
+    found = Counter({kind: max(1, share * total // 1000) for kind, share in SHARES.items()})
+    found["preempted"] = max(1, round(found["preempted"] / IN_A_ROW)) * IN_A_ROW
+    found["s3"] += max(0, total - found.total())
+    return found
+
+
+class Deck:
+    """All faults that there are to be, shuffled.
+
+    Args:
+        rng: Shuffles.
+        total: How many.
+    """
+
+    def __init__(self, rng: random.Random, total: int):
+        each = counts(total)
+        each["preempted"] //= IN_A_ROW
+        self._rng = rng
+        self._cards = list(each.elements())
+        rng.shuffle(self._cards)
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    def deal(self, count: int) -> list[str]:
+        """Take cards off the top."""
+        hand, self._cards = self._cards[:count], self._cards[count:]
+        return hand
+
+    def put_back(self, hand: Collection[str]) -> None:
+        """Take back cards that could not be played, anywhere between the others."""
+        for card in hand:
+            self._cards.insert(self._rng.randint(0, len(self._cards)), card)

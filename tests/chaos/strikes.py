@@ -1,0 +1,183 @@
+"""Has one thing go wrong: a kind of fault, made on a cluster and a store that are at work."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from driver import Driver
+from fault_orders import FaultOrders
+from kinds import IN_A_ROW
+from persistent_s3 import PersistentS3
+from processes import alive
+from ray_nodes import RayNodes, kill
+
+LONGEST_OUTAGE = 2.0
+ACTOR = "FusionActor"
+_MET_WITHIN = 12.0
+_SEEN_WITHIN = 6.0
+_POLL = 0.05
+Note = dict[str, Any]
+
+
+class Strikes:
+    """Makes faults, each by the method of its name, which returns what it did or nothing.
+
+    Nothing is returned where there was nobody to meet the fault.
+
+    Args:
+        nodes: The cluster.
+        store: The S3 server.
+        orders: What workers are asked to meet.
+        rng: Draws victims and durations.
+    """
+
+    def __init__(
+        self, nodes: RayNodes, store: PersistentS3, orders: FaultOrders, rng: random.Random
+    ):
+        self.nodes, self.store, self.orders, self.rng = nodes, store, orders, rng
+        self.sick_node: str | None = None
+        self._frozen: list[int] = []
+
+    def make(self, kind: str, driver: Driver) -> list[Note]:
+        """Make a fault of a kind; three at once where that is what the kind is."""
+        made: list[Note] = getattr(self, kind)(driver)
+        return [{"kind": kind, **note} for note in made]
+
+    def actor(self, _: Driver) -> list[Note]:
+        victims = self.nodes.actors(ACTOR)
+        if not victims:
+            return []
+        name, pid = self.rng.choice(victims)
+        kill([pid])
+        return [{"node": name}]
+
+    def raylet(self, _: Driver) -> list[Note]:
+        name, whole = self.rng.choice(self.nodes.names), self.rng.random() < 0.5
+        self._lose(name, whole=whole)
+        self.nodes.add()
+        return [{"node": name, "whole_node": whole}]
+
+    def driver(self, driver: Driver) -> list[Note]:
+        driver.kill()
+        return [{}]
+
+    def s3(self, _: Driver) -> list[Note]:
+        outage = round(self.rng.uniform(0.1, LONGEST_OUTAGE), 2)
+        self.store.kill()
+        time.sleep(outage)
+        self.store.start()
+        return [{"outage": outage}]
+
+    def gpu(self, driver: Driver) -> list[Note]:
+        return self._ordered("gpu", driver)
+
+    def memory(self, driver: Driver) -> list[Note]:
+        return self._ordered("memory", driver)
+
+    def hang(self, driver: Driver) -> list[Note]:
+        return self._ordered("hang", driver)
+
+    def frozen(self, _: Driver) -> list[Note]:
+        busy = self.orders.at_work()
+        victims = [one for one in self.nodes.actors(ACTOR) if one[0] in busy]
+        victims = [one for one in victims if one[1] not in self._frozen]
+        if not victims:
+            return []
+        name, pid = self.rng.choice(victims)
+        kill([pid], signal.SIGSTOP)
+        self._frozen.append(pid)
+        return [{"node": name}]
+
+    def preempted(self, driver: Driver) -> list[Note]:
+        """Take away the node of a chunk, and the node that it is given to then, and once more.
+
+        Where it is done meanwhile, another chunk is followed.
+        """
+        made: list[Note] = []
+        pair, in_a_row = "", 0
+        while len(made) < IN_A_ROW and driver.exit_code() is None:
+            name = self._wait_for_work_at(pair, driver)
+            if name is None:
+                if not pair:
+                    break
+                pair, in_a_row = "", 0
+                continue
+            if not pair:
+                pair = self.orders.at_work().get(name, [""])[-1]
+            grace = round(self.rng.uniform(0.1, 1.0), 2)
+            accepted = self.nodes.preempt(name, grace)
+            time.sleep(grace)
+            self._lose(name, whole=True)
+            self.nodes.add()
+            in_a_row += 1
+            made.append({"node": name, "grace": grace, "told": accepted, "in_a_row": in_a_row})
+        return made
+
+    def shrink(self, _: Driver) -> list[Note]:
+        """Leave one node, which is not the sick one, and grow again some seconds later."""
+        names = self.nodes.names
+        stays = self.rng.choice([name for name in names if name != self.sick_node] or names)
+        gone = [name for name in names if name != stays]
+        for name in gone:
+            self._lose(name, whole=self.rng.random() < 0.5)
+        seconds = round(self.rng.uniform(1.0, 4.0), 2)
+        time.sleep(seconds)
+        for _name in gone:
+            self.nodes.add()
+        return [{"nodes": gone, "seconds": seconds}]
+
+    def make_sick(self) -> None:
+        """Have one node start no worker from now on."""
+        self.sick_node = self.rng.choice(self.nodes.names)
+        self.orders.set_sick(self.sick_node)
+
+    def heal(self) -> list[Note]:
+        """Have all nodes start workers again; returns what the sick one refused, if it did."""
+        refused = self.orders.refusals() if self.sick_node else 0
+        name, self.sick_node = self.sick_node, None
+        self.orders.set_sick(None)
+        return [{"kind": "sick", "node": name, "refused": refused}] if refused else []
+
+    def end_frozen(self) -> tuple[int, int]:
+        """End processes that were stopped; returns how many had ended before, and how many not."""
+        left = [pid for pid in self._frozen if alive(pid)]
+        ended = len(self._frozen) - len(left)
+        kill(left)
+        self._frozen.clear()
+        return ended, len(left)
+
+    def _ordered(self, kind: str, driver: Driver) -> list[Note]:
+        name = self.orders.order(kind)
+        _wait(lambda: self.orders.met_on(name), _MET_WITHIN, driver)
+        if self.orders.withdraw(name):
+            return []
+        return [{"node": self.orders.met_on(name)}]
+
+    def _wait_for_work_at(self, pair: str, driver: Driver) -> str | None:
+        """Return the node where a pair's chunk is at work; with no pair, any node at work."""
+
+        def look() -> str | None:
+            at_work = self.orders.at_work()
+            found = [name for name in self.nodes.names if name in at_work]
+            found = [name for name in found if not pair or pair in at_work[name]]
+            return self.rng.choice(found) if found else None
+
+        return _wait(look, _SEEN_WITHIN, driver)
+
+    def _lose(self, name: str, *, whole: bool) -> None:
+        self.nodes.lose(name, whole)
+        self.orders.forget(name)
+
+
+def _wait(look: Callable[[], str | None], seconds: float, driver: Driver) -> str | None:
+    """Look until there is something, for so long, or until the driver ends."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and driver.exit_code() is None:
+        if found := look():
+            return found
+        time.sleep(_POLL)
+    return look()
