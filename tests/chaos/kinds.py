@@ -27,10 +27,12 @@ IN_A_ROW = 3
 
 
 def counts(total: int) -> Counter[str]:
-    """Return how many of each kind make a total; at least one of each, where that is enough."""
-    found = Counter({kind: max(1, share * total // 1000) for kind, share in SHARES.items()})
-    found["preempted"] = max(1, round(found["preempted"] / IN_A_ROW)) * IN_A_ROW
-    found["s3"] += max(0, total - found.total())
+    """Return how many of each kind make a total: one of each, and the rest by their shares."""
+    found = Counter(dict.fromkeys(KINDS, 1)) + Counter(preempted=IN_A_ROW - 1)
+    rest = max(total - found.total(), 0)
+    found += Counter({kind: share * rest // 1000 for kind, share in SHARES.items()})
+    found["preempted"] -= found["preempted"] % IN_A_ROW
+    found["s3"] += max(total - found.total(), 0)
     return found
 
 

@@ -56,7 +56,8 @@ class Strikes:
         return [{"node": name}]
 
     def raylet(self, _: Driver) -> list[Note]:
-        name, whole = self.rng.choice(self.nodes.names), self.rng.random() < 0.5
+        healthy = [name for name in self.nodes.names if name != self.sick_node]
+        name, whole = self.rng.choice(healthy), self.rng.random() < 0.5
         self._lose(name, whole=whole)
         self.nodes.add()
         return [{"node": name, "whole_node": whole}]

@@ -104,7 +104,7 @@ def _patch_network(module: ModuleType) -> None:
         FAULTS.before_fusing()
         return original(self, *arguments, **more)
 
-    module.NetworkFuser.__call__ = call  # type: ignore[attr-defined]
+    module.NetworkFuser.__call__ = call
 
 
 def _patch_actor(module: ModuleType) -> None:
@@ -115,7 +115,7 @@ def _patch_actor(module: ModuleType) -> None:
         FAULTS.before_starting()
         return original(self, *arguments, **more)
 
-    module.ChunkActor.start = start  # type: ignore[attr-defined]
+    module.ChunkActor.start = start
 
 
 def _patch_worker(module: ModuleType) -> None:
@@ -129,7 +129,7 @@ def _patch_worker(module: ModuleType) -> None:
         finally:
             FAULTS.at_work([])
 
-    module.ChunkWorker.run = run  # type: ignore[attr-defined]
+    module.ChunkWorker.run = run
 
 
 _PATCHES: dict[str, Callable[[ModuleType], None]] = {
