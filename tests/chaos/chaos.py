@@ -21,7 +21,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-
 import boto3
 from auditor import STALE_SECONDS, Auditor
 from driver import Driver, run_arguments
@@ -208,7 +207,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=1000, help="and faults, in all rounds")
     parser.add_argument("--pairs", type=int, default=300, help="of the archive")
     parser.add_argument("--chunk-pairs", type=int, default=4, help="per chunk, and so per part")
-    parser.add_argument("--per-round", type=int, nargs=2, default=(30, 45), help="from and to")
+    parser.add_argument("--per-round", type=int, nargs=2, default=(45, 60), help="from and to")
     parser.add_argument(
         "--faulty-every", type=int, default=4, help="rounds with a store at fault; 0: none"
     )

@@ -7,19 +7,19 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 SHARES: Mapping[str, int] = {
-    "actor": 150,  # SIGKILL of a worker's process
-    "s3": 175,  # SIGKILL of the store, which comes back a moment later
-    "gpu": 165,  # a GPU fault, and whatever the process does after it fails of it too
-    "memory": 120,  # the kernel ends a worker that takes more memory than it may have
+    "actor": 125,  # SIGKILL of a worker's process
+    "s3": 285,  # SIGKILL of the store, which comes back a moment later
+    "gpu": 125,  # a GPU fault, and whatever the process does after it fails of it too
+    "memory": 100,  # the kernel ends a worker that takes more memory than it may have
     "hang": 75,  # the network never returns
-    "frozen": 50,  # SIGSTOP of a worker's process
-    "raylet": 60,  # SIGKILL of a node, or of its raylet alone
-    "preempted": 60,  # a node is drained and then lost, three times in a row for the same chunk
-    "shrink": 45,  # all nodes but one are lost, and come back
-    "driver": 50,  # SIGKILL of the run itself
-    "sick": 50,  # a node that can't start workers, for all of a run
+    "frozen": 55,  # SIGSTOP of a worker's process
+    "raylet": 55,  # SIGKILL of a node, or of its raylet alone
+    "preempted": 48,  # a node is drained and then lost, three times in a row for the same chunk
+    "shrink": 44,  # all nodes but one are lost, and come back
+    "driver": 44,  # SIGKILL of the run itself
+    "sick": 44,  # a node that can't start workers, for all of a run
 }
-"""Of a thousand."""
+"""Of a thousand: more of what costs seconds than of what costs new nodes, or a new run."""
 
 KINDS = tuple(SHARES)
 IN_A_ROW = 3
