@@ -44,6 +44,7 @@ class Findings:
         self._counts: collections.Counter[str] = collections.Counter()
         self._endings: collections.Counter[str] = collections.Counter()
         self._failures: list[dict[str, Any]] = []
+        self._left_frozen: list[dict[str, Any]] = []
         self.rounds = 0
         self.faults: list[dict[str, Any]] = []
         self.violations: list[str] = []
@@ -69,13 +70,14 @@ class Findings:
         self._failures += result.driver_failures
         self._counts["driver_runs"] += result.driver_runs
         self._counts["ended_frozen_workers"] += result.ended_frozen
-        self._counts["left_frozen_workers"] += result.left_frozen
+        self._left_frozen += result.left_frozen
         self._counts["rounds_with_a_faulty_store"] += through_proxy
 
     def take_in_audit(self, number: int, audit: Audit) -> None:
         """Add what an audit found after a round."""
         for name in ("ok_rows", "failed_rows", "undone_rows", "orphan_images"):
             self._counts[name] += getattr(audit, name)
+        self._counts["rounds_audited"] += 1
         found = list(audit.violations)
         if audit.failed_rows:
             found.append(f"{audit.failed_rows} rows say of healthy pairs that they failed for good")
@@ -89,7 +91,7 @@ class Findings:
         """Return what the record holds."""
         by_kind = collections.Counter(one["kind"] for one in self.faults)
         names = ("driver_runs", "ok_rows", "undone_rows", "failed_rows", "orphan_images")
-        more = ("rounds_with_a_faulty_store", "ended_frozen_workers", "left_frozen_workers")
+        more = ("rounds_audited", "rounds_with_a_faulty_store", "ended_frozen_workers")
         return {
             "complete": self.complete,
             "settings": {name: self._arguments[name] for name in _SETTINGS},
@@ -97,6 +99,7 @@ class Findings:
             "by_kind": {kind: by_kind[kind] for kind in KINDS},
             "rounds": self.rounds,
             **{name: self._counts[name] for name in (*names, *more)},
+            "left_frozen_workers": self._left_frozen,
             "runs_ended": dict(self._endings),
             "ended_by_the_kernel_for_memory": memory_kills() - self._kernel_kills,
             "store_faults": self.store_faults,

@@ -51,7 +51,7 @@ class RoundResult:
     endings: Counter[str] = field(default_factory=Counter)
     driver_failures: list[dict[str, Any]] = field(default_factory=list)
     ended_frozen: int = 0
-    left_frozen: int = 0
+    left_frozen: list[Note] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
 

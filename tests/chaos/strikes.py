@@ -18,6 +18,7 @@ from ray_nodes import RayNodes, kill
 LONGEST_OUTAGE = 2.0
 ACTOR = "FusionActor"
 _MET_WITHIN = 12.0
+_SEEN_SOON = 2.0
 _SEEN_WITHIN = 6.0
 _POLL = 0.05
 Note = dict[str, Any]
@@ -40,7 +41,7 @@ class Strikes:
     ):
         self.nodes, self.store, self.orders, self.rng = nodes, store, orders, rng
         self.sick_node: str | None = None
-        self._frozen: list[int] = []
+        self._frozen: dict[int, tuple[str, float]] = {}
 
     def make(self, kind: str, driver: Driver) -> list[Note]:
         """Make a fault of a kind; three at once where that is what the kind is."""
@@ -90,7 +91,7 @@ class Strikes:
             return []
         name, pid = self.rng.choice(victims)
         kill([pid], signal.SIGSTOP)
-        self._frozen.append(pid)
+        self._frozen[pid] = name, time.monotonic()
         return [{"node": name}]
 
     def preempted(self, driver: Driver) -> list[Note]:
@@ -99,23 +100,27 @@ class Strikes:
         Where it is done meanwhile, another chunk is followed.
         """
         made: list[Note] = []
-        pair, in_a_row = "", 0
-        while len(made) < IN_A_ROW and driver.exit_code() is None:
-            name = self._wait_for_work_at(pair, driver)
-            if name is None:
-                if not pair:
+        pair, missing, in_a_row = "", 0, 0
+        try:
+            while len(made) < IN_A_ROW and driver.exit_code() is None:
+                name = self._wait_for_work_at(pair, driver, _SEEN_SOON)
+                if name is None and missing:  # adding takes seconds, in which a chunk is done
+                    missing = self._add(missing)
+                    name = self._wait_for_work_at(pair, driver, _SEEN_WITHIN)
+                if name is None and not pair:
                     break
-                pair, in_a_row = "", 0
-                continue
-            if not pair:
-                pair = self.orders.at_work().get(name, [""])[-1]
-            grace = round(self.rng.uniform(0.1, 1.0), 2)
-            accepted = self.nodes.preempt(name, grace)
-            time.sleep(grace)
-            self._lose(name, whole=True)
-            self.nodes.add()
-            in_a_row += 1
-            made.append({"node": name, "grace": grace, "told": accepted, "in_a_row": in_a_row})
+                if name is None:
+                    pair, in_a_row = "", 0
+                    continue
+                pair = pair or self.orders.at_work().get(name, [""])[-1]
+                grace = round(self.rng.uniform(0.1, 0.8), 2)
+                told = self.nodes.preempt(name, grace)
+                time.sleep(grace)
+                self._lose(name, whole=True)
+                missing, in_a_row = missing + 1, in_a_row + 1
+                made.append({"node": name, "grace": grace, "told": told, "in_a_row": in_a_row})
+        finally:
+            self._add(missing)
         return made
 
     def shrink(self, _: Driver) -> list[Note]:
@@ -127,8 +132,7 @@ class Strikes:
             self._lose(name, whole=self.rng.random() < 0.5)
         seconds = round(self.rng.uniform(1.0, 4.0), 2)
         time.sleep(seconds)
-        for _name in gone:
-            self.nodes.add()
+        self._add(len(gone))
         return [{"nodes": gone, "seconds": seconds}]
 
     def make_sick(self) -> None:
@@ -143,13 +147,22 @@ class Strikes:
         self.orders.set_sick(None)
         return [{"kind": "sick", "node": name, "refused": refused}] if refused else []
 
-    def end_frozen(self) -> tuple[int, int]:
-        """End processes that were stopped; returns how many had ended before, and how many not."""
+    def end_frozen(self) -> tuple[int, list[Note]]:
+        """End processes that were stopped; returns how many had ended before, and those left."""
         left = [pid for pid in self._frozen if alive(pid)]
+        told = [
+            {
+                "node": name,
+                "node_lives": name in self.nodes.names,
+                "seconds": round(time.monotonic() - since, 1),
+            }
+            for pid, (name, since) in self._frozen.items()
+            if pid in left
+        ]
         ended = len(self._frozen) - len(left)
         kill(left)
         self._frozen.clear()
-        return ended, len(left)
+        return ended, told
 
     def _ordered(self, kind: str, driver: Driver) -> list[Note]:
         name = self.orders.order(kind)
@@ -158,7 +171,7 @@ class Strikes:
             return []
         return [{"node": self.orders.met_on(name)}]
 
-    def _wait_for_work_at(self, pair: str, driver: Driver) -> str | None:
+    def _wait_for_work_at(self, pair: str, driver: Driver, seconds: float) -> str | None:
         """Return the node where a pair's chunk is at work; with no pair, any node at work."""
 
         def look() -> str | None:
@@ -167,7 +180,13 @@ class Strikes:
             found = [name for name in found if not pair or pair in at_work[name]]
             return self.rng.choice(found) if found else None
 
-        return _wait(look, _SEEN_WITHIN, driver)
+        return _wait(look, seconds, driver)
+
+    def _add(self, count: int) -> int:
+        """Add nodes; returns how many are missing then."""
+        for _ in range(count):
+            self.nodes.add()
+        return 0
 
     def _lose(self, name: str, *, whole: bool) -> None:
         self.nodes.lose(name, whole)
