@@ -105,6 +105,7 @@ class Chaos:
             self.found.tell(self.found.broken[-1])
             if self.broken_rounds > _BROKEN_ROUNDS:
                 raise
+            strikes.repair(NODES)
 
     def _round(
         self,

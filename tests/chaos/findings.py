@@ -107,7 +107,7 @@ class Findings:
             "suite_errors": self.broken,
             "seconds": round(time.monotonic() - self._began, 1),
             "driver_failures": self._failures,
-            "each": self.faults,
+            "each": [" ".join(f"{name}={one[name]}" for name in one) for one in self.faults],
         }
 
     def write(self) -> Path:

@@ -44,6 +44,7 @@ class RayNodes:
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._environment = environment
         self._nodes: dict[str, Any] = {}
+        self._orphans: set[int] = set()
         self._made = 0
         for _ in range(count):
             self.add()
@@ -101,9 +102,21 @@ class RayNodes:
         """
         node = self._nodes.pop(name)
         raylet = _raylet(node)
-        victims = [raylet, *descendants(raylet)] if whole else [raylet]
-        kill(victims)
+        below = descendants(raylet)
+        kill([raylet, *below] if whole else [raylet])
         self._cluster.remove_node(node, allow_graceful=False)
+        self._orphans |= below
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take in what was below lost nodes and has ended since; it is this process's child now."""
+        for pid in list(self._orphans):
+            try:
+                ended, _ = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                ended = not alive(pid)
+            if ended:
+                self._orphans.discard(pid)
 
     def stop(self) -> None:
         """End the cluster and whatever is left of nodes that were lost."""

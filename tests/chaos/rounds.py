@@ -23,6 +23,8 @@ _AFTER_AN_IMAGE = 0.75
 _SECONDS_A_FAULT = 2.2
 _WORKERS = 2.0
 _LONGEST_PACE = 1.0
+_LONGEST_TRY = 15.0
+_TOLD = 400
 EXPECTED = ("NoWorkerError", "UnreachableError", "LeaseLostError", "StorageError")
 """What may end a run here, to be gone on with by the next: places that all failed, a lost store."""
 
@@ -83,7 +85,7 @@ class Round:
         self._start, self._images, self._undone = start, images, undone
         self._pairs, self._strikes, self._tell = pairs, strikes, tell
         self._rng = strikes.rng
-        self._began = time.monotonic()
+        self._began = self._tried_since = time.monotonic()
         self.result = RoundResult()
 
     def run(self, hand: list[str]) -> None:
@@ -142,13 +144,20 @@ class Round:
         self._strikes.orders.set_pace(pace)
 
     def _strike(self, driver: Driver, hand: list[str]) -> bool:
-        """Play the first card of the hand that can be played now; return whether there was one."""
-        for card in [card for card in hand if card != "sick"]:
-            begun = time.monotonic()
-            if made := self._strikes.make(card, driver):
-                hand.remove(card)
-                self._note(made, driver, begun)
-                return True
+        """Play the next card; return False where it can't be played now, and is kept for later."""
+        card = next((card for card in hand if card != "sick"), None)
+        if card is None:
+            return False
+        begun = time.monotonic()
+        if made := self._strikes.make(card, driver):
+            hand.remove(card)
+            self._note(made, driver, begun)
+            self._tried_since = time.monotonic()
+            return True
+        if time.monotonic() - self._tried_since > _LONGEST_TRY:
+            hand.remove(card)
+            hand.append(card)
+            self._tried_since = time.monotonic()
         return False
 
     def _heal(self, hand: list[str], driver: Driver) -> None:
@@ -187,12 +196,12 @@ class Round:
             "ending": ending,
             "lived": round(life, 2),
             "images": self._images(),
-            "faults_before": [
-                {"kind": one["kind"], "seconds_before": round(now - one["second"], 2)}
+            "seconds_after": ", ".join(
+                f"{one['kind']} {now - one['second']:.1f}"
                 for one in self.result.faults
                 if now - one["second"] <= life
-            ],
-            "printed": printed.splitlines()[-1:],
+            ),
+            "printed": printed.rstrip().rpartition("\n")[2][:_TOLD],
         }
         self.result.driver_failures.append(failure)
 

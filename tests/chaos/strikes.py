@@ -135,6 +135,12 @@ class Strikes:
         self._add(len(gone))
         return [{"nodes": gone, "seconds": seconds}]
 
+    def repair(self, count: int) -> None:
+        """Have the store and so many nodes be there, whatever an earlier round came to."""
+        self.store.kill()
+        self.store.start()
+        self._add(count - len(self.nodes.names))
+
     def make_sick(self) -> None:
         """Have one node start no worker from now on."""
         self.sick_node = self.rng.choice(self.nodes.names)
@@ -165,6 +171,8 @@ class Strikes:
         return ended, told
 
     def _ordered(self, kind: str, driver: Driver) -> list[Note]:
+        if not self.orders.at_work().keys() & self.nodes.names:
+            return []
         name = self.orders.order(kind)
         _wait(lambda: self.orders.met_on(name), _MET_WITHIN, driver)
         if self.orders.withdraw(name):
