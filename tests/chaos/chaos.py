@@ -85,7 +85,6 @@ class Chaos:
                 if not self.arguments.result:
                     self.found.write()
             self._look_for_leftovers(auditor)
-            self.found.store_faults = proxy.made()
         self.found.complete = True
 
     def _try_round(
@@ -145,6 +144,7 @@ class Chaos:
         # Whoever was ended for memory has its pairs fused in tiles; all nodes have one kernel.
         audit = auditor.audit(SOURCE, output, orphans=memory_kills() > kills)
         self.found.take_in_audit(number, audit)
+        self.found.store_faults = proxy.made()
         self._clear(strikes.store, number - 1, auditor)
 
     def _arguments(self, output: str, nodes: RayNodes, *, through_proxy: bool) -> list[str]:
