@@ -208,9 +208,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=1000, help="and faults, in all rounds")
     parser.add_argument("--pairs", type=int, default=300, help="of the archive")
     parser.add_argument("--chunk-pairs", type=int, default=4, help="per chunk, and so per part")
-    parser.add_argument("--per-round", type=int, nargs=2, default=(45, 60), help="from and to")
+    parser.add_argument("--per-round", type=int, nargs=2, default=(55, 75), help="from and to")
     parser.add_argument(
-        "--faulty-every", type=int, default=4, help="rounds with a store at fault; 0: none"
+        "--faulty-every", type=int, default=3, help="rounds with a store at fault; 0: none"
     )
     parser.add_argument(
         "--stale", type=float, default=STALE_SECONDS, help="age of a leftover in seconds"
