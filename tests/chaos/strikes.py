@@ -18,8 +18,9 @@ from ray_nodes import RayNodes, kill
 LONGEST_OUTAGE = 2.0
 ACTOR = "FusionActor"
 _MET_WITHIN = 12.0
-_SEEN_SOON = 2.0
-_SEEN_WITHIN = 6.0
+_SEEN_WITHIN = 8.0
+# Seconds that a pair takes while a chunk is looked for, and once it is found and to be hit.
+_PACE_UNSEEN, _PACE_SEEN = 0.3, 1.5
 _POLL = 0.05
 Note = dict[str, Any]
 
@@ -103,15 +104,17 @@ class Strikes:
         pair, missing, in_a_row = "", 0, 0
         try:
             while len(made) < IN_A_ROW and driver.exit_code() is None:
-                name = self._wait_for_work_at(pair, driver, _SEEN_SOON)
+                self.orders.set_pace(_PACE_UNSEEN)
+                name = self._wait_for_work_at(pair, driver)
                 if name is None and missing:  # adding takes seconds, in which a chunk is done
                     missing = self._add(missing)
-                    name = self._wait_for_work_at(pair, driver, _SEEN_WITHIN)
+                    name = self._wait_for_work_at(pair, driver)
                 if name is None and not pair:
                     break
                 if name is None:
                     pair, in_a_row = "", 0
                     continue
+                self.orders.set_pace(_PACE_SEEN)
                 pair = pair or self.orders.at_work().get(name, [""])[-1]
                 grace = round(self.rng.uniform(0.1, 0.8), 2)
                 told = self.nodes.preempt(name, grace)
@@ -179,7 +182,7 @@ class Strikes:
             return []
         return [{"node": self.orders.met_on(name)}]
 
-    def _wait_for_work_at(self, pair: str, driver: Driver, seconds: float) -> str | None:
+    def _wait_for_work_at(self, pair: str, driver: Driver) -> str | None:
         """Return the node where a pair's chunk is at work; with no pair, any node at work."""
 
         def look() -> str | None:
@@ -188,7 +191,7 @@ class Strikes:
             found = [name for name in found if not pair or pair in at_work[name]]
             return self.rng.choice(found) if found else None
 
-        return _wait(look, seconds, driver)
+        return _wait(look, _SEEN_WITHIN, driver)
 
     def _add(self, count: int) -> int:
         """Add nodes; returns how many are missing then."""
