@@ -24,7 +24,7 @@ _SECONDS_A_FAULT = 2.2
 _WORKERS = 2.0
 _LONGEST_PACE = 1.0
 _LONGEST_TRY = 15.0
-_TOLD = 400
+_TOLD = 1500
 EXPECTED = ("NoWorkerError", "UnreachableError", "LeaseLostError", "StorageError")
 """What may end a run here, to be gone on with by the next: places that all failed, a lost store."""
 
@@ -201,7 +201,7 @@ class Round:
                 for one in self.result.faults
                 if now - one["second"] <= life
             ),
-            "printed": printed.rstrip().rpartition("\n")[2][:_TOLD],
+            "printed": printed[max(printed.rfind("fuse-archive: "), 0) :][:_TOLD],
         }
         self.result.driver_failures.append(failure)
 
