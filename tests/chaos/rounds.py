@@ -41,7 +41,7 @@ class Moment:
         """Draw one; most hang on an image, so that they hit a run that is at work."""
         if rng.random() < _AFTER_AN_IMAGE:
             return cls(True, rng.uniform(0.0, 0.6))
-        return cls(False, rng.uniform(0.2, 4.0))
+        return cls(False, rng.uniform(0.2, 2.5))
 
 
 @dataclass
