@@ -160,7 +160,7 @@ class Chaos:
                 # Longer than an outage. An eighth of it is waited for an answer that never comes.
                 "storage-timeout": "16",
                 # A run that follows a killed one waits for so long.
-                "lease-seconds": "8" if through_proxy else "3",
+                "lease-seconds": "6" if through_proxy else "3",
             }
         )
 
@@ -210,7 +210,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--chunk-pairs", type=int, default=4, help="per chunk, and so per part")
     parser.add_argument("--per-round", type=int, nargs=2, default=(55, 75), help="from and to")
     parser.add_argument(
-        "--faulty-every", type=int, default=3, help="rounds with a store at fault; 0: none"
+        "--faulty-every", type=int, default=4, help="rounds with a store at fault; 0: none"
     )
     parser.add_argument(
         "--stale", type=float, default=STALE_SECONDS, help="age of a leftover in seconds"

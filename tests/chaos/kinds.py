@@ -8,16 +8,16 @@ from collections.abc import Collection, Mapping
 
 SHARES: Mapping[str, int] = {
     "actor": 125,  # SIGKILL of a worker's process
-    "s3": 285,  # SIGKILL of the store, which comes back a moment later
+    "s3": 280,  # SIGKILL of the store, which comes back a moment later
     "gpu": 125,  # a GPU fault, and whatever the process does after it fails of it too
-    "memory": 100,  # the kernel ends a worker that takes more memory than it may have
-    "hang": 75,  # the network never returns
-    "frozen": 55,  # SIGSTOP of a worker's process
-    "raylet": 55,  # SIGKILL of a node, or of its raylet alone
-    "preempted": 48,  # a node is drained and then lost, three times in a row for the same chunk
-    "shrink": 44,  # all nodes but one are lost, and come back
-    "driver": 44,  # SIGKILL of the run itself
-    "sick": 44,  # a node that can't start workers, for all of a run
+    "memory": 105,  # the kernel ends a worker that takes more memory than it may have
+    "hang": 90,  # the network never returns
+    "frozen": 60,  # SIGSTOP of a worker's process
+    "raylet": 53,  # SIGKILL of a node, or of its raylet alone
+    "preempted": 42,  # a node is drained and then lost, three times in a row for the same chunk
+    "shrink": 40,  # all nodes but one are lost, and come back
+    "driver": 40,  # SIGKILL of the run itself
+    "sick": 40,  # a node that can't start workers, for all of a run
 }
 """Of a thousand: more of what costs seconds than of what costs new nodes, or a new run."""
 
