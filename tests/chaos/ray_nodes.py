@@ -41,7 +41,8 @@ class RayNodes:
 
     def __init__(self, count: int, environment: Environment = lambda _: {}):
         head = {"num_cpus": 0, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        with _handler_kept():
+            self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._environment = environment
         self._nodes: dict[str, Any] = {}
         self._orphans: set[int] = set()
@@ -65,12 +66,13 @@ class RayNodes:
             self._made += 1
             name = f"n{self._made}"
             try:
-                self._nodes[name] = self._cluster.add_node(
-                    num_cpus=1,
-                    object_store_memory=_STORE_BYTES,
-                    node_ip_address=_NODE_ADDRESS,
-                    env_vars=dict(self._environment(name)),
-                )
+                with _handler_kept():
+                    self._nodes[name] = self._cluster.add_node(
+                        num_cpus=1,
+                        object_store_memory=_STORE_BYTES,
+                        node_ip_address=_NODE_ADDRESS,
+                        env_vars=dict(self._environment(name)),
+                    )
                 return
             except Exception:
                 if attempt == _TRIES:
@@ -141,6 +143,16 @@ def ray_nodes(count: int, environment: Environment = lambda _: {}) -> Iterator[R
             if time.monotonic() > deadline:
                 kill(left)
             time.sleep(0.2)
+
+
+@contextmanager
+def _handler_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which each node replaces by one that waits for half a minute."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def kill(pids: list[int], number: int = signal.SIGKILL) -> None:
