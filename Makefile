@@ -47,9 +47,9 @@ test-slow: $(INSTALLED)
 test-s3: $(INSTALLED)
 	sh infra/test-s3.sh $(BIN)/python $(IN_TWO)
 
-# Kills actors, nodes, drivers and the S3 server at random moments, and audits what is left.
+# Has workers, nodes, drivers, GPUs, memory and the store fail, and audits what is left.
 chaos: SEED ?= 7
-chaos: KILLS ?= 100
+chaos: KILLS ?= 1000
 chaos: $(INSTALLED)
 	$(LOOPBACK) env $(PROGRAM) tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
 

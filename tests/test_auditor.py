@@ -44,6 +44,7 @@ class Output:
         row = dict.fromkeys(COLUMNS, "same") | {
             "pair_id": name,
             "status": "ok",
+            "attempt": 2,
             "fused_url": f"s3://{self.bucket}/{self.image(name)}",
             "fused_sha256": hashlib.sha256(name.encode()).hexdigest(),
         }
@@ -51,11 +52,12 @@ class Output:
 
     def failed(self, name: str, stage: str) -> dict[str, Any]:
         lost = {"fused_url": None, "fused_sha256": None, "error_message": "process was lost"}
-        return self.row(name, status="failed", stage=stage, **lost)
+        return self.row(name, status="failed", attempt=1, stage=stage, **lost)
 
     def part(self, name: str, rows: list[dict[str, Any]]) -> None:
         body = io.BytesIO()
-        schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+        kinds = {"attempt": pa.int32()}
+        schema = pa.schema([(column, kinds.get(column, pa.string())) for column in COLUMNS])
         pq.write_table(pa.Table.from_pylist(rows, schema), body)
         self.put(f"out/manifest/date=2026-01-02/part-{name}.parquet", body.getvalue())
 
@@ -126,6 +128,30 @@ def test_a_failed_row_is_a_violation_until_an_ok_one_follows(output: Output) -> 
     assert (audit.violations, audit.failed_rows) == ([], 1)
 
 
+def test_undone_rows_are_attempts_and_counted(output: Output) -> None:
+    output.part("3", [output.row("c", status="undone", attempt=1)])
+    audit = output.auditor().audit("in", "out")
+    assert (audit.violations, audit.failed_rows, audit.undone_rows) == ([], 0, 1)
+    assert output.auditor().undone("in", "out") == []
+    output.part("2", [])
+    output.delete(output.image("c"))
+    (found,) = output.violations()
+    assert found.startswith("pair c: only undone rows, 1; out/manifest/date=2026-01-02/part-3")
+    assert output.auditor().undone("in", "out") == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [(2, "pair c: attempt 2 is in "), (3, "pair c: attempt 3 follows attempt 2, which is ok")],
+)
+def test_attempts_that_are_numbered_wrongly_are_named(
+    output: Output, attempt: int, said: str
+) -> None:
+    output.part("3", [output.row("c", status="undone", attempt=attempt)])
+    (found,) = output.violations()
+    assert found.startswith(said)
+
+
 def test_a_missing_image_is_named(output: Output) -> None:
     output.delete(output.image("a"))
     (found,) = output.violations()
@@ -144,6 +170,8 @@ def test_an_image_that_no_row_names_is_named_and_counted(output: Output) -> None
     audit = output.auditor().audit("in", "out")
     assert audit.violations == ["out/fused/settings/old.0123.png: no row names this image"]
     assert audit.orphan_images == 1
+    allowed = output.auditor().audit("in", "out", orphans=True)
+    assert (allowed.violations, allowed.orphan_images) == ([], 1)
 
 
 def test_a_part_that_is_torn_is_named(output: Output) -> None:

@@ -65,6 +65,7 @@ def measure(server: S3Server, weights: str, fault: str, rate: float) -> dict[str
         "completed": isinstance(summary, RunSummary) and not audit.violations,
         "ok_rows": audit.ok_rows,
         "failed_rows": audit.failed_rows,
+        "undone_rows": audit.undone_rows,
         "faults_made": sum(made.values()),
         "retries_in_rows": pc.sum(rows["retries"]).as_py() or 0,
         "seconds": round(seconds, 1),

@@ -49,35 +49,21 @@ class Driver:
         return self._log.read_text(errors="replace")[-_TAIL:]
 
 
-def run_arguments(
-    source: str, output: str, model: str, ray_address: str, chunk_pairs: int, fields: Sequence[str]
-) -> list[str]:
-    """Return the arguments of a run that is gentle to the machine.
+def run_arguments(settings: Mapping[str, str]) -> list[str]:
+    """Return the arguments of a run that is gentle to the machine, and gives up no pair for good.
 
     Args:
-        source: URL of the archive.
-        output: URL of the output.
-        model: URL of the network.
-        ray_address: Of the cluster's head.
-        chunk_pairs: Pairs per chunk.
-        fields: Names of the settings that there are.
+        settings: Further ones, by name.
     """
     values = {
-        "source": source,
-        "output": output,
-        "model": model,
-        "ray-address": ray_address,
-        "chunk-pairs": str(chunk_pairs),
         "worker": "cpu:1",
-        "max-workers": "2",
         "io-threads": "2",
         "precision": "fp32",
-        "contact-sheet": "2",
-        "lease-seconds": "3",  # a run that follows a killed one waits for so long
+        "contact-sheet": "0",
+        "max-failed": "1",
+        "max-attempts": "1000",
+        "retry-hours": "0",
+        "worker-patience": "60",
+        **settings,
     }
-    return [
-        word
-        for name, value in values.items()
-        if name.replace("-", "_") in fields
-        for word in (f"--{name}", value)
-    ]
+    return [word for name, value in values.items() for word in (f"--{name}", value)]

@@ -1,86 +1,72 @@
-"""A round: one output, driven until it is complete while processes are killed at drawn moments."""
+"""A round: one output, driven until it is complete while one thing after the other goes wrong."""
 
 from __future__ import annotations
 
 import random
+import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from driver import Driver
-from persistent_s3 import PersistentS3
-from ray_nodes import RayNodes, kill
+from strikes import Note, Strikes
 
-KINDS = ("actor", "raylet", "driver", "s3")
-POLL_SECONDS = 0.02
-LONGEST_OUTAGE = 2.0
-# Longer than any wait of the program that ends by itself, its patience for a store included.
-_STUCK_SECONDS = 300.0
+POLL_SECONDS = 0.1
+# Longer than any wait of the program that ends by itself, by the settings of these runs.
+_STUCK_SECONDS = 180.0
 _SPARE_RUNS = 8
-# Most of a short run's time is its start, and most of a kill's harm is done later.
-_AFTER_A_PART = 0.7
-_ACTOR = "FusionActor"
+# Most of a short run's time is its start, and most of a fault's harm is done later.
+_AFTER_AN_IMAGE = 0.75
+# Aimed at, so that a run doesn't end before its faults: seconds for each of them, workers at work.
+_SECONDS_A_FAULT = 2.2
+_WORKERS = 2.0
+_LONGEST_PACE = 1.0
+_LONGEST_TRY = 15.0
+_TOLD = 1500
+EXPECTED = ("NoWorkerError", "UnreachableError", "LeaseLostError", "StorageError")
+"""What may end a run here, to be gone on with by the next: places that all failed, a lost store."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When a kill is due: some time after it was drawn, or after the next part appeared."""
+    """When a fault is due: some time after it was drawn, or after the next image appeared."""
 
-    after_part: bool
+    after_image: bool
     delay: float
 
     @classmethod
     def draw(cls, rng: random.Random) -> Moment:
-        """Draw one; most hang on a part, so that they hit a run that is at work."""
-        if rng.random() < _AFTER_A_PART:
+        """Draw one; most hang on an image, so that they hit a run that is at work."""
+        if rng.random() < _AFTER_AN_IMAGE:
             return cls(True, rng.uniform(0.0, 0.6))
-        return cls(False, rng.uniform(0.2, 8.0))
-
-
-class Deck:
-    """Draws kinds of kills, each equally often: all four in random order, and again."""
-
-    def __init__(self, rng: random.Random):
-        self._rng = rng
-        self._cards: list[str] = []
-
-    @property
-    def top(self) -> str:
-        """The next kind, which stays until it is taken."""
-        if not self._cards:
-            self._cards = list(KINDS)
-            self._rng.shuffle(self._cards)
-        return self._cards[-1]
-
-    def take(self) -> str:
-        """Take the next kind."""
-        kind = self.top
-        self._cards.pop()
-        return kind
+        return cls(False, rng.uniform(0.2, 2.5))
 
 
 @dataclass
 class RoundResult:
     """What happened in a round."""
 
-    kills: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[Note] = field(default_factory=list)
     driver_runs: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
     driver_failures: list[dict[str, Any]] = field(default_factory=list)
+    ended_frozen: int = 0
+    left_frozen: list[Note] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
 
 class Round:
-    """Runs the driver again and again until it ends well, and kills meanwhile.
+    """Drives one output.
 
     Args:
         number: Of the round.
         start: Starts the driver; its argument is the number of the run within the round.
-        parts: Counts the parts that are committed, also while the store is away.
-        nodes: The cluster.
-        store: The S3 server.
-        deck: What to kill next.
-        rng: Draws moments and victims.
+        images: Counts the images that there are, also while the store is away.
+        undone: Returns the pairs that have no successful row, once no run is at work.
+        pairs: Number of pairs in the archive.
+        strikes: Makes the faults.
         tell: Shows a line of progress.
     """
 
@@ -88,117 +74,139 @@ class Round:
         self,
         number: int,
         start: Callable[[int], Driver],
-        parts: Callable[[], int],
-        nodes: RayNodes,
-        store: PersistentS3,
-        deck: Deck,
-        rng: random.Random,
+        images: Callable[[], int],
+        undone: Callable[[], list[str]],
+        *,
+        pairs: int,
+        strikes: Strikes,
         tell: Callable[[str], None],
     ):
         self._number = number
-        self._start = start
-        self._parts = parts
-        self._nodes = nodes
-        self._store = store
-        self._deck = deck
-        self._rng = rng
-        self._tell = tell
-        self._result = RoundResult()
-        self._began = time.monotonic()
+        self._start, self._images, self._undone = start, images, undone
+        self._pairs, self._strikes, self._tell = pairs, strikes, tell
+        self._rng = strikes.rng
+        self._began = self._tried_since = time.monotonic()
+        self.result = RoundResult()
 
-    def run(self, kills: int) -> RoundResult:
-        """Drive the output to its end, with at most so many kills."""
-        result = self._result
-        while result.driver_runs < kills + _SPARE_RUNS:
+    def run(self, hand: list[str]) -> None:
+        """Drive the output to its end, and play the cards of a hand meanwhile.
+
+        Args:
+            hand: Kinds of faults; those are taken out of it that were made.
+        """
+        result = self.result
+        while result.driver_runs < len(hand) + len(result.faults) + _SPARE_RUNS:
+            if "sick" in hand:
+                self._strikes.make_sick()
             result.driver_runs += 1
             driver = self._start(result.driver_runs)
             try:
-                ended = self._watch(driver, kills)
+                ended = self._watch(driver, hand)
             finally:
                 if driver.exit_code() is None:
                     driver.kill()
-            if ended:
-                return result
+                self._heal(hand, driver)
+            if ended and not self._undone():
+                return
         result.violations.append(
             f"round {self._number}: not complete after {result.driver_runs} runs of the driver"
         )
-        return result
 
-    def _watch(self, driver: Driver, kills: int) -> bool:
-        """Kill while a driver runs; return whether it ended well."""
-        moment, armed, parts = self._arm()
-        newest, moved, part_at = parts, time.monotonic(), 0.0
+    def _watch(self, driver: Driver, hand: list[str]) -> bool:
+        """Make faults while a driver runs; return whether it ended well."""
+        moment, armed, image_at = Moment.draw(self._rng), time.monotonic(), 0.0
+        newest, moved = self._images(), time.monotonic()
         while (code := driver.exit_code()) is None:
+            self._set_pace(hand)
             time.sleep(POLL_SECONDS)
             now = time.monotonic()
-            if (count := self._parts()) != newest:
+            if (count := self._images()) != newest:
                 newest, moved = count, now
-                part_at = part_at or now
+                image_at = image_at or now
             if now - moved > _STUCK_SECONDS:
-                self._result.violations.append(
-                    f"round {self._number}: no part for {now - moved:.0f} s, {newest} so far; the "
-                    f"driver was ended. It printed: {driver.tail()}"
-                )
+                self._violates(f"no image for {now - moved:.0f} s, {newest} so far", driver)
                 return False
-            begin = part_at if moment.after_part else armed
-            due = len(self._result.kills) < kills and begin and now >= begin + moment.delay
-            if due and self._strike(driver):
-                if driver.exit_code() is not None:
+            begin = image_at if moment.after_image else armed
+            if begin and now >= begin + moment.delay and self._strike(driver, hand):
+                if self.result.faults[-1]["kind"] == "driver":
+                    self.result.endings["killed"] += 1
                     return False
-                moment, armed, newest = self._arm()
-                part_at, moved = 0.0, time.monotonic()
-        if code != 0:
-            self._note_failure(driver, code)
+                moment, armed, image_at = Moment.draw(self._rng), time.monotonic(), 0.0
+                moved = max(moved, armed - _STUCK_SECONDS / 2)
+        self._note_end(driver, code)
         return code == 0
 
-    def _arm(self) -> tuple[Moment, float, int]:
-        return Moment.draw(self._rng), time.monotonic(), self._parts()
+    def _set_pace(self, hand: list[str]) -> None:
+        """Have pairs take so long that there are some left for all that is to go wrong."""
+        cards = sum(card != "sick" for card in hand)
+        left = max(self._pairs - self._images(), 1)
+        pace = min(cards * _SECONDS_A_FAULT * _WORKERS / left, _LONGEST_PACE)
+        self._strikes.orders.set_pace(pace)
 
-    def _strike(self, driver: Driver) -> bool:
-        """Kill what is on top of the deck; return False where there is none of it now."""
-        kind = self._deck.top
-        actors = self._nodes.actors(_ACTOR) if kind == "actor" else []
-        if kind == "actor" and not actors:
+    def _strike(self, driver: Driver, hand: list[str]) -> bool:
+        """Play the next card; return False where it can't be played now, and is kept for later."""
+        card = next((card for card in hand if card != "sick"), None)
+        if card is None:
             return False
         begun = time.monotonic()
-        note: dict[str, Any] = {
+        if made := self._strikes.make(card, driver):
+            hand.remove(card)
+            self._note(made, driver, begun)
+            self._tried_since = time.monotonic()
+            return True
+        if time.monotonic() - self._tried_since > _LONGEST_TRY:
+            hand.remove(card)
+            hand.append(card)
+            self._tried_since = time.monotonic()
+        return False
+
+    def _heal(self, hand: list[str], driver: Driver) -> None:
+        if met := self._strikes.heal():
+            hand.remove("sick")
+            self._note(met, driver, time.monotonic())
+        ended, left = self._strikes.end_frozen()
+        self.result.ended_frozen += ended
+        self.result.left_frozen += left
+        self._strikes.orders.clear_groups()
+
+    def _note(self, made: list[Note], driver: Driver, begun: float) -> None:
+        when = {
             "round": self._number,
-            "kind": self._deck.take(),
             "second": round(begun - self._began, 2),
             "driver_second": round(begun - driver.began, 2),
-            "parts": self._parts(),
+            "images": self._images(),
         }
-        if kind == "actor":
-            kill([self._rng.choice(actors)])
-        elif kind == "raylet":
-            note["whole_node"] = self._rng.random() < 0.5
-            self._nodes.lose(self._rng.randrange(self._nodes.count), note["whole_node"])
-            self._nodes.add()
-        elif kind == "driver":
-            driver.kill()
-        else:
-            note["outage"] = round(self._rng.uniform(0.1, LONGEST_OUTAGE), 2)
-            self._store.kill()
-            time.sleep(note["outage"])
-            self._store.start()
-        self._result.kills.append(note)
-        self._tell(f"killed {kind} at {note['parts']} parts")
-        return True
+        self.result.faults += [{**when, **note} for note in made]
+        self._tell(f"{made[0]['kind']} at {when['images']} images")
 
-    def _note_failure(self, driver: Driver, code: int) -> None:
-        now = time.monotonic() - self._began
-        life = time.monotonic() - driver.began
+    def _note_end(self, driver: Driver, code: int) -> None:
+        """Note how a run ended that nobody killed."""
+        printed = driver.tail()
+        found = re.findall(r"^fuse-archive: (\w+):", printed, re.MULTILINE)
+        ending = "well" if code == 0 else (found[-1] if found else f"exit code {code}")
+        self.result.endings[ending] += 1
+        if code == 0:
+            return
+        self._tell(f"the driver ended by itself: {ending}")
+        if ending not in EXPECTED:
+            self._violates(f"the driver ended by itself, {ending}", driver)
+        now, life = time.monotonic() - self._began, time.monotonic() - driver.began
         failure = {
             "round": self._number,
-            "exit_code": code,
+            "ending": ending,
             "lived": round(life, 2),
-            "parts": self._parts(),
-            "kills_before": [
-                {"kind": one["kind"], "seconds_before": round(now - one["second"], 2)}
-                for one in self._result.kills
+            "images": self._images(),
+            "seconds_after": ", ".join(
+                f"{one['kind']} {now - one['second']:.1f}"
+                for one in self.result.faults
                 if now - one["second"] <= life
-            ],
-            "printed": driver.tail(),
+            ),
+            "printed": printed[max(printed.rfind("fuse-archive: "), 0) :][:_TOLD],
         }
-        self._result.driver_failures.append(failure)
-        self._tell(f"the driver failed by itself with exit code {code}")
+        self.result.driver_failures.append(failure)
+
+    def _violates(self, what: str, driver: Driver) -> None:
+        self.result.violations.append(
+            f"round {self._number}: {what}; expected a run that goes on. It printed: "
+            f"{driver.tail()}"
+        )

@@ -1,4 +1,4 @@
-"""One kill of each kind, and an audit: the chaos suite in short, in processes of its own."""
+"""One fault of each kind, and an audit: the chaos suite in short, in processes of its own."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kinds import IN_A_ROW, KINDS, SHARES, counts
 from processes import kill_tree
 
 pytestmark = [
@@ -17,14 +18,16 @@ pytestmark = [
 ]
 PROGRAM = Path(__file__).resolve().parent / "chaos.py"
 PAIRS = 60
+ONE_OF_EACH = dict.fromkeys(KINDS, 1) | {"preempted": IN_A_ROW}
 
 
-def test_nothing_is_lost_or_doubled_by_one_kill_of_each_kind(tmp_path: Path) -> None:
-    result = tmp_path / "result.json"
-    options = ["--kills", "4", "--per-round", "4", "4", "--chunk-pairs", "1", "--stale", "1"]
+def test_nothing_is_lost_or_doubled_by_one_fault_of_each_kind(tmp_path: Path) -> None:
+    result, total = tmp_path / "result.json", str(sum(ONE_OF_EACH.values()))
+    options = ["--kills", total, "--per-round", total, total, "--pairs", str(PAIRS)]
+    options += ["--chunk-pairs", "2", "--stale", "1", "--result", str(result)]
     # This process may be a Ray driver by now, and its cluster is for other tests.
     with subprocess.Popen(
-        [sys.executable, str(PROGRAM), *options, "--pairs", str(PAIRS), "--result", str(result)],
+        [sys.executable, str(PROGRAM), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -33,11 +36,19 @@ def test_nothing_is_lost_or_doubled_by_one_kill_of_each_kind(tmp_path: Path) -> 
             told, _ = process.communicate(timeout=280)
         except subprocess.TimeoutExpired:
             kill_tree(process.pid)
-            raise
+            pytest.fail(f"not done after 280 s; it printed: {process.communicate()[0]}")
     assert process.returncode == 0, told
     found = json.loads(result.read_text())
-    assert found["kills"] == {"actor": 1, "raylet": 1, "driver": 1, "s3": 1}
+    assert found["complete"], told
+    assert found["by_kind"] == ONE_OF_EACH, told
     assert found["violations"] == []
-    assert found["driver_failures"] == []
-    assert found["ok_rows"] == PAIRS * found["rounds"]
-    assert found["driver_runs"] == found["rounds"] + found["kills"]["driver"]
+    assert found["suite_errors"] == []
+    assert (found["ok_rows"], found["failed_rows"]) == (PAIRS * found["rounds"], 0)
+    assert found["runs_ended"]["killed"] == 1
+
+
+def test_a_thousand_hold_forty_of_each_kind() -> None:
+    assert sum(SHARES.values()) == 1000
+    assert counts(1000).total() == 1000
+    assert min(counts(1000).values()) >= 40
+    assert counts(sum(ONE_OF_EACH.values())) == ONE_OF_EACH

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 STALE_SECONDS = 60.0
 KEY = ("pair_id", "ir_version", "vi_version", "settings_hash", "model_hash")
-COLUMNS = (*KEY, "status", "stage", "error_message", "fused_url", "fused_sha256")
+COLUMNS = (*KEY, "status", "attempt", "stage", "error_message", "fused_url", "fused_sha256")
 LOCAL_TEMPORARY = "fuse-archive-*"
 
 # Written by every run, below the output, and kept: who holds the output, and the store's probe.
@@ -33,6 +33,7 @@ class Audit:
     parts: int = 0
     ok_rows: int = 0
     failed_rows: int = 0
+    undone_rows: int = 0
     orphan_images: int = 0
     violations: list[str] = field(default_factory=list)
 
@@ -51,29 +52,40 @@ class Auditor:
         self._bucket = bucket
         self._stale_seconds = stale_seconds
 
-    def audit(self, source: str, output: str) -> Audit:
+    def audit(self, source: str, output: str, *, orphans: bool = False) -> Audit:
         """Check one output against its archive, once all runs over it have ended.
 
         Args:
             source: Prefix of the archive: ``ir/NAME.png`` and ``vi/NAME.png`` below it.
             output: Prefix of the output.
+            orphans: Whether there may be images that no row names: where memory ran out, a pair may
+                have been fused twice, to other bytes.
         """
         found = Audit()
         pairs = self._pairs(source)
         found.pairs = len(pairs)
         rows = list(self._rows(output, found))
         found.ok_rows = sum(row["status"] == "ok" for row in rows)
-        found.failed_rows = len(rows) - found.ok_rows
+        found.failed_rows = sum(row["status"] == "failed" for row in rows)
+        found.undone_rows = sum(row["status"] == "undone" for row in rows)
         found.violations += accounted(pairs, rows)
         found.violations += doubled(rows)
+        found.violations += misnumbered(rows)
         named = {row["fused_url"]: row for row in rows if row["status"] == "ok"}
         found.violations += self._images(named.values())
         start = f"s3://{self._bucket}/"
-        orphans = [key for key in self._keys(f"{output}/fused/") if start + key not in named]
-        found.orphan_images = len(orphans)
-        found.violations += [f"{key}: no row names this image" for key in orphans]
+        unnamed = [key for key in self._keys(f"{output}/fused/") if start + key not in named]
+        found.orphan_images = len(unnamed)
+        if not orphans:
+            found.violations += [f"{key}: no row names this image" for key in unnamed]
         found.violations += self.leftovers(output)
         return found
+
+    def undone(self, source: str, output: str) -> list[str]:
+        """Return the pairs of an archive that have no successful row."""
+        rows = self._rows(output, Audit())
+        done = {row["pair_id"] for row in rows if row["status"] == "ok"}
+        return sorted(self._pairs(source) - done)
 
     def leftovers(self, output: str) -> list[str]:
         """Name what is temporary, below the output, and older than it may be."""
@@ -150,7 +162,7 @@ class Auditor:
 
 
 def accounted(pairs: set[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Check that every pair of the archive has one ok row, whatever failed before."""
+    """Check that every pair of the archive has one ok row, whatever was tried before."""
     ok: dict[str, list[Row]] = collections.defaultdict(list)
     failed: dict[str, list[Row]] = collections.defaultdict(list)
     for row in rows:
@@ -164,8 +176,8 @@ def accounted(pairs: set[str], rows: Iterable[Row]) -> Iterator[str]:
         elif not ok[pair] and failed[pair]:
             last = failed[pair][-1]
             yield (
-                f"pair {pair}: only failed rows, {len(failed[pair])}; {last['part']} says "
-                f"{last['stage']}: {last['error_message']}"
+                f"pair {pair}: only {last['status']} rows, {len(failed[pair])}; {last['part']} "
+                f"says {last['stage']}: {last['error_message']}"
             )
         elif not ok[pair]:
             yield f"pair {pair}: no row"
@@ -182,6 +194,25 @@ def doubled(rows: Iterable[Row]) -> Iterator[str]:
             yield f"pair {key[0]}: committed {len(found)} times for the same files, model and " + (
                 f"settings, in {', '.join(found)}"
             )
+
+
+def misnumbered(rows: Iterable[Row]) -> Iterator[str]:
+    """Check that attempts at a pair have numbers of their own, and that none follows the ok one.
+
+    Two ok rows are named by others; rows of schemas before 5 have no number.
+    """
+    attempts: dict[str, dict[int, Row]] = collections.defaultdict(dict)
+    for row in rows:
+        if (number := row["attempt"]) is None:
+            continue
+        other = attempts[row["pair_id"]].setdefault(number, row)
+        if other is not row and not other["status"] == row["status"] == "ok":
+            yield f"pair {row['pair_id']}: attempt {number} is in {other['part']} and {row['part']}"
+    for pair, by_number in attempts.items():
+        last = max(by_number)
+        ok = [number for number, row in by_number.items() if row["status"] == "ok"]
+        if ok and min(ok) < last and by_number[last]["status"] != "ok":
+            yield f"pair {pair}: attempt {last} follows attempt {min(ok)}, which is ok"
 
 
 def _age(moment: dt.datetime) -> float:

@@ -68,6 +68,13 @@ class PersistentS3:
         names = os.listdir(self.folder / bucket)
         return sorted(unquote(name) for name in names if name.startswith(start))
 
+    def forget(self, bucket: str, prefix: str) -> None:
+        """Delete all objects whose keys begin with a prefix, without asking the server."""
+        start = quote(prefix, safe="")
+        for path in (self.folder / bucket).iterdir():
+            if path.name.startswith(start):
+                path.unlink()
+
 
 @contextmanager
 def persistent_s3(folder: Path) -> Iterator[PersistentS3]:
