@@ -233,7 +233,7 @@ class ActorPool:
             UnreachableError: There is no other node, or it was another's turn already.
         """
         assert slot.started is not None
-        others = {one.node_id for one in self.staff.slots if one.usable} - {slot.node_id}
+        others = [one for one in self.staff.slots if one.node_id != slot.node_id]
         if task.errors > 1 or not others:
             raise error
         log.warning("on %s, %s; tried on another node", slot.started.host, error)

@@ -46,7 +46,7 @@ def read_manifest(
 
     Returns:
         A table sorted by pair id and method; empty where nothing was written yet. In rows of
-        schema version 1 the columns that it lacked are null, but for ``method``.
+        earlier schemas the columns that they lacked are null, but for ``method``.
 
     Example:
         >>> rows = read_manifest("memory://archive-fused/manifest", columns=["pair_id", "qabf"])
@@ -75,8 +75,7 @@ def read_manifest(
             table = newest_rows(table)
             table = table if condition is None else table.filter(condition)
         else:
-            table = in_order(table)
-            table = table.sort_by([(name, "ascending") for name in order[:2]])
+            table = in_order(table).sort_by([(name, "ascending") for name in order[:2]])
     except (pa.ArrowException, ValueError, OSError) as error:
         raise ManifestError(
             f"the manifest {url} can't be read: {error}. Expected Parquet parts of schema "

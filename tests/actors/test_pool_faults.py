@@ -162,7 +162,7 @@ def test_a_store_that_one_node_cannot_reach_is_that_nodes_fault(
 
 
 def test_a_store_that_no_node_reaches_ends_the_run(ray_nodes: Cluster, tmp_path: Path) -> None:
-    names = ["unanswered", *(f"slow{k}" for k in range(8))]
+    names = [*(f"slow{k}" for k in range(16)), "unanswered"]
     with pytest.raises(UnreachableError):
         list(pool_of(3, tmp_path).run(chunks(names, 1)))
     assert len({line.split()[2] for line in lines(tmp_path / "starts") if "unans" in line}) == 2

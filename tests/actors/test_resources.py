@@ -54,7 +54,7 @@ def test_the_device_follows_the_share() -> None:
         ({"CPU": 4.0, "GPU": 0.5}, None, 2),
         ({"CPU": 1.0}, 3, 3),
         ({"CPU": 16.0}, None, 1),
-        ({}, None, 1),
+        ({"GPU": 0.25}, None, 8),
     ],
 )
 def test_as_many_workers_share_a_node_as_fit_it(

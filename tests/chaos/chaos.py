@@ -26,7 +26,7 @@ from auditor import STALE_SECONDS, Auditor
 from driver import Driver, run_arguments
 from fault_orders import FaultOrders
 from faulty_proxy import FaultyProxy, faulty_proxy
-from findings import Findings, memory_kills
+from chaos_findings import Findings, memory_kills
 from kinds import Deck
 from persistent_s3 import PersistentS3, persistent_s3
 from prefect_processes import prefect_server

@@ -35,11 +35,12 @@ class Fused:
 
 @dataclass(frozen=True)
 class Failed:
-    """A pair that becomes a failed row: its stage, the type of error, pieces of the reason."""
+    """A pair that isn't fused: stage, type of error, pieces of the reason, whether for good."""
 
     stage: str
     error: str
     words: tuple[str, ...]
+    status: str = "failed"
 
 
 Expected = Fused | Failed
@@ -72,9 +73,9 @@ def refused(*words: str) -> Failed:
     return Failed("decode", "DecodeError", words)
 
 
-def unread(*words: str) -> Failed:
-    """The failure of a file that can't be read."""
-    return Failed("read", "ReadError", words)
+def unread(*words: str, error: str = "ReadError") -> Failed:
+    """The failure of a file that can't be read, which blames the store and not the file."""
+    return Failed("read", error, words, "undone")
 
 
 DAMAGED = refused("damaged", "upload it again")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostile_case import VI, Expected, Failed, Fused, saved, unread
+from hostile_case import VI, Expected, Fused, saved, unread
 from raw_images import raw_png, raw_tiff
 
 WHOLE = {".png": raw_png(VI), ".tif": raw_tiff(VI)}
@@ -41,7 +41,8 @@ class Trap:
 
 def traps() -> Iterator[Trap]:
     """All cases of this module but ``FIFO``, which may keep its reader waiting for ever."""
-    gone, changed = unread("is gone; it was there"), unread("changed in between")
+    gone = unread("is gone; it was there", error="SourceChangedError")
+    changed = unread("changed in between", error="SourceChangedError")
     anything = unread("can't")
     yield Trap("closed-to-its-reader", "mode 000", anything, before=close)
     yield Trap("link-that-dangles", "symbolic link to nothing", gone, before=dangle)
@@ -58,7 +59,7 @@ def traps() -> Iterator[Trap]:
         yield Trap(
             f"folder-since-{kind}",
             "a folder in its place",
-            Failed("read", "ReadError", ()),
+            unread(),
             after=into_folder,
             suffix=suffix,
         )

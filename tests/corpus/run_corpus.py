@@ -87,7 +87,7 @@ def neighbours_lost(found: Found) -> list[str]:
 def _row_difference(row: dict[str, Any], expected: Expected) -> str | None:
     if isinstance(expected, Failed):
         says = (row["status"], row["stage"], row["error_type"])
-        wanted = ("failed", expected.stage, expected.error)
+        wanted = (expected.status, expected.stage, expected.error)
         message = row["error_message"] or ""
         missing = [word for word in expected.words if word.lower() not in message.lower()]
         return None if says == wanted and not missing else f"{row}; expected {expected}"

@@ -50,7 +50,7 @@ def test_a_file_that_vanished_since_it_was_listed(archive: SceneFixture, side: s
     archive.path(side, "bad").unlink()
     bad, good = archive.fuse(*refs)
     assert good["status"] == "ok"
-    assert (bad["status"], bad["stage"]) == ("failed", "read")
+    assert (bad["status"], bad["stage"], bad["cause"]) == ("undone", "read", "archive")
     assert f"{side}/bad.tif is gone" in bad["error_message"]
 
 
