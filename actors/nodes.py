@@ -18,7 +18,7 @@ class NodeView:
     Attributes:
         alive: Resources of each node that the cluster takes to be alive, by its id.
         draining: Ids of those that were told to end.
-        names: Host names by id, also of nodes that were lost since.
+        names: Host names by id of all that were alive at any time.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,9 @@ class NodeView:
             return
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         self.alive = {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
-        self.names |= {node["NodeID"]: node["NodeManagerHostname"] for node in nodes}
+        # Not those that were dead before: they are no loss of this run.
+        self.names |= {
+            node["NodeID"]: node["NodeManagerHostname"] for node in nodes if node["Alive"]
+        }
         self.draining = draining_nodes()
         self._asked_at = time.monotonic()

@@ -40,7 +40,7 @@ class EvaluateSettings(RunSettings, ImageSettings):
         0.1,
         ge=0,
         le=1,
-        description="The run fails when more than this fraction of its images failed.",
+        description="The run fails when more than this fraction of its images failed or is undone.",
     )
     contact_sheet: int = Field(
         4, ge=0, le=32, description="Pairs drawn on the contact sheet; 0 draws none."

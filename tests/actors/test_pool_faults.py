@@ -116,13 +116,13 @@ def test_a_node_that_is_to_end_finishes_its_pair_and_gives_the_rest_back(
 ) -> None:
     node = ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
     other = ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
-    names = [f"slow{k}" for k in range(24)]
+    names = [f"slow{k}" for k in range(48)]
     make = making(ScriptedActor, str(tmp_path), resources={"spot": 1})
     declared: list[str] = []
     pool = pool_making(
         make, 2, declare=lambda made: declared.extend(chunk.part_id for chunk in made)
     )
-    with in_background(pool.run(chunks(names, 4))):
+    with in_background(pool.run(chunks(names, 12))):
         wait_for(lambda: here_begun(tmp_path, node.node_id) >= 2)
         drain(node.node_id)
     assert all_ok(tmp_path, names)

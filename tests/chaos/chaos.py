@@ -23,10 +23,10 @@ from pathlib import Path
 
 import boto3
 from auditor import STALE_SECONDS, Auditor
+from chaos_findings import Findings, memory_kills
 from driver import Driver, run_arguments
 from fault_orders import FaultOrders
 from faulty_proxy import FaultyProxy, faulty_proxy
-from chaos_findings import Findings, memory_kills
 from kinds import Deck
 from persistent_s3 import PersistentS3, persistent_s3
 from prefect_processes import prefect_server
