@@ -93,6 +93,8 @@ class ChunkWorker(ABC, Generic[Work]):
         kept = [self._begin(ref) for ref in chunk.pairs if ref.archived]
         fresh = [self._begin(ref) for ref in chunk.pairs if not ref.archived]
         done = self._outcomes(fresh, in_tiles=chunk.in_tiles) if fresh else Outcomes[Work]()
+        if done.spoiled:  # also where the chunk turns out to be split, and its halves come next
+            self.stopping.set()
         rows = [self._row_of(pair, outcome) for pair, outcome in done.of_pairs]
         rows += [self._row_of(pair, _archived(pair.ref)) for pair in kept]
         rows = sorted(rows, key=lambda row: (row["pair_id"], row["method"]))

@@ -171,15 +171,16 @@ def _failed(what: str, told: str) -> StorageError:
 def as_pair_error(kind: type[PairError]) -> Iterator[None]:
     """Turn a store's errors into the error of one pair, so that the others go on.
 
-    A store that gives no answer at all fails all of them, so that error passes as it is. What can't
-    be read because it lies in an archive tier has an error of its own.
+    A store that gives no answer at all fails all of them, so that error passes as it is. A source
+    that can't be read because it lies in an archive tier has an error of its own.
     """
     try:
         yield
     except UnreachableError:
         raise
     except (StorageError, FileNotFoundError) as error:
-        raise (ArchivedError if is_archived(error) else kind)(f"{error}") from error
+        archived = is_archived(error) and issubclass(kind, ReadError)
+        raise (ArchivedError if archived else kind)(f"{error}") from error
 
 
 def gone(path: str) -> ReadError:
