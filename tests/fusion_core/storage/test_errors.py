@@ -26,6 +26,7 @@ from fusion_core.errors import (
     SourceChangedError,
     StorageError,
     UnreachableError,
+    WriteError,
 )
 from fusion_core.scenes.raster import open_header
 from fusion_core.storage.errors import (
@@ -183,6 +184,12 @@ def test_an_archived_blob_has_its_own_error() -> None:
         as_pair_error(ReadError),
     ):
         raise told from error
+
+
+def test_an_archived_object_of_the_output_is_no_archived_source() -> None:
+    told = translate_error("create a.png", of_azure(409, "BlobArchived"), "the store", 9)
+    with pytest.raises(WriteError), as_pair_error(WriteError):
+        raise told from of_azure(409, "BlobArchived")
 
 
 HTML = b"<html><body><h1>It is closed</h1></body></html>"
