@@ -114,10 +114,12 @@ def judge(
 
 
 def _of_the_machine(error: BaseException) -> bool:
-    """Tell whether an error of the pair was made of one of the system: a full or broken disk."""
+    """Tell whether an error of the pair was made of the machine's: of its disk, of what it lacks."""
     link: BaseException | None = error.__cause__
     while link is not None:
         if isinstance(link, OSError) and link.errno is not None:
+            return True
+        if isinstance(link, ImportError):  # a codec that is not installed there
             return True
         link = link.__cause__
     return False

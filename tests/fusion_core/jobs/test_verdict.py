@@ -127,6 +127,12 @@ def made_of(kind: type[Exception], *links: BaseException) -> Exception:
 
 
 @pytest.mark.parametrize("kind", FINAL)
+def test_a_codec_that_a_machine_lacks_blames_the_worker(kind: type[Exception]) -> None:
+    verdict = judged(made_of(kind, ValueError("odd"), ImportError("no libwebp")))
+    assert (verdict.status, verdict.cause) == ("undone", "worker")
+
+
+@pytest.mark.parametrize("kind", FINAL)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.ESTALE])
 @pytest.mark.parametrize("between", [[], [ValueError("odd")], [OSError("broken"), KeyError("k")]])
 def test_a_disk_that_fails_at_any_depth_blames_the_worker(
