@@ -114,7 +114,7 @@ def judge(
 
 
 def _of_the_machine(error: BaseException) -> bool:
-    """Tell whether an error of the pair was made of the machine's: of its disk, of what it lacks."""
+    """Tell whether an error of the pair was made of the machine's: a disk, a missing codec."""
     link: BaseException | None = error.__cause__
     while link is not None:
         if isinstance(link, OSError) and link.errno is not None:
