@@ -22,6 +22,7 @@ from fusion_core.jobs.committed import ChunkResult, committed_rows, result_of_ro
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.stages import Outcomes
 from fusion_core.jobs.verdict import Cause, judge
+from fusion_core.models.memory_budget import give_back_freed
 from fusion_core.settings.run import MAX_ATTEMPTS
 from fusion_core.storage.store import Storage
 
@@ -100,6 +101,7 @@ class ChunkWorker(ABC, Generic[Work]):
         rows = sorted(rows, key=lambda row: (row["pair_id"], row["method"]))
         # Told to stop before any was begun, there are none to commit.
         result = self._commit(chunk, rows) if rows else ChunkResult((), left=chunk.pairs)
+        give_back_freed()  # kept, it grows from chunk to chunk of many sizes
         return result.after(spoiled=done.spoiled, alone={pair.ref.key for pair in done.alone})
 
     def give_up(
