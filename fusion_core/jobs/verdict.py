@@ -30,6 +30,7 @@ from fusion_core.models.memory import is_out_of_memory
 Cause = Literal["pair", "archive", "store", "worker", "gpu", "memory", "time"]
 
 _OF_THE_PAIR = (DecodeError, SizeMismatchError, OverlapError, EncodeError, UnsupportedSizeError)
+_NO_THREAD = "can't start new thread"  # CPython has no class of its own for it
 _LONGEST_HISTORY = 1000
 _LONGEST_MESSAGE = 2000
 
@@ -114,12 +115,14 @@ def judge(
 
 
 def _of_the_machine(error: BaseException) -> bool:
-    """Tell whether an error of the pair was made of the machine's: a disk, a missing codec."""
+    """Tell whether an error of the pair was the machine's: its disk, codecs or threads."""
     link: BaseException | None = error.__cause__
     while link is not None:
         if isinstance(link, OSError) and link.errno is not None:
             return True
         if isinstance(link, ImportError):  # a codec that is not installed there
+            return True
+        if isinstance(link, RuntimeError) and _NO_THREAD in str(link):
             return True
         link = link.__cause__
     return False

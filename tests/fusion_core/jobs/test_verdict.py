@@ -133,6 +133,12 @@ def test_a_codec_that_a_machine_lacks_blames_the_worker(kind: type[Exception]) -
 
 
 @pytest.mark.parametrize("kind", FINAL)
+def test_a_machine_without_room_for_a_thread_blames_the_worker(kind: type[Exception]) -> None:
+    verdict = judged(made_of(kind, OSError("broken"), RuntimeError("can't start new thread")))
+    assert (verdict.status, verdict.cause) == ("undone", "worker")
+
+
+@pytest.mark.parametrize("kind", FINAL)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.ESTALE])
 @pytest.mark.parametrize("between", [[], [ValueError("odd")], [OSError("broken"), KeyError("k")]])
 def test_a_disk_that_fails_at_any_depth_blames_the_worker(
