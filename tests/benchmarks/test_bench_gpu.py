@@ -34,6 +34,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_record_names_command_machine_versions_and_card(record: dict[str, Any]) -> None:
     assert record["command"] == "python tests/benchmarks/bench_gpu.py --smoke"
     assert {"cpu", "cores", "python"} <= set(record["machine"])
@@ -45,6 +46,7 @@ def test_the_record_names_command_machine_versions_and_card(record: dict[str, An
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_part_is_measured_or_says_why_not(record: dict[str, Any]) -> None:
     results = record["results"]
     ways = ("network", "graphs", "compiled")
@@ -63,6 +65,7 @@ def test_every_part_is_measured_or_says_why_not(record: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_project_works_on_what_was_generated(record: dict[str, Any]) -> None:
     results = record["results"]
     pipeline = results["pipeline"]

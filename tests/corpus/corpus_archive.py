@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from hostile_case import IR, VI, Expected, Fused
@@ -15,6 +16,9 @@ from raw_images import raw_png, raw_tiff
 
 GOOD = {"ir": raw_png(IR), "vi": raw_png(VI)}
 GOOD_TIFF = {"ir": raw_tiff(IR), "vi": raw_tiff(VI)}
+
+Bodies = Callable[[], dict[str, bytes]]
+"""Makes the two files of a pair: some take seconds, and those who want names alone don't wait."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +40,29 @@ class Entry:
     expected: Expected
 
 
-def entries() -> Iterator[tuple[Entry, dict[str, bytes]]]:
-    """Every hostile pair with the bytes of its two files."""
+def entries() -> Iterator[tuple[Entry, Bodies]]:
+    """Every hostile pair with what makes the bytes of its two files."""
     for case in files():
-        body = case.body()
+        body = cache(case.body)
         good = GOOD_TIFF if case.suffix == ".tif" else GOOD
         for side in ("ir", "vi") if case.side is None else (case.side,):
             expected = case.expected
             if side == "ir" and isinstance(expected, Fused):
                 expected = Fused()  # the infrared is scaled to the visible image
             pair_id = f"{case.name}.{side}{case.suffix}"
-            yield Entry(case.name, case.how, pair_id, side, expected), {**good, side: body}
+            entry = Entry(case.name, case.how, pair_id, side, expected)
+            yield entry, partial(_with, good, side, body)
     for trap in traps():
         good = GOOD_TIFF if trap.suffix == ".tif" else GOOD
-        yield Entry(trap.name, trap.how, trap_id(trap), "vi", trap.expected), good
+        yield Entry(trap.name, trap.how, trap_id(trap), "vi", trap.expected), partial(dict, good)
     for named in names():
         name = os.fsdecode(named.file)
-        yield Entry(named.name, ascii(name)[1:-1], name, "both", named.expected), GOOD
+        entry = Entry(named.name, ascii(name)[1:-1], name, "both", named.expected)
+        yield entry, partial(dict, GOOD)
+
+
+def _with(good: Mapping[str, bytes], side: str, body: Callable[[], bytes]) -> dict[str, bytes]:
+    return {**good, side: body()}
 
 
 def trap_id(trap: Trap) -> str:
@@ -75,7 +85,7 @@ def lay_out(source: Path) -> list[Entry]:
         (source / side).mkdir(parents=True)
     laid = []
     for entry, bodies in entries():
-        _write(source, entry.pair_id, bodies)
+        _write(source, entry.pair_id, bodies())
         _write(source, neighbour(entry), GOOD)
         laid.append(entry)
     for trap in traps():

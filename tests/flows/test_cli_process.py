@@ -66,7 +66,9 @@ def test_a_run_without_a_server_and_templates_with_braces(
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api", "ray_nodes")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_signal_ends_the_actors_and_keeps_the_manifest_whole(
     sent: signal.Signals, tmp_path: Path, environment: dict[str, str]
 ) -> None:

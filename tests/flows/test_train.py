@@ -81,6 +81,7 @@ def ray_processes(*names: str) -> list[int]:
     return [pid for pid in below if any(f"ray::{name}" in command(pid) for name in names)]
 
 
+@pytest.mark.long
 def test_a_cancelled_training_ends_its_workers_and_the_next_run_ends_at_the_same_loss(
     source: Path, tmp_path: Path, ray_nodes: Cluster
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_cancelled_training_ends_its_workers_and_the_next_run_ends_at_the_same
 
 
 @pytest.mark.s3
+@pytest.mark.long
 def test_two_workers_on_s3_train_as_one_does_although_one_of_them_is_killed(
     source: Path,
     tmp_path: Path,

@@ -47,6 +47,7 @@ def test_a_listener_on_all_interfaces_is_seen_as_one() -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_on_one_machine_listens_on_the_loopback_interface_only(tmp_path: Path) -> None:
     write_pairs(tmp_path / "in", ["a", "b"])
     command = [str(Path(sys.executable).with_name("fuse-archive")), "run", "--model", "mean"]

@@ -66,6 +66,7 @@ def test_no_border_shows_on_a_satellite_scene_cut_at_its_collar(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_large_scene_in_tiles_is_nearly_what_the_network_makes_of_the_whole(
     tmp_path: Path, packaged: NetworkFuser
