@@ -11,8 +11,11 @@ from fusion_core.models.memory import is_out_of_memory
 
 # CUDA and its libraries, ROCm's names for the same, and what the driver reports of the hardware.
 _TELLTALES = re.compile(
-    r"\b(CUDA|HIP|cuDNN|cuBLAS|cuFFT|cuSOLVER|cuSPARSE|NCCL|RCCL|NVML|NVRTC)( \w+)? error"
-    r"|\b(CUDNN|CUBLAS|CUSOLVER|CUSPARSE)_STATUS_[A-Z_]+"
+    r"\b(CUDA|HIP|cuDNN|cuBLAS|cuFFT|cuSOLVER|cuSPARSE|NCCL|RCCL|NVML|NVRTC|MIOpen|rocBLAS)"
+    r"( \w+)? error"
+    r"|\b(CUDNN|CUBLAS|CUSOLVER|CUSPARSE|HIPBLAS|ROCBLAS|HSA)_STATUS_[A-Z_]+"
+    r"|\b(CUDA|HIP|NVML)_ERROR_[A-Z_]+|\b(cuda|hip)Error[A-Z]\w+|\bmiopenStatus[A-Z]\w+"
+    r"|GPU is lost"
     r"|\bnccl(Unhandled\w*|System|Internal|Remote)Error|Triton Error \[CUDA\]"
     r"|device-side assert|\bECC error|unspecified launch failure|illegal memory access"
     r"|illegal instruction was encountered|misaligned address|hardware stack error"

@@ -22,7 +22,8 @@ SMALLEST_TILE = 128
 # Torch raises RuntimeError for these, where it has no class of its own. The last is said by oneDNN
 # of a convolution without room; of one that it doesn't know it says "a primitive descriptor".
 _TELLTALES = re.compile(
-    r"(can't|cannot) allocate memory|not enough memory|out of memory|bad_alloc|_ALLOC_FAILED"
+    r"(can't|cannot) allocate memory|not enough memory|out[ _]?of[ _]?memory|bad_alloc"
+    r"|_ALLOC_FAILED|cudaErrorMemoryAllocation|_OUT_OF_RESOURCES"
     r"|could not create a primitive(?! desc)",
     re.IGNORECASE,
 )
