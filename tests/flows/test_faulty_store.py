@@ -61,6 +61,7 @@ def rows(bucket: str, server: S3Server) -> pd.DataFrame:
     return pd.read_parquet(f"s3://{bucket}/out/manifest", storage_options=options)
 
 
+@pytest.mark.long
 def test_where_one_request_in_five_goes_wrong_a_run_completes_and_counts_what_it_repeated(
     archive: FuseArchiveSettings, s3: S3Server, s3_bucket: str
 ) -> None:

@@ -235,6 +235,7 @@ def test_no_secret_of_a_run_good_or_bad_is_seen_anywhere(
     )
 
 
+@pytest.mark.long
 def test_no_secret_of_the_environment_is_left_by_the_command_line(
     account: Account, bucket: Bucket, tmp_path: Path
 ) -> None:
