@@ -24,6 +24,7 @@ from fusion_core.errors import LeaseLostError, OutputBusyError
 from fusion_core.storage.store import Storage
 
 SECONDS = 1.0
+SLOW_START = 15.0  # seconds that a busy machine may take to start a heartbeat's process
 Start = Callable[..., tuple[subprocess.Popen[str], int]]
 
 
@@ -105,7 +106,7 @@ def test_a_killed_drivers_heartbeat_ends_with_it(output: Storage, start: Start) 
     ends(process, 5)
     began = time.monotonic()
     take(output).release()
-    assert time.monotonic() - began < 3 * SECONDS
+    assert time.monotonic() - began < 3 * SECONDS + SLOW_START
 
 
 def test_it_ends_though_a_child_of_the_driver_holds_its_pipe(start: Start) -> None:
@@ -134,7 +135,7 @@ def test_a_driver_that_is_stopped_for_good_is_let_go(output: Storage, start: Sta
     os.kill(driver.pid, signal.SIGSTOP)
     began = time.monotonic()
     second = take(output)
-    assert SECONDS * (SILENCE - 1) < time.monotonic() - began < SECONDS * SILENCE + 4
+    assert SECONDS * (SILENCE - 1) < time.monotonic() - began < SECONDS * (SILENCE + 1) + SLOW_START
     os.kill(driver.pid, signal.SIGCONT)
     told, errors = driver.communicate(timeout=30)
     assert told.startswith("lost: second took the output over from driver")
