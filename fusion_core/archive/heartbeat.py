@@ -33,7 +33,7 @@ BEATS_PER_LEASE = 4
 SILENCE = 5
 """A run that gave no sign for so many lease lengths is stopped or hangs, and is let go."""
 
-_LONGEST_END = 10.0  # seconds
+_SHORTEST_END, _LONGEST_END = 2.0, 10.0  # seconds
 
 
 class Pulse:
@@ -67,8 +67,11 @@ class Pulse:
 
 
 def longest_end(seconds: float) -> float:
-    """Return how long a beat that is being written may take once the run has ended."""
-    return min(seconds, _LONGEST_END)
+    """Return how long a beat that is being written may take once the run has ended.
+
+    That is the lease's length, but no less than a busy machine takes to end a process.
+    """
+    return min(max(seconds, _SHORTEST_END), _LONGEST_END)
 
 
 def message(storage: Storage, pulse: Pulse) -> dict[str, Any]:
