@@ -52,6 +52,10 @@ def test_memory_stays_bounded(found: Found) -> None:
     assert found.work["peak_above_baseline_mib"] < MEMORY_BOUND_MIB
 
 
+def test_a_worker_keeps_nothing_of_what_a_chunk_freed(found: Found) -> None:
+    assert found.work["kept_of_freed_mib"] < 32  # 130 to 240 where nothing is given back
+
+
 def test_no_file_keeps_its_worker_busy(found: Found) -> None:
     assert found.work["slowest_chunk_seconds"] < 20
 

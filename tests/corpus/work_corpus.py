@@ -24,6 +24,7 @@ from fusion_core.archive.plan import cut_chunks
 from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
+from fusion_core.models.memory_budget import give_back_freed
 from fusion_core.scenes.probe import add_pixels
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
@@ -63,12 +64,15 @@ def main() -> None:
         started = time.perf_counter()
         worker.run(chunk)
         seconds[chunk.part_id] = time.perf_counter() - started
+    peak, held = _status("VmHWM"), _status("VmRSS")
+    give_back_freed()
     parts = sorted((folder / "output" / "manifest").rglob("part-*.parquet"))
     found = {
         "seconds": round(time.perf_counter() - begin, 2),
         "slowest_chunk_seconds": round(max(seconds.values()), 2),
         "baseline_mib": baseline >> 10,
-        "peak_above_baseline_mib": (_status("VmHWM") - baseline) >> 10,
+        "peak_above_baseline_mib": (peak - baseline) >> 10,
+        "kept_of_freed_mib": (held - _status("VmRSS")) >> 10,
         "chunks": len(chunks),
         "unmatched": list(pairing.unmatched),
         "unpaired": list(pairing.unpaired),
