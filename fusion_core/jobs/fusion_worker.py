@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import UnreachableError
+from fusion_core.errors import ReadError, UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
@@ -104,6 +104,8 @@ class FusionWorker(ChunkWorker[FusionState]):
                     probers.abandon(probe)
                     error = deadline_error("read", {"read": deadline}, deadline)
                     done.of_pairs.append((pair, failed(pair, error)))
+                except ReadError as error:
+                    done.of_pairs.append((pair, failed(pair, error)))
                 else:
                     (scenes if is_one else photographs).append(pair)
         done.add(self._photographs(photographs, in_tiles=in_tiles))
@@ -116,7 +118,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         try:
             with counted_by(pair.repeated):
                 return is_scene(self.source, pair.ref, self.settings.max_megapixels)
-        except UnreachableError:
+        except (ReadError, UnreachableError):
             raise
         except Exception:
             return True  # what is wrong with it will be said again where it counts

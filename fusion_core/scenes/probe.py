@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError
+from fusion_core.errors import DecodeError, PairError
 from fusion_core.scenes.raster import Raster, gdal_settings, open_header
 from fusion_core.storage.store import Storage
 
@@ -32,8 +32,9 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
     bands, or is larger than photographs may be.
 
     Raises:
-        PairError: A large file can't be opened. Small ones are left to the photographs' reader,
-            which says in detail what is wrong.
+        ReadError: A file is gone, or the store or the machine fails.
+        DecodeError: A large file is damaged. Small ones are left to the photographs' reader, which
+            says in detail what is wrong.
     """
     files = (ref.ir_path, ref.ir_bytes), (ref.vi_path, ref.vi_bytes)
     found = False
@@ -44,7 +45,7 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
             with gdal_settings(_CACHE_MB), open_header(source, path, size) as raster:
                 pixels = raster.dataset.width * raster.dataset.height
                 found = found or pixels > max_megapixels * 1e6 or looks_like_scene(raster)
-        except PairError:
+        except DecodeError:
             if size > _SMALL:
                 raise
     return found

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import rasterio
@@ -140,6 +141,7 @@ def _translated(path: str, objects: _Objects) -> Iterator[None]:
     try:
         yield
     except (RasterioError, GdalError) as error:
+        objects.look_again()
         if objects.error is not None:
             objects.fail()
         raise DecodeError(
@@ -183,6 +185,20 @@ class _Objects(FileContainer):  # type: ignore[misc]
         size = int(info["size"] or 0)
         if (size, object_version(info)) != (self._size, version):
             raise changed(self._path, size, self._size)
+
+    def look_again(self) -> None:
+        """Read a local file to its end, to keep the system's error if there is one.
+
+        GDAL opens those by itself, and what it says of a failing disk is what it says of bad bytes.
+        """
+        if not self._storage.is_local or self.error is not None:
+            return
+        try:
+            with Path(self._storage.fs_path(self._path)).open("rb") as file:
+                while file.read(_BLOCK):
+                    pass
+        except OSError as error:
+            self.error = error
 
     def fail(self) -> NoReturn:
         """Raise the project's error for the one that the store raised."""
