@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ def test_a_process_that_dies_at_one_pair_costs_that_pair_alone(
         def run(self, chunk: Any, storage_options: Any) -> Any:
             if any(pair.pair_id == "p03" for pair in chunk.pairs):
                 os.kill(os.getpid(), signal.SIGSEGV)
+                time.sleep(60)  # another thread may be the one that takes it
             return super().run(chunk, storage_options)
 
     job = job_of(settings)
