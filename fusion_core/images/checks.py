@@ -16,12 +16,10 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from fusion_core.errors import DecodeError
-from fusion_core.images.picture import check_size
 
 _MOST_SCANS = 500
 """Of a progressive JPEG; encoders make about ten. One of 30 bytes costs a pass over all pixels."""
 
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
 _PASSES = (*_ADAM7, (0, 1, 1, 2))  # first column, first row, step across, step down
@@ -29,16 +27,12 @@ _PIECE = 1 << 20
 _ENDS_EARLY = "premature end"
 
 
-def check_cost(image: Image.Image, body: bytes, max_megapixels: float) -> None:
+def check_cost(image: Image.Image, body: bytes) -> None:
     """Check, before any pixel is decoded, that decoding costs no more than the image's size says.
 
     Raises:
-        DecodeError: It is a TIFF file in tiles that are larger than images may be, or a JPEG file
-            of more scans than any encoder makes.
+        DecodeError: It is a JPEG file of more scans than any encoder makes.
     """
-    tags = getattr(image, "tag_v2", {})
-    if image.format == "TIFF" and _TILE_WIDTH in tags and _TILE_HEIGHT in tags:
-        check_size(tags[_TILE_WIDTH], tags[_TILE_HEIGHT], max_megapixels, "a tile of the image")
     if image.format in ("JPEG", "MPO") and "progressive" in image.info:
         scans = body.count(b"\xff\xda")
         if scans > _MOST_SCANS:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from fusion_core.errors import DecodeError, EncodeError
+from fusion_core.errors import DecodeError, EncodeError, PairError
 from fusion_core.images.checks import check_cost, check_png, check_whole
-from fusion_core.images.codecs_16bit import decode_deep, encode_deep
+from fusion_core.images.codecs_gdal import JPEG2000_MAGIC, decode_raster, encode_raster
+from fusion_core.images.metadata import into_png, metadata_of, metadata_of_tiff
 from fusion_core.images.picture import Picture, check_size, upright
+from fusion_core.images.tiff_tags import TIFF_MAGIC
 from fusion_core.settings.fuse import ImageSettings
 
-READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+READABLE = ("PNG", "JPEG", "WEBP", "BMP")
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
 
 # How large is too large is a setting here (check_size), not Pillow's.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_MAGIC)
+_BY_GDAL = (*TIFF_MAGIC, *JPEG2000_MAGIC)
+_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_BY_GDAL)
+_ORIENTATION = 274  # of EXIF
+_FLIR = b"FLIR\0\x01"  # the name of its segments, and their version
+_SEGMENTS = 1 << 16
 _GREY = {"1", "L", "LA", "La"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 
@@ -31,7 +37,7 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
     """Decode an image file.
 
     Args:
-        body: The file's bytes: PNG, JPEG, WebP, TIFF or BMP.
+        body: The file's bytes: PNG, JPEG, WebP, TIFF, JPEG 2000 or BMP.
         max_megapixels: Larger images are refused by their header, before any pixel is decoded.
 
     Raises:
@@ -41,22 +47,23 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
     if not body:
         raise DecodeError("the file is empty (0 bytes); expected an image. Upload it again")
     try:
-        if body.startswith(_TIFF_MAGIC) and not _pillow_knows(body):
-            return decode_deep(body, max_megapixels)
+        if body.startswith(_BY_GDAL):
+            picture = decode_raster(body, max_megapixels)
+            return replace(picture, metadata=metadata_of_tiff(body))
         with Image.open(io.BytesIO(body), formats=READABLE) as image:
             check_size(image.width, image.height, max_megapixels)
             if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
                 raise DecodeError("the image is animated; expected a single picture")
-            check_cost(image, body, max_megapixels)
+            check_cost(image, body)
+            orientation = image.getexif().get(_ORIENTATION, 1)
             if _is_deep_colour(image, body):
-                if image.format == "PNG":
-                    check_png(body)
-                # GDAL leaves a photograph lying as the camera was held.
-                tags = getattr(image, "tag_v2", {})
-                return upright(decode_deep(body, max_megapixels), tags.get(274, 1))
-            image.load()
-            check_whole(image, body)
-            return _from_pillow(ImageOps.exif_transpose(image))
+                check_png(body)
+                picture = decode_raster(body, max_megapixels, orientation)
+            else:
+                image.load()
+                check_whole(image, body)
+                picture = upright(_from_pillow(image), orientation)
+            return replace(picture, metadata=metadata_of(image), remark=_remark(body))
     except DecodeError:
         raise
     except UnidentifiedImageError as error:
@@ -66,8 +73,8 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
                 "header can't be read. Expected a whole file; upload it again"
             ) from error
         raise DecodeError(
-            f"the file is no image: it starts with {body[:8]!r}; expected PNG, JPEG, WebP, TIFF "
-            "or BMP. Check what was uploaded under this name"
+            f"the file is no image: it starts with {body[:8]!r}; expected PNG, JPEG, WebP, TIFF, "
+            "JPEG 2000 or BMP. Check what was uploaded under this name"
         ) from error
     except Image.DecompressionBombError as error:
         raise DecodeError(
@@ -78,6 +85,18 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
             f"the image is damaged: {type(error).__name__}: {error}. Expected a whole "
             "file; upload it again"
         ) from error
+
+
+def decode_listed(path: str, body: bytes, max_megapixels: float) -> Picture:
+    """Decode an image file as ``decode`` does, with its path in errors.
+
+    Raises:
+        PairError: The file can't be decoded.
+    """
+    try:
+        return decode(body, max_megapixels)
+    except PairError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def encode(picture: Picture, settings: ImageSettings) -> bytes:
@@ -91,14 +110,16 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
         raise EncodeError(f"{kind} holds 8 bits and the image has 16; choose format png or tiff")
     if kind == "jpeg" and picture.alpha is not None:
         raise EncodeError("jpeg holds no alpha and the image has some; choose png, webp or tiff")
-    if picture.bit_depth == 16 and (picture.pixels.ndim == 3 or picture.alpha is not None):
-        return encode_deep(picture, settings)
+    deep_colour = picture.pixels.ndim == 3 or picture.alpha is not None
+    if kind == "tiff" or (picture.bit_depth == 16 and deep_colour):
+        return encode_raster(picture, settings)
     choices: dict[str, dict[str, Any]] = {
         "png": {"compress_level": settings.png_level},
-        "jpeg": {"quality": settings.quality, "subsampling": 0},
-        "webp": {"quality": settings.quality},
-        "tiff": {"compression": "tiff_deflate"},
+        "jpeg": {"quality": settings.quality, "subsampling": 0, **picture.metadata.options()},
+        "webp": {"quality": settings.quality, **picture.metadata.options()},
     }
+    if kind == "webp" and picture.pixels.ndim == 2:
+        choices["webp"].pop("icc_profile", None)  # WebP knows no grey, and the profile no colours
     file = io.BytesIO()
     try:
         _to_pillow(picture).save(file, format=kind.upper(), **choices[kind])
@@ -107,12 +128,15 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
         raise EncodeError(
             f"{kind} can't hold this {width}x{height} image: {error}; choose format png or tiff"
         ) from error
-    return file.getvalue()
+    return into_png(file.getvalue(), picture.metadata) if kind == "png" else file.getvalue()
 
 
 def _from_pillow(image: Image.Image) -> Picture:
     if image.mode.startswith("I;16"):
-        return Picture(np.asarray(image).astype(np.uint16))
+        pixels = np.asarray(image).astype(np.uint16)
+        missing = image.info.get("transparency")  # tRNS: one value that stands for none
+        alpha = None if missing is None else np.where(pixels == missing, 0, 65535)
+        return Picture(pixels, None if alpha is None else alpha.astype(np.uint16))
     if image.mode not in _GREY | _COLOUR:
         raise DecodeError(
             f"the image has pixels of type {image.mode}; expected 8 or 16 bits per channel"
@@ -132,19 +156,17 @@ def _to_pillow(picture: Picture) -> Image.Image:
 
 def _is_deep_colour(image: Image.Image, body: bytes) -> bool:
     """Tell whether Pillow would narrow the file to 8 bits: several channels of 16 bits each."""
-    if image.format == "PNG":
-        depth, colour_type = body[24], body[25]  # in IHDR, always the first chunk
-        return depth == 16 and colour_type != 0
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
-        return len(bits) > 1 and max(bits) == 16
-    return False
-
-
-def _pillow_knows(body: bytes) -> bool:
-    """Tell whether Pillow can open a TIFF file at all: it knows no 16-bit grey with alpha."""
-    try:
-        with Image.open(io.BytesIO(body), formats=("TIFF",)):
-            return True
-    except UnidentifiedImageError:
+    if image.format != "PNG":
         return False
+    depth, colour_type = body[24], body[25]  # in IHDR, always the first chunk
+    return depth == 16 and colour_type != 0
+
+
+def _remark(body: bytes) -> str | None:
+    """Say what else a thermal camera's JPEG holds, which nothing here reads."""
+    if body.startswith(b"\xff\xd8\xff") and _FLIR in body[:_SEGMENTS]:
+        return (
+            "the file is a FLIR radiometric JPEG: its palette picture was fused, not the "
+            "temperatures that it holds as well; export them as 16-bit TIFF to fuse those"
+        )
+    return None

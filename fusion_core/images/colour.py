@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion_core.metrics.scaling import Scaling
+
 Pixels = NDArray[Any]
 """uint8 or uint16; numpy's types can't say so without losing the arithmetic between them."""
 
@@ -23,47 +25,63 @@ _STRIP = 1 << 18
 """Pixels that are computed at once: what lies between the types of large images stays small."""
 
 
-def luminance(pixels: Pixels) -> NDArray[np.float32]:
+def luminance(pixels: Pixels, scaling: Scaling | None = None) -> NDArray[np.float32]:
     """Return the luminance of an image.
 
     Args:
         pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
+        scaling: What becomes black and white, in the image's units. Default: the type's range.
 
     Returns:
-        (H, W) in [0, 1]: 0.299 R + 0.587 G + 0.114 B over the type's largest value.
+        (H, W) in [0, 1]: 0.299 R + 0.587 G + 0.114 B, scaled.
     """
-    scale = np.float32(np.iinfo(pixels.dtype).max)
+    scaling = scaling or type_scaling(pixels)
     found = np.empty(pixels.shape[:2], np.float32)
     for rows in _strips(pixels):
         part = pixels[rows]
         found[rows] = part if part.ndim == 2 else part @ _LUMA
-        found[rows] /= scale
-    return found
+        if scaling.low:
+            found[rows] -= np.float32(scaling.low)
+        found[rows] /= np.float32(scaling.span)
+    return np.clip(found, 0, 1, out=found)
 
 
-def replace_luminance(pixels: Pixels, fused: NDArray[np.floating[Any]]) -> Pixels:
+def replace_luminance(
+    pixels: Pixels,
+    fused: NDArray[np.floating[Any]],
+    scaling: Scaling | None = None,
+    top: int | None = None,
+) -> Pixels:
     """Give an image a new luminance and keep its Cb and Cr.
 
     With Cb and Cr held, R = Y + 1.402 Cr, and likewise G and B, so that every channel changes by
-    just the change of Y. What leaves the type's range is clipped.
+    just the change of Y. What leaves the range is clipped.
 
     Args:
         pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
         fused: (H, W) in [0, 1], the new luminance.
+        scaling: What 0 and 1 are in the image's units. Default: the type's range. A value beyond
+            it, which the model saw clipped, keeps what it exceeds it by.
+        top: Largest value that a pixel may get. Default: the type's.
 
     Returns:
         An array of the shape and type of ``pixels``, rounded to the nearest integer.
     """
-    top = np.iinfo(pixels.dtype).max
+    top = top or int(np.iinfo(pixels.dtype).max)
+    scaling = scaling or type_scaling(pixels)
+    span = np.float32(scaling.span)
     replaced = np.empty_like(pixels)
     for rows in _strips(pixels):
         part = pixels[rows]
-        wanted = np.asarray(fused[rows], np.float32) * np.float32(top)
-        if part.ndim == 3:
-            change = wanted - luminance(part) * np.float32(top)
-            wanted = part.astype(np.float32) + change[..., None]
+        change = (np.asarray(fused[rows], np.float32) - luminance(part, scaling)) * span
+        wanted = part.astype(np.float32) + (change[..., None] if part.ndim == 3 else change)
         replaced[rows] = np.clip(np.rint(wanted), 0, top)
     return replaced
+
+
+def type_scaling(pixels: Pixels) -> Scaling:
+    """Return the scaling by which a type's range becomes [0, 1]."""
+    return Scaling(0.0, float(np.iinfo(pixels.dtype).max))
 
 
 def _strips(pixels: Pixels) -> Iterator[slice]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from PIL import Image
 
 from fusion_core.errors import DecodeError
 from fusion_core.images.colour import Pixels
+from fusion_core.images.metadata import NO_METADATA, Metadata
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,22 @@ class Picture:
 
     Attributes:
         pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
-        alpha: (H, W) of the same type, or None.
+        alpha: (H, W) of the same type, or None. Where it is 0 there is no picture.
+        white: Largest value that the file's bits can hold, where these are fewer than the type's.
+        metadata: What the file tells of its colours, place and time.
+        remark: What a reader of the fused image should know of the file, if anything.
     """
 
     pixels: Pixels
     alpha: Pixels | None = None
+    white: int | None = None
+    metadata: Metadata = NO_METADATA
+    remark: str | None = None
+
+    @property
+    def top(self) -> int:
+        """Largest value that a pixel can have."""
+        return self.white or int(np.iinfo(self.pixels.dtype).max)
 
     @property
     def bit_depth(self) -> int:
@@ -48,17 +60,30 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 }
 
 
+_TRACE = 1e-3
+"""Share of a missing pixel in a resized one from which that is missing too."""
+
+
+def turned(orientation: int) -> Callable[[Pixels], Pixels]:
+    """Return what turns an array (H, W, …) as an EXIF or TIFF orientation, 1 to 8, asks for."""
+    return _TURNS.get(orientation, lambda band: band)
+
+
 def upright(picture: Picture, orientation: int) -> Picture:
     """Return the image turned as its EXIF or TIFF orientation, 1 to 8, asks for."""
-    turn = _TURNS.get(orientation)
-    if turn is None:
+    if orientation not in _TURNS:
         return picture
+    turn = turned(orientation)
     alpha = None if picture.alpha is None else np.ascontiguousarray(turn(picture.alpha))
-    return Picture(np.ascontiguousarray(turn(picture.pixels)), alpha)
+    return replace(picture, pixels=np.ascontiguousarray(turn(picture.pixels)), alpha=alpha)
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
-    """Return the image scaled (bicubic) to another size; alpha is dropped."""
+    """Return the image scaled (bicubic) to another size.
+
+    Its alpha becomes 0 wherever a pixel that isn't there had a share in the new one, and stays the
+    largest value elsewhere.
+    """
 
     def scaled(band: NDArray[Any]) -> NDArray[Any]:
         real = Image.fromarray(band.astype(np.float32))
@@ -66,9 +91,13 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
 
     pixels = picture.pixels
     bands = [pixels] if pixels.ndim == 2 else [pixels[..., k] for k in range(3)]
-    top = np.iinfo(pixels.dtype).max
-    new = np.stack([np.clip(np.rint(scaled(band)), 0, top) for band in bands], -1)
-    return Picture((new[..., 0] if pixels.ndim == 2 else new).astype(pixels.dtype))
+    new = np.stack([np.clip(np.rint(scaled(band)), 0, picture.top) for band in bands], -1)
+    new = (new[..., 0] if pixels.ndim == 2 else new).astype(pixels.dtype)
+    alpha = None
+    if picture.alpha is not None:
+        there = scaled(picture.alpha > 0) > 1 - _TRACE
+        alpha = there.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
+    return replace(picture, pixels=new, alpha=alpha)
 
 
 def reduced(picture: Picture, height: int, width: int) -> Picture:

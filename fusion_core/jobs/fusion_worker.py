@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import ReadError, UnreachableError
+from fusion_core.errors import PairError, ReadError, UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
+from fusion_core.jobs.remarks import join_remarks, unused_settings
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
@@ -31,7 +32,7 @@ from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory_budget import MemoryBudget
 from fusion_core.models.tiling.batches import PhotographFuser
 from fusion_core.models.tiling.room import Room
-from fusion_core.scenes.probe import is_scene
+from fusion_core.scenes.probe import is_scene, is_scene_inside
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
 from fusion_core.storage.store import Storage
@@ -51,6 +52,12 @@ class FusionState(PairState):
     """
 
     remark: str | None = None
+
+
+class _SceneInsideError(PairError):
+    """A file with a photograph's name holds a scene."""
+
+    stage = "read"
 
 
 class FusionWorker(ChunkWorker[FusionState]):
@@ -108,7 +115,13 @@ class FusionWorker(ChunkWorker[FusionState]):
                     done.of_pairs.append((pair, failed(pair, error)))
                 else:
                     (scenes if is_one else photographs).append(pair)
-        done.add(self._photographs(photographs, in_tiles=in_tiles))
+        fused = self._photographs(photographs, in_tiles=in_tiles)
+        # What is in a file decides, not its name.
+        scenes += [pair for pair, came in fused.of_pairs if isinstance(came, _SceneInsideError)]
+        fused.of_pairs = [
+            each for each in fused.of_pairs if not isinstance(each[1], _SceneInsideError)
+        ]
+        done.add(fused)
         for scene in scenes:
             if not (done.spoiled or self.stopping.is_set()):
                 done.add(self._scene(scene, in_tiles=in_tiles))
@@ -175,10 +188,15 @@ class FusionWorker(ChunkWorker[FusionState]):
         pair.loaded = load_pair(
             pair.ref,
             self.source,
-            size_mismatch=self.settings.size_mismatch,
+            settings=self.settings,
             max_megapixels=self.settings.max_megapixels,
             stage=pair.timed,
+            look=self._look,
         )
+
+    def _look(self, path: str, body: bytes) -> None:
+        if is_scene_inside(path, body, self.settings.max_megapixels):
+            raise _SceneInsideError(f"{path} holds a scene")
 
     def _fuse(self, batch: Sequence[FusionState], *, in_tiles: bool) -> list[NDArray[np.float32]]:
         sides = zip(*(pair.pictures.luminances() for pair in batch), strict=True)
@@ -200,7 +218,8 @@ class FusionWorker(ChunkWorker[FusionState]):
         columns = finish_pair(
             pair, fused, self.output, path=path, settings=self.settings, device=self.device
         )
-        return {**columns, "remark": pair.remark}
+        remarks = [pair.pictures.remark(), unused_settings(self.settings, "photographs")]
+        return {**columns, "remark": join_remarks(*remarks, pair.remark)}
 
     def _row(self, pair: FusionState) -> dict[str, Any]:
         arithmetic = arithmetic_of(self.fuser)

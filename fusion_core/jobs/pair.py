@@ -21,9 +21,7 @@ from fusion_core.archive.layout import path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import WriteError
 from fusion_core.images.codecs import decode, encode
-from fusion_core.images.colour import replace_luminance
-from fusion_core.images.picture import Picture
-from fusion_core.jobs.loading import LoadedPair
+from fusion_core.images.pair import PicturePair
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.errors import as_pair_error
@@ -52,7 +50,7 @@ class PairState:
     started: dt.datetime | None = None
     ended: dt.datetime | None = None
     repeated: RetryCount = field(default_factory=RetryCount)
-    loaded: LoadedPair | None = None
+    loaded: PicturePair | None = None
     allowed: float | None = None
 
     def end(self) -> None:
@@ -74,7 +72,7 @@ class PairState:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
     @property
-    def pictures(self) -> LoadedPair:
+    def pictures(self) -> PicturePair:
         """The images of a loaded pair."""
         assert self.loaded is not None
         return self.loaded
@@ -82,7 +80,8 @@ class PairState:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a loaded pair."""
-        return self.pictures.shape
+        height, width = self.pictures.vi.picture.pixels.shape[:2]
+        return int(height), int(width)
 
 
 def finish_pair(
@@ -114,17 +113,16 @@ def finish_pair(
         PairError: The image can't be encoded, scored or written.
         UnreachableError: The store gives no answer.
     """
-    ir, vi = pair.pictures.ir, pair.pictures.vi
+    pictures = pair.pictures
     with pair.timed("encode"):
-        picture = Picture(replace_luminance(vi.pixels, fused), vi.alpha)
-        body = encode(picture, settings)
+        body = encode(pictures.fused(fused), settings)
     with pair.timed("write"), as_pair_error(WriteError):
         path = create_image(output, path, body)
     with pair.timed("score"):
         # The scores are those of the stored file, which a lossy format makes another one than the
         # array at hand.
         stored = decode(body)
-        scores = score_columns(ir.pixels, vi.pixels, stored.pixels, device)
+        scores = score_columns(*pictures.greys(stored.pixels), device, valid=pictures.valid)
     return {
         "fused_url": output.url(path),
         "fused_sha256": hashlib.sha256(body).hexdigest(),
@@ -133,8 +131,22 @@ def finish_pair(
         "height": stored.pixels.shape[0],
         "width": stored.pixels.shape[1],
         "bit_depth": stored.bit_depth,
+        **scaling_columns(pictures),
         **scores,
     }
+
+
+def scaling_columns(pictures: PicturePair) -> dict[str, Any]:
+    """Return the columns of what the images' values became, and of how much was fused."""
+    sides = {"ir": pictures.ir, "vi": pictures.vi}
+    columns: dict[str, Any] = {"overlap": pictures.overlap}
+    for name, side in sides.items():
+        columns |= {
+            f"{name}_scaling": side.scaling_name,
+            f"{name}_low": side.scaling.low,
+            f"{name}_high": side.scaling.high,
+        }
+    return columns
 
 
 def create_image(output: Storage, path: str, body: bytes) -> str:

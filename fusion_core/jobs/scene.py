@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.remarks import join_remarks, unused_settings
 from fusion_core.jobs.scene_row import (
     FusedScene,
     PixelCounts,
@@ -138,7 +139,7 @@ class SceneWork:
         with scene_scratch() as files, gdal_settings(max(64, settings.memory_mb // 4)):
             with ExitStack() as opened:
                 with pair.timed("read"):
-                    scene = opened.enter_context(open_scene(self.source, ref, settings))
+                    scene = opened.enter_context(self._open(ref, files))
                 with pair.timed("fuse"):
                     deadline = SceneDeadline(settings.pair_deadline, scene.size, pair.seconds)
                     pair.allowed = deadline.allowed
@@ -169,6 +170,15 @@ class SceneWork:
                 self._describe(written, picture, pair.started or dt.datetime.now(dt.UTC))
         return scene_columns(written, self.output)
 
+    def _open(self, ref: PairRef, files: ScratchFiles) -> AbstractContextManager[ScenePair]:
+        return open_scene(
+            self.source,
+            ref,
+            self.settings,
+            folder=files.work.parent,
+            max_megapixels=self.settings.max_megapixels,
+        )
+
     def _fuse_in_room(self, scene: _OpenScene) -> SourceFacts:
         """Fuse in the largest tiles that memory holds; return what the sources then tell."""
         height, width = scene.pair.size
@@ -189,8 +199,12 @@ class SceneWork:
             memory = "ran out in another worker"
         if size < sizes[0]:
             memory = "ran out"
-        remark = tiles_remark(size, memory) if size < largest else None
-        return source_facts(scene.pair, self.source, counts, tiles_remark=remark)
+        remark = join_remarks(
+            scene.pair.remark(),
+            unused_settings(self.settings, "a scene"),
+            tiles_remark(size, memory) if size < largest else None,
+        )
+        return source_facts(scene.pair, self.source, counts, remark=remark)
 
     def _fuse_tiles(self, scene: _OpenScene, tiles: Sequence[Tile]) -> PixelCounts:
         """Fuse into the working files; return how many pixels were fused."""

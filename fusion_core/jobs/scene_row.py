@@ -11,14 +11,15 @@ import numpy as np
 from rasterio.io import DatasetReader
 
 from fusion_core import __version__
+from fusion_core.jobs.remarks import join_remarks
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
+from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.fuser import Fuser
 from fusion_core.scenes.acquisition import Acquisition, acquired
 from fusion_core.scenes.footprint import footprint
 from fusion_core.scenes.pair import ScenePair
 from fusion_core.scenes.raster import Raster
-from fusion_core.scenes.scaling import Scaling
 from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID, CatalogKind
 from fusion_core.scenes.stac_item import (
     Bands,
@@ -102,7 +103,7 @@ class FusedScene:
 
 
 def source_facts(
-    scene: ScenePair, source: Storage, counts: PixelCounts, *, tiles_remark: str | None = None
+    scene: ScenePair, source: Storage, counts: PixelCounts, *, remark: str | None = None
 ) -> SourceFacts:
     """Gather what the open sources of a scene tell.
 
@@ -110,17 +111,17 @@ def source_facts(
         scene: The scene.
         source: Where its files are.
         counts: How much of it was fused.
-        tiles_remark: What is to be said of the tiles that it was fused in, if anything.
+        remark: What else a reader of the fused scene should know, if anything.
     """
     covered = scene.grid.covers(scene.vi.raster.dataset)
-    remarks = (_overlap_remark(scene, covered, counts.visible - counts.fused), tiles_remark)
+    alone = _overlap_remark(scene, covered, counts.visible - counts.fused)
     return SourceFacts(
         ir=_source_image(scene.ir.raster, source),
         vi=_source_image(scene.vi.raster, source),
         scaling_names=scene.scaling_names,
         scalings=scene.scalings,
         overlap=covered * counts.fused / counts.visible,
-        remark="; ".join(filter(None, remarks)) or None,
+        remark=join_remarks(alone, remark),
     )
 
 

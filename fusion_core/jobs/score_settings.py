@@ -12,6 +12,7 @@ from fusion_core.errors import SettingsError
 from fusion_core.metrics import METRIC_VERSIONS, Convention
 from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.run import RunSettings
+from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 _INDEX_FIELDS = ("pair",)
@@ -39,7 +40,7 @@ class FusedLocation:
         return cls(url, text.removeprefix(url))
 
 
-class ScoreArchiveSettings(RunSettings):
+class ScoreArchiveSettings(RunSettings, ScalingSettings):
     """Everything that a score-archive run can be told."""
 
     fused: dict[str, str] = Field(
@@ -103,9 +104,8 @@ class ScoreArchiveSettings(RunSettings):
 
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other scores may result."""
-        return settings_digest(
-            {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
-        )
+        deciding = {name: getattr(self, name) for name in ScalingSettings.model_fields}
+        return settings_digest(deciding | {"metrics": self.metric_version})
 
 
 def check_method_name(name: str) -> None:

@@ -11,14 +11,16 @@ from typing import Any
 from fusion_core.archive.layout import SCORES_FOLDER
 from fusion_core.archive.plan import PairRef, ScoreRef
 from fusion_core.errors import SizeMismatchError
+from fusion_core.images.codecs import decode_listed
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.loading import Stage, decode_listed, load_pair, read_listed
-from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.loading import Stage, load_pair
+from fusion_core.jobs.pair import PairState, scaling_columns
 from fusion_core.jobs.pipeline import run_pipeline
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
 from fusion_core.metrics.columns import score_columns
+from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage
 
 
@@ -91,17 +93,17 @@ class ScoringWorker(ChunkWorker[ScoringState]):
 
     def _load(self, pair: ScoringState) -> None:
         settings, ref = self.settings, pair.ref
-        loaded = pair.loaded = load_pair(
+        pair.loaded = load_pair(
             ref,
             self.source,
-            size_mismatch=settings.size_mismatch,
+            settings=settings,
             max_megapixels=settings.max_megapixels,
             stage=pair.timed,
         )
         pair.fused = load_fused(
             ref,
             self.fused[ref.method],
-            loaded.shape,
+            pair.shape,
             max_megapixels=settings.max_megapixels,
             stage=pair.timed,
         )
@@ -111,18 +113,18 @@ class ScoringWorker(ChunkWorker[ScoringState]):
         assert fused is not None
         with pair.timed("score"):
             scores = score_columns(
-                loaded.ir.pixels,
-                loaded.vi.pixels,
-                fused.picture.pixels,
+                *loaded.greys(fused.picture.pixels),
                 self.device,
                 convention=self.settings.convention,
+                valid=loaded.valid,
             )
-        height, width = loaded.shape
+        height, width = pair.shape
         return {
             "fused_sha256": fused.sha256,
             "height": height,
             "width": width,
             "bit_depth": fused.picture.bit_depth,
+            **scaling_columns(loaded),
             **scores,
         }
 

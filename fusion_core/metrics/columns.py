@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fusion_core.metrics import METRIC_VERSIONS, Convention, score_batch, to_grey255
+from fusion_core.metrics.streaming import StreamedScores
 from fusion_core.metrics.undefined import why_undefined
 
 
@@ -21,6 +22,7 @@ def score_columns(
     device: str = "cpu",
     *,
     convention: Convention = "published",
+    valid: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Score one fused image for its row of the manifest.
 
@@ -30,6 +32,7 @@ def score_columns(
         fused: Fused image, likewise.
         device: Where to compute.
         convention: Which definitions to use where the field is split.
+        valid: Which pixels are scored, (H, W); see ``StreamedScores``. Default: all.
 
     Returns:
         The metrics by name, None where one is undefined; ``metrics_undefined``, the reasons as
@@ -38,6 +41,8 @@ def score_columns(
     Raises:
         MetricError: The images differ in size or aren't images.
     """
+    if valid is not None:
+        return _masked_columns((ir, vi, fused), valid, device, convention)
     # Copied, because an array may be read-only or run backwards.
     grey_ir, grey_vi, grey_fused = (np.array(to_grey255(image)) for image in (ir, vi, fused))
     a, b, f = (
@@ -50,6 +55,20 @@ def score_columns(
         if not math.isfinite(value)
     }
     return metric_columns(values, reasons, METRIC_VERSIONS[convention])
+
+
+def _masked_columns(
+    images: tuple[NDArray[Any], ...],
+    valid: NDArray[np.bool_],
+    device: str,
+    convention: Convention,
+) -> dict[str, Any]:
+    stream = StreamedScores(valid.shape[0], valid.shape[1], convention, device)
+    for window in stream.windows():
+        top, left, bottom, right = window.read
+        part = slice(top, bottom), slice(left, right)
+        stream.add(window, *(image[part] for image in images), valid=valid[part])
+    return metric_columns(stream.scores(), stream.undefined(), METRIC_VERSIONS[convention])
 
 
 def metric_columns(

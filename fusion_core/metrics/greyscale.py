@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from fusion_core.errors import MetricError
+from fusion_core.metrics.scaling import Scaling
 
 # MATLAB's rgb2gray: BT.601 to more digits than the three by which colour is taken apart and put
 # together (images.colour). The two are now and then a grey level apart.
@@ -74,16 +75,18 @@ def require_side(metric: str, images: torch.Tensor, smallest: int) -> None:
         )
 
 
-def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def to_grey255(array: npt.NDArray[Any], scaling: Scaling | None = None) -> npt.NDArray[np.uint8]:
     """Turn an image of any depth into the 8-bit grey values on which the metrics are defined.
 
-    Values are first scaled to 0..255: uint8 as it is, uint16 divided by 257, float (in 0..1) times
-    255. Red, green and blue then become ITU-R 601 luminance with the weights of MATLAB's
-    ``rgb2gray``. The result is rounded once, halves up. A uint16 copy of an 8-bit image (times
-    257) thus gives the same grey values.
+    Values are first scaled to 0..255: by ``scaling`` where there is one; else uint8 as it is,
+    uint16 divided by 257, float (in 0..1) times 255. Red, green and blue then become ITU-R 601
+    luminance with the weights of MATLAB's ``rgb2gray``. The result is rounded once, halves up. A
+    uint16 copy of an 8-bit image (times 257) thus gives the same grey values.
 
     Args:
         array: Image (H, W) or (H, W, 3), uint8, uint16, or floating-point in 0..1.
+        scaling: What becomes black and white, in the image's units, if not the type's range; the
+            image then is of uint8 or uint16.
 
     Returns:
         (H, W) uint8.
@@ -96,18 +99,18 @@ def to_grey255(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             f"metric input: an array has shape {array.shape}, expected (H, W) or (H, W, 3); pass "
             "one grey or RGB image"
         )
-    if array.ndim == 2 and array.dtype == np.uint8:
+    if array.ndim == 2 and array.dtype == np.uint8 and scaling is None:
         return array
     _check_values(array)
     grey = np.empty(array.shape[:2], np.uint8)
     step = max(1, _STRIP // max(1, array.shape[1]))
     for top in range(0, array.shape[0], step):  # of a large image, fp64 would take far more
-        scaled = _scaled(array[top : top + step])
+        scaled = _scaled(array[top : top + step], scaling)
         if scaled.ndim == 3:
             # One term at a time: a matrix product may fuse or reorder them and move a rounding.
             red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
             scaled = red + green + blue
-        grey[top : top + step] = _rounded(scaled)
+        grey[top : top + step] = _rounded(np.clip(scaled, 0, 255))
     return grey
 
 
@@ -167,8 +170,10 @@ def _check_values(array: npt.NDArray[Any]) -> None:
         )
 
 
-def _scaled(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return checked values scaled to 0..255 in float64, not yet rounded."""
+def _scaled(array: npt.NDArray[Any], scaling: Scaling | None) -> npt.NDArray[np.float64]:
+    """Return checked values scaled to 0..255 in float64, not yet clipped and rounded."""
+    if scaling is not None:
+        return (array.astype(np.float64) - scaling.low) * (255 / scaling.span)
     if array.dtype == np.uint8:
         return array.astype(np.float64)
     if array.dtype == np.uint16:

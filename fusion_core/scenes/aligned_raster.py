@@ -19,16 +19,19 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
+from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.raster_checks import can_hold
+from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings
 
 Read = tuple[Any, Any]
 """Bands (N, H, W) and the masks of those with values, None where every pixel holds data."""
 
+_WIDE = 16  # bits, where a type isn't a photograph's
 _PIECE = 2048  # pixels a side, of one band
 
 
@@ -38,8 +41,8 @@ class AlignedPixels:
 
     Attributes:
         bands: All bands of the file, (N, H, W), in its type.
-        luminance: Their luminance, (H, W), in their units.
-        valid: Where there is data, (H, W).
+        luminance: Their luminance, (H, W), in the units that the file declares.
+        valid: Where there is data, (H, W): in one band at least, and by the mask if there is one.
     """
 
     bands: NDArray[Any]
@@ -62,10 +65,10 @@ class AlignedRaster:
         self.grid = grid
         self.warped = warped
         self.dtype: str = raster.dataset.dtypes[0]
-        self.layout = BandLayout.of(raster.dataset.colorinterp)
+        self.layout = BandLayout.of_file(raster.dataset)
         self.declared: float | None = raster.dataset.nodata
         self.nodata = self.declared
-        given = settings.nodata
+        given = settings.nodata_value
         if self.declared is None and given is not None and can_hold(self.dtype, given):
             self.nodata = given
         self._resampling = Resampling[settings.resampling]
@@ -132,6 +135,29 @@ class AlignedRaster:
         )
         return bands, masks
 
+    def choose_scaling(
+        self, settings: SceneSettings, side: Side, sample: NDArray[np.float64]
+    ) -> tuple[str, Scaling]:
+        """Choose the image's scaling.
+
+        Args:
+            settings: What scaling is wanted.
+            side: Which side of the pair it is.
+            sample: Luminances of valid pixels from all over the scene.
+
+        Returns:
+            The name of the scaling that was taken, and the scaling.
+        """
+        described = self.raster.description
+        unsigned = np.dtype(self.dtype).kind == "u"
+        return settings.choose(
+            side,
+            container=self.layout.container(self.dtype, described.bits),
+            bits=described.bits if unsigned else _WIDE,
+            photograph=described.is_photograph,
+            sample=sample,
+        )
+
     @contextmanager
     def _on_grid(self, height: int, width: int, resampling: Resampling) -> Iterator[Any]:
         """Open the image on the scene's grid, at so many pixels."""
@@ -177,15 +203,12 @@ class AlignedRaster:
     def _pixels(self, bands: NDArray[Any], masks: NDArray[np.uint8] | None) -> AlignedPixels:
         valid: NDArray[np.bool_] = np.full(bands.shape[1:], True)
         if masks is not None:
-            valid &= (masks > 0).all(axis=0)
-        values = bands[list(self.layout.data)]
+            valid &= (masks > 0).any(axis=0)
         if self.declared is None and self.nodata is not None:
-            valid &= (values != self.nodata).all(axis=0)
-        if values.dtype.kind == "f":
-            finite = np.isfinite(values).all(axis=0)
-            valid &= finite
-            return AlignedPixels(bands, self.layout.luminance(np.where(finite, bands, 0)), valid)
-        return AlignedPixels(bands, self.layout.luminance(bands), valid)
+            valid &= (bands[list(self.layout.data)] != self.nodata).any(axis=0)
+        luminance = self.layout.luminance(bands, self.nodata)
+        known = np.isfinite(luminance)
+        return AlignedPixels(bands, np.where(known, luminance, 0), valid & known)
 
 
 def _pieces(total: int, piece: int) -> list[slice]:

@@ -20,9 +20,9 @@ from rasterio.windows import Window
 from fusion_core.errors import EncodeError, ScratchError
 from fusion_core.images.gdal_errors import GdalError
 from fusion_core.metrics.greyscale import unit_to_grey255
+from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.grid import SceneGrid
-from fusion_core.scenes.scaling import Scaling
 from fusion_core.settings.scenes import Compression
 
 BLOCK = 512
@@ -97,7 +97,7 @@ def create_work(
             bigtiff="IF_SAFER",
             **georeference,
         )
-        _describe(work, source)
+        copy_metadata(work, source)
     return work
 
 
@@ -168,7 +168,7 @@ def grey255(values: NDArray[Any], scaling: Scaling) -> NDArray[np.uint8]:
     return unit_to_grey255(scaling.unit(values))
 
 
-def _describe(work: DatasetWriter, source: DatasetReader) -> None:
+def copy_metadata(work: DatasetWriter, source: DatasetReader) -> None:
     """Copy a source's metadata, and that of its bands."""
     # GDAL's COG keeps no domain IMAGERY, so what it holds of the acquisition moves to the tags.
     tags = source.tags(ns="IMAGERY") | source.tags()

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +16,16 @@ from numpy.typing import NDArray
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, OverlapError
+from fusion_core.images.nodata_fill import filled
+from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.grid_sampling import sampling_matrix
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.models.tiling.patches import sample_patches
-from fusion_core.scenes.aligned_raster import AlignedRaster
+from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
-from fusion_core.scenes.nodata_fill import filled
-from fusion_core.scenes.raster import open_raster
-from fusion_core.scenes.raster_checks import can_hold, check_raster, check_upright
-from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.scenes.localised import open_image
+from fusion_core.scenes.raster_checks import can_hold, check_upright
+from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.store import Storage
 
@@ -67,7 +70,10 @@ class ScenePair:
     ):
         self.grid, self.ir, self.vi = grid, ir, vi
         step = max(1, math.ceil(max(grid.height, grid.width) / PREVIEW_SIDE))
-        previews = {"ir": ir.decimated(step), "vi": vi.decimated(step)}
+        previews: dict[Side, AlignedPixels] = {
+            "ir": ir.decimated(step),
+            "vi": vi.decimated(step),
+        }
         if not (previews["ir"].valid & previews["vi"].valid).any():
             raise OverlapError(
                 f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
@@ -75,7 +81,7 @@ class ScenePair:
                 "nodata values, and which files were paired"
             )
         chosen = {
-            side: choose_scaling(settings, side, image.dtype, pixels.luminance[pixels.valid])
+            side: image.choose_scaling(settings, side, pixels.luminance[pixels.valid])
             for (side, pixels), image in zip(previews.items(), (ir, vi), strict=True)
         }
         self.scaling_names = chosen["ir"][0], chosen["vi"][0]
@@ -116,6 +122,15 @@ class ScenePair:
             valid=ir.valid & vi.valid,
         )
 
+    def remark(self) -> str | None:
+        """Say what a reader of the fused scene should know of its files, if anything."""
+        told = [
+            f"{name}: {side.raster.remark}"
+            for name, side in (("infrared", self.ir), ("visible", self.vi))
+            if side.raster.remark
+        ]
+        return "; ".join(told) or None
+
     def patches(self, cells: int, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Read full-resolution samples from all over the scene, laid out as one small scene.
 
@@ -146,8 +161,22 @@ class ScenePair:
 
 
 @contextmanager
-def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterator[ScenePair]:
+def open_scene(
+    source: Storage,
+    ref: PairRef,
+    settings: SceneSettings,
+    *,
+    folder: Path,
+    max_megapixels: float,
+) -> Iterator[ScenePair]:
     """Open both images of a pair as a scene; use it inside ``gdal_settings``.
+
+    Args:
+        source: Where the files are.
+        ref: Which pair.
+        settings: What the images' values become, and how they come to one grid.
+        folder: Where copies of files may be put that can't be read in tiles as they lie.
+        max_megapixels: Images of more are never taken for photographs.
 
     Raises:
         ReadError: A file is gone, has changed, or the store fails.
@@ -155,14 +184,13 @@ def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterat
         OverlapError: The images have no place on Earth in common.
         SizeMismatchError: They are matched by pixel and differ in size.
     """
+    opened = partial(open_image, folder=folder, max_megapixels=max_megapixels)
     with (
-        open_raster(source, ref.vi_path, ref.vi_bytes, ref.vi_version) as vi,
-        open_raster(source, ref.ir_path, ref.ir_bytes, ref.ir_version) as ir,
+        opened(source, ref.vi_path, ref.vi_bytes, ref.vi_version) as vi,
+        opened(source, ref.ir_path, ref.ir_bytes, ref.ir_version) as ir,
     ):
-        for raster in (vi, ir):
-            check_raster(raster)
         check_upright(vi)
-        _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
+        _check_nodata(settings.nodata_value, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
         with (
             closing(AlignedRaster(ir, grid, settings, warped=not grid.same)) as infrared,

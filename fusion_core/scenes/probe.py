@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, PairError
-from fusion_core.scenes.raster import Raster, gdal_settings, open_header
+from fusion_core.images.codecs_gdal import JPEG2000_MAGIC
+from fusion_core.images.description import describe_dataset
+from fusion_core.images.gdal_errors import GdalError
+from fusion_core.images.tiff_tags import TIFF_MAGIC, read_tags
+from fusion_core.scenes.raster import gdal_settings, open_header
 from fusion_core.storage.store import Storage
 
 SUFFIXES = (".tif", ".tiff", ".jp2")
 """Names that may be scenes'; others are never looked into."""
 
 _SMALL = 64 << 20
-_PHOTOGRAPHS = {"uint8", "uint16"}
 _LARGE_ENOUGH = 1 << 20
 """Bytes from which a file is looked into while planning, or a million photographs would be."""
 
@@ -28,8 +33,9 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
     """Tell whether a pair is fused as a scene: in tiles, with its georeference.
 
     A pair is a scene if one of its files is a TIFF or JPEG 2000 file that is georeferenced,
-    declares a nodata value, has pixels of another type than 8 or 16 bits unsigned or more than four
-    bands, or is larger than photographs may be.
+    declares a nodata value or a scale, has pixels of another type than 8 or 16 bits unsigned or
+    other bands than grey or colours and alpha, or is larger than photographs may be. Files whose
+    names are none of a scene's are not looked into here; ``is_scene_inside`` does.
 
     Raises:
         ReadError: A file is gone, or the store or the machine fails.
@@ -44,7 +50,8 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
         try:
             with gdal_settings(_CACHE_MB), open_header(source, path, size) as raster:
                 pixels = raster.dataset.width * raster.dataset.height
-                found = found or pixels > max_megapixels * 1e6 or looks_like_scene(raster)
+                large = pixels > max_megapixels * 1e6
+                found = found or large or not raster.description.is_photograph
         except DecodeError:
             if size > _SMALL:
                 raise
@@ -78,26 +85,23 @@ def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
     return todo.append_column("pixels", pa.array(pixels, pa.int64()))
 
 
-def looks_like_scene(raster: Raster) -> bool:
-    """Tell whether a raster is a scene by anything in its header but its size.
+def is_scene_inside(path: str, body: bytes, max_megapixels: float) -> bool:
+    """Tell whether a file that was read is a scene's, although its name is none of a scene's.
 
-    Raises:
-        DecodeError: Its header is damaged.
+    Args:
+        path: Its path.
+        body: Its bytes.
+        max_megapixels: Larger images are scenes' in any case.
     """
-    dataset = raster.dataset
-    with raster.reading():
-        placed: Sequence[object] = (
-            dataset.crs is not None,
-            bool(dataset.gcps[0]),
-            dataset.rpcs is not None,
-            not dataset.transform.is_identity,
-        )
-        return (
-            any(placed)
-            or dataset.nodata is not None
-            or not set(dataset.dtypes) <= _PHOTOGRAPHS
-            or dataset.count > 4
-        )
+    if path.lower().endswith(SUFFIXES) or not body.startswith((*TIFF_MAGIC, *JPEG2000_MAGIC)):
+        return False
+    try:
+        with gdal_settings(_CACHE_MB), MemoryFile(body) as memory, memory.open() as dataset:
+            described = describe_dataset(dataset, read_tags(io.BytesIO(body)))
+            large = dataset.width * dataset.height > max_megapixels * 1e6
+    except (RasterioError, GdalError):
+        return False  # the photographs' reader says what is wrong
+    return large or not described.is_photograph
 
 
 def _pixels(source: Storage, path: str, size: int) -> int:

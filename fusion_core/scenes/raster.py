@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,19 +26,17 @@ from fusion_core.errors import (
     SourceChangedError,
     UnreachableError,
 )
+from fusion_core.images.codecs_gdal import JPEG2000_MAGIC
+from fusion_core.images.description import Description, describe_dataset
 from fusion_core.images.gdal_errors import GdalError
+from fusion_core.images.tiff_tags import TIFF_MAGIC, TiffTags, read_tags
 from fusion_core.storage.errors import changed, fails_condition, gone, is_archived
 from fusion_core.storage.local import check_regular
 from fusion_core.storage.retry import counted_by, current_count
 from fusion_core.storage.store import Storage
 from fusion_core.storage.version import object_version
 
-_MAGIC = {
-    "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    "PNG": (b"\x89PNG",),
-    "JPEG": (b"\xff\xd8\xff",),
-    "JP2OpenJPEG": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
-}
+_MAGIC = {"GTiff": TIFF_MAGIC, "JP2OpenJPEG": JPEG2000_MAGIC}
 """Formats that are opened, by what files start with. Others of GDAL's may be texts that point to
 further files or servers."""
 
@@ -70,11 +68,15 @@ class Raster:
     Attributes:
         path: Its path below the storage's root.
         dataset: The open file, to be read inside ``reading``.
+        description: What it declares of its pixels.
+        remark: What a reader of the fused scene should know of it, if anything.
     """
 
     path: str
     dataset: DatasetReader
+    description: Description
     _objects: _Objects
+    remark: str | None = None
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -86,6 +88,23 @@ class Raster:
         """
         with _translated(self.path, self._objects):
             yield
+
+
+def is_raster(storage: Storage, path: str, size: int) -> bool:
+    """Tell by a file's first bytes whether it may be a scene: a TIFF or JPEG 2000 file.
+
+    Raises:
+        ReadError: It is gone, or the store fails.
+        DecodeError: It is empty.
+    """
+    objects = _Objects(storage, path, size, _HEADER_BLOCK)
+    try:
+        start = objects.start()
+    finally:
+        objects.end_start()
+    if not start:
+        raise DecodeError(f"{path} is empty (0 bytes); expected an image. Upload it again")
+    return any(start.startswith(magic) for magic in _MAGIC.values())
 
 
 @contextmanager
@@ -123,9 +142,26 @@ def open_header(storage: Storage, path: str, size: int) -> Iterator[Raster]:
 
 
 @contextmanager
+def open_local(file: Path, path: str) -> Iterator[Raster]:
+    """Open a raster of this machine that stands for a file of a store.
+
+    Args:
+        file: The raster.
+        path: The path of the file that it stands for, for errors and names.
+
+    Raises:
+        DecodeError: It can't be read.
+    """
+    objects = _Objects(Storage(str(file.parent)), file.name, file.stat().st_size, _BLOCK)
+    with _opened(objects.storage, file.name, objects) as raster:
+        yield replace(raster, path=path)
+
+
+@contextmanager
 def _opened(storage: Storage, path: str, objects: _Objects) -> Iterator[Raster]:
     try:
         driver = _driver(path, objects.start())
+        tags = objects.tags()
         where = {} if storage.is_local else {"opener": objects}
         name = storage.fs_path(path) if storage.is_local else f"/{os.path.basename(path)}"
         with _translated(path, objects):
@@ -133,7 +169,9 @@ def _opened(storage: Storage, path: str, objects: _Objects) -> Iterator[Raster]:
     finally:
         objects.end_start()
     with dataset:
-        yield Raster(path, dataset, objects)
+        with _translated(path, objects):
+            described = describe_dataset(dataset, tags)
+        yield Raster(path, dataset, described, objects)
 
 
 @contextmanager
@@ -158,8 +196,8 @@ def _driver(path: str, start: bytes) -> str:
         if start.startswith(beginnings):
             return driver
     raise DecodeError(
-        f"{path} is no image: it starts with {start[:8]!r}; expected GeoTIFF, JPEG 2000, PNG or "
-        "JPEG. Check what was uploaded under this name"
+        f"{path} is no raster: it starts with {start[:8]!r}; expected GeoTIFF or JPEG 2000. Check "
+        "what was uploaded under this name"
     )
 
 
@@ -167,7 +205,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
     """Shows one object of a store to GDAL as a file, and keeps the error that reading it raised."""
 
     def __init__(self, storage: Storage, path: str, size: int, block: int):
-        self._storage, self._path, self._size, self._block = storage, path, size, block
+        self.storage, self._path, self._size, self._block = storage, path, size, block
         self._begun: _File | None = None
         self._count = current_count()  # GDAL may read in threads of its own
         self.error: Exception | None = None
@@ -175,7 +213,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
     def check(self, version: str) -> None:
         """Raise ReadError unless the object is what was listed."""
         try:
-            info = self._storage.info(self._path)
+            info = self.storage.info(self._path)
         except FileNotFoundError as error:
             raise gone(self._path) from error
         except UnreachableError:
@@ -191,10 +229,10 @@ class _Objects(FileContainer):  # type: ignore[misc]
 
         GDAL opens those by itself, and what it says of a failing disk is what it says of bad bytes.
         """
-        if not self._storage.is_local or self.error is not None:
+        if not self.storage.is_local or self.error is not None:
             return
         try:
-            with Path(self._storage.fs_path(self._path)).open("rb") as file:
+            with Path(self.storage.fs_path(self._path)).open("rb") as file:
                 while file.read(_BLOCK):
                     pass
         except OSError as error:
@@ -227,6 +265,15 @@ class _Objects(FileContainer):  # type: ignore[misc]
         self._begun = file
         return found
 
+    def tags(self) -> TiffTags | None:
+        """Return the tags of the file that ``start`` opened, if it is a TIFF file."""
+        assert self._begun is not None
+        found = read_tags(self._begun)
+        self._begun.seek(0)
+        if self.error is not None:
+            self.fail()
+        return found
+
     def end_start(self) -> None:
         """Close the file that ``start`` opened, if no ``open`` went on with it."""
         if self._begun is not None:
@@ -239,12 +286,12 @@ class _Objects(FileContainer):  # type: ignore[misc]
             return begun
         how = {"block_size": self._block, "cache_type": "blockcache"}
         cache = {"maxblocks": _BLOCKS}
-        full = self._storage.fs_path(self._path)
+        full = self.storage.fs_path(self._path)
 
         def opened() -> Any:
-            if self._storage.is_local:
+            if self.storage.is_local:
                 check_regular(full)
-            return self._storage.fs.open(full, "rb", **how, cache_options=cache)
+            return self.storage.fs.open(full, "rb", **how, cache_options=cache)
 
         try:
             file = self.patiently(opened)
@@ -256,7 +303,7 @@ class _Objects(FileContainer):  # type: ignore[misc]
     def patiently(self, action: Callable[[], Any]) -> Any:
         """Call the store with its retries, counted for the thread that opened the raster."""
         with counted_by(self._count):
-            return self._storage.call(f"read {self._storage.url(self._path)}", action)
+            return self.storage.call(f"read {self.storage.url(self._path)}", action)
 
     def size(self, path: str) -> int:
         return self._size

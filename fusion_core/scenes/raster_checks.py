@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import rasterio.shutil
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Interleaving
+from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader, MemoryFile
 
 from fusion_core.errors import DecodeError
@@ -29,16 +29,18 @@ def check_raster(raster: Raster) -> None:
     """Check a raster's header.
 
     Raises:
-        DecodeError: Its pixels are of a type that isn't fused (1-bit, palette, complex, 64-bit
-            integers, bands of several types), its blocks don't fit in memory, its coordinate system
-            can't be identified, its nodata value is none that its type can hold, or its header
-            is damaged.
+        DecodeError: Its description names a problem, its pixels are of a type that isn't fused
+            (complex, 64-bit integers, bands of several types), a band's scale is 0, its blocks
+            don't fit in memory, its coordinate system can't be identified, its nodata value is
+            none that its type can hold, or its header is damaged.
     """
     dataset = raster.dataset
     with raster.reading():
         # The others make sense only where the first finds nothing.
         problem = (
-            _type_problem(dataset)
+            raster.description.problem()
+            or _type_problem(dataset)
+            or _scale_problem(dataset)
             or _block_problem(dataset)
             or _crs_problem(dataset.crs)
             or _nodata_problem(raster)
@@ -73,20 +75,22 @@ def can_hold(dtype: str | np.dtype[Any], value: float) -> bool:
 
 def _type_problem(dataset: DatasetReader) -> str | None:
     types = set(dataset.dtypes)
-    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "8")
-    if int(bits) < 8:
-        return f"the pixels have {bits} bits; expected 8 or more. Store it as 8 bits"
-    if ColorInterp.palette in dataset.colorinterp:
-        return (
-            "the pixels are indices into a palette; expected values. Expand it to RGB "
-            "(gdal_translate -expand rgb)"
-        )
     if len(types) > 1 or not types <= set(TYPES):
         return (
             f"the pixels are of type {', '.join(sorted(types))}; expected one of "
             f"{', '.join(TYPES)} for all bands. Convert it first"
         )
     return None
+
+
+def _scale_problem(dataset: DatasetReader) -> str | None:
+    declared = [*dataset.scales, *dataset.offsets]
+    if all(map(math.isfinite, declared)) and all(dataset.scales):
+        return None
+    return (
+        f"its bands declare the scales {dataset.scales} and offsets {dataset.offsets}; expected "
+        "finite numbers, and no scale of 0. Correct them (gdal_edit -scale)"
+    )
 
 
 def _block_problem(dataset: DatasetReader) -> str | None:

@@ -10,9 +10,9 @@ import rasterio
 
 from fusion_core.metrics import METRIC_VERSION, StreamedScores
 from fusion_core.metrics.columns import metric_columns
+from fusion_core.metrics.scaling import Scaling
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.cog import grey255, window_of
-from fusion_core.scenes.scaling import Scaling
 
 
 def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict[str, Any]:
@@ -28,12 +28,12 @@ def score_scene(greys: Path, fused: Path, scaling: Scaling, device: str) -> dict
         The columns that ``score_columns`` gives for photographs.
     """
     with rasterio.open(greys) as sources, rasterio.open(fused) as scene:
-        layout = BandLayout.of(scene.colorinterp)
+        layout = BandLayout.of_file(scene)
         stream = StreamedScores(scene.height, scene.width, device=device)
         for window in stream.windows():
             top, left, bottom, right = window.read
             part = window_of((slice(top, bottom), slice(left, right)))
             ir, vi, valid = sources.read(window=part)
-            luminance = np.nan_to_num(layout.luminance(scene.read(window=part)))
+            luminance = np.nan_to_num(layout.luminance(scene.read(window=part), scene.nodata))
             stream.add(window, ir, vi, grey255(luminance, scaling), valid=valid > 0)
     return metric_columns(stream.scores(), stream.undefined(), METRIC_VERSION)

@@ -16,6 +16,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import PairError, SettingsError
 from fusion_core.jobs.loading import load_pair
 from fusion_core.settings.run import PairSettings
+from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.storage.store import Storage
 from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import LossConfig
@@ -59,7 +60,7 @@ def read_luminances(
         loaded = load_pair(
             pair,
             source,
-            size_mismatch=settings.size_mismatch,
+            settings=ScalingSettings(size_mismatch=settings.size_mismatch),
             max_megapixels=max_megapixels,
         )
     except PairError as error:

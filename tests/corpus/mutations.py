@@ -17,7 +17,6 @@ from raw_tags import NODATA, UTM_KEYS, geo_tags, grey_tags, tiff_of_tags
 
 from fusion_core.errors import PairError
 from fusion_core.images.codecs import decode
-from fusion_core.scenes.probe import looks_like_scene
 from fusion_core.scenes.raster import gdal_settings, open_header
 from fusion_core.scenes.raster_checks import check_raster
 from fusion_core.storage.store import Storage
@@ -86,7 +85,6 @@ def examine(body: bytes, store: Storage) -> None:
     store.write("file.tif", body)
     try:
         with gdal_settings(16), open_header(store, "file.tif", len(body)) as raster:
-            looks_like_scene(raster)
             check_raster(raster)
     except PairError:
         pass

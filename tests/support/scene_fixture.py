@@ -1,5 +1,6 @@
 """An archive of scenes and a worker for it, as the tests of fused scenes need them."""
 
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +57,13 @@ def opened_scene(
 ) -> Iterator[ScenePair]:
     """A pair of files of this machine, opened as a scene."""
     ref = two_files(folder, ir, vi)
-    with gdal_settings(64), open_scene(Storage(str(folder)), ref, settings) as scene:
+    with (
+        gdal_settings(64),
+        tempfile.TemporaryDirectory() as copies,
+        open_scene(
+            Storage(str(folder)), ref, settings, folder=Path(copies), max_megapixels=100
+        ) as scene,
+    ):
         yield scene
 
 

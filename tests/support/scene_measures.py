@@ -1,5 +1,6 @@
 """What is measured of the tiles of a scene: how they meet, and how far they are from the whole."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,13 @@ def scene_in(folder: Path, name: str = "a", **settings: Any) -> Iterator[ScenePa
     listing = {row["path"]: row for row in storage.list().to_pylist()}
     ir, vi = (listing[f"{side}/{name}.tif"] for side in ("ir", "vi"))
     ref = listed_pair(name, ir, vi)
-    with gdal_settings(64), open_scene(storage, ref, SceneSettings(**settings)) as pair:
+    with (
+        gdal_settings(64),
+        tempfile.TemporaryDirectory() as copies,
+        open_scene(
+            storage, ref, SceneSettings(**settings), folder=Path(copies), max_megapixels=100
+        ) as pair,
+    ):
         yield pair
 
 

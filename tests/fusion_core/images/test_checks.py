@@ -14,7 +14,7 @@ from raw_tags import LONG, SHORT, grey_tags, tiff_of_tags
 
 from fusion_core.errors import DecodeError
 from fusion_core.images.codecs import decode
-from fusion_core.images.codecs_16bit import decode_deep
+from fusion_core.images.codecs_gdal import decode_raster
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -124,7 +124,7 @@ def test_bands_are_counted_before_any_is_read(
 
     monkeypatch.setattr(rasterio.io.DatasetReader, "read", read, raising=False)
     with pytest.raises(DecodeError, match="has 300 bands of type uint16"):
-        decode_deep(sparse, 100)
+        decode_raster(sparse, 100)
 
 
 @pytest.mark.parametrize("end", [8, 29, 33])

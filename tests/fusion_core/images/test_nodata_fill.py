@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fusion_core.scenes.nodata_fill import filled
+from fusion_core.images.nodata_fill import filled
 
 
 def masked(size: tuple[int, int], seed: int, share: float) -> NDArray[np.bool_]:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from fusion_core.scenes.scaling import Scaling, choose_scaling
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion_core.scenes.scaling import Scaling, choose_scaling
 from fusion_core.settings.scenes import SceneSettings
 
 SAMPLE = np.arange(1001) * 10.0  # 0 to 10 000
