@@ -1,10 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
-from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.metrics.scaling import Scaling, choose_scaling, decimated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion_core.settings.scenes import SceneSettings
 
 SAMPLE = np.arange(1001) * 10.0  # 0 to 10 000
 NUMBERS = st.floats(-1e5, 1e5)
@@ -56,43 +57,60 @@ def test_small_counts_survive_the_way_there_and_back_in_sixteen_bits() -> None:
         assert (np.rint(scaling.changed(counts, unit, unit)) == counts).all()
 
 
-@pytest.mark.parametrize(
-    ("dtype", "ends"),
-    [("uint8", (0, 255)), ("uint16", (0, 65535)), ("int16", (-32768, 32767)), ("float32", (0, 1))],
-)
-def test_scaling_by_type_takes_what_the_type_holds(dtype: str, ends: tuple[float, float]) -> None:
-    found = choose_scaling(SceneSettings(scaling="type"), "vi", dtype, SAMPLE)
-    assert found == ("type", Scaling(*ends))
+def chosen(sample: np.ndarray, **changes: Any) -> tuple[str, Scaling]:
+    """Choose the scaling of a photograph of 16 bits, or of what ``changes`` say."""
+    facts = {"container": (0.0, 65535.0), "bits": 16, "photograph": True}
+    wanted = {"fixed": None, "percentiles": (0.5, 99.5)}
+    name = changes.pop("name", "auto")
+    return choose_scaling(name, **{**facts, **wanted, **changes}, sample=sample)
 
 
 def test_percentiles_are_those_of_the_sample() -> None:
-    assert choose_scaling(SceneSettings(), "vi", "uint16", SAMPLE) == (
-        "percentiles",
-        Scaling(50, 9950),
-    )
-    wide = SceneSettings(percentiles=(0, 100))
-    assert choose_scaling(wide, "ir", "float32", SAMPLE)[1] == Scaling(0, 10000)
+    assert chosen(SAMPLE) == ("percentiles", Scaling(50, 9950))
+    assert chosen(SAMPLE, percentiles=(0, 100))[1] == Scaling(0, 10000)
+
+
+def test_a_photograph_that_uses_its_container_takes_its_range() -> None:
+    wide = np.linspace(0, 40000, 1001)
+    assert chosen(wide) == ("type", Scaling(0, 65535))
+    assert chosen(wide, photograph=False)[0] == "percentiles"
+    assert chosen(wide, name="percentiles")[0] == "percentiles"
+
+
+def test_counts_of_fourteen_bits_never_use_a_container_of_sixteen() -> None:
+    counts = np.linspace(0, 16383, 5000)
+    assert chosen(counts, percentiles=(0, 100)) == ("percentiles", Scaling(0, 16383))
+    declared = {"container": (0.0, 16383.0), "bits": 14}
+    assert chosen(counts, **declared) == ("type", Scaling(0, 16383))
 
 
 def test_eight_bits_are_taken_as_they_are_unless_a_range_is_fixed() -> None:
+    byte: dict[str, Any] = {"container": (0.0, 255.0), "bits": 8}
     sample = np.array([20.0, 30.0])
-    assert choose_scaling(SceneSettings(), "vi", "uint8", sample) == ("type", Scaling(0, 255))
-    fixed = SceneSettings(scaling="range", ir_range=(10, 90), vi_range=(0, 200))
-    assert choose_scaling(fixed, "ir", "uint8", sample) == ("range", Scaling(10, 90))
+    for name in ("auto", "percentiles", "type"):
+        assert chosen(sample, name=name, **byte) == ("type", Scaling(0, 255))
+    assert chosen(sample, fixed=(10, 90), **byte) == ("range", Scaling(10, 90))
 
 
-def test_a_fixed_range_is_each_sides_own() -> None:
-    fixed = SceneSettings(scaling="range", ir_range=(260, 320), vi_range=(0, 0.4))
-    assert choose_scaling(fixed, "ir", "float32", SAMPLE) == ("range", Scaling(260, 320))
-    assert choose_scaling(fixed, "vi", "float32", SAMPLE) == ("range", Scaling(0, 0.4))
+@pytest.mark.parametrize("name", ["auto", "range"])
+def test_a_fixed_range_goes_before_all_else(name: str) -> None:
+    assert chosen(SAMPLE, name=name, fixed=(260, 320)) == ("range", Scaling(260, 320))
 
 
 @pytest.mark.parametrize("sample", [np.full(9, 70.0), np.array([70.0])])
-def test_a_scene_without_contrast_gets_a_range_of_one(sample: np.ndarray) -> None:
-    name, scaling = choose_scaling(SceneSettings(), "vi", "uint16", sample)
+def test_an_image_without_contrast_gets_a_range_of_one(sample: np.ndarray) -> None:
+    name, scaling = chosen(sample)
     assert (name, scaling) == ("percentiles", Scaling(70, 71))
     assert (scaling.unit(sample) == 0).all()
 
 
-def test_a_scene_without_valid_pixels_has_a_scaling_all_the_same() -> None:
-    assert choose_scaling(SceneSettings(), "vi", "uint16", np.array([]))[1] == Scaling(0, 1)
+def test_an_image_without_valid_pixels_has_a_scaling_all_the_same() -> None:
+    assert chosen(np.array([]))[1] == Scaling(0, 1)
+
+
+def test_a_sample_is_taken_from_all_over_an_image() -> None:
+    image = np.arange(3000 * 40).reshape(3000, 40)
+    found = decimated(image)
+    assert found.shape == (1000, 14)
+    assert found[-1, -1] == image[2997, 39]
+    assert decimated(image[:1024]).shape == (1024, 40)
