@@ -17,12 +17,13 @@ from fusion_core.errors import DecodeError, OverlapError
 from fusion_core.models.grid_sampling import sampling_matrix
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.models.tiling.patches import sample_patches
-from fusion_core.scenes.aligned_raster import AlignedRaster
+from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.nodata_fill import filled
 from fusion_core.scenes.raster import open_raster
 from fusion_core.scenes.raster_checks import can_hold, check_raster, check_upright
 from fusion_core.scenes.scaling import Scaling, choose_scaling
+from fusion_core.scenes.undeclared_fill import UndeclaredFill, undeclared_fill
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.store import Storage
 
@@ -60,6 +61,7 @@ class ScenePair:
         vi: The visible image.
         scaling_names: Names of the scalings of the infrared and of the visible image.
         scalings: The scalings themselves.
+        undeclared_fill: What was found to mean no data though neither file nor settings say so.
     """
 
     def __init__(
@@ -68,6 +70,9 @@ class ScenePair:
         self.grid, self.ir, self.vi = grid, ir, vi
         step = max(1, math.ceil(max(grid.height, grid.width) / PREVIEW_SIDE))
         previews = {"ir": ir.decimated(step), "vi": vi.decimated(step)}
+        self.undeclared_fill: UndeclaredFill | None = None
+        if settings.nodata is None:
+            self.undeclared_fill = self._take_fill_out(previews, step)
         if not (previews["ir"].valid & previews["vi"].valid).any():
             raise OverlapError(
                 f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
@@ -84,6 +89,20 @@ class ScenePair:
             torch.from_numpy(filled(scaling.unit(pixels.luminance), pixels.valid))
             for scaling, pixels in zip(self.scalings, previews.values(), strict=True)
         ]
+
+    def _take_fill_out(
+        self, previews: dict[str, AlignedPixels], step: int
+    ) -> UndeclaredFill | None:
+        """Search for undeclared fill; where there is, take it for no data, in the previews too."""
+        images = {"ir": self.ir, "vi": self.vi}
+        searched = not self.ir.tells_no_data, not self.vi.tells_no_data
+        found = undeclared_fill(previews["ir"], previews["vi"], searched=searched)
+        if found is not None:
+            for side, value in (("ir", found.ir), ("vi", found.vi)):
+                if value is not None:
+                    images[side].treat_as_nodata(value)
+                    previews[side] = images[side].revalidated(previews[side], step)
+        return found
 
     @property
     def size(self) -> tuple[int, int]:
@@ -162,7 +181,7 @@ def open_scene(source: Storage, ref: PairRef, settings: SceneSettings) -> Iterat
         for raster in (vi, ir):
             check_raster(raster)
         check_upright(vi)
-        _check_nodata(settings.nodata, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
+        _check_nodata(settings.nodata_value, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
         with (
             closing(AlignedRaster(ir, grid, settings, warped=not grid.same)) as infrared,

@@ -31,10 +31,11 @@ class SceneSettings(PairSettings):
     vi_range: tuple[float, float] | None = Field(
         None, description="Visible values that become black and white, for scaling range."
     )
-    nodata: float | None = Field(
+    nodata: float | Literal["none"] | None = Field(
         None,
         description="Value that means no data in scenes which declare none, such as 0 around a "
-        "Landsat scene. The fused scene declares it.",
+        "Landsat scene. The fused scene declares it. Default: searched for around both images; "
+        "none: every pixel holds data.",
     )
     resampling: Resampling = Field(
         "bilinear", description="How the infrared scene is brought to the visible one's grid."
@@ -48,6 +49,11 @@ class SceneSettings(PairSettings):
         description="Scenes are fused in tiles of at most this many pixels a side. RefineFuse "
         "takes about 1.4 GB for 768 in fp32, 0.8 GB in bf16.",
     )
+
+    @property
+    def nodata_value(self) -> float | None:
+        """The value that ``nodata`` is, if it is one."""
+        return None if self.nodata == "none" else self.nodata
 
     @model_validator(mode="after")
     def _ranges_fit(self) -> Self:
