@@ -167,7 +167,7 @@ def fused_unless_nothing(folder: Path, *pair: NDArray[Any]) -> list[dict[str, An
     return rows
 
 
-def test_a_band_of_a_real_landsat_scene_is_fused_inside_its_collar(
+def test_a_real_landsat_scene_is_fused_inside_its_collar_alone(
     shared_data: Path, tmp_path: Path
 ) -> None:
     rows = []

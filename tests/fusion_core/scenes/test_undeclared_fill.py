@@ -156,12 +156,19 @@ def test_an_image_that_declares_none_here_vouches_for_nothing() -> None:
     assert found(preview(1), preview(2), (False, False)) is None
 
 
-def test_dark_ground_beside_a_declared_collar_is_data() -> None:
-    """Each collar has to be matched itself, or a large one would carry any small one."""
-    lake = OUTSIDE | box(50, 70, 0, 40)
-    declared = preview(2, 7, valid=~lake)
-    infrared = preview(1, 0, box(0, 40, 60, 70) & ~OUTSIDE, valid=~OUTSIDE)
-    assert found(infrared, declared, (True, False)) is None
+def test_dark_ground_beside_a_common_collar_is_data() -> None:
+    """Each collar has to be matched itself, or a large common one would carry any small one."""
+    lake = box(0, 45, 60, 70) & ~OUTSIDE
+    assert MIN_SHARE < lake.mean() < 0.1 * OUTSIDE.mean()
+    declared = preview(2, 7, valid=~OUTSIDE)
+    assert found(preview(1, 0, lake, valid=~OUTSIDE), declared, (True, False)) is None
+
+
+def test_dark_ground_where_the_other_image_ends_is_data() -> None:
+    """An image that lacks far more than that says nothing of it."""
+    declared = preview(1, 7, valid=~OUTSIDE)
+    shore = OUTSIDE & box(0, 120, 0, 60)
+    assert found(declared, preview(2, 0, shore), (False, True)) is None
 
 
 def test_beyond_the_infrareds_own_edges_there_is_no_collar_to_match() -> None:
