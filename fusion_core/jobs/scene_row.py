@@ -30,6 +30,7 @@ from fusion_core.scenes.stac_item import (
     make_item,
     relative_href,
 )
+from fusion_core.scenes.undeclared_fill import UndeclaredFill
 from fusion_core.storage.store import Storage
 
 
@@ -115,13 +116,14 @@ def source_facts(
     """
     covered = scene.grid.covers(scene.vi.raster.dataset)
     alone = _overlap_remark(scene, covered, counts.visible - counts.fused)
+    fill = _fill_remark(scene.undeclared_fill)
     return SourceFacts(
         ir=_source_image(scene.ir.raster, source),
         vi=_source_image(scene.vi.raster, source),
         scaling_names=scene.scaling_names,
         scalings=scene.scalings,
         overlap=covered * counts.fused / counts.visible,
-        remark=join_remarks(alone, remark),
+        remark=join_remarks(alone, fill, remark),
     )
 
 
@@ -259,6 +261,23 @@ def _overlap_remark(scene: ScenePair, covered: float, alone: int) -> str | None:
     if alone:
         parts.append(f"{alone} pixels without infrared keep the visible values")
     return "; ".join(parts) or None
+
+
+def _fill_remark(found: UndeclaredFill | None) -> str | None:
+    """Say what was taken for no data without being declared."""
+    if found is None:
+        return None
+    sides = (("the infrared", found.ir), ("the visible", found.vi))
+    around = [(name, f"{value:.0f}") for name, value in sides if value is not None]
+    images = " and ".join(
+        name if k and value == around[0][1] else f"{value} around {name}"
+        for k, (name, value) in enumerate(around)
+    )
+    declares = "declares" if len(around) == 1 else "declare"
+    return (
+        f"{images} image, which {declares} no nodata value, was taken for no data "
+        f"({found.share:.1%} of the scene)"
+    )
 
 
 def _crs_name(fused: DatasetReader) -> str | None:

@@ -73,9 +73,27 @@ class AlignedRaster:
             self.nodata = given
         self._resampling = Resampling[settings.resampling]
         self._full = ExitStack()
-        with raster.reading():
+        self._source: Any = None
+        self._open()
+
+    @property
+    def tells_no_data(self) -> bool:
+        """Whether file or settings say which pixels hold no data: by value, mask or alpha."""
+        with self.raster.reading():
+            flags = self.raster.dataset.mask_flag_enums
+        return self.nodata is not None or any(MaskFlags.all_valid not in band for band in flags)
+
+    def treat_as_nodata(self, value: float) -> None:
+        """Go on as if the settings had said that a value means no data."""
+        self.nodata = value
+        if self.warped:  # or resampling would mix the value into its neighbours
+            self._full.close()
+            self._open()
+
+    def _open(self) -> None:
+        with self.raster.reading():
             self._source = self._full.enter_context(
-                self._on_grid(grid.height, grid.width, self._resampling)
+                self._on_grid(self.grid.height, self.grid.width, self._resampling)
             )
 
     def close(self) -> None:
@@ -111,6 +129,11 @@ class AlignedRaster:
                 f"{error}. The file lists overviews, of which one may be missing: make them anew "
                 "(gdaladdo)"
             ) from error
+
+    def revalidated(self, pixels: AlignedPixels, step: int) -> AlignedPixels:
+        """Return what ``decimated`` gave as it is since ``treat_as_nodata``; raises as ``read``."""
+        # A file that declares nothing has no masks, so that only a warped view must be read again.
+        return self.decimated(step) if self.warped else self._pixels(pixels.bands, None)
 
     def _sampled(self, step: int) -> Read:
         """Read piece by piece and keep every ``step``-th row and column.

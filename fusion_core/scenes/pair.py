@@ -25,6 +25,7 @@ from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.localised import open_image
 from fusion_core.scenes.raster_checks import can_hold, check_upright
+from fusion_core.scenes.undeclared_fill import UndeclaredFill, undeclared_fill
 from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.store import Storage
@@ -63,6 +64,7 @@ class ScenePair:
         vi: The visible image.
         scaling_names: Names of the scalings of the infrared and of the visible image.
         scalings: The scalings themselves.
+        undeclared_fill: What was found to mean no data though neither file nor settings say so.
     """
 
     def __init__(
@@ -74,6 +76,9 @@ class ScenePair:
             "ir": ir.decimated(step),
             "vi": vi.decimated(step),
         }
+        self.undeclared_fill: UndeclaredFill | None = None
+        if settings.nodata is None:
+            self.undeclared_fill = self._take_fill_out(previews, step)
         if not (previews["ir"].valid & previews["vi"].valid).any():
             raise OverlapError(
                 f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
@@ -90,6 +95,21 @@ class ScenePair:
             torch.from_numpy(filled(scaling.unit(pixels.luminance), pixels.valid))
             for scaling, pixels in zip(self.scalings, previews.values(), strict=True)
         ]
+
+    def _take_fill_out(
+        self, previews: dict[Side, AlignedPixels], step: int
+    ) -> UndeclaredFill | None:
+        """Search for undeclared fill; where there is, take it for no data, in the previews too."""
+        images: dict[Side, AlignedRaster] = {"ir": self.ir, "vi": self.vi}
+        searched = not self.ir.tells_no_data, not self.vi.tells_no_data
+        found = undeclared_fill(previews["ir"], previews["vi"], searched=searched)
+        if found is not None:
+            values: dict[Side, float | None] = {"ir": found.ir, "vi": found.vi}
+            for side, value in values.items():
+                if value is not None:
+                    images[side].treat_as_nodata(value)
+                    previews[side] = images[side].revalidated(previews[side], step)
+        return found
 
     @property
     def size(self) -> tuple[int, int]:

@@ -108,8 +108,8 @@ def test_a_wrong_value_is_named_with_its_option(
     assert "secret" not in told
 
 
-@pytest.mark.parametrize("word", ["skip", "leave"])
-def test_a_run_is_skipped_by_the_old_word_too(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> FuseArchiveSettings:
+    """Return the settings that the flow is given for these arguments."""
     given: list[FuseArchiveSettings] = []
 
     def flow_that_notes(settings: FuseArchiveSettings) -> SimpleNamespace:
@@ -117,9 +117,27 @@ def test_a_run_is_skipped_by_the_old_word_too(word: str, monkeypatch: pytest.Mon
         return SimpleNamespace(markdown=lambda: "")
 
     monkeypatch.setattr("flows.fuse_archive.fuse_archive", flow_that_notes)
+    main(["run", "--source", "a", "--output", "b", *arguments])
+    (settings,) = given
+    return settings
+
+
+@pytest.mark.parametrize("word", ["skip", "leave"])
+def test_a_run_is_skipped_by_the_old_word_too(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(FutureWarning, match="'skip'") if word == "leave" else nullcontext():
-        main(["run", "--source", "a", "--output", "b", "--overlap", word])
-    assert [settings.overlap for settings in given] == ["skip"]
+        settings = run_with(monkeypatch, "--overlap", word)
+    assert settings.overlap == "skip"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nodata"),
+    [([], None), (["0"], 0), (["-9999"], -9999), (["none"], "none")],
+)
+def test_nodata_is_a_value_or_the_word_none(
+    arguments: list[str], nodata: float | str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option = ["--nodata", *arguments] if arguments else []
+    assert run_with(monkeypatch, *option).nodata == nodata
 
 
 def scored_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, str]:

@@ -50,3 +50,18 @@ def test_a_deployment_may_still_have_the_old_word_for_skip(
     settings["overlap"] = "go"
     with pytest.raises(ValidationError, match=r"settings\.overlap"):
         validate({"settings": settings}, schema, raise_on_error=True)
+
+
+@pytest.mark.parametrize("flow", [fuse_archive, evaluate])
+@pytest.mark.parametrize("nodata", [None, 0, -9999.5, "none"])
+def test_the_form_takes_a_nodata_value_nothing_and_the_word_none(
+    flow: Flow[Any, Any], nodata: float | str | None
+) -> None:
+    schema = parameter_schema(flow).model_dump()
+    settings: dict[str, Any] = {"source": "s3://a", "output": "s3://b", "nodata": nodata}
+    settings |= {"models": {"mean": "mean"}} if flow is evaluate else {}
+    validate({"settings": settings}, schema, raise_on_error=True)
+    assert flow.validate_parameters({"settings": settings})["settings"].nodata == nodata
+    settings["nodata"] = "zero"
+    with pytest.raises(ValidationError, match=r"settings\.nodata"):
+        validate({"settings": settings}, schema, raise_on_error=True)

@@ -2,10 +2,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fusion_core.metrics.scaling import Scaling, choose_scaling, decimated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fusion_core.metrics.scaling import Scaling, choose_scaling, decimated
 
 SAMPLE = np.arange(1001) * 10.0  # 0 to 10 000
 NUMBERS = st.floats(-1e5, 1e5)

@@ -128,6 +128,7 @@ def test_the_hash_holds_what_decides_pixels_and_nothing_else() -> None:
     assert {*changes} == {*ImageSettings.model_fields}
     made = [settings(), *(settings(**{name: value}) for name, value in changes.items())]
     hashes = [one.image_settings().settings_hash() for one in made]
+    hashes.append(settings(nodata="none").image_settings().settings_hash())
     assert len(set(hashes)) == len(hashes)
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in hashes)
     other = settings(limit=1, worker="cpu", chunk_pairs=1, prefix="x", reprocess="all", stac="none")

@@ -21,6 +21,7 @@ def test_nothing_has_to_be_set() -> None:
         {"tile_size": 128},
         {"tile_size": 8192},
         {"nodata": -9999},
+        {"nodata": "none"},
         {"resampling": "cubic", "compression": "zstd"},
     ],
 )
@@ -47,6 +48,8 @@ def test_these_are_fine(given: dict[str, Any]) -> None:
         ({"tile_size": 200}, "multiple of 16"),
         ({"tile_size": 8208}, "less than or equal to 8192"),
         ({"scaling": "minmax"}, "scaling"),
+        ({"nodata": "zero"}, "valid number"),
+        ({"nodata": "zero"}, "'none'"),
         ({"resampling": "lanczos"}, "resampling"),
         ({"compression": "jpeg"}, "compression"),
         ({"tilesize": 256}, "Extra inputs"),
@@ -55,6 +58,16 @@ def test_these_are_fine(given: dict[str, Any]) -> None:
 def test_these_are_refused_and_the_message_says_why(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SceneSettings(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [(None, None), ("none", None), (0, 0), ("-9999", -9999), ("1e3", 1000)]
+)
+def test_nodata_is_a_value_or_the_word_none(given: Any, value: float | None) -> None:
+    found = SceneSettings(nodata=given)
+    assert found.nodata_value == value
+    assert (found.nodata == "none") == (given == "none")
+    assert SceneSettings.model_validate_json(found.model_dump_json()) == found
 
 
 def test_settings_do_not_change() -> None:
