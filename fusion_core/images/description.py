@@ -36,6 +36,9 @@ _CHANNELS = {"grey": 1, "palette": 1, "rgb": 3, "lab": 3, "cmyk": 4}
 _ALPHA: dict[int, Alpha] = {1: "premultiplied", 2: "straight"}
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _PHOTOGRAPHS = ("uint8", "uint16")
+_KNOWN = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {
+    f"float{bits}" for bits in (16, 32, 64)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class Description:
     Attributes:
         colours: What the channels are: one of grey, red-green-blue, indices into a palette, inks,
             L*a*b*, or bands of any other number or kind; "mosaic" is a camera's raw sensor.
-        dtype: Type of the values, as NumPy names it.
+        dtype: Type of the values, as NumPy names it; "other" for mixed and complex ones.
         bits: How many bits of it are used.
         alpha: Whether a channel of opacity lies behind the colours, and whether they are multiplied
             by it.
@@ -103,7 +106,7 @@ class Description:
                 f"the file holds {self.pages} pages of one size; expected a single picture, since "
                 "choosing a page would be a guess. Split it (tiffsplit)"
             )
-        if self.inverted and np.dtype(self.dtype).kind == "f":
+        if self.inverted and self.dtype.startswith("float"):
             return (
                 "it declares that its smallest value is white (MinIsWhite), which has no meaning "
                 f"for {self.dtype}; expected MinIsBlack. Correct the photometric interpretation"
@@ -145,8 +148,9 @@ def describe_dataset(dataset: DatasetReader, tags: TiffTags | None = None) -> De
         tags: Its tags, of a TIFF file; they tell what GDAL passes over.
     """
     colours, alpha = _by_tags(dataset, tags) if tags else _by_interpretation(dataset)
-    dtype = dataset.dtypes[0] if len(set(dataset.dtypes)) == 1 else "mixed"
-    whole = 8 * np.dtype(dtype).itemsize if dtype != "mixed" else 8
+    kinds = set(dataset.dtypes)
+    dtype = dataset.dtypes[0] if len(kinds) == 1 and kinds <= _KNOWN else "other"
+    whole = 8 * np.dtype(dtype).itemsize if dtype != "other" else 8
     bits = int(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", whole))
     places = (dataset.crs, dataset.gcps[0], dataset.rpcs, not dataset.transform.is_identity)
     return Description(
@@ -169,6 +173,8 @@ def _by_tags(dataset: DatasetReader, tags: TiffTags) -> tuple[Colours, Alpha]:
     colours = _BY_PHOTOMETRIC.get(tags.photometric, "other")
     if colours in ("mosaic", "other"):
         return colours, "none"
+    if colours == "grey" and tags.samples == _CHANNELS["rgb"] and not any(tags.extra):
+        return "rgb", "none"  # as many programs write it, GDAL first of all
     beside = tags.samples - _CHANNELS[colours]
     alphas = [_ALPHA[kind] for kind in tags.extra[:beside] if kind in _ALPHA]
     if colours != "palette" and (beside != len(alphas) or beside > 1):

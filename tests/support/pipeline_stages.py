@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, WriteError
+from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.loading import LoadedPair
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline import BYTES_PER_PIXEL, run_pipeline
 from fusion_core.jobs.stages import Outcome, Outcomes, PairStages, PipelineLimits
+from fusion_core.settings.scaling import ScalingSettings
 
 Shape = tuple[int, int]
 
@@ -55,7 +56,7 @@ class Stages:
             weakref.finalize(pixels, self._count, -size)
             if pair.ref.pair_id in self.failing.get("load", ()):
                 raise DecodeError("no image")
-        pair.loaded = LoadedPair(Picture(pixels), Picture(pixels))
+        pair.loaded = PicturePair.of(Picture(pixels), Picture(pixels), ScalingSettings())
 
     def _count(self, size: int) -> None:
         with self.lock:

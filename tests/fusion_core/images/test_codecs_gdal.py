@@ -66,11 +66,9 @@ def test_larger_images_are_refused_before_their_pixels_are_read() -> None:
         decode_raster(header, 0.002)
 
 
-@pytest.mark.parametrize("shape", [(5, 6, 5), (5, 6)])
-def test_other_numbers_of_bands_are_refused_with_what_was_found(shape: tuple[int, ...]) -> None:
-    bands = 1 if len(shape) == 2 else shape[2]
-    with pytest.raises(DecodeError, match=f"the image has {bands} bands of type uint16"):
-        decode_raster(raw_tiff(noise(*shape)), 1)
+def test_other_numbers_of_bands_are_refused_with_what_was_found() -> None:
+    with pytest.raises(DecodeError, match="the image has 5 bands of type uint16"):
+        decode_raster(raw_tiff(noise(5, 6, 5)), 1)
 
 
 def test_a_type_that_is_not_16_bits_is_refused_with_what_was_found() -> None:

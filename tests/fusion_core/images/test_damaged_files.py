@@ -104,7 +104,7 @@ def test_text_is_refused_and_quoted() -> None:
 def test_other_image_formats_are_refused(kind: str) -> None:
     file = io.BytesIO()
     Image.fromarray(noise(np.uint8, 3)).save(file, format=kind)
-    with pytest.raises(DecodeError, match="expected PNG, JPEG, WebP, TIFF or BMP"):
+    with pytest.raises(DecodeError, match="expected PNG, JPEG, WebP, TIFF, JPEG 2000 or BMP"):
         decode(file.getvalue())
 
 
@@ -117,11 +117,10 @@ def test_an_animation_is_refused(kind: str) -> None:
         decode(file.getvalue())
 
 
-@pytest.mark.parametrize(
-    ("dtype", "named"), [(np.float32, "F"), (np.int32, "I"), (np.uint32, "I"), (np.int16, "I")]
-)
-def test_pixels_that_are_not_8_or_16_bits_are_refused_by_their_type(dtype: Any, named: str) -> None:
-    with pytest.raises(DecodeError, match=rf"type {named}; expected 8 or 16 bits per channel"):
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32, np.int16])
+def test_pixels_that_are_not_8_or_16_bits_are_refused_by_their_type(dtype: Any) -> None:
+    named = np.dtype(dtype).name
+    with pytest.raises(DecodeError, match=rf"type {named}; expected one or three of 8 or 16 bits"):
         decode(raw_tiff(np.ones((5, 6), dtype)))
 
 

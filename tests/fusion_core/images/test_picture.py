@@ -54,10 +54,16 @@ def test_each_channel_is_resized_from_itself() -> None:
     assert (resize(Picture(pixels), 5, 11).pixels == (10, 100, 200)).all()
 
 
-def test_resizing_drops_alpha() -> None:
-    assert (
-        resize(Picture(np.zeros((4, 4), np.uint8), np.ones((4, 4), np.uint8)), 2, 2).alpha is None
-    )
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_resizing_leaves_out_whatever_a_missing_pixel_has_a_share_in(dtype: type) -> None:
+    top = np.iinfo(dtype).max
+    pixels, alpha = np.full((40, 40), 90, dtype), np.full((40, 40), top, dtype)
+    pixels[:, :10], alpha[:, :10] = top, 0
+    found = resize(Picture(pixels, alpha), 80, 80)
+    assert found.alpha is not None
+    assert not found.alpha[:, :20].any()
+    assert (found.alpha[:, 24:] == top).all()
+    assert (found.pixels[found.alpha > 0] == 90).all()
 
 
 def test_the_size_limit_itself_is_allowed() -> None:

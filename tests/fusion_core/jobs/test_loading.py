@@ -9,7 +9,9 @@ from tiny import pair_refs, picture_pair, png, write_pairs
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, ReadError, SizeMismatchError, StorageError
-from fusion_core.jobs.loading import LoadedPair, load_pair
+from fusion_core.images.pair import PicturePair
+from fusion_core.jobs.loading import load_pair
+from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.storage.store import Storage
 
 
@@ -24,16 +26,15 @@ def ref(source: Storage) -> PairRef:
     return pair_refs(source.root, ["a"])[0]
 
 
-def load(ref: PairRef, source: Storage, **changes: Any) -> LoadedPair:
-    return load_pair(ref, source, **{"size_mismatch": "error", "max_megapixels": 1, **changes})
+def load(ref: PairRef, source: Storage, **changes: Any) -> PicturePair:
+    return load_pair(ref, source, **{"settings": ScalingSettings(), "max_megapixels": 1, **changes})
 
 
 def test_a_loaded_pair_holds_the_pixels_of_its_files(source: Storage, ref: PairRef) -> None:
     pair = load(ref, source)
     ir, vi = picture_pair(int.from_bytes(b"a"))
-    np.testing.assert_array_equal(pair.ir.pixels, ir)
-    np.testing.assert_array_equal(pair.vi.pixels, vi)
-    assert pair.shape == (24, 32)
+    np.testing.assert_array_equal(pair.ir.picture.pixels, ir)
+    np.testing.assert_array_equal(pair.vi.picture.pixels, vi)
     assert [image.shape for image in pair.luminances()] == [(24, 32)] * 2
 
 
@@ -59,7 +60,8 @@ def test_different_sizes_are_refused(source: Storage) -> None:
     (ref,) = pair_refs(source.root, ["a"])
     with pytest.raises(SizeMismatchError, match=r"is 16x12 and visible 32x24; .*resize_ir"):
         load(ref, source)
-    assert load(ref, source, size_mismatch="resize_ir").ir.pixels.shape == (24, 32)
+    resized = load(ref, source, settings=ScalingSettings(size_mismatch="resize_ir"))
+    assert resized.ir.picture.pixels.shape == (24, 32)
 
 
 @pytest.mark.parametrize("name", ["ir/a.png", "vi/a.png"])

@@ -10,8 +10,9 @@ from tiny import pair_refs, picture_pair, png, write_pairs
 from fusion_core.archive.layout import path_beside
 from fusion_core.errors import EncodeError, PairError, SizeMismatchError, StorageError, WriteError
 from fusion_core.images.codecs import decode, encode
+from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import Picture
-from fusion_core.jobs.loading import LoadedPair, load_pair
+from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.settings.fuse import ImageSettings
@@ -37,7 +38,7 @@ def loaded(source: Storage, settings: ImageSettings = PNG) -> PairState:
     pair.loaded = load_pair(
         pair.ref,
         source,
-        size_mismatch=settings.size_mismatch,
+        settings=settings,
         max_megapixels=1,
         stage=pair.timed,
     )
@@ -45,7 +46,7 @@ def loaded(source: Storage, settings: ImageSettings = PNG) -> PairState:
 
 
 def replace_visible(pair: PairState, vi: Picture) -> None:
-    pair.loaded = LoadedPair(pair.pictures.ir, vi)
+    pair.loaded = PicturePair.of(pair.pictures.ir.picture, vi, PNG)
 
 
 def fused_for(pair: PairState) -> NDArray[np.float32]:
@@ -67,7 +68,7 @@ def check_row(row: dict[str, Any], pair: PairState, output: Storage, path: str =
     assert row["fused_bytes"] == len(body)
     assert (row["height"], row["width"]) == stored.pixels.shape[:2]
     assert row["bit_depth"] == stored.bit_depth
-    ir, vi = pair.pictures.ir.pixels, pair.pictures.vi.pixels
+    ir, vi = pair.pictures.ir.picture.pixels, pair.pictures.vi.picture.pixels
     expected = score(ir, vi, stored.pixels)
     assert {name: row[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-12)
 
@@ -78,7 +79,7 @@ def test_loading_is_timed_and_named_by_stage(source: Storage) -> None:
     source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
     pair = PairState(pair_refs(source.root, ["a"])[0])
     with pytest.raises(SizeMismatchError):
-        load_pair(pair.ref, source, size_mismatch="error", max_megapixels=1, stage=pair.timed)
+        load_pair(pair.ref, source, settings=PNG, max_megapixels=1, stage=pair.timed)
     assert pair.stage == SizeMismatchError.stage == "pair"
 
 
@@ -92,8 +93,8 @@ def test_a_pair_lets_go_of_its_pixels_at_its_end(source: Storage) -> None:
 def test_resize_ir_brings_infrared_to_the_visible_size(source: Storage, output: Storage) -> None:
     source.write("ir/a.png", png(np.full((12, 16), 90, np.uint8)))
     pair = loaded(source, ImageSettings(size_mismatch="resize_ir"))
-    assert (pair.pictures.ir.pixels == 90).all()
-    assert pair.pictures.ir.pixels.shape == (24, 32)
+    assert (pair.pictures.ir.picture.pixels == 90).all()
+    assert pair.pictures.ir.picture.pixels.shape == (24, 32)
     assert finished(pair, output)["height"] == 24
 
 
@@ -120,7 +121,7 @@ def test_a_row_describes_and_scores_the_stored_file(
 def test_16_bits_and_alpha_of_the_visible_image_are_kept(source: Storage, output: Storage) -> None:
     pair = loaded(source)
     alpha = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32)
-    deep = pair.pictures.vi.pixels[..., 0].astype(np.uint16) * 257
+    deep = pair.pictures.vi.picture.pixels[..., 0].astype(np.uint16) * 257
     replace_visible(pair, Picture(deep, alpha))
     row = finished(pair, output)
     assert row["bit_depth"] == 16
@@ -187,7 +188,7 @@ def test_a_name_that_holds_other_bytes_than_it_says_is_an_error(
 
 def test_what_a_format_cannot_hold_fails_at_encoding(source: Storage, output: Storage) -> None:
     pair = loaded(source)
-    replace_visible(pair, Picture(pair.pictures.vi.pixels, np.zeros((24, 32), np.uint8)))
+    replace_visible(pair, Picture(pair.pictures.vi.picture.pixels, np.zeros((24, 32), np.uint8)))
     with pytest.raises(EncodeError):
         finished(pair, output, ImageSettings(format="jpeg"))
     assert pair.stage == "encode"

@@ -270,14 +270,23 @@ def test_pixels_without_data_do_not_bleed_when_they_are_warped(tmp_path: Path, h
     assert found.luminance[found.valid].min() >= low
 
 
-def test_a_pixel_lacks_data_where_any_band_does(tmp_path: Path) -> None:
-    bands = scene_bands(3, (60, 80), bands=5, nodata=None)[1]
-    bands[2, 10:20, 10:20] = 0
-    path = write_raster(tmp_path / "ir.tif", bands, nodata=0)
-    found = read_whole(tmp_path, path, vi_size=(60, 80))
-    assert found.bands.shape == (5, 60, 80)
-    assert not found.valid[10:20, 10:20].any()
-    assert found.valid.sum() == 60 * 80 - 100
+@pytest.mark.parametrize("warped", [False, True])
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint16", 0), ("int16", -9), ("float32", np.nan)])
+def test_a_pixel_lacks_data_where_all_bands_do(
+    tmp_path: Path, dtype: str, nodata: float, warped: bool
+) -> None:
+    bands = scene_bands(3, (60, 80), bands=5, nodata=None)[1].astype(dtype)
+    bands[2, 10:20, 10:20] = nodata
+    bands[:, 40:45, 30:40] = nodata
+    path = write_raster(tmp_path / "ir.tif", bands, nodata=nodata)
+    found = read_whole(tmp_path, path, vi_size=(59, 79) if warped else (60, 80))
+    assert found.bands.shape[0] == 5
+    assert not found.valid[40:45, 30:40].any()
+    assert found.valid.sum() == found.valid.size - 50
+    others = bands[[0, 1, 3, 4], 10:20, 10:20].astype(float).mean(axis=0)
+    # Nothing is as dark as 0 in an unsigned type, so there it counts as a value.
+    wanted = others * 0.8 if dtype == "uint16" else others
+    assert found.luminance[10:20, 10:20] == pytest.approx(wanted, rel=1e-6)
 
 
 # rasterio's bounds of turned grids still multiply in the old way.

@@ -165,7 +165,7 @@ def write_special(archive: SceneFixture, side: str, dtype: str, colours: bool) -
         ("complex_int16", ["of type complex_int16", "float64"]),
         ("int64", ["of type int64"]),
         ("uint64", ["of type uint64"]),
-        ("palette", ["palette", "-expand rgb"]),
+        ("palette", ["indices into a palette", "-expand rgb"]),
     ],
 )
 def test_pixels_of_a_kind_that_is_not_fused(

@@ -20,7 +20,7 @@ def given_luminance(
     layout: BandLayout, bands: NDArray, new: object, nodata: float | None = None
 ) -> NDArray:
     """Give all pixels a new luminance."""
-    old = layout.luminance(bands)
+    old = layout.luminance(bands, nodata)
     wanted = np.broadcast_to(np.asarray(new, np.float64), old.shape)
     return layout.replaced(bands, old, wanted, where=everywhere(bands), nodata=nodata)
 
@@ -51,7 +51,43 @@ def test_a_layout_is_read_from_what_bands_are_marked_as(
     weights: tuple[float, ...],
     alpha: int | None,
 ) -> None:
-    assert BandLayout.of(colours) == BandLayout(data, weights, alpha)
+    count = len(colours)
+    assert BandLayout.of(colours) == BandLayout(
+        data, weights, alpha, (1.0,) * count, (0.0,) * count
+    )
+
+
+def test_values_are_in_the_units_that_the_bands_declare() -> None:
+    scales, offsets = (0.1, 0.1, -0.5, 1.0), (-1.0, 0.0, 100.0, 0.0)
+    layout = BandLayout.of((PLAIN,) * 4, scales, offsets)
+    bands = pixel(50, 20, 40, 6, dtype=np.uint16)  # 4, 2, 80 and 6
+    assert layout.luminance(bands).item() == pytest.approx(23)
+    assert layout.container("uint8", 8) == pytest.approx((-0.25 - 6.875, 87.0), abs=1e-9)
+    found = given_luminance(layout, bands, 34.5)  # 6, 3, 120 and 9
+    assert found.ravel().tolist() == [70, 30, 0, 9]  # -40 is beyond the type
+
+
+def test_normalised_differences_of_reflectances_are_held() -> None:
+    layout = BandLayout.of((PLAIN,) * 4, (0.0001,) * 4, (-0.1,) * 4)
+    bands = pixel(1300, 1500, 1450, 4000, dtype=np.uint16)
+    red, infrared = (0.1 * (value / 1000) - 0.1 for value in (1450, 4000))
+    found = given_luminance(layout, bands, layout.luminance(bands) * 1.5).ravel()
+    new_red, new_infrared = (0.1 * (float(found[k]) / 1000) - 0.1 for k in (2, 3))
+    before = (infrared - red) / (infrared + red)
+    assert (new_infrared - new_red) / (new_infrared + new_red) == pytest.approx(before, abs=1e-3)
+
+
+def test_a_band_without_data_has_no_share_in_the_luminance() -> None:
+    layout = BandLayout.of((PLAIN,) * 4)
+    bands = pixel(4, 8, np.nan, -9, dtype=np.float32)
+    assert layout.luminance(bands, -9.0).item() == 6
+    assert np.isnan(layout.luminance(pixel(np.nan, np.nan, -9, -9), -9.0)).all()
+    found = given_luminance(layout, bands, 12.0, -9.0).ravel()
+    assert found[:2].tolist() == [8, 16]
+    assert np.isnan(found[2])
+    assert found[3] == -9
+    dark = BandLayout.of((PLAIN,) * 2).luminance(pixel(8, 0, dtype=np.uint16), 0.0)
+    assert dark.item() == 4
 
 
 def test_luminance_by_hand() -> None:
@@ -193,13 +229,12 @@ def test_a_nodata_value_that_no_pixel_gets_changes_nothing(nodata: float) -> Non
     assert (found == given_luminance(layout, bands, new)).all()
 
 
-def test_nodata_outside_is_kept_where_it_stands() -> None:
-    bands = np.array([[[0, 5, 0]]], np.uint8)
-    layout, where = BandLayout.of((GREY,)), np.array([[False, True, True]])
-    found = layout.replaced(
-        bands, layout.luminance(bands), np.zeros((1, 3)), where=where, nodata=0.0
-    )
-    assert found.tolist() == [[[0, 1, 1]]]
+def test_nodata_is_kept_where_it_stands_and_arises_nowhere() -> None:
+    bands = np.array([[[0, 5, 9]], [[0, 0, 9]]], np.uint8)
+    layout, where = BandLayout.of((GREY, PLAIN)), np.array([[False, True, True]])
+    old = layout.luminance(bands, 0.0)
+    found = layout.replaced(bands, old, np.full((1, 3), 1e-9), where=where, nodata=0.0)
+    assert found.tolist() == [[[0, 1, 1]], [[0, 0, 1]]]
 
 
 def test_values_that_are_no_numbers_stay_outside() -> None:

@@ -73,11 +73,10 @@ def test_windows_are_the_pixels_that_were_written(
             assert np.array_equal(found, scene[:, top : top + height, left : left + width])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".jp2"])
-def test_images_of_other_formats_open_too(storage: Storage, tmp_path: Path, suffix: str) -> None:
+def test_jpeg_2000_opens_too(storage: Storage, tmp_path: Path) -> None:
     grey = np.tile(np.arange(64, dtype=np.uint8), (48, 1))
-    Image.fromarray(grey).save(tmp_path / f"a{suffix}")
-    storage.write(f"a{suffix}", (tmp_path / f"a{suffix}").read_bytes())
+    Image.fromarray(grey).save(tmp_path / "a.jp2")
+    storage.write("a.jp2", (tmp_path / "a.jp2").read_bytes())
     found = read_all(storage, listed(storage, "a"))
     assert found.shape == (1, 48, 64)
     assert np.abs(found[0].astype(int) - grey).max() <= 8

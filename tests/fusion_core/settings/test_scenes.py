@@ -8,7 +8,7 @@ from fusion_core.settings.scenes import SceneSettings
 
 def test_nothing_has_to_be_set() -> None:
     found = SceneSettings()
-    assert (found.scaling, found.percentiles, found.tile_size) == ("percentiles", (0.5, 99.5), 768)
+    assert (found.scaling, found.percentiles, found.tile_size) == ("auto", (0.5, 99.5), 768)
     assert (found.nodata, found.ir_range, found.vi_range) == (None, None, None)
 
 
@@ -17,7 +17,7 @@ def test_nothing_has_to_be_set() -> None:
     [
         {"percentiles": (0, 100)},
         {"scaling": "range", "ir_range": (-40, 60), "vi_range": (0, 1)},
-        {"scaling": "type", "ir_range": (0, 1)},
+        {"ir_range": (0, 1)},
         {"tile_size": 128},
         {"tile_size": 8192},
         {"nodata": -9999},
@@ -44,6 +44,13 @@ def test_these_are_fine(given: dict[str, Any]) -> None:
         ({"ir_range": (3, 3)}, r"ir_range is \(3.0, 3.0\); expected two numbers, the lower first"),
         ({"vi_range": (3, 2)}, "vi_range is"),
         ({"vi_range": (float("nan"), 2)}, "vi_range is"),
+        ({"scaling": "type", "ir_range": (0, 1)}, "ir_range is set and scaling is type"),
+        ({"scaling": "percentiles", "vi_range": (0, 1)}, "expected scaling auto or range"),
+        ({"scaling": "type", "percentiles": (1, 99)}, "percentiles are set and scaling is type"),
+        (
+            {"percentiles": (1, 99), "ir_range": (0, 1), "vi_range": (0, 1)},
+            "percentiles are set and both ranges are set",
+        ),
         ({"tile_size": 112}, "greater than or equal to 128"),
         ({"tile_size": 200}, "multiple of 16"),
         ({"tile_size": 8208}, "less than or equal to 8192"),

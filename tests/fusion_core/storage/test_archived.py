@@ -13,6 +13,7 @@ from tiny import listed_pair
 from fusion_core.errors import ArchivedError, StorageError
 from fusion_core.jobs.loading import load_pair
 from fusion_core.scenes.raster import gdal_settings, open_raster
+from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.storage.archived import archived_class, show_tiers
 from fusion_core.storage.store import Storage
 
@@ -120,7 +121,9 @@ def test_reading_what_is_archived_is_an_error_of_its_own() -> None:
         storage = Storage("s3://bucket", options)
         (row,) = storage.list().to_pylist()
         with pytest.raises(ArchivedError, match=r"a\.tif: it lies in .*GLACIER.*Restore it"):
-            load_pair(listed_pair("a", row, row), storage, size_mismatch="error", max_megapixels=9)
+            load_pair(
+                listed_pair("a", row, row), storage, settings=ScalingSettings(), max_megapixels=9
+            )
         with (
             pytest.raises(ArchivedError, match=r"a\.tif: it lies in .*GLACIER.*Restore it"),
             gdal_settings(64),
