@@ -57,8 +57,9 @@ class Meaning:
         rgb: Whether the first three bands are red, green and blue.
         valid: Where there is data, (H, W).
         opacity: Alpha, (H, W) in [0, 1]; None where the file has none.
-        scene: Whether the file is a scene by itself.
+        scene: Whether the file is a scene by itself; None where it may be taken for either.
         placed: Whether it has a place on Earth.
+        narrow: Whether the values use so little of the limits that they are scaled by themselves.
         tolerance: Share of the limits' span by which decoded values may differ.
         icc: Its colour profile, None where it has none.
     """
@@ -68,8 +69,9 @@ class Meaning:
     rgb: bool
     valid: NDArray[np.bool_]
     opacity: NDArray[np.float64] | None = None
-    scene: bool = False
+    scene: bool | None = False
     placed: bool = False
+    narrow: bool = False
     tolerance: float = 0.0
     icc: bytes | None = None
 
@@ -111,13 +113,14 @@ def meaning(
     opacity: NDArray[np.float64] | None = None,
     valid: NDArray[np.bool_] | None = None,
     limits: tuple[float, float] | None = None,
-    scene: bool = False,
+    scene: bool | None = False,
     **more: Any,
 ) -> Meaning:
     """Return what values (C, H, W) or (H, W) mean; a scene by its place, type or bands, or told."""
     bands = values[None] if values.ndim == 2 else values
     kind = bands.dtype
     photograph = kind in (np.uint8, np.uint16) and len(bands) in (1, 3)
+    for_sure = container in PLACED or not photograph
     where = np.full(bands.shape[1:], True) if valid is None else valid
     if opacity is not None:
         where = where & (opacity > 0)
@@ -127,7 +130,7 @@ def meaning(
         rgb=len(bands) >= 3,
         valid=where,
         opacity=opacity,
-        scene=scene or container in PLACED or not photograph,
+        scene=for_sure or scene,
         placed=container in PLACED,
         **more,
     )

@@ -26,10 +26,12 @@ from declared_lab import lab_to_srgb
 from PIL import ImageCms
 from raw_tags import SHORT
 
-POLARITY = tuple(
-    f"{zero} is zero, {kind}"
-    for zero in ("black", "white")
-    for kind in ("1 bit", "uint8", "uint16", "int8", "int16", "float32")
+POLARITY = (
+    "black is zero, uint8",  # other types of it are rows of bits and of sample types
+    *(
+        f"white is zero, {kind}"
+        for kind in ("1 bit", "uint8", "uint16", "int8", "int16", "float32")
+    ),
 )
 PALETTE = ("256 entries", "16 entries, 4 bits", "grey entries", "transparent entries")
 CMYK = ("8 bits", "16 bits", "inverted by Adobe", "YCCK by Adobe")

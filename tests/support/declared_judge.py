@@ -66,9 +66,10 @@ def _refusal(key: Key, row: dict[str, Any]) -> Verdict:
 def _problems(key: Key, outcome: Outcome) -> Iterable[str | None]:
     """Yield what is wrong with a fused image, the first cause first."""
     ir, vi, row = outcome.ir, outcome.vi, outcome.row
-    scene = ir.scene or vi.scene
-    if (row["fused_format"] == "cog") != scene:
-        yield f"fused as {row['fused_format']}; expected a {'scene' if scene else 'photograph'}"
+    scene = row["fused_format"] == "cog"
+    sure = True in (ir.scene, vi.scene)
+    if scene != sure and not (scene and None in (ir.scene, vi.scene)):
+        yield f"fused as {row['fused_format']}; expected a {'scene' if sure else 'photograph'}"
     scalings = {}
     for side, means in zip(_SIDES, (ir, vi), strict=True):
         low, high = row[f"{side}_low"], row[f"{side}_high"]
@@ -76,13 +77,13 @@ def _problems(key: Key, outcome: Outcome) -> Iterable[str | None]:
         yield None if low is None else _scaling_problem(side, means, (low, high))
     with rasterio.open(outcome.fused) as dataset:
         bands, alpha = _bands(dataset)
-        mask = dataset.dataset_mask()
+        holds = (dataset.dataset_mask() > 0) & np.isfinite(bands).all(axis=0)
         placed = (str(dataset.crs), dataset.transform) == (UTM, PLACE)
         yield None if placed == vi.placed else f"the fused scene lies at {dataset.transform}"
     yield _value_problem(outcome, bands, scalings["ir"], scalings["vi"])
-    yield _alpha_problem(vi, alpha)
-    if scene and ((mask > 0) != vi.valid).any():
-        yield f"{int(((mask > 0) != vi.valid).sum())} pixels are data or none by mistake"
+    yield _alpha_problem(vi, alpha, masked=scene)
+    if scene and (holds != vi.valid).any():
+        yield f"{int((holds != vi.valid).sum())} pixels are data or none by mistake"
     if key.side == "visible" and vi.icc is not None and not scene:
         with Image.open(outcome.fused) as image:
             kept = image.info.get("icc_profile") == vi.icc
@@ -91,13 +92,14 @@ def _problems(key: Key, outcome: Outcome) -> Iterable[str | None]:
 
 def _scaling_problem(side: str, means: Meaning, found: tuple[float, float]) -> str | None:
     """Say what is wrong with a scaling: neither the container's range nor that of its values."""
-    if np.allclose(found, means.limits, rtol=1e-9) and means.values.dtype.kind != "f":
+    whole = means.values.dtype.kind != "f" and not means.narrow
+    if whole and np.allclose(found, means.limits, rtol=1e-9):
         return None
     used = np.percentile(means.luminance()[means.valid], (0.5, 99.5))
     slack = (means.tolerance + 1e-5) * means.span + 1e-5 * (used[1] - used[0])
     if means.values.dtype != np.uint8 and np.abs(np.subtract(found, used)).max() <= slack:
         return None
-    return f"{side} is scaled by {found}; expected {means.limits} or {tuple(used.round(2))}"
+    return f"{side} is scaled by {found}; expected {means.limits} or {used.round(2).tolist()}"
 
 
 def _bands(dataset: Any) -> tuple[Values, NDArray[np.float64] | None]:
@@ -177,11 +179,17 @@ def _expected(
     return np.asarray(result)
 
 
-def _alpha_problem(vi: Meaning, alpha: NDArray[np.float64] | None) -> str | None:
-    if vi.opacity is None:
-        opaque = alpha is None or (alpha == 1).all()
-        return None if opaque else "the fused image has opacity that nothing declared"
+def _alpha_problem(vi: Meaning, alpha: NDArray[np.float64] | None, *, masked: bool) -> str | None:
+    """Say what is wrong with the opacity of a fused image.
+
+    Args:
+        vi: What the visible file means.
+        alpha: The fused image's opacity, if it has any.
+        masked: Whether a mask may stand for opacity that is all or nothing.
+    """
+    wanted = vi.valid.astype(np.float64) if vi.opacity is None else vi.opacity
     if alpha is None:
-        return "the opacity is lost"
-    away = float(np.abs(alpha - vi.opacity).max())
+        said = masked and np.isin(wanted, (0, 1)).all()
+        return None if said or (wanted == 1).all() else "the opacity is lost"
+    away = float(np.abs(alpha - wanted).max())
     return None if away < 0.003 else f"the opacity is off by up to {away:.3g}"

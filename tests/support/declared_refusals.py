@@ -66,7 +66,7 @@ REFUSALS = (
         "polarity",
         r"\bbits?\b",
         "a raster of less than a byte a pixel is a mask",
-        ("black is zero, 1 bit", "white is zero, 1 bit"),
+        ("white is zero, 1 bit",),
         PLACED,
     ),
     Refusal(

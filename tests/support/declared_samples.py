@@ -28,7 +28,7 @@ ALPHA = tuple(
     for kind in ("straight", "associated", "one transparent colour")
 )
 EXTRA = tuple(f"{base} and one more, {bits} bits" for base in ("RGB", "grey") for bits in (8, 16))
-DEPTH = ("1", "2", "4", "8", "10", "12", "16")
+DEPTH = ("1", "2", "4", "8", "10", "12", "16", "16, little of it used")
 TYPE = ("int8", "int16", "uint32", "int32", "float32", "float64")
 
 
@@ -108,19 +108,22 @@ def extra(value: str, container: str) -> Cell:
 
 def depth(value: str, container: str) -> Cell:
     """A grey file of samples of so many bits."""
-    bits = int(value)
+    bits = int(value.partition(",")[0])
     top = (1 << bits) - 1
     held = {"png": (1, 2, 4, 8, 16), "jpeg": (8,), "webp": (8,)}
     if bits not in held.get(container, (bits,)):
         return NotApplicable(f"{container} holds no grey of {bits} bits")
     dtype = "u1" if bits <= 8 else "u2"
     samples = counts(top, 1, dtype)
+    narrow = value.endswith("used")
+    if narrow:
+        samples = 7000 + samples // 32
     values = samples if bits >= 8 else samples * np.uint8(255 // top)
     limits = (0.0, float(top)) if bits > 8 else None
     tolerance = JPEG_TOLERANCE if container == "jpeg" else 0.0
     if container == "webp":
         values = values.repeat(3, axis=0)
-    means = meaning(values, container, limits=limits, tolerance=tolerance)
+    means = meaning(values, container, limits=limits, tolerance=tolerance, narrow=narrow)
     if container == "png":
         return Declared(dw.png(samples, dw.GREY, bits), means)
     if container in ("jpeg", "webp"):

@@ -120,7 +120,7 @@ def pages(value: str, container: str) -> Cell:
         ),
     }[value]()
     valid = hole() if value == "mask" else None
-    means = meaning(image, container, valid=valid, scene=value == "mask")
+    means = meaning(image, container, valid=valid, scene=None if value == "mask" else False)
     return Declared(dt.tiff(container, first, further), means)
 
 
