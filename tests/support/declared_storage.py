@@ -27,7 +27,7 @@ from PIL import Image
 from raw_tags import LONG
 
 PLANAR = ("RGB 8 bits", "RGB 16 bits", "RGB and straight alpha 8 bits")
-PREDICTOR = ("2, uint8", "2, uint16", "2, RGB uint16", "3, float32")
+PREDICTOR = ("2, uint16", "2, RGB uint16", "3, float32")
 COMPRESSION = (
     "none",
     "LZW",
@@ -44,7 +44,7 @@ COMPRESSION = (
 PAGES = ("second of full size", "overview", "mask", "smaller thumbnail")
 NODATA = ("uint8", "uint16", "RGB uint8", "float32", "float32 NaN", "float32 NaN undeclared")
 ORDER = ("little-endian", "big-endian")
-LAYOUT = ("one strip", "strips of 7 rows", "tiles of 16", "tiles of 64")
+LAYOUT = ("strips of 7 rows", "tiles of 16", "tiles of 64")
 NAME = (".png", ".jpg", ".tif", ".dat")
 
 _ONLY_TIFF = "a property of TIFF"
@@ -72,7 +72,6 @@ def predictor(value: str, container: str) -> Cell:
         return NotApplicable(_ONLY_TIFF)
     number, kind = value.split(", ")
     samples = {
-        "uint8": lambda: counts(255, 1, "u1"),
         "uint16": lambda: counts(65535, 1, "u2"),
         "RGB uint16": lambda: counts(65535, 3, "u2"),
         "float32": lambda: (280 + 40 * fields()[:1]).astype("f4"),
