@@ -12,8 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from fusion_core.errors import DecodeError, EncodeError, PairError
 from fusion_core.images.checks import check_cost, check_png, check_whole
-from fusion_core.images.codecs_gdal import JPEG2000_MAGIC, decode_raster, encode_raster
-from fusion_core.images.metadata import into_png, metadata_of, metadata_of_tiff
+from fusion_core.images.codecs_gdal import decode_raster, encode_raster
+from fusion_core.images.jp2_boxes import JPEG2000_MAGIC
+from fusion_core.images.metadata import exif_of_tiff, into_png, metadata_of
 from fusion_core.images.picture import Picture, check_size, upright
 from fusion_core.images.tiff_tags import TIFF_MAGIC
 from fusion_core.settings.fuse import ImageSettings
@@ -49,12 +50,18 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
     try:
         if body.startswith(_BY_GDAL):
             picture = decode_raster(body, max_megapixels)
-            return replace(picture, metadata=metadata_of_tiff(body))
+            metadata = replace(picture.metadata, exif=exif_of_tiff(body))
+            return replace(picture, metadata=metadata)
         with Image.open(io.BytesIO(body), formats=READABLE) as image:
             check_size(image.width, image.height, max_megapixels)
             if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
                 raise DecodeError("the image is animated; expected a single picture")
             check_cost(image, body)
+            if image.mode == "CMYK" and "adobe" not in image.info:
+                raise DecodeError(
+                    "the image is a CMYK JPEG that doesn't say, as Adobe's marker does, "
+                    "which end is ink; expected that marker. Convert it to RGB"
+                )
             orientation = image.getexif().get(_ORIENTATION, 1)
             if _is_deep_colour(image, body):
                 check_png(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import warnings
 from dataclasses import replace
@@ -17,7 +18,8 @@ from rasterio.io import DatasetReader, MemoryFile
 from fusion_core.errors import DecodeError, EncodeError
 from fusion_core.images.colour import Pixels
 from fusion_core.images.description import Description, describe_dataset
-from fusion_core.images.metadata import into_png, into_tiff
+from fusion_core.images.jp2_boxes import JPEG2000_MAGIC, read_boxes
+from fusion_core.images.metadata import NO_METADATA, Metadata, fitting_icc, into_png, into_tiff
 from fusion_core.images.picture import Picture, check_size, upright
 from fusion_core.images.samples import (
     inks_to_rgb,
@@ -27,9 +29,6 @@ from fusion_core.images.samples import (
 )
 from fusion_core.images.tiff_tags import TIFF_MAGIC, read_tags
 from fusion_core.settings.fuse import ImageSettings
-
-JPEG2000_MAGIC = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
-"""What JPEG 2000 files and codestreams start with."""
 
 # A photograph has no place on Earth, and its owner needn't hear so for every file.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -60,18 +59,23 @@ def decode_raster(body: bytes, max_megapixels: float, orientation: int | None = 
     ):
         # Before any is read: there may be 65,535 bands, and they may be tiles of any size.
         check_size(source.width, source.height, max_megapixels)
-        described = describe_dataset(source, read_tags(io.BytesIO(body)))
+        file = io.BytesIO(body)
+        boxes = read_boxes(file)
+        described = describe_dataset(source, read_tags(file), boxes)
         described = replace(described, placed=False, nodata=False, scaled=False)
         _check(described, source)
         rows, columns = source.block_shapes[0]
         check_size(columns, rows, max_megapixels, "a tile of the image")
         pixels, alpha = _lab(body) if described.colours == "lab" else _colours(source, described)
         alpha = _masked(source, alpha, pixels)
+        icc = boxes.icc if boxes else _icc(source)
     if described.inverted:
         pixels = pixels.dtype.type(described.white) - pixels
     if described.bits < 8:
         pixels = spread_bits(pixels, described.bits) if described.colours == "grey" else pixels
-    picture = Picture(pixels, alpha, white=_white(described, pixels))
+    metadata = Metadata(fitting_icc(icc, grey=described.colours == "grey"))
+    metadata = metadata if described.colours in ("grey", "rgb", "palette") else NO_METADATA
+    picture = Picture(pixels, alpha, white=_white(described, pixels), metadata=metadata)
     return upright(picture, orientation or described.orientation)
 
 
@@ -156,6 +160,11 @@ def _masked(source: DatasetReader, alpha: Pixels | None, pixels: Pixels) -> Pixe
     top = np.iinfo(pixels.dtype).max
     mask: Pixels = np.where(source.dataset_mask() > 0, top, 0).astype(pixels.dtype)
     return mask
+
+
+def _icc(source: DatasetReader) -> bytes | None:
+    told = source.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
+    return base64.b64decode(told) if told else None
 
 
 def _white(described: Description, pixels: Pixels) -> int | None:

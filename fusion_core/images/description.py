@@ -14,6 +14,7 @@ import numpy as np
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
+from fusion_core.images.jp2_boxes import Jp2Boxes
 from fusion_core.images.tiff_tags import TiffTags
 
 Colours = Literal["grey", "rgb", "palette", "cmyk", "lab", "bands", "mosaic", "other"]
@@ -127,27 +128,30 @@ class Description:
                 f"it has a place on Earth and an orientation tag of {self.orientation}, which "
                 "turn it two ways; expected the orientation 1. Correct the tag (274)"
             )
-        if self.bits < 8:
-            return f"the pixels have {self.bits} bits; expected 8 or more. Store it as 8 bits"
         if self.colours == "palette":
             return (
                 "the pixels are indices into a palette; expected values. Expand it to RGB "
                 "(gdal_translate -expand rgb)"
             )
+        if self.bits < 8:
+            return f"the pixels have {self.bits} bits; expected 8 or more. Store it as 8 bits"
         if self.colours in ("cmyk", "lab"):
-            name = {"cmyk": "CMYK", "lab": "L*a*b*"}[self.colours]
+            name = {"cmyk": "CMYK", "lab": "CIE Lab"}[self.colours]
             return f"its colours are {name}; expected grey, RGB or bands of values. Convert it"
         return None
 
 
-def describe_dataset(dataset: DatasetReader, tags: TiffTags | None = None) -> Description:
+def describe_dataset(
+    dataset: DatasetReader, tags: TiffTags | None = None, boxes: Jp2Boxes | None = None
+) -> Description:
     """Describe a file that GDAL has opened.
 
     Args:
         dataset: The open file.
         tags: Its tags, of a TIFF file; they tell what GDAL passes over.
+        boxes: Its boxes, of a JPEG 2000 file, likewise.
     """
-    colours, alpha = _by_tags(dataset, tags) if tags else _by_interpretation(dataset)
+    colours, alpha = _by_tags(tags) if tags else _by_interpretation(dataset, boxes)
     kinds = set(dataset.dtypes)
     dtype = dataset.dtypes[0] if len(kinds) == 1 and kinds <= _KNOWN else "other"
     whole = 8 * np.dtype(dtype).itemsize if dtype != "other" else 8
@@ -167,10 +171,12 @@ def describe_dataset(dataset: DatasetReader, tags: TiffTags | None = None) -> De
     )
 
 
-def _by_tags(dataset: DatasetReader, tags: TiffTags) -> tuple[Colours, Alpha]:
+def _by_tags(tags: TiffTags) -> tuple[Colours, Alpha]:
     if tags.raw or tags.reduced:
         return "mosaic", "none"
     colours = _BY_PHOTOMETRIC.get(tags.photometric, "other")
+    if colours == "grey" and tags.palette:
+        colours = "palette"  # GDAL writes it so where it is given the palette late
     if colours in ("mosaic", "other"):
         return colours, "none"
     if colours == "grey" and tags.samples == _CHANNELS["rgb"] and not any(tags.extra):
@@ -182,12 +188,16 @@ def _by_tags(dataset: DatasetReader, tags: TiffTags) -> tuple[Colours, Alpha]:
     return colours, alphas[0] if alphas else "none"
 
 
-def _by_interpretation(dataset: DatasetReader) -> tuple[Colours, Alpha]:
+def _by_interpretation(dataset: DatasetReader, boxes: Jp2Boxes | None) -> tuple[Colours, Alpha]:
     kinds = list(dataset.colorinterp)
     alpha: Alpha = "straight" if ColorInterp.alpha in kinds else "none"
     data = [kind for kind in kinds if kind is not ColorInterp.alpha]
     if ColorInterp.palette in data:
         return "palette", alpha
+    if boxes is not None and boxes.alpha == "premultiplied":
+        alpha, data = boxes.alpha, data[: dataset.count - 1]
     if len(data) == 1:
         return "grey", alpha
+    if boxes is not None and boxes.space == "rgb" and len(data) == len(_RGB):
+        return "rgb", alpha
     return ("rgb" if tuple(data) == _RGB else "bands"), alpha

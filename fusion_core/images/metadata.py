@@ -63,25 +63,26 @@ def metadata_of(image: Image.Image) -> Metadata:
 
     A profile for other channels than the decoded ones, such as of inks, is left out.
     """
-    icc = image.info.get("icc_profile")
-    kind = {"L": b"GRAY", "1": b"GRAY", "LA": b"GRAY"}.get(image.mode[:2], b"RGB ")
-    kind = b"GRAY" if image.mode.startswith("I;16") else kind
-    fits = isinstance(icc, bytes) and icc[16:20] == kind
-    return Metadata(icc if fits else None, _kept(image.getexif()))
+    grey = image.mode.startswith("I;16") or image.mode[:2] in ("1", "L", "LA", "La")
+    icc = fitting_icc(image.info.get("icc_profile"), grey=grey)
+    return Metadata(icc, _kept(image.getexif()))
 
 
-def metadata_of_tiff(body: bytes) -> Metadata:
-    """Return the metadata of a TIFF file, of whatever kind its pixels are."""
+def exif_of_tiff(body: bytes) -> bytes | None:
+    """Return the EXIF data of a classic TIFF file, of whatever kind its pixels are."""
     try:
         exif = Image.Exif()
         exif.load(body)
-        icc = exif.get(_ICC_TAG)
-        photometric = exif.get(_BASE.PhotometricInterpretation)
     except Exception:  # as with damaged EXIF data below
-        return NO_METADATA
-    wanted = b"GRAY" if photometric in (0, 1) else b"RGB "
-    fits = isinstance(icc, bytes) and photometric in (0, 1, 2, 3, 6) and icc[16:20] == wanted
-    return Metadata(icc if fits else None, _kept(exif))
+        return None
+    return _kept(exif)
+
+
+def fitting_icc(icc: object, *, grey: bool) -> bytes | None:
+    """Return an ICC profile if it is one of such channels."""
+    if isinstance(icc, bytes) and icc[16:20] == (b"GRAY" if grey else b"RGB "):
+        return icc
+    return None
 
 
 def into_png(body: bytes, metadata: Metadata) -> bytes:

@@ -95,7 +95,7 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
     new = (new[..., 0] if pixels.ndim == 2 else new).astype(pixels.dtype)
     alpha = None
     if picture.alpha is not None:
-        there = scaled(picture.alpha > 0) > 1 - _TRACE
+        there = np.abs(scaled(picture.alpha == 0)) < _TRACE
         alpha = there.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
     return replace(picture, pixels=new, alpha=alpha)
 

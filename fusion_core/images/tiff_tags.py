@@ -15,7 +15,7 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """What classic and BigTIFF files start with, in either byte order."""
 
 _SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION = 254, 256, 257, 262, 274
-_SAMPLES, _EXTRA, _RAW = 277, 338, 50706
+_SAMPLES, _PALETTE, _EXTRA, _RAW = 277, 320, 338, 50706
 _WANTED = {_SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _EXTRA, _RAW}
 _SIZES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
 _MOST_VALUES, _MOST_ENTRIES, _MOST_PAGES = 64, 4096, 64
@@ -43,6 +43,7 @@ class TiffTags:
         extra: ExtraSamples: what the last samples are (1 and 2 are associated and unassociated
             alpha, 0 is anything).
         reduced: Whether it is marked as a thumbnail or a mask.
+        palette: Whether it has a palette, whatever it says of its photometric interpretation.
         raw: Whether it is a camera's raw file (DNG).
         pages: Images of about its size that the file holds.
     """
@@ -52,6 +53,7 @@ class TiffTags:
     samples: int = 1
     extra: tuple[int, ...] = ()
     reduced: bool = False
+    palette: bool = False
     raw: bool = False
     pages: int = 1
 
@@ -78,6 +80,7 @@ def read_tags(file: Readable) -> TiffTags | None:
         samples=_one(first, _SAMPLES, 1),
         extra=first.get(_EXTRA, ()),
         reduced=bool(_one(first, _SUBFILE, 0) & _REDUCED_OR_MASK),
+        palette=_PALETTE in first,
         raw=_RAW in first,
         pages=1 + len(pages),
     )
@@ -130,6 +133,8 @@ def _directory(
         at = k * entry_size
         tag, kind = struct.unpack_from(f"{order}HH", body, at)
         number = struct.unpack_from(f"{order}{'Q' if big else 'I'}", body, at + 4)[0]
+        if tag == _PALETTE:
+            found[tag] = ()  # its colours are of no interest here
         if tag not in _WANTED or kind not in _SIZES or not 0 < number <= _MOST_VALUES:
             continue
         code, size = _SIZES[kind]

@@ -159,6 +159,8 @@ def _copy(raster: Raster, path: Path) -> None:
     with target:
         with writing("a copy of a scene"):
             copy_metadata(target, source)
+            if described.alpha != "none":
+                target.colorinterp = (*source.colorinterp[: source.count - 1], ColorInterp.alpha)
         for rows in _rows(source):
             with raster.reading():
                 bands = source.read(window=window_of((rows, slice(0, source.width))))
@@ -189,6 +191,8 @@ def _plain(raster: Raster, bands: NDArray[Any]) -> NDArray[Any]:
     """Return bands whose largest value is white and whose colours aren't multiplied by alpha."""
     described, colours = raster.description, raster.dataset.colorinterp
     alpha = colours.index(ColorInterp.alpha) if ColorInterp.alpha in colours else None
+    if alpha is None and described.alpha != "none":
+        alpha = len(bands) - 1  # GDAL knows no premultiplied opacity of JPEG 2000
     plain = bands.copy()
     for k in range(len(bands)):
         if k != alpha and described.inverted:

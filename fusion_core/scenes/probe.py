@@ -11,9 +11,9 @@ from rasterio.io import MemoryFile
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import DecodeError, PairError
-from fusion_core.images.codecs_gdal import JPEG2000_MAGIC
 from fusion_core.images.description import describe_dataset
 from fusion_core.images.gdal_errors import GdalError
+from fusion_core.images.jp2_boxes import JPEG2000_MAGIC, read_boxes
 from fusion_core.images.tiff_tags import TIFF_MAGIC, read_tags
 from fusion_core.scenes.raster import gdal_settings, open_header
 from fusion_core.storage.store import Storage
@@ -95,9 +95,10 @@ def is_scene_inside(path: str, body: bytes, max_megapixels: float) -> bool:
     """
     if path.lower().endswith(SUFFIXES) or not body.startswith((*TIFF_MAGIC, *JPEG2000_MAGIC)):
         return False
+    file = io.BytesIO(body)
     try:
         with gdal_settings(_CACHE_MB), MemoryFile(body) as memory, memory.open() as dataset:
-            described = describe_dataset(dataset, read_tags(io.BytesIO(body)))
+            described = describe_dataset(dataset, read_tags(file), read_boxes(file))
             large = dataset.width * dataset.height > max_megapixels * 1e6
     except (RasterioError, GdalError):
         return False  # the photographs' reader says what is wrong

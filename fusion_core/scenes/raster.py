@@ -18,9 +18,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from fusion_core.errors import DecodeError
-from fusion_core.images.codecs_gdal import JPEG2000_MAGIC
 from fusion_core.images.description import Description, describe_dataset
 from fusion_core.images.gdal_errors import GdalError
+from fusion_core.images.jp2_boxes import JPEG2000_MAGIC
 from fusion_core.images.tiff_tags import TIFF_MAGIC
 from fusion_core.scenes.stored_object import BLOCK, HEADER_BLOCK, StoredObject
 from fusion_core.storage.store import Storage
@@ -146,7 +146,7 @@ def open_local(file: Path, path: str) -> Iterator[Raster]:
 def _opened(storage: Storage, path: str, objects: StoredObject) -> Iterator[Raster]:
     try:
         driver = _driver(path, objects.start())
-        tags = objects.tags()
+        tags, boxes = objects.declared()
         where = {} if storage.is_local else {"opener": objects}
         name = storage.fs_path(path) if storage.is_local else f"/{os.path.basename(path)}"
         with _translated(path, objects):
@@ -155,7 +155,7 @@ def _opened(storage: Storage, path: str, objects: StoredObject) -> Iterator[Rast
         objects.end_start()
     with dataset:
         with _translated(path, objects):
-            described = describe_dataset(dataset, tags)
+            described = describe_dataset(dataset, tags, boxes)
         yield Raster(path, dataset, described, objects)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from rasterio.abc import FileContainer
 
 from fusion_core.errors import ArchivedError, ReadError, SourceChangedError, UnreachableError
+from fusion_core.images.jp2_boxes import Jp2Boxes, read_boxes
 from fusion_core.images.tiff_tags import TiffTags, read_tags
 from fusion_core.storage.errors import changed, fails_condition, gone, is_archived
 from fusion_core.storage.local import check_regular
@@ -93,10 +94,10 @@ class StoredObject(FileContainer):  # type: ignore[misc]
         self._begun = file
         return found
 
-    def tags(self) -> TiffTags | None:
-        """Return the tags of the file that ``start`` opened, if it is a TIFF file."""
+    def declared(self) -> tuple[TiffTags | None, Jp2Boxes | None]:
+        """Return the tags or boxes of the file that ``start`` opened."""
         assert self._begun is not None
-        found = read_tags(self._begun)
+        found = read_tags(self._begun), read_boxes(self._begun)
         self._begun.seek(0)
         if self.error is not None:
             self.fail()

@@ -167,3 +167,13 @@ def test_a_file_after_a_damaged_one_is_decoded_as_ever() -> None:
         with pytest.raises(DecodeError):
             decode(body[: len(body) // 2])
         np.testing.assert_array_equal(decode(body).pixels, before, name)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_data_cost_no_pixel(kind: str) -> None:
+    file = io.BytesIO()
+    damaged = b"Exif\0\0\xff\xff\x2a\0\x08\0\0\0"
+    Image.fromarray(noise(np.uint8, 3)).save(file, format=kind, exif=damaged)
+    found = decode(file.getvalue())
+    assert found.pixels.shape == noise(np.uint8, 3).shape
+    assert found.metadata.exif is None

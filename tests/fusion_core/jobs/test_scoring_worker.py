@@ -153,7 +153,7 @@ def test_the_convention_reaches_the_metrics(monkeypatch: pytest.MonkeyPatch) -> 
     archive = ArchiveFixture("memory://convention", convention="textbook")
     asked = []
 
-    def noted(*arguments: Any, convention: str) -> dict[str, Any]:
+    def noted(*arguments: Any, convention: str, valid: None) -> dict[str, Any]:
         asked.append((arguments[-1], convention))
         return {"metric_version": "textbook-1"}
 

@@ -62,7 +62,7 @@ def test_values_are_in_the_units_that_the_bands_declare() -> None:
     layout = BandLayout.of((PLAIN,) * 4, scales, offsets)
     bands = pixel(50, 20, 40, 6, dtype=np.uint16)  # 4, 2, 80 and 6
     assert layout.luminance(bands).item() == pytest.approx(23)
-    assert layout.container("uint8", 8) == pytest.approx((-0.25 - 6.875, 87.0), abs=1e-9)
+    assert layout.container("uint8", 8) == pytest.approx((-7.125, 101.25), abs=1e-9)
     found = given_luminance(layout, bands, 34.5)  # 6, 3, 120 and 9
     assert found.ravel().tolist() == [70, 30, 0, 9]  # -40 is beyond the type
 
