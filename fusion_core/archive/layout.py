@@ -37,8 +37,8 @@ _LONGEST_NAME = 150  # file systems end at 255 bytes, and the digest and extensi
 
 LONGEST_PATH = 800
 """Longest path of an image below the output, in bytes. S3 ends at 1,024 for the whole key: 27 are
-for what ``path_beside`` and a quicklook add, and 197 are left for the output's own folders. It can't
-depend on those, for an output that is moved keeps its paths."""
+for what ``path_beside`` and a quicklook add, and 197 are left for the output's own folders. It
+can't depend on those, for an output that is moved keeps its paths."""
 
 _HALF_ESCAPE = re.compile(r"%[0-9A-F]?$")
 _ID_DIGITS = 32
