@@ -11,6 +11,7 @@ from fusion_core.archive.path_template import PathTemplate, parse_templates
 from fusion_core.errors import SettingsError
 from fusion_core.metrics import METRIC_VERSIONS, Convention
 from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.fuse import IMAGE_VERSION
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
@@ -103,9 +104,14 @@ class ScoreArchiveSettings(RunSettings):
 
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other scores may result."""
-        return settings_digest(
-            {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
-        )
+        return settings_digest(self._decisive() | {"image": IMAGE_VERSION})
+
+    def hashes_before(self) -> tuple[str, ...]:
+        """Return the hashes that the same settings had under earlier image versions."""
+        return (settings_digest(self._decisive()),)  # the first was not part of it
+
+    def _decisive(self) -> dict[str, str]:
+        return {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
 
 
 def check_method_name(name: str) -> None:

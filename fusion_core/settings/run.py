@@ -141,10 +141,11 @@ class ArchiveSettings(PairSettings):
 class RunSettings(ArchiveSettings):
     """How a run that fuses or scores divides its work, and what it skips or gives up."""
 
-    reprocess: Literal["none", "failed", "all"] = Field(
+    reprocess: Literal["none", "failed", "older", "all"] = Field(
         "none",
         description="none: pairs without a successful row, except those that failed for good and "
-        "those whose next attempt isn't due yet; failed: those too; all: every pair again.",
+        "those whose next attempt isn't due yet; failed: those too; older: as none, and also pairs "
+        "whose image an earlier image version made; all: every pair again.",
     )
     limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
     max_workers: int | None = Field(
