@@ -147,10 +147,20 @@ class ArchiveSummary(PlanSummary):
             parts.append(f"{self.over_limit} left for later by the limit")
         if self.unfinished:
             parts.append(f"{self.unfinished} not begun, because the run's deadline had passed")
+        if files := self._files_without_pair():
+            parts.append(f"files in no pair: {files}")
         if self.retries:
             parts.append(f"{self.retries} calls to the stores had to be made again")
         parts += [f"left out: {place}" for place in self.left_out]
         return parts
+
+    def _files_without_pair(self) -> str:
+        counts = {
+            "unpaired": self.unpaired,
+            "ambiguous": self.ambiguous,
+            "unmatched": self.unmatched,
+        }
+        return ", ".join(f"{len(paths)} {name}" for name, paths in counts.items() if paths)
 
     def _unsuccessful_lines(self) -> list[str]:
         """Return the lines of tables of what failed, and of what is undone."""

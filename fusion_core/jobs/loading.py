@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError, ReadError, SizeMismatchError
+from fusion_core.errors import PairError, ReadError, SameFileError, SizeMismatchError
 from fusion_core.images.codecs import decode
 from fusion_core.images.colour import luminance
 from fusion_core.images.picture import Picture, resize
@@ -67,6 +67,7 @@ def load_pair(
         PairError: An image can't be read, decoded or paired.
         UnreachableError: The store gives no answer.
     """
+    check_two_files(ref)
     with stage("read"):
         bodies = [
             read_listed(source, ref.ir_path, ref.ir_bytes, ref.ir_version),
@@ -88,6 +89,16 @@ def load_pair(
                 )
             ir = resize(ir, height, width)
     return LoadedPair(ir, vi)
+
+
+def check_two_files(ref: PairRef) -> None:
+    """Raise SameFileError where both sides of a pair are one file."""
+    if ref.ir_path == ref.vi_path:
+        raise SameFileError(
+            f"both sides are the one file {ref.ir_path}; expected an infrared and a visible one, "
+            "since a file fused with itself scores best and shows nothing. Correct the index; take "
+            "a file of four channels apart first"
+        )
 
 
 def read_listed(source: Storage, path: str, size: int, version: str) -> bytes:

@@ -56,7 +56,7 @@ class ArchiveSettings(PairSettings):
         None,
         json_schema_extra=NO_SECRET,
         description="CSV or Parquet file with the columns pair_id, ir and vi (paths below the "
-        "source), used instead of the templates: any fsspec URL.",
+        "source, alone or with its URL in front), used instead of the templates: any fsspec URL.",
     )
     prefix: str = Field(
         "",

@@ -97,6 +97,66 @@ def test_an_index_at_the_root_of_the_file_system_is_not_looked_for_here(
         find(root, index=f"/{name}")
 
 
+def with_index(root: str, *rows: str) -> str:
+    lines = "\n".join(["pair_id,ir,vi", *rows])
+    Storage(root).write("index.csv", lines.encode())
+    return f"{root}/index.csv"
+
+
+def test_an_index_with_the_url_of_the_source_in_front_is_used(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "ir/2.png", "vi/2.png")
+    index = with_index(root, f"1,{root}/ir/1.png,./vi/1.png", f"2,{root}//ir/2.png,vi//2.png")
+    for source in (root, f"{root}/"):
+        assert ids(find(source, index=index)) == ["1", "2"]
+    index = with_index(root, "1,ir/1.png,s3://elsewhere/vi/1.png")
+    with pytest.raises(SettingsError, match=r"'s3://elsewhere/vi/1.png' in the column vi of row 1"):
+        find(root, index=index)
+
+
+def test_an_index_of_which_no_row_is_a_whole_pair_is_refused(root: str) -> None:
+    fill(root, "x/ir/1.png", "x/vi/1.png", "x/vi/2.png", "x/note.txt")
+    index = with_index(root, "1,ir/1.png,vi/1.png", "2,ir/2.png,x/vi/2.png")
+    with pytest.raises(SettingsError, match=r"has 2 rows and none is a whole pair") as refused:
+        find(root, index=index)
+    assert "4 are missing or have no counterpart, such as 'ir/1.png'" in str(refused.value)
+    assert "such as 'index.csv'" in str(refused.value)
+    twice = with_index(root, "1,x/ir/1.png,x/vi/1.png", "1,x/ir/1.png,x/vi/2.png")
+    with pytest.raises(SettingsError, match="claim a pair that another file claims too"):
+        find(root, index=twice)
+    some = with_index(root, "1,x/ir/1.png,x/vi/1.png", "2,x/ir/2.png,x/vi/2.png")
+    pairing = find(root, index=some)
+    assert (ids(pairing), pairing.unpaired) == (["1"], ("x/ir/2.png", "x/vi/2.png"))
+
+
+def test_an_index_without_rows_or_with_none_of_this_night_is_an_empty_night(root: str) -> None:
+    fill(root, "2026/11/20/note.txt")
+    assert ids(find(root, index=with_index(root))) == []
+    other = with_index(root, "1,2026/11/19/ir.png,2026/11/19/vi.png")
+    night = find(root, index=other, prefix="{date:%Y/%m/%d}/")
+    assert (ids(night), night.unpaired) == ([], ())
+    with pytest.raises(SettingsError, match="none is a whole pair"):
+        find(root, index=other)
+
+
+def test_templates_that_match_files_and_pair_none_are_refused(root: str) -> None:
+    fill(root, "ir/1.png", "ir/2.png", "visible/1.png")
+    with pytest.raises(SettingsError, match=r"2 files of .* match the templates") as refused:
+        find(root)
+    assert "such as 'ir/1.png', 'ir/2.png'" in str(refused.value)
+    assert "There are 1 others, such as 'visible/1.png'" in str(refused.value)
+    fill(root, "vi/3.png")
+    with pytest.raises(SettingsError, match="3 files"):
+        find(root)
+    fill(root, "vi/1.png")
+    assert ids(find(root)) == ["1"]
+
+
+def test_nothing_that_is_meant_is_an_empty_night(root: str) -> None:
+    fill(root, "readme.txt")
+    assert ids(find(root)) == []
+    assert ids(find(root, prefix="2026/")) == []
+
+
 def test_a_missing_local_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=f"no folder {tmp_path}/none"):
         find(f"{tmp_path}/none")
