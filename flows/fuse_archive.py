@@ -27,6 +27,7 @@ from flows.run import (
     failures,
     publish,
     read_back,
+    warn_of_late_pairs,
     warn_of_older,
 )
 from flows.summaries.archive import plan_counts
@@ -105,6 +106,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
+    warn_of_late_pairs(settings)
     pairing = list_pairs(
         settings, source, output, date=identity.date, storage_options=run.credentials
     )

@@ -75,7 +75,7 @@ class Run(Generic[Settings]):
         flow_run = context.flow_run.id if context and context.flow_run else uuid.uuid4()
         identity = RunIdentity(
             run_id=f"{now:%Y%m%dT%H%M%SZ}-{str(flow_run)[:8]}",
-            date=settings.date or now.date(),
+            date=settings.run_date(now),
             model_hash=model_hash,
             settings_hash=settings_hash,
         )
@@ -111,6 +111,16 @@ class Run(Generic[Settings]):
         """The moment at which ``run_deadline`` is over, by the monotonic clock."""
         deadline = self.settings.run_deadline
         return None if deadline is None else self.began + deadline
+
+
+def warn_of_late_pairs(settings: RunSettings) -> None:
+    """Log that what comes in after the run is missed, where each run looks at another day."""
+    if settings.prefix_has_date and settings.days == 1 and settings.date is None:
+        get_run_logger().warning(
+            "Only %r of today is looked at: the next run's prefix is another one, and finds "
+            "nothing of what comes in there later. Set days to 3, say, to have it look back",
+            settings.prefix,
+        )
 
 
 def warn_of_older(older: int) -> None:

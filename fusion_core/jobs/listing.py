@@ -34,7 +34,7 @@ def list_pairs(
         settings: Templates or index, and prefix.
         source: The archive.
         output: Where results go; left out of the listing if it lies inside the archive.
-        date: The run's date, for the prefix.
+        date: The run's date, the last one that the prefix is filled with.
         storage_options: Options of the store that holds the index, see ``Storage``.
 
     Raises:
@@ -59,7 +59,7 @@ def list_fused(
         settings: As for ``list_pairs``, and where the fused images are.
         source: The archive.
         output: Where results go; left out of the listing if it lies inside the archive.
-        date: The run's date, for the prefix.
+        date: The run's date, the last one that the prefix is filled with.
         storage_options: Options of the stores that hold the index and the fused images.
 
     Raises:
@@ -86,7 +86,7 @@ def list_fused(
 def _list_source(settings: ArchiveSettings, source: Storage, date: dt.date) -> pa.Table:
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
-    return source.list(settings.expanded_prefix(date))
+    return pa.concat_tables(map(source.list, settings.expanded_prefixes(date)))
 
 
 def _pair(
@@ -109,7 +109,7 @@ def _pair(
         ) from error
     index = read_index(settings.index, body)
     roots = source_roots(source, settings.source)
-    pairing = pair_by_index(listing, index, roots, (settings.expanded_prefix(date).lstrip("/"),))
+    pairing = pair_by_index(listing, index, roots, settings.expanded_prefixes(date))
     _check_index(settings, pairing)
     return pairing
 

@@ -2,10 +2,13 @@ import datetime as dt
 import uuid
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from fusion_core.archive.fused_images import FusedImages
-from fusion_core.archive.pairing import Pairing
+from fusion_core.archive.pairing import PAIRS_SCHEMA, Pairing
+from fusion_core.archive.plan import make_plan
+from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
@@ -50,6 +53,42 @@ def test_the_prefix_takes_the_date_of_the_run(root: str) -> None:
     templates = {"ir": "{day:path}/ir.png", "vi": "{day:path}/vi.png"}
     assert ids(find(root, **templates)) == list(days)
     assert ids(find(root, prefix="{date:%Y/%m/%d}/", **templates)) == ["2026/11/20"]
+
+
+def test_a_pair_that_came_in_late_is_found_the_next_nights(root: str) -> None:
+    """The run of a night looks at a folder that is a few hours old; the rest of the day follows."""
+    nights = [dt.date(2026, 11, 20) + dt.timedelta(days=k) for k in range(4)]
+    made = FuseArchiveSettings.model_validate(
+        {
+            **{"source": root, "output": "memory://elsewhere", "days": 3},
+            **{"prefix": "north/{date:%Y/%m/%d}", "ir": "{d:path}/ir/{n}", "vi": "{d:path}/vi/{n}"},
+        }
+    )
+    rows = ok_rows(PAIRS_SCHEMA.empty_table())
+    fused = []
+    for night in nights:
+        day, before = (f"north/{one:%Y/%m/%d}" for one in (night, night - dt.timedelta(days=1)))
+        fill(root, f"{day}/ir/0105", f"{day}/vi/0105")
+        fill(root, f"{before}/ir/1830", f"{before}/vi/1830")  # after the night's run
+        plan = make_plan(list_pairs(made, Storage(root), Storage("memory://x"), night, {}), rows)
+        ids = plan.todo["pair_id"].to_pylist()
+        fused.append([name.removeprefix("north/2026/11/") for name in ids])
+        rows = pa.concat_tables([rows, ok_rows(plan.todo)])
+    assert fused == [
+        ["19/1830", "20/0105"],
+        ["20/1830", "21/0105"],
+        ["21/1830", "22/0105"],
+        ["22/1830", "23/0105"],
+    ]
+    assert plan.done == 3, "of the days before, also that which came in late"
+
+
+def ok_rows(todo: pa.Table) -> pa.Table:
+    """Rows as they are written of fused pairs, with the columns that a plan is made of."""
+    names = ["pair_id", "ir_version", "vi_version"]
+    rows = [{**row, "status": "ok", "attempt": 1} for row in todo.select(names).to_pylist()]
+    schema = pa.schema([field.with_nullable(True) for field in PART_SCHEMA])
+    return pa.Table.from_pylist(rows, schema=schema).cast(schema)
 
 
 @pytest.mark.parametrize(("inside", "kept"), [("", ["fused-by-hand", "vi"]), ("out", ["out-2"])])
