@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import reduce
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -30,6 +27,7 @@ from flows.run import (
     failures,
     publish,
     read_back,
+    warn_of_older,
     write_tables,
 )
 from flows.summaries.archive import plan_counts
@@ -46,6 +44,7 @@ from fusion_core.archive import (
     make_plan,
     newest_rows,
     read_manifest,
+    standing_rows,
 )
 from fusion_core.errors import OutputBusyError, SettingsError
 from fusion_core.jobs import ChunkResult, EvaluateSettings, list_pairs
@@ -133,11 +132,12 @@ def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
             )
         names[model_hash] = name
         settings = run.settings.fusing(model)
-        settings_hash = settings.image_settings().settings_hash()
+        images = settings.image_settings()
         identity = dataclasses.replace(
-            run.identity, model_hash=model_hash, settings_hash=settings_hash
+            run.identity, model_hash=model_hash, settings_hash=images.settings_hash()
         )
-        runs[name] = Run(settings, identity, run.credentials, run.began)
+        before = images.hashes_before()
+        runs[name] = Run(settings, identity, run.credentials, run.began, before)
     return runs
 
 
@@ -155,8 +155,7 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
     )
     rows, numbers = rows_of_models(run, runs, *PAIR_KEY, *ATTEMPT_COLUMNS)
     plans = {}
-    for name in runs:
-        own = rows.filter(ds.field("method") == name)
+    for name, (own, older) in rows.items():
         plan = plans[name] = make_plan(
             pairing,
             own,
@@ -164,11 +163,13 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
             limit=settings.limit,
             numbers=numbers,
             patience=Patience(settings.retry_hours),
+            older=older,
         )
         logger.info(
             "%s: %d pairs found, %d to fuse, %d done before, %d failed before",
             *(name, len(pairing.pairs), len(plan.todo), plan.done, plan.known_failed),
         )
+    warn_of_older(sum(plan.older for plan in plans.values()))
     return plans
 
 
@@ -183,7 +184,9 @@ def summarise(
 ) -> EvaluationSummary:
     """Compare the models over the rows of all runs, and write tables, sheet and summary."""
     settings, output = run.settings, run.output()
-    rows, _ = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *IMAGE_COLUMNS)
+    found, _ = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *IMAGE_COLUMNS)
+    rows = pa.concat_tables([standing_rows(*of_model, PAIR_KEY) for of_model in found.values()])
+    rows = _named(rows, runs)
     # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
     rows = newest_rows(with_sources(rows, next(iter(plans.values())).pairing.pairs))
     comparison = compare(rows, list(runs), METRIC_VERSION)
@@ -220,17 +223,13 @@ def summarise(
 
 def rows_of_models(
     run: Run[EvaluateSettings], runs: Runs, *columns: str
-) -> tuple[pa.Table, pa.Table]:
-    """Read all rows of the models; their method is the model's name in this evaluation.
+) -> tuple[dict[str, tuple[pa.Table, pa.Table]], pa.Table]:
+    """Read all rows of the models.
 
     Returns:
-        The rows, and the number of the last attempt at each pair, with whatever model.
+        By model the rows of its run, and those of earlier image versions; and the number of the
+        last attempt at each pair, with whatever model.
     """
-    of_models = [
-        (ds.field("model_hash") == own.identity.model_hash)
-        & (ds.field("settings_hash") == own.identity.settings_hash)
-        for own in runs.values()
-    ]
     rows = read_manifest(
         run.output().url(MANIFEST_FOLDER),
         latest=False,
@@ -238,7 +237,7 @@ def rows_of_models(
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
-    return _named(rows.filter(reduce(operator.or_, of_models)), runs), last_attempts(rows)
+    return {name: own.split(rows) for name, own in runs.items()}, last_attempts(rows)
 
 
 def _named(rows: pa.Table, runs: Runs) -> pa.Table:
@@ -264,6 +263,6 @@ def _outcome(
 
 def _counts(plans: Sequence[Plan]) -> dict[str, Any]:
     """Return a summary's counts: pairs are the same for all models, the rest is summed up."""
-    sums = ("done_before", "known_failed", "waiting", "archived", "over_limit")
+    sums = ("done_before", "older", "known_failed", "waiting", "archived", "over_limit")
     of_plans = [plan_counts(plan) for plan in plans]
     return of_plans[0] | {name: sum(counts[name] for counts in of_plans) for name in sums}

@@ -27,6 +27,8 @@ from flows.run import (
     failures,
     publish,
     read_back,
+    warn_of_late_pairs,
+    warn_of_older,
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.dry_run import DryRun
@@ -77,9 +79,11 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     end_with_worker()
     began = time.monotonic()
     model = read_model(settings.model, settings.model_sha256)
+    images = settings.image_settings()
     run = Run.begin(
         settings,
-        settings_hash=settings.image_settings().settings_hash(),
+        settings_hash=images.settings_hash(),
+        hashes_before=images.hashes_before(),
         model_hash=model.model_hash,
     )
     if settings.dry_run:
@@ -102,6 +106,7 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
+    warn_of_late_pairs(settings)
     pairing = list_pairs(
         settings, source, output, date=identity.date, storage_options=run.credentials
     )
@@ -112,17 +117,17 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
-    of_run = (ds.field("model_hash") == identity.model_hash) & (
-        ds.field("settings_hash") == identity.settings_hash
-    )
+    own, older = run.split(rows)
     plan = make_plan(
         pairing,
-        rows.filter(of_run),
+        own,
         reprocess=settings.reprocess,
         limit=settings.limit,
         numbers=last_attempts(rows),
         patience=Patience(settings.retry_hours),
+        older=older,
     )
+    warn_of_older(plan.older)
     logger.info(
         "%d pairs found in %s: %d to fuse (%.1f MB), %d done before, %d failed before; "
         "%d unpaired, %d ambiguous and %d unmatched files",

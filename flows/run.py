@@ -22,8 +22,8 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 
 from flows.credentials import StorageCredentials
-from flows.summaries.archive import ArchiveSummary, too_many_failed
-from fusion_core.archive import RUNS_FOLDER, newest_rows, read_part
+from flows.summaries.archive import ArchiveSummary, older_told, too_many_failed
+from fusion_core.archive import RUNS_FOLDER, newest_rows, read_part, split_by_version
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
 from fusion_core.jobs import ChunkResult, RunIdentity
 from fusion_core.reports import Comparison, PublishedRow, csv_table, latex_table, markdown_table
@@ -44,22 +44,30 @@ class Run(Generic[Settings]):
         identity: What all of its rows say of it.
         credentials: Called for the storage options to use now.
         began: When it began, by the monotonic clock.
+        hashes_before: What its settings' hash was under earlier image versions.
     """
 
     settings: Settings
     identity: RunIdentity
     credentials: StorageCredentials
     began: float
+    hashes_before: tuple[str, ...] = ()
 
     @classmethod
     def begin(
-        cls, settings: Settings, *, settings_hash: str, model_hash: str | None = None
+        cls,
+        settings: Settings,
+        *,
+        settings_hash: str,
+        hashes_before: tuple[str, ...] = (),
+        model_hash: str | None = None,
     ) -> Run[Settings]:
         """Give a run its id and date.
 
         Args:
             settings: The run's settings.
             settings_hash: What its rows have as such.
+            hashes_before: What rows of the same settings had under earlier image versions.
             model_hash: Likewise, where one model makes all of them.
         """
         now = dt.datetime.now(dt.UTC)
@@ -67,12 +75,12 @@ class Run(Generic[Settings]):
         flow_run = context.flow_run.id if context and context.flow_run else uuid.uuid4()
         identity = RunIdentity(
             run_id=f"{now:%Y%m%dT%H%M%SZ}-{str(flow_run)[:8]}",
-            date=settings.date or now.date(),
+            date=settings.run_date(now),
             model_hash=model_hash,
             settings_hash=settings_hash,
         )
         credentials = StorageCredentials(settings.credentials_block)
-        return cls(settings, identity, credentials, time.monotonic())
+        return cls(settings, identity, credentials, time.monotonic(), hashes_before)
 
     @property
     def folder(self) -> str:
@@ -87,11 +95,38 @@ class Run(Generic[Settings]):
         """Return the output's storage, whose credentials stay fresh."""
         return Storage(self.settings.output, self.credentials, self.settings.storage_timeout)
 
+    def split(self, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the rows of its model and settings, and those of earlier image versions.
+
+        Args:
+            rows: ``settings_hash``, ``status`` and, where it has a model, ``model_hash``.
+        """
+        identity = self.identity
+        if identity.model_hash is not None:
+            rows = rows.filter(ds.field("model_hash") == identity.model_hash)
+        return split_by_version(rows, identity.settings_hash, self.hashes_before)
+
     @property
     def ends_at(self) -> float | None:
         """The moment at which ``run_deadline`` is over, by the monotonic clock."""
         deadline = self.settings.run_deadline
         return None if deadline is None else self.began + deadline
+
+
+def warn_of_late_pairs(settings: RunSettings) -> None:
+    """Log that what comes in after the run is missed, where each run looks at another day."""
+    if settings.prefix_has_date and settings.days == 1 and settings.date is None:
+        get_run_logger().warning(
+            "Only %r of today is looked at: the next run's prefix is another one, and finds "
+            "nothing of what comes in there later. Set days to 3, say, to have it look back",
+            settings.prefix,
+        )
+
+
+def warn_of_older(older: int) -> None:
+    """Log how much rests on earlier image versions, and how to renew it."""
+    if older:
+        get_run_logger().warning("%s", older_told(older))
 
 
 def read_back(output: Storage, results: Sequence[ChunkResult]) -> pa.Table | None:

@@ -24,6 +24,7 @@ from flows.run import (
     failures,
     publish,
     read_back,
+    warn_of_older,
     write_tables,
 )
 from flows.summaries.archive import plan_counts
@@ -41,6 +42,7 @@ from fusion_core.archive import (
     make_plan,
     newest_rows,
     read_manifest,
+    standing_rows,
 )
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import ScoreArchiveSettings, list_fused
@@ -72,7 +74,11 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
     """
     end_with_worker()
     began = time.monotonic()
-    run = Run.begin(settings, settings_hash=settings.settings_hash())
+    run = Run.begin(
+        settings,
+        settings_hash=settings.settings_hash(),
+        hashes_before=settings.hashes_before(),
+    )
     try:
         with output_lease(run) as lease:
             plan, images = plan_scores(run)
@@ -101,15 +107,18 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
+    own, older = run.split(rows)
     plan = make_plan(
         pairing,
-        rows.filter(ds.field("settings_hash") == identity.settings_hash),
+        own,
         reprocess=settings.reprocess,
         limit=settings.limit,
         images=images.images,
         numbers=last_attempts(rows),
         patience=Patience(settings.retry_hours),
+        older=older,
     )
+    warn_of_older(plan.older)
     logger.info(
         "%d pairs and %d fused images of them found: %d to score (%.1f MB), %d done before, %d "
         "failed before",
@@ -183,14 +192,16 @@ def compare_scores(
             "ended",
             "run_id",
             "status",
+            "settings_hash",
             *METRIC_NAMES,
         ],
-        filters=ds.field("settings_hash") == run.identity.settings_hash,
+        filters=ds.field("settings_hash").isin([run.identity.settings_hash, *run.hashes_before]),
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
     # Scores of images that have changed or gone, or of another archive, have no place in the table.
     key = list(SCORE_KEY)
+    rows = standing_rows(*run.split(rows), key)
     rows = rows.join(images.images.select(key), key, join_type="left semi")
     methods = list(run.settings.fused)
     return compare(newest_rows(rows), methods, run.settings.metric_version)

@@ -23,6 +23,7 @@ to another; the others end the run, with what it has committed.
         │   └── SourceChangedError
         ├── DecodeError
         ├── SizeMismatchError
+        ├── SameFileError
         ├── OverlapError
         ├── MemoryExhaustedError
         ├── DeadlineError
@@ -117,6 +118,12 @@ class DecodeError(PairError):
 
 class SizeMismatchError(PairError):
     """Images that belong together differ in size, and nothing allows to resize one of them."""
+
+    stage = "pair"
+
+
+class SameFileError(PairError):
+    """One file is named for both sides of a pair, which would be fused with itself."""
 
     stage = "pair"
 

@@ -22,6 +22,7 @@ class PlanSummary(Summary):
         found: Pairs found in the archive.
         done_before: Pairs (images, where those are scored; likewise below) not touched, because a
             successful row stands for the same files and settings.
+        older: Those of them whose images, or scores, an earlier image version made.
         known_failed: Pairs not touched, because the same files failed for good before.
         waiting: Pairs not touched, because an earlier attempt at them was too short ago.
         archived: Pairs not touched, because a file of theirs is still archived, as a row says.
@@ -33,6 +34,7 @@ class PlanSummary(Summary):
 
     found: int
     done_before: int
+    older: int = 0
     known_failed: int
     waiting: int = 0
     archived: int = 0
@@ -124,6 +126,8 @@ class ArchiveSummary(PlanSummary):
                 f"{self.done_before} left alone, because the manifest holds a successful row for "
                 f"the same {same}"
             )
+        if self.older:
+            parts.append(older_told(self.older))
         if self.known_failed:
             parts.append(
                 f"{self.known_failed} left alone, because the same files failed before "
@@ -143,10 +147,20 @@ class ArchiveSummary(PlanSummary):
             parts.append(f"{self.over_limit} left for later by the limit")
         if self.unfinished:
             parts.append(f"{self.unfinished} not begun, because the run's deadline had passed")
+        if files := self._files_without_pair():
+            parts.append(f"files in no pair: {files}")
         if self.retries:
             parts.append(f"{self.retries} calls to the stores had to be made again")
         parts += [f"left out: {place}" for place in self.left_out]
         return parts
+
+    def _files_without_pair(self) -> str:
+        counts = {
+            "unpaired": self.unpaired,
+            "ambiguous": self.ambiguous,
+            "unmatched": self.unmatched,
+        }
+        return ", ".join(f"{len(paths)} {name}" for name, paths in counts.items() if paths)
 
     def _unsuccessful_lines(self) -> list[str]:
         """Return the lines of tables of what failed, and of what is undone."""
@@ -169,6 +183,7 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
     return {
         "found": len(plan.pairing.pairs),
         "done_before": plan.done,
+        "older": plan.older,
         "known_failed": plan.known_failed,
         "waiting": plan.waiting,
         "archived": plan.archived,
@@ -177,6 +192,14 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
         "ambiguous": plan.pairing.ambiguous,
         "unmatched": plan.pairing.unmatched,
     }
+
+
+def older_told(older: int) -> str:
+    """Return a phrase on how much rests on an earlier image version, and how to renew it."""
+    return (
+        f"{older} of what was done before is of an earlier image version, whose pixels may differ "
+        "(--reprocess older makes it anew)"
+    )
 
 
 def too_many_failed(summary: ArchiveSummary, allowed: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.summaries.archive import PlanSummary
+from flows.summaries.archive import PlanSummary, older_told
 
 
 class DryRun(PlanSummary):
@@ -39,6 +39,7 @@ class DryRun(PlanSummary):
             f"- {self.found} pairs found",
             f"- {self.to_fuse} would be fused, reading {self.bytes_to_read / 1e6:.1f} MB",
             f"- {self.done_before} have a successful row for the same files, model and settings",
+            *([f"- {older_told(self.older)}"] if self.older else []),
             f"- {self.known_failed} are left alone, because the same files failed before",
             f"- {self.waiting} are left for later, because they were tried in vain a while ago",
             f"- {self.archived} are skipped, because a file of theirs is archived",

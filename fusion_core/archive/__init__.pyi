@@ -26,6 +26,8 @@ from .lease import Lease as Lease
 from .lease import acquire as acquire
 from .manifest import newest_rows as newest_rows
 from .manifest import read_manifest as read_manifest
+from .older import split_by_version as split_by_version
+from .older import standing_rows as standing_rows
 from .pairing import Pairing as Pairing
 from .parts import read_part as read_part
 from .plan import (

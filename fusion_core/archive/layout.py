@@ -35,6 +35,15 @@ _PART = re.compile(
 
 _LONGEST_NAME = 150  # file systems end at 255 bytes, and the digest and extension come behind
 
+LONGEST_PATH = 800
+"""Longest path of an image below the output, in bytes. S3 ends at 1,024 for the whole key: 27 are
+for what ``path_beside`` and a quicklook add, and 197 are left for the output's own folders. It
+can't depend on those, for an output that is moved keeps its paths."""
+
+_HALF_ESCAPE = re.compile(r"%[0-9A-F]?$")
+_ID_DIGITS = 32
+_LONGEST_HEAD = _LONGEST_NAME - _ID_DIGITS - 1  # of the last name, with a digest behind it
+
 
 def fused_path(
     pair: PairRef,
@@ -43,19 +52,33 @@ def fused_path(
     kind: ImageFormat,
     *,
     arithmetic: str | None = None,
+    whole: bool = False,
 ) -> str:
     """Return the path of a pair's fused image below the output.
 
     The path holds the settings hash, and a digest of the model, of both input versions and of the
     arithmetic, so whatever could change the pixels changes the path. (Rows of schemas before 5
     name no arithmetic, and their paths hold none.) Characters that storage or shells treat
-    specially are percent-encoded, which also keeps ``..`` from leaving the output.
+    specially are percent-encoded, which also keeps ``..`` from leaving the output. What is longer
+    than ``LONGEST_PATH`` then, as many folders with Chinese names are, is cut, and a digest of the
+    whole pair id follows; rows keep the id as it is.
+
+    Args:
+        pair: The pair.
+        settings_hash: Of the run's settings.
+        model_hash: Of the model.
+        kind: Format of the image.
+        arithmetic: Key of the arithmetic.
+        whole: Leave the path as long as it is, as version 0.1.0 did.
     """
     versions = [pair.pair_id, model_hash, pair.ir_version, pair.vi_version]
     versions += [arithmetic] if arithmetic else []
     digest = hashlib.sha256("\0".join(versions).encode()).hexdigest()[:16]
     name = "/".join(_safe(part) for part in pair.pair_id.split("/"))
-    return f"{FUSED_FOLDER}/{settings_hash}/{name}.{digest}.{EXTENSIONS[kind]}"
+    start, end = f"{FUSED_FOLDER}/{settings_hash}/", f".{digest}.{EXTENSIONS[kind]}"
+    if not whole and len(start) + len(name) + len(end) > LONGEST_PATH:
+        name = _shortened(name, pair.pair_id, LONGEST_PATH - len(start) - len(end))
+    return f"{start}{name}{end}"
 
 
 def path_beside(path: str, sha256: str) -> str:
@@ -97,6 +120,14 @@ def half_paths(path: str) -> tuple[str, str]:
     """Return the paths of the parts of a split chunk's halves, given the whole one's."""
     stem = path.removesuffix(".parquet")
     return f"{stem}a.parquet", f"{stem}b.parquet"
+
+
+def _shortened(name: str, pair_id: str, longest: int) -> str:
+    """Return the start of an encoded name with a digest of the whole id behind it."""
+    folders, _, last = name[: longest - _ID_DIGITS - 1].rpartition("/")
+    head = _HALF_ESCAPE.sub("", last[:_LONGEST_HEAD])
+    digest = hashlib.sha256(pair_id.encode()).hexdigest()[:_ID_DIGITS]
+    return f"{folders}/{head}~{digest}" if folders else f"{head}~{digest}"
 
 
 def _safe(part: str) -> str:

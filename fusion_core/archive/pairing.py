@@ -7,13 +7,16 @@ A pair id is what both files of a pair share: the fields of the templates, or th
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from fusion_core.archive.index_paths import below_source
 from fusion_core.archive.path_template import parse_templates
 from fusion_core.errors import SettingsError
 
@@ -43,12 +46,14 @@ class Pairing:
         ambiguous: Paths of files that claim a pair id and modality that another file claims too.
             None of them is paired, because choosing one would be a guess.
         unmatched: Paths that match neither template, or that the index doesn't name.
+        index_rows: Rows of the index that name a file of what is looked at; None without an index.
     """
 
     pairs: pa.Table
     unpaired: tuple[str, ...]
     ambiguous: tuple[str, ...]
     unmatched: tuple[str, ...]
+    index_rows: int | None = None
 
 
 def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
@@ -81,15 +86,26 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     )
 
 
-def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
+def pair_by_index(
+    listing: pa.Table,
+    index: pa.Table,
+    roots: Sequence[str] = (),
+    prefixes: tuple[str, ...] = ("",),
+) -> Pairing:
     """Pair the files of a listing by an index table.
 
     Args:
         listing: Rows of ``LISTING_SCHEMA``.
-        index: Columns ``pair_id``, ``ir`` and ``vi``, the latter two paths below the source.
+        index: Columns ``pair_id``, ``ir`` and ``vi``, the latter two paths below the source, alone
+            or with one of ``roots`` in front.
+        roots: The ways to write the source, of ``source_roots``; paths are taken as they are
+            without.
+        prefixes: What the paths of the listing start with. Rows of which neither file does belong
+            to what is not looked at, and are left out.
 
     Raises:
-        SettingsError: A column is missing, or a value in it is empty.
+        SettingsError: A column is missing, a value in it is empty, or a path lies outside of the
+            source.
     """
     if any(index.column_names.count(name) != 1 for name in _INDEX_COLUMNS):
         raise SettingsError(
@@ -107,6 +123,13 @@ def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
                 f"the index column {name} has an empty value in row "
                 f"{pc.index(empty, True).as_py() + 1}; expected one in every row"
             )
+    if roots:
+        paths = below_source(index.select(["ir", "vi"]), listing["path"], roots)
+        index = pa.table({"pair_id": index["pair_id"], **paths})
+    if "" not in prefixes:
+        index = index.filter(
+            pc.or_(*(_starts_with_any(index[side], prefixes) for side in ("ir", "vi")))
+        )
     claims = []
     absent: list[str] = []
     for side in ("ir", "vi"):
@@ -121,7 +144,8 @@ def pair_by_index(listing: pa.Table, index: pa.Table) -> Pairing:
     pairing = _join(
         claims[0], claims[1], ambiguous=(), unmatched=_strings(listing["path"].filter(unmatched))
     )
-    return replace(pairing, unpaired=tuple(sorted({*pairing.unpaired, *absent})))
+    unpaired = tuple(sorted({*pairing.unpaired, *absent}))
+    return replace(pairing, unpaired=unpaired, index_rows=len(index))
 
 
 def read_index(name: str, body: bytes) -> pa.Table:
@@ -135,7 +159,8 @@ def read_index(name: str, body: bytes) -> pa.Table:
             return pyarrow.parquet.read_table(io.BytesIO(body))
         texts = dict.fromkeys(_INDEX_COLUMNS, pa.string())  # ids such as 007 stay text
         options = pyarrow.csv.ConvertOptions(column_types=texts)
-        index = pyarrow.csv.read_csv(io.BytesIO(body), convert_options=options)
+        # A header alone is no rows, and is read so only with a line break behind it.
+        index = pyarrow.csv.read_csv(io.BytesIO(body + b"\n"), convert_options=options)
         return index.rename_columns(index.column_names)  # fails here if the header is not UTF-8
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise SettingsError(
@@ -185,6 +210,10 @@ def _join(
         ambiguous=tuple(sorted(set(ambiguous))),
         unmatched=tuple(sorted(unmatched)),
     )
+
+
+def _starts_with_any(paths: pa.ChunkedArray, prefixes: tuple[str, ...]) -> pa.ChunkedArray:
+    return reduce(pc.or_, (pc.starts_with(paths, prefix) for prefix in prefixes))
 
 
 def _strings(column: pa.ChunkedArray | pa.Array) -> tuple[str, ...]:

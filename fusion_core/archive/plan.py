@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.attempts import Patience, attempts_by_version, last_attempts
+from fusion_core.archive.older import mark_older
 from fusion_core.archive.pairing import Pairing
 
 PAIR_KEY = ("pair_id", "ir_version", "vi_version")
@@ -25,8 +26,9 @@ SCORE_KEY = ("pair_id", "method", "ir_version", "vi_version", "fused_version")
 
 # Why a pair is left alone, by what is to be processed again; the first reason that holds counts.
 _LEFT_ALONE = {
-    "none": ("done", "still_archived", "failed", "waiting"),
-    "failed": ("done", "still_archived"),
+    "none": ("done", "older", "still_archived", "failed", "waiting"),
+    "failed": ("done", "untried", "still_archived"),
+    "older": ("done", "still_archived", "failed", "waiting"),
     "all": ("still_archived",),
 }
 
@@ -132,6 +134,7 @@ class Plan:
         todo: The pairs to fuse (columns of ``PAIRS_SCHEMA``) or images to score (of
             ``IMAGES_SCHEMA``), with ``attempt``, ``tries`` and ``history`` as ``PairRef`` has them.
         done: Number of them whose successful row stands in the manifest.
+        older: Number of those whose row, and image, an earlier image version made.
         known_failed: Number of them left alone because the same files failed for good.
         over_limit: Number of them left for later by ``limit``.
         waiting: Number of them left for later, for an earlier attempt was too short ago.
@@ -145,6 +148,7 @@ class Plan:
     over_limit: int
     waiting: int = 0
     archived: int = 0
+    older: int = 0
 
     @property
     def todo_bytes(self) -> int:
@@ -167,6 +171,7 @@ def make_plan(
     *,
     numbers: pa.Table | None = None,
     patience: Patience | None = None,
+    older: pa.Table | None = None,
 ) -> Plan:
     """Decide which pairs are to be fused, or which images scored.
 
@@ -175,14 +180,17 @@ def make_plan(
         rows: The manifest's rows of this model and these settings: ``PAIR_KEY`` (or
             ``SCORE_KEY``) and ``ATTEMPT_COLUMNS``.
         reprocess: "none": pairs without a successful row, save those that failed for good and
-            those whose next attempt isn't due yet; "failed": those too; "all": every pair, save
-            those that are archived and have a row that says so.
+            those whose next attempt isn't due yet; "failed": those too; "older": as "none", and
+            those whose successful row is of ``older`` alone; "all": every pair, save those that are
+            archived and have a row that says so.
         limit: At most so many pairs; the first by pair id.
         images: The fused images to score, of ``IMAGES_SCHEMA``; None
             where pairs are to be fused.
         numbers: Number of the last attempt by pair id, of ``last_attempts``. Default: that of
             ``rows``.
         patience: When what is undone is tried again. Default: at once.
+        older: Successful rows of the same model and settings under earlier image versions; what
+            they are of is done too.
     """
     items, key = (pairing.pairs, PAIR_KEY) if images is None else (images, SCORE_KEY)
     state = attempts_by_version(rows, key, patience or Patience())
@@ -192,6 +200,7 @@ def make_plan(
     joined = joined.append_column(
         "still_archived", pc.and_(joined["skipped"], pc.is_valid(joined["archived"]))
     )
+    joined = mark_older(joined, older, key)
     left_alone, rest = {}, pa.chunked_array([pa.repeat(True, len(joined))])
     for reason in _LEFT_ALONE[reprocess]:
         holds = pc.and_(rest, pc.fill_null(joined[reason], False))
@@ -200,14 +209,16 @@ def make_plan(
     todo = _numbered(joined.filter(rest), items.column_names, numbers)
     todo = todo.sort_by([(name, "ascending") for name in key])
     wanted = len(todo) if limit is None else min(limit, len(todo))
+    of_before = left_alone.get("older", 0) + left_alone.get("untried", 0)
     return Plan(
         pairing=pairing,
         todo=todo.slice(0, wanted).combine_chunks(),
-        done=left_alone.get("done", 0),
+        done=left_alone.get("done", 0) + of_before,
         known_failed=left_alone.get("failed", 0),
         over_limit=len(todo) - wanted,
         waiting=left_alone.get("waiting", 0),
         archived=left_alone.get("still_archived", 0),
+        older=of_before,
     )
 
 

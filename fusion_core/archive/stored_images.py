@@ -34,7 +34,7 @@ def image_path(row: Mapping[str, Any]) -> str | None:
 
     Args:
         row: The ``IMAGE_COLUMNS`` of a row of any schema version. ``fused_url`` is only compared
-            with the two paths that the image can have.
+            with the paths that the image can have.
 
     Returns:
         None where the row can't be that of an image.
@@ -44,15 +44,15 @@ def image_path(row: Mapping[str, Any]) -> str | None:
     if kind not in EXTENSIONS or not (_HASH.fullmatch(settings_hash) and _SHA256.fullmatch(sha256)):
         return None
     pair_id, ir_version, vi_version = (str(row[name]) for name in PAIR_KEY)
-    path = fused_path(
-        PairRef(pair_id, "", 0, ir_version, "", 0, vi_version),
-        settings_hash,
-        str(row["model_hash"]),
-        kind,
-        arithmetic=_arithmetic(row),
+    pair = PairRef(pair_id, "", 0, ir_version, "", 0, vi_version)
+    model_hash, arithmetic = str(row["model_hash"]), _arithmetic(row)
+    usual, long = (
+        fused_path(pair, settings_hash, model_hash, kind, arithmetic=arithmetic, whole=whole)
+        for whole in (False, True)
     )
-    beside = path_beside(path, sha256)
-    return beside if str(row["fused_url"]).endswith(f"/{beside}") else path
+    others = (path_beside(usual, sha256), long, path_beside(long, sha256))
+    url = str(row["fused_url"])
+    return next((path for path in others if url.endswith(f"/{path}")), usual)
 
 
 def stored_image(output: Storage, row: Mapping[str, Any]) -> StoredFile | None:

@@ -14,7 +14,7 @@ from fusion_core.errors import DecodeError, EncodeError, PairError
 from fusion_core.images.checks import check_cost, check_png, check_whole
 from fusion_core.images.codecs_gdal import decode_raster, encode_raster
 from fusion_core.images.jp2_boxes import JPEG2000_MAGIC
-from fusion_core.images.metadata import exif_of_tiff, into_png, metadata_of
+from fusion_core.images.metadata import exif_of, exif_of_tiff, into_png, metadata_of
 from fusion_core.images.picture import Picture, check_size, upright
 from fusion_core.images.tiff_tags import TIFF_MAGIC
 from fusion_core.settings.fuse import ImageSettings
@@ -62,7 +62,7 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
                     "the image is a CMYK JPEG that doesn't say, as Adobe's marker does, "
                     "which end is ink; expected that marker. Convert it to RGB"
                 )
-            orientation = image.getexif().get(_ORIENTATION, 1)
+            orientation = exif_of(image).get(_ORIENTATION, 1)
             if _is_deep_colour(image, body):
                 check_png(body)
                 picture = decode_raster(body, max_megapixels, orientation)

@@ -58,6 +58,16 @@ class Metadata:
 NO_METADATA = Metadata()
 
 
+def exif_of(image: Image.Image) -> Image.Exif:
+    """Return the EXIF data of a file that Pillow has opened; none where they are damaged."""
+    try:
+        exif = image.getexif()
+        dict(exif)  # values are read when they are asked for
+    except Exception:  # Pillow raises many types on damaged data, which are no damage to pixels
+        return Image.Exif()
+    return exif
+
+
 def metadata_of(image: Image.Image) -> Metadata:
     """Return the metadata of a file that Pillow has opened.
 
@@ -65,7 +75,7 @@ def metadata_of(image: Image.Image) -> Metadata:
     """
     grey = image.mode.startswith("I;16") or image.mode[:2] in ("1", "L", "LA", "La")
     icc = fitting_icc(image.info.get("icc_profile"), grey=grey)
-    return Metadata(icc, _kept(image.getexif()))
+    return Metadata(icc, _kept(exif_of(image)))
 
 
 def exif_of_tiff(body: bytes) -> bytes | None:
@@ -159,7 +169,7 @@ def _kept(exif: Image.Exif) -> bytes | None:
             return None
         body = kept.tobytes()
         Image.Exif().load(body)
-    except Exception:  # Pillow raises many types on damaged data, which are no damage to pixels
+    except Exception:
         return None
     return body if len(body) <= _MOST_BYTES else None
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.fused_images import FusedImages, match_fused, without_matches
+from fusion_core.archive.index_paths import source_roots
 from fusion_core.archive.layout import RESULT_FOLDERS
 from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates, read_index
 from fusion_core.errors import SettingsError, StorageError
@@ -33,15 +34,16 @@ def list_pairs(
         settings: Templates or index, and prefix.
         source: The archive.
         output: Where results go; left out of the listing if it lies inside the archive.
-        date: The run's date, for the prefix.
+        date: The run's date, the last one that the prefix is filled with.
         storage_options: Options of the store that holds the index, see ``Storage``.
 
     Raises:
-        SettingsError: Templates or index can't be used.
+        SettingsError: Templates or index can't be used, or find files and no whole pair.
         StorageError: There is no such archive, or it can't be listed.
     """
     listing = _list_source(settings, source, date)
-    return _pair(settings, _without_results(listing, source, output), storage_options)
+    listing = _without_results(listing, source, output)
+    return _pair(settings, listing, source, date=date, options=storage_options)
 
 
 def list_fused(
@@ -57,15 +59,16 @@ def list_fused(
         settings: As for ``list_pairs``, and where the fused images are.
         source: The archive.
         output: Where results go; left out of the listing if it lies inside the archive.
-        date: The run's date, for the prefix.
+        date: The run's date, the last one that the prefix is filled with.
         storage_options: Options of the stores that hold the index and the fused images.
 
     Raises:
-        SettingsError: Templates or index can't be used.
+        SettingsError: Templates or index can't be used, or find files and no whole pair.
         StorageError: There is no such archive, or a store can't be listed.
     """
     listing = _list_source(settings, source, date)
-    pairing = _pair(settings, _without_results(listing, source, output), storage_options)
+    own = _without_results(listing, source, output)
+    pairing = _pair(settings, own, source, date=date, options=storage_options)
     locations = settings.locations()
     listings = {None: listing} | {
         url: Storage(url, storage_options).list()
@@ -83,19 +86,78 @@ def list_fused(
 def _list_source(settings: ArchiveSettings, source: Storage, date: dt.date) -> pa.Table:
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
-    return source.list(settings.expanded_prefix(date))
+    return pa.concat_tables(map(source.list, settings.expanded_prefixes(date)))
 
 
-def _pair(settings: ArchiveSettings, listing: pa.Table, options: StorageOptions) -> Pairing:
+def _pair(
+    settings: ArchiveSettings,
+    listing: pa.Table,
+    source: Storage,
+    *,
+    date: dt.date,
+    options: StorageOptions,
+) -> Pairing:
     if settings.index is None:
-        return pair_by_templates(listing, settings.ir, settings.vi)
+        pairing = pair_by_templates(listing, settings.ir, settings.vi)
+        _check_templates(settings, pairing)
+        return pairing
     try:
         body = Storage(settings.index, input_options(settings, settings.index, options)).read("")
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no index {settings.index}; expected CSV or Parquet"
         ) from error
-    return pair_by_index(listing, read_index(settings.index, body))
+    index = read_index(settings.index, body)
+    roots = source_roots(source, settings.source)
+    pairing = pair_by_index(listing, index, roots, settings.expanded_prefixes(date))
+    _check_index(settings, pairing)
+    return pairing
+
+
+def _check_templates(settings: ArchiveSettings, pairing: Pairing) -> None:
+    """Raise SettingsError where templates match files and make no pair of them.
+
+    An archive that holds nothing yet, or nothing that is meant, is in order.
+    """
+    alone = [*pairing.unpaired, *pairing.ambiguous]
+    if alone and not len(pairing.pairs):
+        raise SettingsError(
+            f"{len(alone)} files of {settings.source} match the templates {settings.ir!r} and "
+            f"{settings.vi!r} and make no pair: {_counted(pairing)}; expected an infrared and a "
+            f"visible file with the same fields. {_other_files(pairing)}Check both templates, and "
+            "whether the other side has come in"
+        )
+
+
+def _check_index(settings: ArchiveSettings, pairing: Pairing) -> None:
+    """Raise SettingsError where an index has rows of which none is a pair."""
+    if pairing.index_rows and not len(pairing.pairs):
+        below = f"{settings.source}, of which paths that start with {settings.prefix!r} are looked "
+        below = f"{below}at" if settings.prefix else settings.source
+        raise SettingsError(
+            f"the index {settings.index} has {pairing.index_rows} rows and none is a whole pair of "
+            f"files in {below}: {_counted(pairing)}; expected rows whose files are both there. "
+            f"{_other_files(pairing)}Check index and source"
+        )
+
+
+def _counted(pairing: Pairing) -> str:
+    """Return how many files make no pair, why, and the first of them."""
+    kinds = (
+        (pairing.unpaired, "are missing or have no counterpart"),
+        (pairing.ambiguous, "claim a pair that another file claims too"),
+    )
+    return ", ".join(
+        f"{len(paths)} {why}, such as {', '.join(map(repr, paths[:3]))}"
+        for paths, why in kinds
+        if paths
+    )
+
+
+def _other_files(pairing: Pairing) -> str:
+    if not pairing.unmatched:
+        return ""
+    return f"There are {len(pairing.unmatched)} others, such as {pairing.unmatched[0]!r}. "
 
 
 def _without_results(listing: pa.Table, source: Storage, output: Storage) -> pa.Table:

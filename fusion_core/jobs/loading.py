@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import OverlapError, SizeMismatchError
+from fusion_core.errors import OverlapError, SameFileError, SizeMismatchError
 from fusion_core.images.codecs import decode_listed
 from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import resize
@@ -42,6 +42,7 @@ def load_pair(
         PairError: An image can't be read, decoded or paired.
         UnreachableError: The store gives no answer.
     """
+    check_two_files(ref)
     with stage("read"):
         bodies = [
             read_listed(source, ref.ir_path, ref.ir_bytes, ref.ir_version),
@@ -72,3 +73,13 @@ def load_pair(
             "Check their transparency, the nodata setting, and which files were paired"
         )
     return pair
+
+
+def check_two_files(ref: PairRef) -> None:
+    """Raise SameFileError where both sides of a pair are one file."""
+    if ref.ir_path == ref.vi_path:
+        raise SameFileError(
+            f"both sides are the one file {ref.ir_path}; expected an infrared and a visible one, "
+            "since a file fused with itself scores best and shows nothing. Correct the index; take "
+            "a file of four channels apart first"
+        )

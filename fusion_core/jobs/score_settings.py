@@ -11,6 +11,7 @@ from fusion_core.archive.path_template import PathTemplate, parse_templates
 from fusion_core.errors import SettingsError
 from fusion_core.metrics import METRIC_VERSIONS, Convention
 from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.fuse import IMAGE_VERSION
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
@@ -105,7 +106,22 @@ class ScoreArchiveSettings(RunSettings, ScalingSettings):
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other scores may result."""
         deciding = {name: getattr(self, name) for name in ScalingSettings.model_fields}
-        return settings_digest(deciding | {"metrics": self.metric_version})
+        return settings_digest(deciding | {"metrics": self.metric_version, "image": IMAGE_VERSION})
+
+    def hashes_before(self) -> tuple[str, ...]:
+        """Return the hashes that the same settings had under earlier image versions.
+
+        The first knew no scaling of photographs: nothing that was scored then is as it would be by
+        settings that ask for one.
+        """
+        fields = ScalingSettings.model_fields
+        plain = all(
+            getattr(self, name) == fields[name].default
+            for name in fields
+            if name != "size_mismatch"
+        )
+        before = {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
+        return (settings_digest(before),) if plain else ()
 
 
 def check_method_name(name: str) -> None:

@@ -19,6 +19,7 @@ from fusion_core.errors import (
     OverlapError,
     PairError,
     ReadError,
+    SameFileError,
     SizeMismatchError,
     SourceChangedError,
     StorageError,
@@ -29,7 +30,10 @@ from fusion_core.models.memory import is_out_of_memory
 
 Cause = Literal["pair", "archive", "store", "worker", "gpu", "memory", "time"]
 
-_OF_THE_PAIR = (DecodeError, SizeMismatchError, OverlapError, EncodeError, UnsupportedSizeError)
+_OF_THE_PAIR = (
+    *(DecodeError, SizeMismatchError, SameFileError, OverlapError, EncodeError),
+    UnsupportedSizeError,
+)
 _NO_THREAD = "can't start new thread"  # CPython has no class of its own for it
 _LONGEST_HISTORY = 1000
 _LONGEST_MESSAGE = 2000

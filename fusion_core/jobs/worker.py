@@ -17,8 +17,15 @@ from fusion_core.archive.layout import MANIFEST_FOLDER, SCORES_FOLDER, part_path
 from fusion_core.archive.parts import commit_part
 from fusion_core.archive.plan import Chunk, PairRef, ScoreRef
 from fusion_core.archive.schema import STAGES
-from fusion_core.errors import ArchivedError, CrashError, ManifestError
+from fusion_core.errors import (
+    ArchivedError,
+    CrashError,
+    ManifestError,
+    PairError,
+    SameFileError,
+)
 from fusion_core.jobs.committed import ChunkResult, committed_rows, result_of_rows
+from fusion_core.jobs.loading import check_two_files
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.stages import Outcomes
 from fusion_core.jobs.verdict import Cause, judge
@@ -91,13 +98,16 @@ class ChunkWorker(ABC, Generic[Work]):
         """
         if known := self._known(chunk):
             return known
-        kept = [self._begin(ref) for ref in chunk.pairs if ref.archived]
-        fresh = [self._begin(ref) for ref in chunk.pairs if not ref.archived]
+        refused = {ref.key: _refusal(ref) for ref in chunk.pairs}
+        begun = [self._begin(ref) for ref in chunk.pairs]
+        fresh = [pair for pair in begun if not refused[pair.ref.key]]
         done = self._outcomes(fresh, in_tiles=chunk.in_tiles) if fresh else Outcomes[Work]()
         if done.spoiled:  # also where the chunk turns out to be split, and its halves come next
             self.stopping.set()
         rows = [self._row_of(pair, outcome) for pair, outcome in done.of_pairs]
-        rows += [self._row_of(pair, _archived(pair.ref)) for pair in kept]
+        for pair in begun:
+            error = refused[pair.ref.key]
+            rows += [self._row_of(pair, error)] if error else []
         rows = sorted(rows, key=lambda row: (row["pair_id"], row["method"]))
         # Told to stop before any was begun, there are none to commit.
         result = self._commit(chunk, rows) if rows else ChunkResult((), left=chunk.pairs)
@@ -242,9 +252,16 @@ class ChunkWorker(ABC, Generic[Work]):
         return committed_rows(self.output, path, kind.key_columns, run_id=self.run_identity.run_id)
 
 
-def _archived(ref: PairRef) -> ArchivedError:
-    return ArchivedError(
-        f"{ref.ir_path} or {ref.vi_path} is archived (storage class {ref.archived}); expected "
-        "files that can be read at once. Restore it; the first run that finds it restored works "
-        "on the pair"
-    )
+def _refusal(ref: PairRef) -> PairError | None:
+    """Return why a pair is not begun at all, whatever its files hold; None where it is."""
+    if ref.archived:
+        return ArchivedError(
+            f"{ref.ir_path} or {ref.vi_path} is archived (storage class {ref.archived}); expected "
+            "files that can be read at once. Restore it; the first run that finds it restored "
+            "works on the pair"
+        )
+    try:
+        check_two_files(ref)
+    except SameFileError as error:
+        return error
+    return None

@@ -59,6 +59,40 @@ def smooth(
     return kept.view(*maps.shape[:-2], *kept.shape[-2:])
 
 
+def smooth_columns(maps: torch.Tensor, taps: tuple[float, ...]) -> torch.Tensor:
+    """Filter the columns of fp32 maps, (..., H, W) to (..., H - len(taps) + 1, W).
+
+    Args:
+        maps: The maps; a CPU wants a width that ``padded_width`` returns.
+        taps: Weights of the window.
+    """
+    stack = maps.reshape(-1, *maps.shape[-2:])
+    if maps.is_cpu:
+        weights = _block_weights(taps, 1)[0]
+        columns = F.conv2d(_lanes(stack), weights, groups=_LANES).permute(0, 2, 3, 1).flatten(2)
+    else:
+        columns = _columns_gpu(stack, taps)
+    return columns.view(*maps.shape[:-2], *columns.shape[-2:])
+
+
+def smooth_rows(maps: torch.Tensor, taps: tuple[float, ...], width: int) -> torch.Tensor:
+    """Filter the rows of fp32 maps, (..., H, W) to (..., H, width - len(taps) + 1).
+
+    Args:
+        maps: The maps; a CPU wants a width that ``padded_width`` returns.
+        taps: Weights of the window.
+        width: Number of columns that count; those after it are padding of any finite value.
+    """
+    stack = maps.reshape(-1, *maps.shape[-2:])
+    if maps.is_cpu:
+        weights = _block_weights(taps, 1)[1]
+        rows = F.conv2d(_lanes(stack), weights).permute(0, 2, 3, 1).flatten(2)
+    else:
+        rows = _rows_gpu(stack, taps)
+    kept = rows[..., : width - len(taps) + 1]
+    return kept.view(*maps.shape[:-2], *kept.shape[-2:])
+
+
 def padded_width(width: int, taps: int, step: int = 1) -> int:
     """Return the width of maps that ``smooth`` filters without a copy on a CPU."""
     blocks = math.ceil(_kept(width, taps, step) / _LANES)
@@ -93,11 +127,20 @@ def _smooth_double(maps: torch.Tensor, taps: tuple[float, ...], step: int) -> to
 
 
 def _smooth_gpu(maps: torch.Tensor, taps: tuple[float, ...], step: int) -> torch.Tensor:
-    """Filter (N, H, W) by depthwise convolutions, which PyTorch's own kernel keeps in fp32."""
-    count, size = len(maps), len(taps)
-    weights = torch.tensor(taps, device=maps.device).expand(count, 1, 1, size)
-    columns = F.conv2d(maps[None], weights.mT, stride=(step, 1), groups=count)
-    return F.conv2d(columns, weights, stride=(1, step), groups=count)[0]
+    """Filter (N, H, W) along both axes."""
+    return _rows_gpu(_columns_gpu(maps, taps, step), taps, step)
+
+
+def _columns_gpu(maps: torch.Tensor, taps: tuple[float, ...], step: int = 1) -> torch.Tensor:
+    """Filter (N, H, W) by a depthwise convolution, which PyTorch's own kernel keeps in fp32."""
+    weights = torch.tensor(taps, device=maps.device).expand(len(maps), 1, 1, len(taps))
+    return F.conv2d(maps[None], weights.mT, stride=(step, 1), groups=len(maps))[0]
+
+
+def _rows_gpu(maps: torch.Tensor, taps: tuple[float, ...], step: int = 1) -> torch.Tensor:
+    """Filter the rows likewise."""
+    weights = torch.tensor(taps, device=maps.device).expand(len(maps), 1, 1, len(taps))
+    return F.conv2d(maps[None], weights, stride=(1, step), groups=len(maps))[0]
 
 
 def _smooth_blocks(maps: torch.Tensor, taps: tuple[float, ...], step: int) -> torch.Tensor:
@@ -108,11 +151,15 @@ def _smooth_blocks(maps: torch.Tensor, taps: tuple[float, ...], step: int) -> to
     block and its right neighbours, so that both use the processor's whole vectors.
     """
     column_weights, row_weights = _block_weights(taps, step)
-    count, height, padded = maps.shape
-    blocks = maps.view(count, height, padded // _LANES, _LANES).permute(0, 3, 1, 2)
-    columns = F.conv2d(blocks, column_weights, stride=(step, 1), groups=_LANES)
+    columns = F.conv2d(_lanes(maps), column_weights, stride=(step, 1), groups=_LANES)
     both = F.conv2d(columns, row_weights, stride=(1, step)).permute(0, 2, 3, 1)
     return both.flatten(2)
+
+
+def _lanes(maps: torch.Tensor) -> torch.Tensor:
+    """View (N, H, padded width) as a ``channels_last`` image of (N, 16, H, padded width / 16)."""
+    count, height, padded = maps.shape
+    return maps.view(count, height, padded // _LANES, _LANES).permute(0, 3, 1, 2)
 
 
 @lru_cache

@@ -7,7 +7,7 @@ import torch
 from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
 from fusion_core.metrics.masks import all_valid, counted_blocks
-from fusion_core.metrics.moments import LocalMoments, local_moments
+from fusion_core.metrics.moments import LocalCovariances, local_covariances
 from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, sum_pixels
 
 NOISE_VARIANCE = 2.0
@@ -38,7 +38,7 @@ def vif_sums(tile: MetricTile) -> torch.Tensor:
         height = min(rows, images.shape[-2] - size + 1)
         width = min(columns, columns_read - size + 1)
         for block, counted in counted_blocks(height, width, images, all_valid(valid, size)):
-            sums += _information(local_moments(block.cut(images, size - 1), taps), counted)
+            sums += _information(local_covariances(block.cut(images, size - 1), taps), counted)
     return sums
 
 
@@ -48,7 +48,7 @@ def vif_value(sums: torch.Tensor, convention: Convention = "published") -> torch
     return ratios.sum(dim=0) if convention == "published" else ratios.mean(dim=0)
 
 
-def _information(moments: LocalMoments, counted: torch.Tensor | None) -> torch.Tensor:
+def _information(moments: LocalCovariances, counted: torch.Tensor | None) -> torch.Tensor:
     """Return the information kept and available at one scale, (2, B, 2), in nats."""
     variances = torch.threshold_(moments.variances, _TINY, 0.0)
     # A negative gain counts as none: all that the fused image holds is then noise.

@@ -6,7 +6,7 @@ The flow's parameter form, the command line and the manifest's settings hash are
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -16,9 +16,22 @@ from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
-IMAGE_VERSION = 1
+IMAGE_VERSION = 2
 """Raised whenever the same settings and model would give other pixels, so that resuming never
-mixes two generations of images."""
+mixes two generations of images unseen: rows under ``hashes_before`` count as done, and are told of.
+"""
+
+_FIELDS_OF_1 = (
+    *("size_mismatch", "scaling", "percentiles", "ir_range", "vi_range", "nodata", "resampling"),
+    *("compression", "tile_size", "format", "quality", "png_level", "precision"),
+)
+"""The fields that decided an image of version 1, of software version 0.1.0."""
+
+_WORDS_OF_1: dict[str, dict[Any, Any]] = {
+    "scaling": {"auto": "percentiles"},
+    "nodata": {"none": None},
+}
+"""By field, what version 1 called by another name."""
 
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -47,6 +60,18 @@ class ImageSettings(SceneSettings):
         return settings_digest(
             self.model_dump() | {"image": IMAGE_VERSION, "metrics": METRIC_VERSION}
         )
+
+    def hashes_before(self) -> tuple[str, ...]:
+        """Return the hashes that the same settings had under earlier image versions.
+
+        What a version had no setting for is left out: its images were made without.
+        """
+        values = self.model_dump()
+        known = {}
+        for name in _FIELDS_OF_1:
+            value, words = values[name], _WORDS_OF_1.get(name, {})
+            known[name] = words.get(value, value) if isinstance(value, str) else value
+        return (settings_digest(known | {"image": 1, "metrics": METRIC_VERSION}),)
 
 
 class FuseArchiveSettings(RunSettings, ImageSettings):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import warnings
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from fusion_core.settings.dates import DateSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 MAX_ATTEMPTS = 8
@@ -29,7 +29,7 @@ class PairSettings(BaseModel):
     )
 
 
-class ArchiveSettings(PairSettings):
+class ArchiveSettings(PairSettings, DateSettings):
     """Which pairs are read, where results go, and how much of the machines is used."""
 
     source: str = Field(
@@ -56,15 +56,7 @@ class ArchiveSettings(PairSettings):
         None,
         json_schema_extra=NO_SECRET,
         description="CSV or Parquet file with the columns pair_id, ir and vi (paths below the "
-        "source), used instead of the templates: any fsspec URL.",
-    )
-    prefix: str = Field(
-        "",
-        description="Only paths below the source that start with this are looked at. It may hold "
-        "the run's date: {date:%Y/%m/%d}.",
-    )
-    date: dt.date | None = Field(
-        None, description="The run's date, for prefix and manifest. Default: today in UTC."
+        "source, alone or with its URL in front), used instead of the templates: any fsspec URL.",
     )
     worker: str = Field(
         "auto",
@@ -107,23 +99,6 @@ class ArchiveSettings(PairSettings):
             raise ValueError("found an empty URL; expected a folder or bucket such as s3://archive")
         return url
 
-    @field_validator("prefix")
-    @classmethod
-    def _prefix_expands(cls, prefix: str) -> str:
-        try:
-            expanded = prefix.format(date=dt.date(2000, 1, 1))
-        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{prefix!r} can't be expanded ({error!r}); the only field it may hold is the "
-                "date, such as {date:%Y/%m/%d}"
-            ) from error
-        if ".." in expanded.split("/"):
-            raise ValueError(
-                f"{prefix!r} leads out of the source; expected a path below it. Give the folder "
-                "that is meant as the source"
-            )
-        return prefix
-
     @model_validator(mode="after")
     def _payer_can_be_told(self) -> Self:
         if self.requester_pays and not self.source.startswith(_WITH_PAYER):
@@ -133,18 +108,15 @@ class ArchiveSettings(PairSettings):
             )
         return self
 
-    def expanded_prefix(self, date: dt.date) -> str:
-        """Return ``prefix`` with the run's date filled in."""
-        return self.prefix.format(date=date)
-
 
 class RunSettings(ArchiveSettings):
     """How a run that fuses or scores divides its work, and what it skips or gives up."""
 
-    reprocess: Literal["none", "failed", "all"] = Field(
+    reprocess: Literal["none", "failed", "older", "all"] = Field(
         "none",
         description="none: pairs without a successful row, except those that failed for good and "
-        "those whose next attempt isn't due yet; failed: those too; all: every pair again.",
+        "those whose next attempt isn't due yet; failed: those too; older: as none, and also pairs "
+        "whose image an earlier image version made; all: every pair again.",
     )
     limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
     max_workers: int | None = Field(

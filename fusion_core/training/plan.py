@@ -42,7 +42,7 @@ def plan_training(
         settings,
         source=source,
         output=output,
-        date=settings.date or now.date(),
+        date=settings.run_date(now),
         storage_options=storage_options,
     )
     refs = {row["pair_id"]: PairRef(**row) for row in pairing.pairs.to_pylist()}

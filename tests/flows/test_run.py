@@ -1,8 +1,10 @@
+import logging
 from typing import Any
 
+import pytest
 from tiny import settings_for
 
-from flows.run import Run
+from flows.run import Run, warn_of_late_pairs, warn_of_older
 
 
 def run_with(credentials: Any, **values: Any) -> Run[Any]:
@@ -28,3 +30,49 @@ def test_the_requests_of_the_source_alone_are_paid_for() -> None:
     assert run.source().options == {"requester_pays": True}
     assert run.output().options == {}
     assert run_with(dict).source().options == {}
+
+
+def test_the_date_of_a_run_is_todays_in_its_time_zone() -> None:
+    """These zones lie 26 hours apart: it is never the same day in both."""
+    first, last = (
+        run_with(dict, time_zone=name).identity.date
+        for name in ("Pacific/Kiritimati", "Etc/GMT+12")
+    )
+    assert (first - last).days in (1, 2)
+    assert run_with(dict, date="2026-11-20").identity.date.isoformat() == "2026-11-20"
+
+
+@pytest.fixture
+def told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr("flows.run.get_run_logger", lambda: logging.getLogger("run"))
+    return caplog
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"prefix": "north/{date:%Y/%m/%d}"}, True),
+        ({"prefix": "north/{date:%Y/%m/%d}", "days": 3}, False),
+        ({"prefix": "north/{date:%Y/%m/%d}", "date": "2026-11-20"}, False),
+        ({"prefix": "north"}, False),
+        ({}, False),
+    ],
+)
+def test_a_run_says_that_it_will_miss_what_comes_in_later(
+    values: dict[str, Any], warned: bool, told: pytest.LogCaptureFixture
+) -> None:
+    warn_of_late_pairs(settings_for("s3://archive/2026", "s3://results", "mean", **values))
+    assert ["Set days to 3" in message for message in told.messages] == [True] * warned
+
+
+def test_a_run_says_how_much_rests_on_earlier_images(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    warn_of_older(0)
+    assert told.messages == []
+    warn_of_older(7)
+    (message,) = told.messages
+    assert "7 of what was done before is of an earlier image version" in message
+    assert "--reprocess older" in message

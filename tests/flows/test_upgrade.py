@@ -81,9 +81,12 @@ def test_one_new_pair_makes_one_new_row_of_each_flow(left: Left) -> None:
     before, parts = left.bytes_of("manifest", "fused", "scores"), len(parts_of(left))
     settings = FuseArchiveSettings(**left.laplacian(), **GENTLE)
     summary = fused(settings)
-    assert (summary.fused, summary.failed) == (1, 0)
-    assert (summary.done_before, summary.known_failed) == (5, 1)
-    assert rows_of(left, summary.run_id) == [("new", "laplacian", "ok")]
+    # The pair that failed before is tried anew, since another version may succeed.
+    assert (summary.fused, summary.failed) == (1, 1)
+    assert (summary.done_before, summary.older, summary.known_failed) == (5, 5, 0)
+    assert "5 of what was done before is of an earlier image version" in summary.sentence()
+    tried = [("new", "laplacian", "ok"), ("pier", "laplacian", "failed")]
+    assert rows_of(left, summary.run_id) == tried
     check_untouched(left, before)
     check_keys(left, "fuse", summary.run_id)
     # The last run before was dead, and two parts that it had announced are closed by now.
@@ -92,7 +95,7 @@ def test_one_new_pair_makes_one_new_row_of_each_flow(left: Left) -> None:
     assert lease is not None
     assert (lease.run_id, lease.released, lease.complete) == (summary.run_id, True, True)
     # What others see.
-    assert len(pd.read_parquet(left.output / "manifest")) == 13
+    assert len(pd.read_parquet(left.output / "manifest")) == 14
     newest = read_manifest(str(left.output / "manifest"), filters=[("method", "=", "laplacian")])
     assert newest["pair_id"].to_pylist() == [
         *("field_20261119", "gate", "harbour", "lane#3", "new", "pier", "yard")
@@ -104,28 +107,34 @@ def test_one_new_pair_makes_one_new_row_of_each_flow(left: Left) -> None:
 
     scores = score_archive(ScoreArchiveSettings(**left.scoring(), **GENTLE))
     assert isinstance(scores, ScoreSummary)
-    assert (scores.scored, scores.failed, scores.done_before) == (1, 0, 5)
-    assert rows_of(left, scores.run_id, "scores") == [("new", "laplacian", "ok")]
-    assert len(read_manifest(str(left.output / "scores"))) == 6
+    assert (scores.scored, scores.failed, scores.done_before, scores.older) == (0, 0, 5, 5)
+    assert scores.means["laplacian"]["vif"] is not None, "scores of before are in the table"
+    assert len(read_manifest(str(left.output / "scores"))) == 5
     check_keys(left, "score", scores.run_id)
 
     evaluation = evaluate(EvaluateSettings(**left.evaluating(), **GENTLE))
     assert isinstance(evaluation, EvaluationSummary)
-    assert (evaluation.succeeded, evaluation.failed, evaluation.done_before) == (0, 0, 2)
+    assert (evaluation.succeeded, evaluation.failed) == (0, 0)
+    assert (evaluation.done_before, evaluation.older) == (2, 2)
     assert evaluation.pairs == 2
     check_keys(left, "evaluate", evaluation.run_id)
 
     again = fused(settings)
-    assert (again.fused, again.done_before, again.known_failed) == (0, 6, 1)
+    assert (again.fused, again.done_before, again.older, again.known_failed) == (0, 6, 5, 1)
+    renewed = fused(FuseArchiveSettings(**left.laplacian(), **GENTLE, reprocess="older"))
+    assert (renewed.fused, renewed.done_before, renewed.older) == (5, 1, 0)
     check_untouched(left, before)
 
 
 def test_an_interrupted_run_is_finished_with_the_default_settings(left: Left) -> None:
     before = left.bytes_of("manifest", "fused", "scores")
     summary = fused(FuseArchiveSettings(**left.defaults(), **GENTLE))
-    assert (summary.fused, summary.done_before, summary.known_failed) == (3, 3, 1)
+    assert (summary.fused, summary.done_before, summary.older) == (3, 3, 3)
     assert rows_of(left, summary.run_id) == [
-        (name, "refinefuse", "ok") for name in ("new", "twin", "yard")
+        ("new", "refinefuse", "ok"),
+        ("pier", "refinefuse", "failed"),
+        ("twin", "refinefuse", "ok"),
+        ("yard", "refinefuse", "ok"),
     ]
     check_untouched(left, before)
     newest = read_manifest(str(left.output / "manifest"), filters=[("method", "=", "refinefuse")])

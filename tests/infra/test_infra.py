@@ -1,3 +1,4 @@
+import datetime as dt
 import importlib
 import re
 import subprocess
@@ -118,6 +119,21 @@ def test_nightly_fires_once_a_day_one_run_at_a_time() -> None:
     assert hour.isdigit()
     assert rest == ["*", "*", "*"]
     assert deployment["concurrency_limit"]["limit"] == 1
+
+
+def test_the_day_of_the_nightly_run_is_that_of_its_schedule() -> None:
+    deployment = deployments()["nightly"]
+    settings = FuseArchiveSettings(**deployment["parameters"]["settings"])
+    (schedule,) = deployment["schedules"]
+    assert settings.time_zone == schedule["timezone"]
+
+
+def test_the_prefix_that_prefect_yaml_shows_looks_back_beyond_one_failed_night() -> None:
+    lines = re.findall(r"(?m)^ +# (prefix|days): (.+)$", (INFRA / "prefect.yaml").read_text())
+    shown: dict[str, Any] = dict(lines)
+    looked_at = FuseArchiveSettings(source="s3://a", output="s3://b", **shown)
+    assert looked_at.days == 3
+    assert len(looked_at.expanded_prefixes(dt.date(2026, 11, 20))) == 3
 
 
 def test_commands_in_prefect_yaml_name_its_pool_and_deployment() -> None:

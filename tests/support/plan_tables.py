@@ -65,9 +65,15 @@ def last_of(tried: Sequence[Tried]) -> Tried:
 
 
 def fate(
-    tried: Sequence[Tried], reprocess: str, *, archived: bool, hours: float, now: float
+    tried: Sequence[Tried],
+    reprocess: str,
+    *,
+    archived: bool,
+    hours: float,
+    now: float,
+    older: bool = False,
 ) -> str:
-    """Tell what becomes of a pair: todo, or done, archived, failed or waiting, and left alone.
+    """Tell what becomes of a pair: todo, or done, older, archived, failed or waiting.
 
     Args:
         tried: The attempts at these files of it.
@@ -75,15 +81,18 @@ def fate(
         archived: Whether the listing says that a file of it is.
         hours: The distance between runs that try again what is undone grows by these.
         now: The hour that it is.
+        older: Whether an earlier image version made an image of it.
     """
+    if reprocess != "all" and any(one.status == "ok" for one in tried):
+        return "done"
+    if older and (reprocess == "none" or (reprocess == "failed" and not tried)):
+        return "older"
     if not tried:
         return "todo"
     last = last_of(tried)
-    if reprocess != "all" and any(one.status == "ok" for one in tried):
-        return "done"
     if archived and last.status == "skipped":
         return "archived"
-    if reprocess != "none":
+    if reprocess in ("failed", "all"):
         return "todo"
     if last.is_final:
         return "failed"
@@ -113,7 +122,7 @@ SCORE_KEYS = [
     for method in "mn"
     for version in ("v1", "v2")
 ]
-REPROCESS = st.sampled_from(["none", "failed", "all"])
+REPROCESS = st.sampled_from(["none", "failed", "older", "all"])
 HOURS = st.sampled_from([0.0, 1.0, 12.0, float("inf")])
 NOW = st.integers(0, 90)
 LIMITS = st.none() | st.integers(1, 9)

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 
 from fusion_core.archive.attempts import ATTEMPT_COLUMNS
 from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.older import split_by_version
 from fusion_core.archive.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
 from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
@@ -97,21 +98,22 @@ def before_schema_5(names: list[str]) -> list[str]:
 
 
 def planned(settings: FuseArchiveSettings) -> Plan:
-    """Plan as the flow does: by the rows of the same model and settings."""
+    """Plan as the flow does: by the rows of the same model and settings, also as they were."""
     source, output = Storage(settings.source), Storage(settings.output)
     model_hash = read_model(settings.model).model_hash
-    settings_hash = settings.image_settings().settings_hash()
+    images = settings.image_settings()
     rows = read_manifest(
         output.url("manifest"),
         latest=False,
-        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS],
-        filters=(ds.field("model_hash") == model_hash)
-        & (ds.field("settings_hash") == settings_hash),
+        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS, "settings_hash"],
+        filters=ds.field("model_hash") == model_hash,
     )
+    own, older = split_by_version(rows, images.settings_hash(), images.hashes_before())
     return make_plan(
         list_pairs(settings, source, output, dt.date.fromisoformat(DAY), {}),
-        rows,
+        own,
         settings.reprocess,
+        older=older,
     )
 
 
@@ -121,10 +123,10 @@ def planned_scores(settings: ScoreArchiveSettings) -> Plan:
     rows = read_manifest(
         output.url("scores"),
         latest=False,
-        columns=[*SCORE_KEY, *ATTEMPT_COLUMNS],
-        filters=ds.field("settings_hash") == settings.settings_hash(),
+        columns=[*SCORE_KEY, *ATTEMPT_COLUMNS, "settings_hash"],
     )
-    return make_plan(pairing, rows, settings.reprocess, None, images.images)
+    own, older = split_by_version(rows, settings.settings_hash(), settings.hashes_before())
+    return make_plan(pairing, own, settings.reprocess, None, images.images, older=older)
 
 
 def todo(plan: Plan) -> list[str]:

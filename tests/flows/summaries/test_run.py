@@ -51,8 +51,9 @@ def test_the_table_shows_every_metric_and_blanks_for_what_is_not_there() -> None
 
 
 def test_the_sentence_says_why_pairs_were_left_alone() -> None:
-    told = summary(done_before=3, known_failed=2, over_limit=1, unfinished=4).sentence()
+    told = summary(done_before=3, older=2, known_failed=2, over_limit=1, unfinished=4).sentence()
     assert "3 left alone, because the manifest holds a successful row" in told
+    assert "2 of what was done before is of an earlier image version" in told
     assert "2 left alone, because the same files failed before" in told
     assert "1 left for later by the limit" in told
     assert "4 not begun, because the run's deadline had passed" in told

@@ -1,13 +1,15 @@
 import dataclasses
 import posixpath
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fusion_core.archive.layout import fused_path, path_beside
+from fusion_core.archive.layout import LONGEST_PATH, fused_path, path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.images.codecs import EXTENSIONS
+from fusion_core.settings.fuse import ImageFormat
 from fusion_core.storage.store import Storage
 
 REF = PairRef("1", "ir/1.png", 10, "v1", "vi/1.png", 20, "w1")
@@ -19,8 +21,17 @@ NAMES = st.one_of(
 )
 
 
-def key(pair_id: str) -> str:
-    return fused_path(dataclasses.replace(REF, pair_id=pair_id), "settings", "model", "png")
+DEEP_NAMES = st.lists(
+    st.text(alphabet="夜間撮影カメラ一号機aé", min_size=1, max_size=40), min_size=1, max_size=40
+).map("/".join)
+FORMATS: tuple[ImageFormat, ...] = ("png", "jpeg", "webp", "tiff")
+LONGEST_KEY = 1024
+"""Of S3, in bytes."""
+
+
+def key(pair_id: str, kind: ImageFormat = "png", *, whole: bool = False) -> str:
+    pair = dataclasses.replace(REF, pair_id=pair_id)
+    return fused_path(pair, "0123456789abcdef", "model", kind, whole=whole)
 
 
 @settings(max_examples=60)
@@ -29,12 +40,12 @@ def key(pair_id: str) -> str:
 def test_no_pair_id_leads_out_of_its_folder(pair_id: str) -> None:
     path = key(pair_id)
     assert posixpath.normpath(path) == path
-    assert path.startswith("fused/settings/")
+    assert path.startswith("fused/0123456789abcdef/")
     assert path.isascii()
     assert path.isprintable()
     assert "\\" not in path
     assert all(0 < len(part) <= 200 for part in path.split("/"))
-    assert path.count("/") == pair_id.count("/") + 2
+    assert path.count("/") <= pair_id.count("/") + 2
 
 
 @settings(max_examples=60)
@@ -47,6 +58,35 @@ def test_no_two_pair_ids_share_a_path(pair_ids: list[str]) -> None:
 def test_long_names_with_the_same_start_differ() -> None:
     assert key("a" * 400) != key("a" * 401)
     assert key("é" * 400 + "x") != key("é" * 400 + "y")
+
+
+@settings(max_examples=80)
+@given(pair_id=DEEP_NAMES, kind=st.sampled_from(FORMATS))
+@example(pair_id="夜間/" * 300 + "x", kind="tiff")
+@example(pair_id="a/" * 395 + "." * 9, kind="png")
+def test_all_files_of_a_pair_in_many_deep_folders_have_a_key_that_s3_takes(
+    pair_id: str, kind: ImageFormat
+) -> None:
+    path, before = key(pair_id, kind), key(pair_id, kind, whole=True)
+    assert len(path) <= LONGEST_PATH
+    stem = path_beside(path, "f" * 64).rpartition(".")[0]
+    longest = f"bucket-folders/{'x' * 180}/{stem}.quicklook.png"
+    assert len(longest.encode()) <= LONGEST_KEY
+    assert all(0 < len(part) <= 200 for part in path.split("/"))
+    assert posixpath.normpath(path) == path
+    assert not re.search("%(?![0-9A-F]{2})", path)
+    if len(before) <= LONGEST_PATH:
+        assert path == before
+
+
+@settings(max_examples=40)
+@given(start=DEEP_NAMES, ends=st.lists(st.text("ab/", max_size=9), unique=True, min_size=2))
+def test_long_pair_ids_with_the_same_start_never_share_a_path(start: str, ends: list[str]) -> None:
+    deep = f"{start}/{'夜間/' * 60}"
+    paths = {key(deep + end) for end in ends}
+    assert len({path.lower() for path in paths}) == len(ends)
+    names = {re.sub(r"\.[0-9a-f]{16}\.png$", "", path) for path in paths}
+    assert len(names) == len(ends), "the names alone tell them apart"
 
 
 def test_the_path_changes_with_all_that_could_change_the_pixels() -> None:
@@ -92,7 +132,7 @@ def test_the_path_beside_is_one_of_its_own_by_the_bytes_and_as_readable() -> Non
 def test_the_path_is_known_before_the_image_is_and_readable() -> None:
     moved = dataclasses.replace(REF, ir_path="elsewhere.png", ir_bytes=11)
     assert fused_path(REF, "s", "m", "png") == fused_path(moved, "s", "m", "png")
-    assert key("2026/11/shot (7)").startswith("fused/settings/2026/11/shot (7).")
+    assert key("2026/11/shot (7)").startswith("fused/0123456789abcdef/2026/11/shot (7).")
     for kind, extension in EXTENSIONS.items():
         assert fused_path(REF, "s", "m", kind).endswith(f".{extension}")  # type: ignore[arg-type]
 

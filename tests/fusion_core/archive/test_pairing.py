@@ -161,6 +161,36 @@ def test_an_index_pairs_as_a_naive_pairing_does(
     }
 
 
+def test_an_index_is_read_with_the_source_in_front_of_its_paths() -> None:
+    table = pa.table(
+        {
+            "pair_id": ["1", "2", "3"],
+            "ir": ["s3://bucket/x/ir/1", "./ir/2", "ir//3"],
+            "vi": ["vi/1", "s3a://bucket/x/vi/2", "vi/./3"],
+        }
+    )
+    roots = ("s3://bucket/x", "s3a://bucket/x")
+    found = pair_by_index(listing(["ir/1", "ir/2", "ir/3", "vi/1", "vi/2", "vi/3"]), table, roots)
+    pairs = [(name, f"ir/{name}", f"vi/{name}") for name in "123"]
+    assert parts(found) == (pairs, [], [], [])
+    assert found.index_rows == 3
+
+
+def test_rows_of_an_index_outside_of_what_is_looked_at_are_left_out() -> None:
+    table = pa.table(
+        {"pair_id": ["1", "2", "3"], "ir": ["a/1", "b/2", "b/3"], "vi": ["a/1v", "b/2v", "c/3v"]}
+    )
+    found = pair_by_index(listing(["b/2", "b/2v", "b/3"]), table, (), ("b/", "d/"))
+    assert parts(found) == ([("2", "b/2", "b/2v")], ["b/3", "c/3v"], [], [])
+    assert found.index_rows == 2
+
+
+def test_one_visible_file_may_belong_to_several_infrared_ones() -> None:
+    table = pa.table({"pair_id": ["1", "2"], "ir": ["a", "b"], "vi": ["v", "v"]})
+    found = pair_by_index(listing(["a", "b", "v"]), table)
+    assert parts(found)[0] == [("1", "a", "v"), ("2", "b", "v")]
+
+
 def test_an_empty_archive_has_no_pairs() -> None:
     for pairing in (
         pair_by_templates(LISTING_SCHEMA.empty_table(), IR, VI),

@@ -1,3 +1,4 @@
+import dataclasses
 import posixpath
 import uuid
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_an_image_beside_is_told_by_the_end_of_its_url_and_lies_below_the_same_o
         assert image_path(ROW | {"fused_url": f"{top}/{own}"}) == own
     other = path_beside(written("cpu-bf16-eager"), "cd" * 32)
     assert image_path(ROW | {"fused_url": f"s3://bucket/{other}"}) == written("cpu-bf16-eager")
+
+
+def test_an_image_that_was_written_before_long_paths_were_cut_is_told_by_its_url() -> None:
+    deep = dataclasses.replace(REF, pair_id="夜間/" * 60 + "1")
+    row = ROW | {"pair_id": deep.pair_id, "precision": None, "engine": None}
+    names = str(ROW["settings_hash"]), str(ROW["model_hash"])
+    cut, long = (fused_path(deep, *names, "png", whole=whole) for whole in (False, True))
+    assert len(cut) < 800 < len(long)
+    assert image_path(row) == cut
+    for own in (long, path_beside(long, SHA256), path_beside(cut, SHA256)):
+        assert image_path(row | {"fused_url": f"s3://bucket/{own}"}) == own
 
 
 @pytest.mark.parametrize(

@@ -43,18 +43,20 @@ def left(tmp_path: Path) -> Left:
 
 def test_an_archive_that_is_done_stays_done(left: Left) -> None:
     plan = planned(FuseArchiveSettings(**left.laplacian()))
-    assert (todo(plan), plan.done, plan.known_failed) == ([], 5, 1)
+    assert (plan.done, plan.older, plan.known_failed) == (5, 5, 0)
+    assert todo(plan) == ["pier"], "it failed before, and another version may succeed"
 
 
-def test_a_pair_that_failed_is_left_alone_until_it_is_asked_for(left: Left) -> None:
-    asked = FuseArchiveSettings(**left.laplacian(), reprocess="failed")
-    assert todo(planned(asked)) == ["pier"]
+def test_images_of_before_are_made_anew_when_that_is_asked_for(left: Left) -> None:
+    asked = FuseArchiveSettings(**left.laplacian(), reprocess="older")
+    plan = planned(asked)
+    assert (len(todo(plan)), plan.done, plan.older) == (6, 0, 0)
 
 
 def test_what_an_interrupted_run_had_no_time_for_is_left_to_do(left: Left) -> None:
     """By the packaged weights and the default settings."""
     plan = planned(FuseArchiveSettings(**left.defaults()))
-    assert (todo(plan), plan.done, plan.known_failed) == (["twin", "yard"], 3, 1)
+    assert (todo(plan), plan.done, plan.older) == (["pier", "twin", "yard"], 3, 3)
 
 
 def test_what_an_evaluation_fused_stays_done(left: Left) -> None:
@@ -74,7 +76,7 @@ def test_a_changed_file_is_fused_and_scored_again(left: Left) -> None:
     """So that the tests above show more than that nothing is ever done."""
     changed = left.archive / "vi/yard.png"
     changed.write_bytes((left.archive / "vi/gate.png").read_bytes())
-    assert todo(planned(FuseArchiveSettings(**left.laplacian()))) == ["yard"]
+    assert todo(planned(FuseArchiveSettings(**left.laplacian()))) == ["pier", "yard"]
     assert todo(planned_scores(ScoreArchiveSettings(**left.scoring()))) == ["yard"]
 
 

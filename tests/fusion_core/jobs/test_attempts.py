@@ -96,6 +96,20 @@ def test_an_archived_pair_is_a_skipped_row_and_its_neighbours_are_fused(
     assert read_part(archive.output, archive.part)["pair_id"].to_pylist() == NAMES
 
 
+def test_a_pair_of_one_file_for_both_sides_is_a_failed_row_and_its_neighbours_are_fused(
+    archive: ArchiveFixture,
+) -> None:
+    first, *others = archive.chunk().pairs
+    same = replace(first, vi_path=first.ir_path, vi_bytes=first.ir_bytes)
+    same = replace(same, vi_version=same.ir_version)
+    result = archive.worker().run(Chunk("part", (same, *others)))
+    assert (result.ok, result.failed) == (3, 1)
+    row = archive.rows()["a"]
+    assert blamed(row) == ("failed", "pair", "pair", "SameFileError")
+    assert "both sides are the one file ir/a.png" in row["error_message"]
+    assert len(archive.images()) == 3
+
+
 def test_nothing_is_read_of_what_is_archived(
     archive: ArchiveFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

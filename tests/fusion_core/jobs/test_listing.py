@@ -2,10 +2,13 @@ import datetime as dt
 import uuid
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from fusion_core.archive.fused_images import FusedImages
-from fusion_core.archive.pairing import Pairing
+from fusion_core.archive.pairing import PAIRS_SCHEMA, Pairing
+from fusion_core.archive.plan import make_plan
+from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
@@ -52,6 +55,42 @@ def test_the_prefix_takes_the_date_of_the_run(root: str) -> None:
     assert ids(find(root, prefix="{date:%Y/%m/%d}/", **templates)) == ["2026/11/20"]
 
 
+def test_a_pair_that_came_in_late_is_found_the_next_nights(root: str) -> None:
+    """The run of a night looks at a folder that is a few hours old; the rest of the day follows."""
+    nights = [dt.date(2026, 11, 20) + dt.timedelta(days=k) for k in range(4)]
+    made = FuseArchiveSettings.model_validate(
+        {
+            **{"source": root, "output": "memory://elsewhere", "days": 3},
+            **{"prefix": "north/{date:%Y/%m/%d}", "ir": "{d:path}/ir/{n}", "vi": "{d:path}/vi/{n}"},
+        }
+    )
+    rows = ok_rows(PAIRS_SCHEMA.empty_table())
+    fused = []
+    for night in nights:
+        day, before = (f"north/{one:%Y/%m/%d}" for one in (night, night - dt.timedelta(days=1)))
+        fill(root, f"{day}/ir/0105", f"{day}/vi/0105")
+        fill(root, f"{before}/ir/1830", f"{before}/vi/1830")  # after the night's run
+        plan = make_plan(list_pairs(made, Storage(root), Storage("memory://x"), night, {}), rows)
+        ids = plan.todo["pair_id"].to_pylist()
+        fused.append([name.removeprefix("north/2026/11/") for name in ids])
+        rows = pa.concat_tables([rows, ok_rows(plan.todo)])
+    assert fused == [
+        ["19/1830", "20/0105"],
+        ["20/1830", "21/0105"],
+        ["21/1830", "22/0105"],
+        ["22/1830", "23/0105"],
+    ]
+    assert plan.done == 3, "of the days before, also that which came in late"
+
+
+def ok_rows(todo: pa.Table) -> pa.Table:
+    """Rows as they are written of fused pairs, with the columns that a plan is made of."""
+    names = ["pair_id", "ir_version", "vi_version"]
+    rows = [{**row, "status": "ok", "attempt": 1} for row in todo.select(names).to_pylist()]
+    schema = pa.schema([field.with_nullable(True) for field in PART_SCHEMA])
+    return pa.Table.from_pylist(rows, schema=schema).cast(schema)
+
+
 @pytest.mark.parametrize(("inside", "kept"), [("", ["fused-by-hand", "vi"]), ("out", ["out-2"])])
 def test_an_output_inside_the_source_is_no_part_of_it(
     root: str, inside: str, kept: list[str]
@@ -95,6 +134,66 @@ def test_an_index_at_the_root_of_the_file_system_is_not_looked_for_here(
     assert ids(find(root, index=name)) == []
     with pytest.raises(SettingsError, match=f"there is no index /{name}"):
         find(root, index=f"/{name}")
+
+
+def with_index(root: str, *rows: str) -> str:
+    lines = "\n".join(["pair_id,ir,vi", *rows])
+    Storage(root).write("index.csv", lines.encode())
+    return f"{root}/index.csv"
+
+
+def test_an_index_with_the_url_of_the_source_in_front_is_used(root: str) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "ir/2.png", "vi/2.png")
+    index = with_index(root, f"1,{root}/ir/1.png,./vi/1.png", f"2,{root}//ir/2.png,vi//2.png")
+    for source in (root, f"{root}/"):
+        assert ids(find(source, index=index)) == ["1", "2"]
+    index = with_index(root, "1,ir/1.png,s3://elsewhere/vi/1.png")
+    with pytest.raises(SettingsError, match=r"'s3://elsewhere/vi/1.png' in the column vi of row 1"):
+        find(root, index=index)
+
+
+def test_an_index_of_which_no_row_is_a_whole_pair_is_refused(root: str) -> None:
+    fill(root, "x/ir/1.png", "x/vi/1.png", "x/vi/2.png", "x/note.txt")
+    index = with_index(root, "1,ir/1.png,vi/1.png", "2,ir/2.png,x/vi/2.png")
+    with pytest.raises(SettingsError, match=r"has 2 rows and none is a whole pair") as refused:
+        find(root, index=index)
+    assert "4 are missing or have no counterpart, such as 'ir/1.png'" in str(refused.value)
+    assert "such as 'index.csv'" in str(refused.value)
+    twice = with_index(root, "1,x/ir/1.png,x/vi/1.png", "1,x/ir/1.png,x/vi/2.png")
+    with pytest.raises(SettingsError, match="claim a pair that another file claims too"):
+        find(root, index=twice)
+    some = with_index(root, "1,x/ir/1.png,x/vi/1.png", "2,x/ir/2.png,x/vi/2.png")
+    pairing = find(root, index=some)
+    assert (ids(pairing), pairing.unpaired) == (["1"], ("x/ir/2.png", "x/vi/2.png"))
+
+
+def test_an_index_without_rows_or_with_none_of_this_night_is_an_empty_night(root: str) -> None:
+    fill(root, "2026/11/20/note.txt")
+    assert ids(find(root, index=with_index(root))) == []
+    other = with_index(root, "1,2026/11/19/ir.png,2026/11/19/vi.png")
+    night = find(root, index=other, prefix="{date:%Y/%m/%d}/")
+    assert (ids(night), night.unpaired) == ([], ())
+    with pytest.raises(SettingsError, match="none is a whole pair"):
+        find(root, index=other)
+
+
+def test_templates_that_match_files_and_pair_none_are_refused(root: str) -> None:
+    fill(root, "ir/1.png", "ir/2.png", "visible/1.png")
+    with pytest.raises(SettingsError, match=r"2 files of .* match the templates") as refused:
+        find(root)
+    assert "such as 'ir/1.png', 'ir/2.png'" in str(refused.value)
+    assert "There are 1 others, such as 'visible/1.png'" in str(refused.value)
+    fill(root, "vi/3.png")
+    with pytest.raises(SettingsError, match="3 files"):
+        find(root)
+    fill(root, "vi/1.png")
+    assert ids(find(root)) == ["1"]
+
+
+def test_nothing_that_is_meant_is_an_empty_night(root: str) -> None:
+    fill(root, "readme.txt")
+    assert ids(find(root)) == []
+    assert ids(find(root, prefix="2026/")) == []
 
 
 def test_a_missing_local_archive_is_named(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,13 @@ import pytest
 from tiny import pair_refs, picture_pair, png, write_pairs
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import DecodeError, ReadError, SizeMismatchError, StorageError
+from fusion_core.errors import (
+    DecodeError,
+    ReadError,
+    SameFileError,
+    SizeMismatchError,
+    StorageError,
+)
 from fusion_core.images.pair import PicturePair
 from fusion_core.jobs.loading import load_pair
 from fusion_core.settings.scaling import ScalingSettings
@@ -53,6 +60,12 @@ def test_each_stage_is_entered_before_it_can_fail(source: Storage, ref: PairRef)
     with pytest.raises(SizeMismatchError):
         load(resized, source, stage=stage)
     assert stages[2:] == ["read", "decode", "pair"]
+
+
+def test_a_file_is_not_fused_with_itself(source: Storage, ref: PairRef) -> None:
+    same = dataclasses.replace(ref, vi_path=ref.ir_path, vi_version=ref.ir_version)
+    with pytest.raises(SameFileError, match=r"both sides are the one file ir/a\.png"):
+        load(same, source)
 
 
 def test_different_sizes_are_refused(source: Storage) -> None:

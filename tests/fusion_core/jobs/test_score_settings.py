@@ -101,6 +101,13 @@ def test_the_hash_holds_what_decides_scores_and_nothing_else() -> None:
     assert settings(**others).settings_hash() == hashes[0]
 
 
+def test_the_hash_follows_the_version_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, before = settings().settings_hash(), settings().hashes_before()
+    monkeypatch.setattr("fusion_core.jobs.score_settings.IMAGE_VERSION", "next")
+    assert settings().settings_hash() not in (now, *before)
+    assert settings().hashes_before() == before
+
+
 def test_the_hash_follows_the_version_of_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings().settings_hash()
     versions = {"published": "published-9"}

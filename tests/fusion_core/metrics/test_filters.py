@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fusion_core.metrics.filters import _smooth_gpu, box_sums, gaussian_taps, padded_width, smooth
+from fusion_core.metrics.filters import (
+    _columns_gpu,
+    _rows_gpu,
+    _smooth_gpu,
+    box_sums,
+    gaussian_taps,
+    padded_width,
+    smooth,
+    smooth_columns,
+    smooth_rows,
+)
 
 TAPS = {size: gaussian_taps(size, size / 5) for size in (3, 5, 9, 17)} | {
     11: gaussian_taps(11, 1.5),
@@ -57,6 +67,20 @@ def test_smoothing_weights_every_window_that_is_inside(size, extra, step, paddin
     ):
         assert found.shape == expected.shape
         assert np.allclose(found.numpy(), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [3, 4, 9, 17])
+def test_columns_and_rows_one_after_the_other_are_smoothed_as_at_once(size):
+    width = size + 37
+    maps = torch.zeros(2, 3, size + 11, padded_width(width, size))
+    maps[..., :width] = torch.rand(2, 3, size + 11, width)
+    expected = smooth(maps, TAPS[size], width=width)
+    columns = smooth_columns(maps, TAPS[size])
+    assert torch.allclose(smooth_rows(columns, TAPS[size], width), expected, atol=1e-6)
+    plain = _columns_gpu(maps[0], TAPS[size])
+    assert torch.allclose(plain, columns[0], atol=1e-6)
+    rows = _rows_gpu(plain, TAPS[size])[..., : width - size + 1]
+    assert torch.allclose(rows, expected[0], atol=1e-6)
 
 
 @settings(max_examples=40)

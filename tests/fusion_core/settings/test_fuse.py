@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
@@ -81,13 +82,63 @@ def test_an_empty_url_is_refused(name: str, url: str) -> None:
 
 @pytest.mark.parametrize("date", [dt.date(2026, 11, 20), dt.date(1999, 1, 2)])
 def test_the_prefix_is_filled_with_the_date(date: dt.date) -> None:
-    expanded = settings(prefix="{date:%m}/day={date:%d}/{{x}}").expanded_prefix(date)
-    assert expanded == f"{date.month:02}/day={date.day:02}/{{x}}"
+    expanded = settings(prefix="{date:%m}/day={date:%d}/{{x}}").expanded_prefixes(date)
+    assert expanded == (f"{date.month:02}/day={date.day:02}/{{x}}",)
 
 
 def test_a_prefix_without_a_date_stays() -> None:
-    assert settings(prefix="ir/2026").expanded_prefix(dt.date(2026, 11, 20)) == "ir/2026"
-    assert settings().expanded_prefix(dt.date(2026, 11, 20)) == ""
+    assert settings(prefix="ir/2026").expanded_prefixes(dt.date(2026, 11, 20)) == ("ir/2026",)
+    assert settings().expanded_prefixes(dt.date(2026, 11, 20)) == ("",)
+
+
+def test_the_days_before_are_looked_at_too() -> None:
+    looked_at = settings(prefix="/north/{date:%Y/%m/%d}/", days=3)
+    days = ("north/2026/03/01/", "north/2026/02/28/", "north/2026/02/27/")
+    assert looked_at.expanded_prefixes(dt.date(2026, 3, 1)) == days
+    assert looked_at.expanded_prefixes(dt.date(1, 1, 2)) == ("north/1/01/02/", "north/1/01/01/")
+
+
+def test_days_that_share_a_prefix_are_looked_at_once() -> None:
+    monthly = settings(prefix="{date:%Y/%m}", days=3)
+    assert monthly.expanded_prefixes(dt.date(2026, 3, 9)) == ("2026/03",)
+    assert monthly.expanded_prefixes(dt.date(2026, 3, 2)) == ("2026/03", "2026/02")
+    unpadded = settings(prefix="day{date.day}", days=20)  # day1 is the start of day10 too
+    assert unpadded.expanded_prefixes(dt.date(2026, 3, 20)) == tuple(
+        f"day{day}" for day in (9, 8, 7, 6, 5, 4, 3, 2, 1)
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "north", "{{date}}", "day={{date:%d}}"])
+def test_days_without_a_date_in_the_prefix_are_refused(prefix: str) -> None:
+    with pytest.raises(ValidationError, match=r"days is 2 and the prefix .* holds no date"):
+        settings(prefix=prefix, days=2)
+    assert settings(prefix=prefix).days == 1
+
+
+@pytest.mark.parametrize(
+    "prefix", ["{date}", "{date:%Y}", "{date:%d}", "{date.month}", "{date:%a}"]
+)
+def test_any_part_of_a_date_is_one(prefix: str) -> None:
+    assert settings(prefix=prefix, days=2).prefix_has_date
+
+
+def test_today_is_that_of_the_time_zone() -> None:
+    late = dt.datetime(2026, 11, 20, 23, 30, tzinfo=dt.UTC)  # half past midnight in Berlin
+    assert settings().run_date(late) == dt.date(2026, 11, 20)
+    assert settings(time_zone="Europe/Berlin").run_date(late) == dt.date(2026, 11, 21)
+    assert settings(time_zone="America/New_York").run_date(late) == dt.date(2026, 11, 20)
+    night = dt.datetime(2026, 7, 1, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert settings(time_zone="Europe/Berlin").run_date(night) == dt.date(2026, 7, 1)
+    named = settings(date="2026-01-02", time_zone="Europe/Berlin")
+    assert named.run_date(late) == dt.date(2026, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Berlin", "Europe", "../etc/passwd", "/etc/localtime", "CEST"]
+)
+def test_a_time_zone_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="expected a name of the IANA time zone database"):
+        settings(time_zone=name)
 
 
 @pytest.mark.parametrize(
