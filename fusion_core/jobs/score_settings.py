@@ -114,12 +114,8 @@ class ScoreArchiveSettings(RunSettings, ScalingSettings):
         The first knew no scaling of photographs: nothing that was scored then is as it would be by
         settings that ask for one.
         """
-        fields = ScalingSettings.model_fields
-        plain = all(
-            getattr(self, name) == fields[name].default
-            for name in fields
-            if name != "size_mismatch"
-        )
+        default = ScalingSettings(size_mismatch=self.size_mismatch)
+        plain = all(getattr(self, name) == value for name, value in default)
         before = {"size_mismatch": self.size_mismatch, "metrics": self.metric_version}
         return (settings_digest(before),) if plain else ()
 
