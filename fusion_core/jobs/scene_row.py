@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from fusion_core import __version__
@@ -17,6 +18,7 @@ from fusion_core.models.fuser import Fuser
 from fusion_core.scenes.acquisition import Acquisition, acquired
 from fusion_core.scenes.footprint import footprint
 from fusion_core.scenes.pair import ScenePair
+from fusion_core.scenes.place import place_of
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.scaling import Scaling
 from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID, CatalogKind
@@ -113,7 +115,11 @@ def source_facts(
         tiles_remark: What is to be said of the tiles that it was fused in, if anything.
     """
     covered = scene.grid.covers(scene.vi.raster.dataset)
-    remarks = (_overlap_remark(scene, covered, counts.visible - counts.fused), tiles_remark)
+    remarks = (
+        scene.grid.remark,
+        _overlap_remark(scene, covered, counts.visible - counts.fused),
+        tiles_remark,
+    )
     return SourceFacts(
         ir=_source_image(scene.ir.raster, source),
         vi=_source_image(scene.vi.raster, source),
@@ -126,11 +132,14 @@ def source_facts(
 
 def fused_facts(fused: DatasetReader) -> FusedFacts:
     """Gather what the finished file of a scene tells."""
-    wkt = fused.crs.to_wkt() if fused.crs else None
+    place = place_of(fused)
+    transform = place.transform if place else None
+    crs = place.crs if place and transform else None
+    wkt = crs.to_wkt() if crs else None
     point = fused.tags().get("AREA_OR_POINT") == "Point"
     grid = Grid(
         crs_wkt=wkt,
-        transform=tuple(fused.transform)[:6],
+        transform=tuple(transform or fused.transform)[:6],
         width=fused.width,
         height=fused.height,
         pixel_is_point=point,
@@ -143,7 +152,7 @@ def fused_facts(fused: DatasetReader) -> FusedFacts:
         offsets=fused.offsets,
     )
     _, bbox = footprint(wkt, grid.transform, grid.width, grid.height)
-    return FusedFacts(grid, bands, _crs_name(fused), None if bbox is None else tuple(bbox))
+    return FusedFacts(grid, bands, _crs_name(crs), None if bbox is None else tuple(bbox))
 
 
 def scene_columns(scene: FusedScene, output: Storage) -> dict[str, Any]:
@@ -260,8 +269,8 @@ def _overlap_remark(scene: ScenePair, covered: float, alone: int) -> str | None:
     return "; ".join(parts) or None
 
 
-def _crs_name(fused: DatasetReader) -> str | None:
-    if not fused.crs:
+def _crs_name(crs: CRS | None) -> str | None:
+    if crs is None:
         return None
-    authority = fused.crs.to_authority(confidence_threshold=100)
-    return ":".join(authority) if authority else str(fused.crs.to_wkt())
+    authority = crs.to_authority(confidence_threshold=100)
+    return ":".join(authority) if authority else str(crs.to_wkt())

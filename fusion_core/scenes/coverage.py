@@ -126,12 +126,9 @@ def find_coverage(vi: Place, ir: Place, vi_name: str, ir_name: str) -> Coverage:
             return bool(_inside(ir, *project(vi, ir, *np.broadcast_arrays(columns, rows))).any())
 
         rows, columns = lattice.rows, lattice.columns
-        down = _side(
-            rows, np.asarray(lattice.inside.any(1)), lambda row: holds(row, columns), height
-        )
-        across = _side(
-            columns, np.asarray(lattice.inside.any(0)), lambda column: holds(rows, column), width
-        )
+        held = [np.asarray(lattice.inside.any(axis)) for axis in (1, 0)]
+        down = _side(rows, held[0], lambda row: holds(row, columns), height)
+        across = _side(columns, held[1], lambda column: holds(rows, column), width)
         if down[0] < down[1] and across[0] < across[1]:
             return Coverage(down, across, lattice)
     raise OverlapError(_apart(vi, *spread, vi_name, ir_name))

@@ -94,7 +94,7 @@ def match_grids(vi: Raster, ir: Raster, *, resize: bool) -> SceneGrid:
         SizeMismatchError: One has no place on the Earth, and the sizes differ.
         DecodeError: One is placed by control points that no upright or turned grid stands for.
     """
-    visible, infrared = place_of(vi), place_of(ir)
+    visible, infrared = (place_of(side.dataset) for side in (vi, ir))
     if visible is None or infrared is None:
         return _by_pixel(vi, ir, (visible, infrared), resize=resize)
     same = same_place(visible, infrared)

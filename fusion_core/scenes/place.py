@@ -12,11 +12,10 @@ from rasterio import warp
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
 from rasterio.transform import Affine, from_gcps
 
-from fusion_core.errors import DecodeError
 from fusion_core.images.gdal_errors import GdalError, GdalNotSupportedError
-from fusion_core.scenes.raster import Raster
 
 Points = NDArray[np.float64]
 
@@ -86,13 +85,11 @@ class Place:
         return replace(self, crs=crs, transform=Affine.translation(-middle, 0) @ self.transform)
 
 
-def place_of(raster: Raster) -> Place | None:
-    """Return where a raster lies; None where nothing but RPCs says so, or nothing at all.
+def place_of(dataset: DatasetReader) -> Place | None:
+    """Return where a raster lies, None where nothing says so.
 
-    Raises:
-        DecodeError: It has ground control points, and they give no place.
+    RPCs don't count, since they want the ground's height, nor do control points on one line.
     """
-    dataset = raster.dataset
     size = {"width": dataset.width, "height": dataset.height}
     if dataset.crs is not None:
         return Place(crs=dataset.crs, transform=dataset.transform, **size)
@@ -100,15 +97,13 @@ def place_of(raster: Raster) -> Place | None:
     if not points or crs is None:
         return None
     place = Place(crs=crs, transform=None, points=tuple(points), **size)
-    columns, rows, xs, ys = np.array([(p.col, p.row, p.x, p.y) for p in points], np.float64).T
-    if place.in_degrees:
+    ties = np.array([(p.col, p.row, p.x, p.y) for p in points], np.float64)
+    columns, rows, xs, ys = ties.T
+    if place.in_degrees:  # on both sides of the 180th meridian, perhaps
         xs = xs[0] + (xs - xs[0] + _FULL_TURN / 2) % _FULL_TURN - _FULL_TURN / 2
-    transform = _fitted(columns, rows, xs, ys)
+    transform = _fitted(columns, rows, xs, ys) if np.isfinite(ties).all() else None
     if transform is None or transform.is_degenerate:
-        raise DecodeError(
-            f"{raster.path}: its {len(points)} ground control points lie on one line; expected "
-            "points that place it on the Earth. Warp it to an upright grid first (gdalwarp)"
-        )
+        return None
     found = _applied(~transform, xs, ys)
     fits = np.hypot(found[0] - columns, found[1] - rows).max() < _FITS
     return replace(place, transform=transform) if fits else place
@@ -163,7 +158,7 @@ def _transformed(source: CRS, target: CRS, xs: Points, ys: Points) -> tuple[Poin
 
 
 def _fitted(columns: Points, rows: Points, xs: Points, ys: Points) -> Affine | None:
-    """Return the transform that is nearest to control points; None where there are too few."""
+    """Return the transform that is nearest to control points, None where they give none."""
     if len(xs) == 2:  # an upright grid, as GDAL has it
         points = [GroundControlPoint(*tie) for tie in zip(rows, columns, xs, ys, strict=True)]
         return Affine(*tuple(from_gcps(points))[:6])

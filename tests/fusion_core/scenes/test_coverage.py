@@ -17,6 +17,7 @@ from fusion_core.scenes.place import place_of
 from fusion_core.settings.scenes import SceneSettings
 
 DEGREES = "EPSG:4326"
+MERCATOR = 20037508.342789244
 DISK = "+proj=geos +sweep=x +lon_0={} +h=35786023 +ellps=GRS80"
 
 
@@ -123,13 +124,7 @@ REGIONAL = {
     ),
     "a world of Mercator": (
         VISIBLE["UTM 60 over 180"],
-        Patch(
-            "EPSG:3857",
-            -20037508.342789244,
-            20037508.342789244,
-            40075016.685578488 / 720,
-            (720, 720),
-        ),
+        Patch("EPSG:3857", -MERCATOR, MERCATOR, 2 * MERCATOR / 720, (720, 720)),
     ),
     "the pole": (
         VISIBLE["beside the north pole"],
@@ -193,10 +188,10 @@ def test_a_part_is_found_wherever_longitudes_begin(tmp_path: Path, case: str) ->
     vi = write_raster(tmp_path / "vi.tif", np.ones((1, 1), np.uint8), **visible.profile)
     ir = write_warmth(tmp_path / "ir.tif", infrared)
     with opened(vi) as a, opened(ir) as b:
-        place = place_of(a)
+        place = place_of(a.dataset)
         assert place is not None
         place = replace(place, height=visible.size[0], width=visible.size[1])
-        there = place_of(b)
+        there = place_of(b.dataset)
         assert there is not None
         found = find_coverage(place, there.turned(), "vi.tif", "ir.tif")
     assert (*found.rows, *found.columns) == expected
