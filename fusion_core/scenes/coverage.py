@@ -151,6 +151,15 @@ def _lattice(vi: Place, ir: Place, seed_rows: Points, seed_columns: Points) -> L
     seen &= (seed_columns >= 0) & (seed_columns <= vi.width)
     rows = np.union1d(np.linspace(0, vi.height, _LINES), seed_rows[seen])
     columns = np.union1d(np.linspace(0, vi.width, _LINES), seed_columns[seen])
+    return look_up(vi, ir, rows, columns)
+
+
+def look_up(vi: Place, ir: Place, rows: Points, columns: Points) -> Lattice:
+    """Look up rows and columns of the visible scene in the infrared.
+
+    Raises:
+        CRSError: There is no way between their coordinate systems.
+    """
     places = np.meshgrid(columns, rows)
     at = np.stack(project(vi, ir, *(line.ravel() for line in places)))
     at = at.reshape(2, len(rows), len(columns))

@@ -18,10 +18,9 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
-from fusion_core.scenes.coverage import Lattice
-from fusion_core.scenes.place import Place, project
+from fusion_core.scenes.coverage import Lattice, look_up
+from fusion_core.scenes.place import Place
 
-_HAIR = 1e-3  # of a pixel, for rounding
 _MISSED = 0.01  # of a pixel, that columns around the Earth may fail to meet by
 _WIDE = 1 / 12  # of the way around the Earth: a gap in which its grid can be cut open
 
@@ -72,13 +71,14 @@ def choose_source(vi: Place, ir: Place, turned: Place, lattice: Lattice) -> Warp
         turned: The same, with longitudes counted from its middle.
         lattice: Where the visible scene lies in that.
     """
+    plain = look_up(vi, ir, lattice.rows, lattice.columns)
+    if not (ir.points or plain.torn or (lattice.inside & ~plain.inside).any()):
+        return None
     if lattice.torn:
         ring = _ring(turned, lattice)
         scale = None if ring else lattice.shrink()
         return WarpSource(crs=turned.crs, transform=turned.grid, ring=ring, scale=scale)
-    if ir.points or not _as_filed(vi, ir, lattice):
-        return WarpSource(crs=turned.crs, transform=turned.grid)
-    return None
+    return WarpSource(crs=turned.crs, transform=turned.grid)
 
 
 @contextmanager
@@ -147,13 +147,6 @@ def _with_masks(view: WarpedVRT, nodata: float | None) -> Any:
     if nodata is not None or view.dtypes[0] in _MASKS_BY_ALPHA:
         return view
     return _AlphaMasks(view, view.colorinterp.index(ColorInterp.alpha) + 1)
-
-
-def _as_filed(vi: Place, ir: Place, lattice: Lattice) -> bool:
-    """Tell whether coordinates lead to the same pixels of the infrared without being turned."""
-    columns, rows = np.meshgrid(lattice.columns, lattice.rows)
-    at = np.stack(project(vi, ir, columns[lattice.inside], rows[lattice.inside]))
-    return bool((np.abs(at - lattice.at[:, lattice.inside]) < _HAIR).all())
 
 
 def _ring(turned: Place, lattice: Lattice) -> Place | None:

@@ -152,8 +152,9 @@ def test_no_column_is_missing_or_blurred_where_a_global_grid_begins(tmp_path: Pa
 
 
 def test_an_infrared_where_the_file_says_is_read_as_ever(tmp_path: Path) -> None:
-    for visible in ("UTM 33", "equal area", "degrees at -170"):
-        with matched(tmp_path, VISIBLE[visible], GLOBAL["from -180"]) as side:
+    beside = in_degrees(176, 10, 0.04, 60, 100)
+    for visible in (VISIBLE["UTM 33"], VISIBLE["degrees at -170"], beside):
+        with matched(tmp_path, visible, GLOBAL["from -180"]) as side:
             assert side.grid.source is None
 
 
