@@ -68,7 +68,8 @@ class Place:
         """Return the same place with longitudes counted from the raster's middle.
 
         They run from -180 to 180 then, wherever on the Earth the raster lies: one that holds the
-        180th meridian is in one piece. Other systems than of degrees stay as they are.
+        180th meridian is in one piece. Other systems than of degrees stay as they are, and so do
+        three-dimensional ones, in which PROJ passes over a prime meridian of ours.
         """
         if self.transform is None or not self.in_degrees:
             return self

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
@@ -136,11 +137,17 @@ class _AlphaMasks:
 
     @property
     def mask_flag_enums(self) -> tuple[list[Any], ...]:
+        """No flags for any band: not that all its pixels are valid, above all."""
         return tuple([] for _ in range(self._view.count))
 
-    def read_masks(self, indexes: list[int], **where: Any) -> Any:
-        opacity = self._view.read(self._band, **where)
-        return np.repeat(np.where(opacity > 0, np.uint8(255), np.uint8(0))[None], len(indexes), 0)
+    def read_masks(
+        self, indexes: list[int], *, window: Any = None, out_shape: tuple[int, ...] | None = None
+    ) -> NDArray[np.uint8]:
+        """Return a mask for each of some bands, 255 where there is data."""
+        shape = None if out_shape is None else out_shape[-2:]
+        opacity = self._view.read(self._band, window=window, out_shape=shape)
+        mask = np.where(opacity > 0, np.uint8(255), np.uint8(0))
+        return np.repeat(mask[None], len(indexes), axis=0)
 
 
 def _with_masks(view: WarpedVRT, nodata: float | None) -> Any:
@@ -167,5 +174,6 @@ def _ring(turned: Place, lattice: Lattice) -> Place | None:
     if gaps[widest] < _WIDE * columns:
         return None
     first = int(held[widest] + gaps[widest] / 2) % columns
-    cut = grid @ Affine.translation(first, 0)
-    return replace(turned, transform=cut, width=columns).turned()
+    cut = replace(turned, transform=grid @ Affine.translation(first, 0), width=columns)
+    ring = cut.turned()
+    return None if ring is cut else ring  # of a system that can't be turned

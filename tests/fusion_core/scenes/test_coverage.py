@@ -126,6 +126,14 @@ REGIONAL = {
         VISIBLE["UTM 60 over 180"],
         Patch("EPSG:3857", -MERCATOR, MERCATOR, 2 * MERCATOR / 720, (720, 720)),
     ),
+    "heights in the system": (
+        VISIBLE["UTM 1 over 180"],
+        Patch("EPSG:4326+5773", 0, 90, 0.5, (360, 720)),
+    ),
+    "three dimensions": (
+        VISIBLE["UTM 1 over 180"],
+        Patch("EPSG:4979", -180, 90, 0.5, (360, 720)),
+    ),
     "the pole": (
         VISIBLE["beside the north pole"],
         Patch("EPSG:3995", -2e6, 2e6, 20000, (200, 200)),
