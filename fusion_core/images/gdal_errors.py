@@ -5,6 +5,7 @@ have no public class: ``rasterio.errors`` names none of them (rasterio 1.4).
 """
 
 from rasterio._err import CPLE_BaseError as GdalError
+from rasterio._err import CPLE_NotSupportedError as GdalNotSupportedError
 from rasterio._err import CPLE_OutOfMemoryError as GdalOutOfMemoryError
 
-__all__ = ["GdalError", "GdalOutOfMemoryError"]
+__all__ = ["GdalError", "GdalNotSupportedError", "GdalOutOfMemoryError"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from fusion_core import __version__
@@ -19,6 +20,7 @@ from fusion_core.models.fuser import Fuser
 from fusion_core.scenes.acquisition import Acquisition, acquired
 from fusion_core.scenes.footprint import footprint
 from fusion_core.scenes.pair import ScenePair
+from fusion_core.scenes.place import place_of
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID, CatalogKind
 from fusion_core.scenes.stac_item import (
@@ -123,17 +125,20 @@ def source_facts(
         scaling_names=scene.scaling_names,
         scalings=scene.scalings,
         overlap=covered * counts.fused / counts.visible,
-        remark=join_remarks(alone, fill, remark),
+        remark=join_remarks(scene.grid.remark, alone, fill, remark),
     )
 
 
 def fused_facts(fused: DatasetReader) -> FusedFacts:
     """Gather what the finished file of a scene tells."""
-    wkt = fused.crs.to_wkt() if fused.crs else None
+    place = place_of(fused)
+    transform = place.transform if place else None
+    crs = place.crs if place and transform else None
+    wkt = crs.to_wkt() if crs else None
     point = fused.tags().get("AREA_OR_POINT") == "Point"
     grid = Grid(
         crs_wkt=wkt,
-        transform=tuple(fused.transform)[:6],
+        transform=tuple(transform or fused.transform)[:6],
         width=fused.width,
         height=fused.height,
         pixel_is_point=point,
@@ -146,7 +151,7 @@ def fused_facts(fused: DatasetReader) -> FusedFacts:
         offsets=fused.offsets,
     )
     _, bbox = footprint(wkt, grid.transform, grid.width, grid.height)
-    return FusedFacts(grid, bands, _crs_name(fused), None if bbox is None else tuple(bbox))
+    return FusedFacts(grid, bands, _crs_name(crs), None if bbox is None else tuple(bbox))
 
 
 def scene_columns(scene: FusedScene, output: Storage) -> dict[str, Any]:
@@ -280,8 +285,8 @@ def _fill_remark(found: UndeclaredFill | None) -> str | None:
     )
 
 
-def _crs_name(fused: DatasetReader) -> str | None:
-    if not fused.crs:
+def _crs_name(crs: CRS | None) -> str | None:
+    if crs is None:
         return None
-    authority = fused.crs.to_authority(confidence_threshold=100)
-    return ":".join(authority) if authority else str(fused.crs.to_wkt())
+    authority = crs.to_authority(confidence_threshold=100)
+    return ":".join(authority) if authority else str(crs.to_wkt())

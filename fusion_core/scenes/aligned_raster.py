@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.vrt import WarpedVRT
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
@@ -25,6 +24,7 @@ from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.raster import Raster
 from fusion_core.scenes.raster_checks import can_hold
+from fusion_core.scenes.warp_source import warped
 from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings
 
@@ -188,17 +188,9 @@ class AlignedRaster:
         if not self.warped:
             yield dataset
             return
-        alpha = self.nodata is None and ColorInterp.alpha not in dataset.colorinterp
-        with WarpedVRT(
-            dataset,
-            **self.grid.warp_options(dataset, height, width),
-            resampling=resampling,
-            src_nodata=self.nodata,
-            nodata=self.nodata,
-            add_alpha=alpha,
-            warp_mem_limit=64,
-        ) as warped:
-            yield warped
+        options = self.grid.warp_options(dataset, height, width)
+        with warped(dataset, self.grid.source, options, resampling, self.nodata) as view:
+            yield view
 
     def _window(self, rows: slice, columns: slice) -> Window:
         top, left = (0, 0) if self.warped else (self.grid.top, self.grid.left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.rpc import RPC
 from rasterio.windows import Window
 
 from fusion_core.errors import EncodeError, ScratchError
@@ -78,7 +81,7 @@ def create_work(
     georeference: dict[str, Any] = {"crs": grid.crs, "transform": grid.transform}
     points, points_crs = source.gcps
     if points:
-        georeference = {"gcps": points, "crs": points_crs}
+        georeference = {"gcps": _moved_points(points, grid), "crs": points_crs}
     elif grid.crs is None and source.transform.is_identity:
         georeference = {}
     with writing("the fused scene"):
@@ -98,6 +101,8 @@ def create_work(
             **georeference,
         )
         copy_metadata(work, source)
+        if source.rpcs is not None:
+            work.rpcs = _moved_rpcs(source.rpcs, grid)
     return work
 
 
@@ -168,13 +173,27 @@ def grey255(values: NDArray[Any], scaling: Scaling) -> NDArray[np.uint8]:
     return unit_to_grey255(scaling.unit(values))
 
 
+def _moved_points(points: list[GroundControlPoint], grid: SceneGrid) -> list[GroundControlPoint]:
+    """Return ground control points at the rows and columns that the fused part has for them."""
+    return [
+        GroundControlPoint(p.row - grid.top, p.col - grid.left, p.x, p.y, p.z, p.id, p.info)
+        for p in points
+    ]
+
+
+def _moved_rpcs(rpcs: RPC, grid: SceneGrid) -> RPC:
+    """Return polynomials that count rows and columns from the fused part's corner."""
+    moved = copy.copy(rpcs)
+    moved.line_off -= grid.top
+    moved.samp_off -= grid.left
+    return moved
+
+
 def copy_metadata(work: DatasetWriter, source: DatasetReader) -> None:
     """Copy a source's metadata, and that of its bands."""
     # GDAL's COG keeps no domain IMAGERY, so what it holds of the acquisition moves to the tags.
     tags = source.tags(ns="IMAGERY") | source.tags()
     work.update_tags(**_lasting(tags))
-    if source.rpcs is not None:
-        work.rpcs = source.rpcs
     work.colorinterp = source.colorinterp
     work.scales, work.offsets = source.scales, source.offsets
     for k in range(source.count):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
-from rasterio import warp
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
-from fusion_core.errors import OverlapError, SizeMismatchError
+from fusion_core.errors import DecodeError, SizeMismatchError
+from fusion_core.scenes.coverage import find_coverage
+from fusion_core.scenes.place import Place, place_of, same_place
 from fusion_core.scenes.raster import Raster
+from fusion_core.scenes.warp_source import WarpSource, choose_source
 
 _PIXELS = CRS.from_wkt('LOCAL_CS["pixels",UNIT["metre",1]]')
 """Stands in where files are matched by pixel and one is scaled to the other's size."""
@@ -29,10 +28,13 @@ class SceneGrid:
         width: Columns.
         top: First row, in the visible scene.
         left: First column, likewise.
-        crs: Coordinate system, None where the visible scene has none, or is placed by GCPs.
-        transform: From (column, row) corners to coordinates.
+        crs: Coordinate system, None where the visible scene has none.
+        transform: From (column, row) corners to coordinates; of a scene that is placed by GCPs,
+            the transform that stands for them.
         same: Whether the infrared lies on the visible scene's whole grid already.
         by_pixel: Whether the images are matched by pixel and not by coordinates.
+        source: How the infrared is read for the warp; None where it is as its file says.
+        remark: What a reader of the fused scene should know of the match, if anything.
     """
 
     height: int
@@ -43,6 +45,8 @@ class SceneGrid:
     transform: Affine
     same: bool
     by_pixel: bool
+    source: WarpSource | None = None
+    remark: str | None = None
 
     def warp_options(self, ir: DatasetReader, height: int, width: int) -> dict[str, Any]:
         """Return the options with which WarpedVRT shows the infrared on this grid.
@@ -54,11 +58,13 @@ class SceneGrid:
         """
         scale = Affine.scale(self.width / width, self.height / height)
         if not self.by_pixel:
+            shrink = width / self.width, height / self.height
             return {
                 "crs": self.crs,
                 "transform": self.transform @ scale,
                 "width": width,
                 "height": height,
+                **(self.source.options(shrink) if self.source else {}),
             }
         stretch = Affine.scale(self.width / ir.width, self.height / ir.height)
         return {
@@ -85,82 +91,78 @@ def match_grids(vi: Raster, ir: Raster, *, resize: bool) -> SceneGrid:
 
     Raises:
         OverlapError: The footprints don't overlap.
-        SizeMismatchError: One has no coordinate system, and the sizes differ.
+        SizeMismatchError: One has no place on the Earth, and the sizes differ.
+        DecodeError: One is placed by control points that no upright or turned grid stands for.
     """
-    visible, infrared = vi.dataset, ir.dataset
-    equal = (visible.height, visible.width) == (infrared.height, infrared.width)
-    crs, transform = visible.crs, visible.transform
-    whole = partial(
-        SceneGrid,
+    visible, infrared = (place_of(side.dataset) for side in (vi, ir))
+    if visible is None or infrared is None:
+        return _by_pixel(vi, ir, (visible, infrared), resize=resize)
+    same = same_place(visible, infrared)
+    if not same:
+        for raster, place in ((vi, visible), (ir, infrared)):
+            _check_even(raster, place)
+    transform = vi.dataset.transform if visible.transform is None else visible.transform
+    whole = SceneGrid(
         height=visible.height,
         width=visible.width,
         top=0,
         left=0,
-        crs=crs,
+        crs=visible.crs,
         transform=transform,
+        same=same,
+        by_pixel=False,
     )
-    if crs is None or infrared.crs is None:
-        if not (equal or resize):
-            raise SizeMismatchError(
-                f"{ir.path} is {infrared.width}x{infrared.height} and {vi.path} "
-                f"{visible.width}x{visible.height}, and not both have a coordinate system; "
-                "expected equal sizes, to be matched by pixel. Georeference them, or set "
-                "size_mismatch to resize_ir if both show the same field of view"
-            )
-        return whole(same=equal, by_pixel=True)
-    if equal and crs == infrared.crs and transform.almost_equals(infrared.transform, 1e-9):
-        return whole(same=True, by_pixel=False)
-    top, left, bottom, right = _overlap(vi, ir)
-    return SceneGrid(
+    if same:
+        return whole
+    turned = infrared.turned()
+    part = find_coverage(visible, turned, vi.path, ir.path)
+    (top, bottom), (left, right) = part.rows, part.columns
+    return replace(
+        whole,
         height=bottom - top,
         width=right - left,
         top=top,
         left=left,
-        crs=crs,
         transform=transform @ Affine.translation(left, top) if top or left else transform,
-        same=False,
-        by_pixel=False,
+        source=choose_source(visible, infrared, turned, part.lattice),
     )
 
 
-def _overlap(vi: Raster, ir: Raster) -> tuple[int, int, int, int]:
-    """Return the rows and columns of the visible scene that the infrared covers."""
+def _by_pixel(
+    vi: Raster, ir: Raster, places: tuple[Place | None, Place | None], *, resize: bool
+) -> SceneGrid:
+    """Return the whole grid of the visible scene, with the infrared pixel on pixel."""
     visible, infrared = vi.dataset, ir.dataset
-    try:
-        bounds = warp.transform_bounds(infrared.crs, visible.crs, *infrared.bounds, densify_pts=21)
-    except (CRSError, RasterioError) as error:
-        raise OverlapError(
-            f"{ir.path} can't be brought to the coordinate system of {vi.path}: {error}. Expected "
-            "systems with a known transformation; warp one of them first"
-        ) from error
-    west, south, east, north = bounds
-    inverse = ~visible.transform
-    corners = [inverse @ (x, y) for x in (west, east) for y in (south, north)]
-    columns, rows = ([corner[k] for corner in corners] for k in (0, 1))
-    if not all(math.isfinite(value) for value in columns + rows):
-        raise OverlapError(
-            f"{ir.path} has no place in the coordinate system of {vi.path}; expected footprints "
-            "that overlap. Check which files were paired"
+    equal = visible.shape == infrared.shape
+    if not (equal or resize):
+        raise SizeMismatchError(
+            f"{ir.path} is {infrared.width}x{infrared.height} and {vi.path} "
+            f"{visible.width}x{visible.height}, and not both have a coordinate system; "
+            "expected equal sizes, to be matched by pixel. Georeference them, or set "
+            "size_mismatch to resize_ir if both show the same field of view"
         )
-    top, bottom = _part(min(rows), max(rows), visible.height, infrared.height)
-    left, right = _part(min(columns), max(columns), visible.width, infrared.width)
-    if top >= bottom or left >= right:
-        raise OverlapError(
-            f"the footprints of {ir.path} and {vi.path} don't overlap: the infrared spans columns "
-            f"{min(columns):.0f} to {max(columns):.0f} and rows {min(rows):.0f} to "
-            f"{max(rows):.0f} of the visible scene's {visible.width}x{visible.height} pixels. "
-            "Check which files were paired"
+    remark = None
+    if any(places):
+        without = ir.path if places[0] else vi.path
+        remark = f"matched by pixel, since {without} has no coordinate system"
+    place = places[0]
+    return SceneGrid(
+        height=visible.height,
+        width=visible.width,
+        top=0,
+        left=0,
+        crs=place.crs if place else None,
+        transform=place.transform if place and place.transform else visible.transform,
+        same=equal,
+        by_pixel=True,
+        remark=remark,
+    )
+
+
+def _check_even(raster: Raster, place: Place) -> None:
+    if place.transform is None:
+        raise DecodeError(
+            f"{raster.path}: its {len(place.points)} ground control points lie on a curved grid, "
+            "half a pixel and more from any straight one; expected a transform, or points on a "
+            "straight grid. Place it on a grid first (gdalwarp)"
         )
-    return top, left, bottom, right
-
-
-def _part(first: float, last: float, size: int, infrared_size: int) -> tuple[int, int]:
-    """Return the pixels of a side that lie between two places.
-
-    A side that is short by less than a pixel of either image counts as covered: grids of other
-    resolutions hardly ever end at the same coordinate.
-    """
-    slack = max(1.0, (last - first) / infrared_size)
-    start = 0 if first <= slack else math.ceil(first)
-    stop = size if last >= size - slack else math.floor(last)
-    return start, stop

@@ -159,6 +159,8 @@ def _copy(raster: Raster, path: Path) -> None:
     with target:
         with writing("a copy of a scene"):
             copy_metadata(target, source)
+            if source.rpcs is not None:
+                target.rpcs = source.rpcs
             if described.alpha != "none":
                 target.colorinterp = (*source.colorinterp[: source.count - 1], ColorInterp.alpha)
         for rows in _rows(source):

@@ -42,7 +42,7 @@ def check_raster(raster: Raster) -> None:
             or _type_problem(dataset)
             or _scale_problem(dataset)
             or _block_problem(dataset)
-            or _crs_problem(dataset.crs)
+            or _crs_problem(dataset.crs or dataset.gcps[1])
             or _nodata_problem(raster)
         )
     if problem is not None:

@@ -9,7 +9,6 @@ import rasterio
 from generated_scenes import PLACE, UTM, scene_bands, write_raster
 from numpy.typing import NDArray
 from rasterio import warp
-from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import Affine
 from scene_fixture import opened
@@ -174,19 +173,6 @@ def test_another_size_is_scaled_to_the_visible_scene(tmp_path: Path, factor: int
     assert found.valid.all()
 
 
-def placed_by_points(path: Path, pixels: NDArray[Any]) -> Path:
-    height, width = pixels.shape
-    points = [
-        GroundControlPoint(row, column, 399960 + 10 * column, 4000020 - 10 * row)
-        for row in (0, height)
-        for column in (0, width)
-    ]
-    write_raster(path, pixels, crs=None, transform=None)
-    with rasterio.open(path, "r+") as dataset:
-        dataset.gcps = points, rasterio.CRS.from_string(UTM)
-    return path
-
-
 def placed_by_rpcs(path: Path, pixels: NDArray[Any]) -> Path:
     one = [1.0] + [0.0] * 19
     rpcs = rasterio.rpc.RPC(
@@ -198,12 +184,9 @@ def placed_by_rpcs(path: Path, pixels: NDArray[Any]) -> Path:
     return write_raster(path, pixels, crs=None, transform=None, rpcs=rpcs)
 
 
-@pytest.mark.parametrize("place", [placed_by_points, placed_by_rpcs])
-def test_files_placed_by_points_or_polynomials_are_matched_by_pixel(
-    tmp_path: Path, place: Any
-) -> None:
+def test_a_file_placed_by_polynomials_is_matched_by_pixel(tmp_path: Path) -> None:
     ir = temperatures((100, 120))
-    path = place(tmp_path / "ir.tif", ir)
+    path = placed_by_rpcs(tmp_path / "ir.tif", ir)
     with infrared(tmp_path, path, vi_size=(100, 120)) as side:
         assert side.grid.by_pixel
         assert np.array_equal(side.read(whole(side)).bands[0], ir)

@@ -260,15 +260,42 @@ def test_ground_control_points_are_kept(archive: SceneFixture) -> None:
         assert [getattr(after, f) for f in fields] == [getattr(before, f) for f in fields]
 
 
-def test_rational_polynomials_are_kept(archive: SceneFixture) -> None:
+def test_in_a_part_of_a_scene_points_and_polynomials_stay_on_their_pixels(
+    archive: SceneFixture,
+) -> None:
+    """The infrared covers the scene from column 30 and row 20 on."""
+    place = {"ir_profile": {"transform": PLACE @ Affine.translation(30, 20)}}
+    points = [
+        GroundControlPoint(row, column, *(PLACE @ (column, row)))
+        for row in (0, 72)
+        for column in (0, 88)
+    ]
+    archive.put("points", crs=None, transform=None, **place)
+    with edited(archive, "points") as dataset:
+        dataset.gcps = points, rasterio.CRS.from_string(UTM)
+    archive.put("polynomials", rpcs=polynomials(line_off=36.0, samp_off=44.0), **place)
+    with rasterio.open(fuse(archive, "points")) as fused:
+        assert fused.shape == (52, 58)
+        found, _ = fused.gcps
+    ties = [(p.row, p.col, p.x, p.y) for p in found]
+    assert ties == [(p.row - 20, p.col - 30, p.x, p.y) for p in points]
+    with rasterio.open(fuse(archive, "polynomials")) as fused:
+        assert fused.rpcs == polynomials(line_off=16.0, samp_off=14.0)
+
+
+def polynomials(line_off: float, samp_off: float) -> RPC:
     one = [1.0] + [0.0] * 19
-    polynomials = {"line_num_coeff": [0.25 * k for k in range(20)], "samp_num_coeff": one}
-    rpcs = RPC(
+    numerators = {"line_num_coeff": [0.25 * k for k in range(20)], "samp_num_coeff": one}
+    return RPC(
         **{"height_off": 10.0, "height_scale": 500.0, "lat_off": 36.25, "lat_scale": 0.125},
-        **{"line_den_coeff": one, "line_off": 36.0, "line_scale": 36.0, "long_off": 139.75},
-        **{"long_scale": 0.25, "samp_den_coeff": one, "samp_off": 44.0, "samp_scale": 44.0},
-        **{"err_bias": 1.5, "err_rand": 0.5, **polynomials},
+        **{"line_den_coeff": one, "line_off": line_off, "line_scale": 36.0, "long_off": 139.75},
+        **{"long_scale": 0.25, "samp_den_coeff": one, "samp_off": samp_off, "samp_scale": 44.0},
+        **{"err_bias": 1.5, "err_rand": 0.5, **numerators},
     )
+
+
+def test_rational_polynomials_are_kept(archive: SceneFixture) -> None:
+    rpcs = polynomials(line_off=36.0, samp_off=44.0)
     archive.put("a", crs=None, transform=None, rpcs=rpcs)
     with rasterio.open(fuse(archive)) as fused:
         assert fused.rpcs == rpcs
