@@ -100,16 +100,20 @@ def write_comparison_sheet(
 
 
 def _pictures(pair: ShownPair) -> list[Pixels]:
-    """Return a pair's infrared, visible and fused images in one size, in this order."""
+    """Return a pair's infrared, visible and fused images in one size, in this order.
+
+    Whatever is wrong with a pair, it costs the sheet no other one.
+    """
     files = [pair.ir, pair.vi, *pair.fused.values()]
     try:
-        scene = scene_pictures(files, files[2])
+        return scene_pictures(files, files[2]) or _photographs(files)
     except UnreachableError:
         raise
-    except (FuseArchiveError, FileNotFoundError) as error:
+    except Exception as error:
         return [_told(error)] * len(files)
-    if scene is not None:
-        return scene
+
+
+def _photographs(files: Sequence[StoredFile]) -> list[Pixels]:
     ir, vi, *fused = map(_picture, files)
     height, width = vi.pixels.shape[:2]
     if ir.pixels.shape[:2] != (height, width):
