@@ -5,7 +5,7 @@ A batch is a function of (seed, step) alone, so a resumed run sees what an unint
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError, SettingsError
+from fusion_core.errors import PairError
 from fusion_core.jobs.loading import load_pair
 from fusion_core.settings.run import PairSettings
 from fusion_core.settings.scaling import ScalingSettings
@@ -27,25 +27,6 @@ INFRARED, VISIBLE, SALIENT = range(3)
 _CHANGED = 0.5  # share of crops that are shrunk, of images with less contrast, of those darkened
 _LARGEST_ZOOM = 1.6
 _LEAST_CONTRAST = 0.2
-
-
-def split_ids(ids: Sequence[str], validation: int) -> list[str]:
-    """Return ids of pairs for validation, spread evenly over all of them.
-
-    Args:
-        ids: All ids, in their order.
-        validation: How many to return.
-
-    Raises:
-        SettingsError: Nothing would be left to train on.
-    """
-    if not 0 <= validation < len(ids):
-        raise SettingsError(
-            f"{validation} validation pairs of {len(ids)}: at least one pair must be left to "
-            "train on. Ask for fewer, or check source and templates."
-        )
-    step = len(ids) / max(validation, 1)
-    return [ids[int((i + 0.5) * step)] for i in range(validation)]
 
 
 def read_luminances(

@@ -15,10 +15,10 @@ from fusion_core.storage.file_system import StorageOptions
 from fusion_core.storage.source import input_options, open_source
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
-from fusion_core.training.data import split_ids
 from fusion_core.training.job import TrainingJob
 from fusion_core.training.log import LOG_FILE, LogFile, read_log
 from fusion_core.training.settings import TrainSettings
+from fusion_core.training.split import Split, split_ids, spread
 
 
 def plan_training(
@@ -47,11 +47,12 @@ def plan_training(
     )
     refs = {row["pair_id"]: PairRef(**row) for row in pairing.pairs.to_pylist()}
     if isinstance(settings.validation, int):
-        apart = split_ids(list(refs), settings.validation)
+        split = _split(list(refs), settings.validation, output)
     else:
         options = input_options(settings, settings.validation, storage_options)
-        apart = _listed(settings.validation, refs, options)
-    left = tuple(ref for name, ref in refs.items() if name not in set(apart))
+        split = Split(tuple(_listed(settings.validation, refs, options)))
+    apart, kept_out = list(split.validation), {*split.validation, *split.unused}
+    left = tuple(ref for name, ref in refs.items() if name not in kept_out)
     if not left:
         raise SettingsError(
             f"{len(refs)} pairs were found in {settings.source} and {len(apart)} of them are for "
@@ -91,6 +92,16 @@ def finished_log(job: TrainingJob, storage_options: StorageOptions) -> LogFile |
         return None
     check_same(output.url(LOG_FILE), job.training, log.training)
     return log if log.finished else None
+
+
+def _split(ids: list[str], validation: int, output: Storage) -> Split:
+    """Set pairs apart; those that it had, for a training that version 0.1.0 began."""
+    split, log = split_ids(ids, validation), read_log(output)
+    before = spread(ids, validation)
+    theirs = {} if log is None else log.training
+    if theirs.get("validation") == before and theirs.get("pairs") == len(ids) - validation:
+        return Split(tuple(before))
+    return split
 
 
 def _listed(url: str, refs: Mapping[str, PairRef], storage_options: StorageOptions) -> list[str]:

@@ -35,8 +35,9 @@ class TrainSettings(ArchiveSettings, Recipe):
     io_threads: int = Field(8, ge=1, le=256, description="Threads per worker that read pairs.")
     validation: int | str = Field(
         0,
-        description="Pairs kept apart for validation: a number of them, spread evenly over the "
-        "sorted ids, or the fsspec URL of a text file with a pair id per line.",
+        description="Pairs kept apart for validation: a number of them, of whole sequences (pairs "
+        "of a folder whose names differ in the number at their end), spread evenly over all, or "
+        "the fsspec URL of a text file with a pair id per line.",
     )
     checkpoint_every: int = Field(
         100, ge=1, description="Steps between checkpoints, each with a record in the log."

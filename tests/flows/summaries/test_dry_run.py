@@ -31,6 +31,11 @@ def test_it_says_what_would_be_done_and_what_not() -> None:
     assert "First pairs: p1, p2" in text
 
 
+def test_it_says_how_much_rests_on_earlier_images() -> None:
+    assert "earlier image version" not in dry_run().markdown()
+    assert "- 2 of what was done before is of an earlier image" in dry_run(older=2).markdown()
+
+
 def test_its_sentence_says_how_much_and_how_long() -> None:
     assert dry_run().sentence() == (
         "10 pairs found: 6 would be fused, reading 12.3 MB, in about 30 s on this cluster."

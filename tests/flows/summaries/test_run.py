@@ -50,10 +50,16 @@ def test_the_table_shows_every_metric_and_blanks_for_what_is_not_there() -> None
     assert "| mean |  | 0.1235 |" in text
 
 
+def test_the_sentence_counts_the_files_that_are_in_no_pair() -> None:
+    told = summary(found=0, unpaired=("a", "b"), unmatched=("c",)).sentence()
+    assert "files in no pair: 2 unpaired, 1 unmatched" in told
+
+
 def test_the_sentence_says_why_pairs_were_left_alone() -> None:
     told = summary(done_before=3, older=2, known_failed=2, over_limit=1, unfinished=4).sentence()
     assert "3 left alone, because the manifest holds a successful row" in told
     assert "2 of what was done before is of an earlier image version" in told
+    assert "files in no pair" not in told
     assert "2 left alone, because the same files failed before" in told
     assert "1 left for later by the limit" in told
     assert "4 not begun, because the run's deadline had passed" in told

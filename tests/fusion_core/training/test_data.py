@@ -1,4 +1,3 @@
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +6,10 @@ import torch
 from numpy.typing import NDArray
 from tiny import pair_refs, picture_pair, png, write_pairs
 
-from fusion_core.errors import DecodeError, SettingsError, SizeMismatchError
+from fusion_core.errors import DecodeError, SizeMismatchError
 from fusion_core.settings.run import PairSettings
 from fusion_core.storage.store import Storage
-from fusion_core.training.data import CropSource, read_luminances, split_ids
+from fusion_core.training.data import CropSource, read_luminances
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.saliency_masks import saliency, source_masks
 
@@ -28,18 +27,6 @@ def images() -> list[tuple[Grey, Grey]]:
         hot = np.where(random.random(shape) > 0.9, 255, 40)
         pairs.append((hot.astype(np.uint8), slope.astype(np.uint8)))
     return pairs
-
-
-def test_validation_pairs_are_as_many_as_stated_and_spread() -> None:
-    ids = [f"{i:03}" for i in range(171)]
-    apart = split_ids(ids, 21)
-    assert len(set(apart)) == 21
-    assert {int(b) - int(a) for a, b in itertools.pairwise(apart)} == {8, 9}
-    assert split_ids(ids, 0) == []
-    with pytest.raises(SettingsError, match="at least one pair must be left"):
-        split_ids(ids, 171)
-    with pytest.raises(SettingsError, match="0 validation pairs of 0"):
-        split_ids([], 0)
 
 
 def test_a_pair_is_read_as_the_luminance_that_fusing_sees(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_training_leaves_weights_checkpoint_log_and_curve(source: Path, tmp_pa
     # Where a step takes two seconds, there is an event without a record.
     assert [event.record.model_dump() for event in events if event.record] == log["records"]
     assert (log["finished"], log["training"]["seed"], log["training"]["pairs"]) == (True, 5, 3)
-    assert log["training"]["validation"] == ["p1", "p3"]
+    assert log["training"]["validation"] == ["p3", "p4"], "the end of the one sequence"
     assert str(tmp_path) not in json.dumps(log)
     model, info = load_weights(f"{settings.output}/weights.safetensors")
     assert model.config == TINY
@@ -180,6 +180,19 @@ def test_a_training_on_s3_by_an_index(s3_bucket: str, tmp_path: Path) -> None:
     log = json.loads(Storage(settings.output).read("log.json"))
     assert log["records"][-1]["step"] == 4  # 4 passes over 2 pairs in batches of 2
     assert load_weights(f"{settings.output}/weights.safetensors")[1].training["epochs"] == 4
+
+
+def test_a_training_that_was_begun_with_other_pairs_apart_goes_on_with_those(
+    source: Path, tmp_path: Path
+) -> None:
+    """Version 0.1.0 spread them over all, whatever sequence they were of."""
+    settings = train_settings_for(source, tmp_path / "out", validation=2)
+    log = train(settings)
+    log["training"]["validation"] = ["p1", "p3"]
+    (tmp_path / "out/log.json").write_text(json.dumps(log))
+    job, _ = plan_training(settings, {})
+    assert [ref.pair_id for ref in job.validation] == ["p1", "p3"]
+    assert [ref.pair_id for ref in job.pairs] == ["p0", "p2", "p4"]
 
 
 def test_validation_pairs_that_are_not_there_are_named(source: Path, tmp_path: Path) -> None:
