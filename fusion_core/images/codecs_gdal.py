@@ -69,10 +69,10 @@ def decode_raster(body: bytes, max_megapixels: float, orientation: int | None = 
         pixels, alpha = _lab(body) if described.colours == "lab" else _colours(source, described)
         alpha = _masked(source, alpha, pixels)
         icc = boxes.icc if boxes else _icc(source)
+    if described.alpha == "premultiplied" and alpha is not None:
+        pixels = without_premultiplication(pixels, alpha)
     if described.inverted:
-        pixels = pixels.dtype.type(described.white) - pixels
-    if described.bits < 8:
-        pixels = spread_bits(pixels, described.bits) if described.colours == "grey" else pixels
+        pixels = pixels.dtype.type(max(described.white, 255)) - pixels
     metadata = Metadata(fitting_icc(icc, grey=described.colours == "grey"))
     metadata = metadata if described.colours in ("grey", "rgb", "palette") else NO_METADATA
     picture = Picture(pixels, alpha, white=_white(described, pixels), metadata=metadata)
@@ -126,6 +126,8 @@ def _colours(source: DatasetReader, described: Description) -> tuple[Pixels, Pix
         alpha = source.read(2) if described.alpha != "none" else opacity
         return colours, alpha
     bands = source.read()
+    if described.bits < 8:
+        bands = spread_bits(bands, described.bits)
     if described.colours == "grey":
         pixels = bands[0]
     elif described.colours == "cmyk" and bands.dtype == np.uint16:
@@ -134,10 +136,10 @@ def _colours(source: DatasetReader, described: Description) -> tuple[Pixels, Pix
         pixels = np.ascontiguousarray(bands[:3].transpose(1, 2, 0))
     if described.alpha == "none":
         return pixels, None
-    alpha = bands[-1]
-    if described.alpha == "premultiplied":
-        pixels = without_premultiplication(pixels, alpha)
-    return pixels, alpha
+    if described.bits > 8:  # 10 bits of opacity, say, are opaque at 1023
+        top = np.iinfo(bands.dtype).max
+        return pixels, np.rint(bands[-1] * (top / described.white)).astype(bands.dtype)
+    return pixels, bands[-1]
 
 
 def _lab(body: bytes) -> tuple[Pixels, Pixels | None]:

@@ -120,6 +120,8 @@ class Description:
                 f"its {self.colours} pixels have {self.bits} bits; expected 8 or fewer. Convert it "
                 "to RGB"
             )
+        if self.colours == "cmyk" and self.bits not in (8, 16):
+            return f"its CMYK pixels have {self.bits} bits; expected 8 or 16. Convert it to RGB"
         return None
 
     def _scene_problem(self) -> str | None:

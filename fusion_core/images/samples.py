@@ -15,7 +15,7 @@ def spread_bits(pixels: Pixels, bits: int) -> Pixels:
     """Spread values of fewer than 8 bits over 0 to 255: the largest becomes white.
 
     Args:
-        pixels: (H, W) uint8 of at most ``2**bits - 1``.
+        pixels: uint8 of any shape, of at most ``2**bits - 1``.
         bits: Bits that they have, 1 to 7.
     """
     table = np.rint(np.arange(1 << bits) * 255 / ((1 << bits) - 1)).astype(np.uint8)
