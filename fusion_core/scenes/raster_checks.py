@@ -96,7 +96,9 @@ def _scale_problem(dataset: DatasetReader) -> str | None:
 def _block_problem(dataset: DatasetReader) -> str | None:
     height, width = dataset.block_shapes[0]
     pixel = np.dtype(dataset.dtypes[0]).itemsize * dataset.count
-    sides = 1 if dataset.interleaving is Interleaving.pixel else dataset.count
+    # Of a damaged JPEG 2000 file GDAL looks for the interleaving for ever.
+    tiff = dataset.driver == "GTiff"
+    sides = dataset.count if tiff and dataset.interleaving is not Interleaving.pixel else 1
     ours = (pixel * _BLOCK_OF_OURS**2, _BLOCK_OF_OURS, _BLOCK_OF_OURS)
     largest, height, width = max((pixel // sides * height * width, height, width), ours)
     if largest > _LARGEST_BLOCK:
@@ -126,7 +128,7 @@ def _crs_problem(crs: CRS | None) -> str | None:
 
 def _nodata_problem(raster: Raster) -> str | None:
     dtype = np.dtype(raster.dataset.dtypes[0])
-    if dtype.kind == "f":
+    if dtype.kind == "f" or raster.dataset.driver != "GTiff":  # others have no nodata value
         return None
     limits = np.iinfo(dtype)
     for text in _declared_nodata(raster):

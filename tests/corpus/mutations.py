@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 import random
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from declared import CONTAINERS, Declared
+from declared_table import PROPERTIES, cell
 from hostile_case import IR, VI, Fused
 from hostile_files import files
 from hostile_tiff import gdal_tiff
@@ -17,12 +21,14 @@ from raw_tags import NODATA, UTM_KEYS, geo_tags, grey_tags, tiff_of_tags
 
 from fusion_core.errors import PairError
 from fusion_core.images.codecs import decode
-from fusion_core.scenes.raster import gdal_settings, open_header
-from fusion_core.scenes.raster_checks import check_raster
+from fusion_core.scenes.localised import open_image
+from fusion_core.scenes.raster import gdal_settings
 from fusion_core.storage.store import Storage
+from fusion_core.storage.version import object_version
 
 MOST_MEGAPIXELS = 1.0
 _LARGEST_SEED = 8000  # bytes
+_EVERY = 5  # of the files of declarations, so that they don't crowd out the others
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -48,7 +54,22 @@ def seeds() -> tuple[bytes, ...]:
         gdal_tiff(bands.astype(np.uint16), compress="deflate", predictor=2, crs="EPSG:32654"),
         raw_tiff(IR.astype(np.float32)),
     ]
-    return tuple(found)
+    return (*found, *_declared())
+
+
+def _declared() -> list[bytes]:
+    """Small files of every kind of declaration: how they lie, their colours, opacity and pages."""
+    cells = (
+        cell(name, value, container)
+        for name in ("alpha", "CMYK", "palette", "polarity", "pages", "colour profile", "bits")
+        for value in PROPERTIES[name].values
+        for container in CONTAINERS
+    )
+    return [
+        found.body
+        for found in cells
+        if isinstance(found, Declared) and len(found.body) < _LARGEST_SEED
+    ][::_EVERY]
 
 
 def mutant(rng: random.Random) -> bytes:
@@ -83,9 +104,21 @@ def examine(body: bytes, store: Storage) -> None:
         assert found.pixels.size > 0
         assert found.alpha is None or found.alpha.shape == found.pixels.shape[:2]
     store.write("file.tif", body)
+    version = object_version(store.info("file.tif"))
     try:
-        with gdal_settings(16), open_header(store, "file.tif", len(body)) as raster:
-            check_raster(raster)
+        with (
+            gdal_settings(16),
+            tempfile.TemporaryDirectory() as folder,
+            open_image(
+                store,
+                "file.tif",
+                len(body),
+                version,
+                folder=Path(folder),
+                max_megapixels=MOST_MEGAPIXELS,
+            ) as raster,
+        ):
+            assert raster.dataset.count >= 1
     except PairError:
         pass
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import examine, mutant, seeds
 
-from fusion_core.scenes.raster import _Objects
+from fusion_core.scenes.stored_object import StoredObject
 from fusion_core.storage.store import Storage
 
 
@@ -26,13 +26,22 @@ def test_an_offset_behind_every_file_looks_like_its_end() -> None:
     """GDAL goes where a damaged file points; found by mutants as a SystemError of rasterio."""
     store = Storage("memory://offsets")
     store.write("a.tif", b"II*")
-    file = _Objects(store, "a.tif", 3, 1 << 16).open("a.tif")
+    file = StoredObject(store, "a.tif", 3, 1 << 16).open("a.tif")
     file.seek(2**64 - 5)
     assert file.read(4) == b""
 
 
 def test_seeds_are_of_every_format() -> None:
-    beginnings = [b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"II+\0"]
+    beginnings = [
+        b"\x89PNG",
+        b"\xff\xd8\xff",
+        b"RIFF",
+        b"BM",
+        b"II*\0",
+        b"MM\0*",
+        b"II+\0",
+        b"\0\0\0\x0cjP  ",
+    ]
     for beginning in beginnings:
         assert any(body.startswith(beginning) for body in seeds()), beginning
 
