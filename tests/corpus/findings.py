@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from declared_writers import jp2
 from hostile_case import IR, Fused, Hostile, patched, refused
 from hostile_jpeg import with_segment
 from hostile_tiff import gdal_tiff
@@ -26,6 +27,18 @@ def findings() -> Iterator[Hostile]:
         _many_bands,
         refused("has 65535 bands"),
     )
+    yield Hostile(
+        "found-jp2-whose-boxes-never-end",
+        "GDAL looked for ever for the interleaving, beside a box of no length",
+        _endless_boxes,
+        Fused(),
+        ".jp2",
+    )
+
+
+def _endless_boxes() -> bytes:
+    body = jp2(IR[None].astype("int16"), placed=True, colour=17)
+    return patched(body, body.index(b"colr") - 4, ">I4s", 0, b"\x01olr")
 
 
 def _many_bands() -> bytes:

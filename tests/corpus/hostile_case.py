@@ -91,7 +91,7 @@ def saved(pixels: NDArray[Any] | Image.Image, kind: str, **options: Any) -> byte
     return file.getvalue()
 
 
-def patched(body: bytes, position: int, layout: str, *values: int) -> bytes:
+def patched(body: bytes, position: int, layout: str, *values: int | bytes) -> bytes:
     """Return bytes with others packed over them."""
     new = struct.pack(layout, *values)
     return body[:position] + new + body[position + len(new) :]
