@@ -31,6 +31,7 @@ _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_BY_GDAL)
 _ORIENTATION = 274  # of EXIF
 _FLIR = b"FLIR\0\x01"  # the name of its segments, and their version
 _APP1, _FILL, _STANDALONE, _END_OF_HEADER = 0xE1, 0xFF, (0x01, *range(0xD0, 0xD8)), (0xD9, 0xDA)
+_JPEG_SEGMENT = 65533  # bytes that one holds, and all EXIF data are in one
 _GREY = {"1", "L", "LA", "La"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 
@@ -123,7 +124,11 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
         return encode_raster(picture, settings)
     choices: dict[str, dict[str, Any]] = {
         "png": {"compress_level": settings.png_level},
-        "jpeg": {"quality": settings.quality, "subsampling": 0, **picture.metadata.options()},
+        "jpeg": {
+            "quality": settings.quality,
+            "subsampling": 0,
+            **picture.metadata.options(_JPEG_SEGMENT),
+        },
         "webp": {"quality": settings.quality, **picture.metadata.options()},
     }
     if kind == "webp" and picture.pixels.ndim == 2:

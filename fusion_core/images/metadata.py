@@ -54,9 +54,10 @@ class Metadata:
     icc: bytes | None = None
     exif: bytes | None = None
 
-    def options(self) -> dict[str, Any]:
-        """Return it as options of Pillow's ``save``."""
-        named = {"icc_profile": self.icc, "exif": self.exif}
+    def options(self, most_exif: int = _MOST_BYTES) -> dict[str, Any]:
+        """Return it as options of Pillow's ``save``, without EXIF data of more bytes than that."""
+        fits = self.exif is not None and len(self.exif) <= most_exif
+        named = {"icc_profile": self.icc, "exif": self.exif if fits else None}
         return {name: value for name, value in named.items() if value is not None}
 
 
