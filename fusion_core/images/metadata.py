@@ -164,7 +164,6 @@ def _metadata_directory(body: bytes, metadata: Metadata) -> _Directory:
     """Return a directory of nothing but metadata, as such a TIFF file has them."""
     directory = _Directory(body[: 16 if is_big(body) else 8])
     if metadata.icc is not None:
-        directory.tagtype[_ICC_TAG] = 7
         directory[_ICC_TAG] = metadata.icc
     if metadata.exif is not None:
         exif = Image.Exif()

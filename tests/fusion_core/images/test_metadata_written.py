@@ -27,6 +27,7 @@ from raw_tags import LONG, SHORT, Tag, tiff_of_tags
 from fusion_core.images.codecs import decode, encode
 from fusion_core.images.metadata import NO_METADATA, Metadata, exif_of_tiff, exif_tags, into_tiff
 from fusion_core.images.picture import Picture
+from fusion_core.images.tiff_tags import read_tags
 from fusion_core.settings.fuse import ImageSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -185,3 +186,13 @@ def test_a_rational_of_nothing_survives() -> None:
     assert found is not None
     body = into_tiff(raw_tiff(pixels_of(np.uint8, 1)), Metadata(None, found))
     assert np.isnan(float(tiff_exif(body).get_ifd(GPS)[6]))
+
+
+@pytest.mark.parametrize("odd", [b"", b"\0"])
+def test_all_directories_start_at_an_even_byte_as_tiff_asks_for(odd: bytes) -> None:
+    body = into_tiff(raw_tiff(pixels_of(np.uint8, 1)) + odd, Metadata(GREY[:-1], KEPT.exif))
+    place = struct.unpack_from("<I", body, 4)[0]
+    assert place % 2 == 0
+    tags = read_tags(io.BytesIO(body))
+    assert tags is not None
+    assert (tags.exif > 0, tags.exif % 2, tags.gps > 0, tags.gps % 2) == (True, 0, True, 0)

@@ -206,6 +206,11 @@ def test_twelve_bits_end_at_their_own_white() -> None:
     white = pair.fused(np.ones(SIZE, np.float32))
     assert (white.pixels == 4095).all()
     assert white.white == 4095
+    red = np.zeros((*SIZE, 3), np.uint16)
+    red[..., 0] = 4000
+    bright = pair_of(RAMP, Picture(red, white=4095), scaling="type")
+    brighter = bright.fused(np.ones(SIZE, np.float32))
+    assert brighter.pixels[0, 0].tolist() == [4095, 2899, 2899]  # of 4095 - 0.299 x 4000
     assert pair.vi.grey255().max() == round(4080 * 255 / 4095)
 
 

@@ -51,6 +51,15 @@ def test_a_file_that_changed_is_refused(source: Storage, now: bytes, words: str)
         read_listed(source, *what)
 
 
+def test_bytes_that_a_store_cuts_off_are_not_the_file(
+    source: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = listed(source)
+    monkeypatch.setattr(source, "read", lambda *_: BODY[:7])
+    with pytest.raises(SourceChangedError, match="has 7 bytes and had 19"):
+        read_listed(source, *what)
+
+
 def test_a_file_that_is_gone_is_told_from_one_that_changed(source: Storage) -> None:
     what = listed(source)
     source.fs.rm_file(source.fs_path("ir/a.png"))
