@@ -151,7 +151,6 @@ def into_tiff(body: bytes, metadata: Metadata) -> bytes:
 
     end = len(body) + len(body) % 2
     added = _metadata_directory(body, metadata).tobytes(end)
-    added += b"\0" * (len(added) % 2)
     old = entries(body, struct.unpack_from(f"{order}{word}", body, place)[0])
     merged = sorted({**old, **entries(added, 0)}.items())
     directory = struct.pack(f"{order}{count}", len(merged)) + b"".join(each for _, each in merged)
