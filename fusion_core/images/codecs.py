@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,8 @@ _BY_GDAL = (*TIFF_MAGIC, *JPEG2000_MAGIC)
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_BY_GDAL)
 _ORIENTATION = 274  # of EXIF
 _FLIR = b"FLIR\0\x01"  # the name of its segments, and their version
-_SEGMENTS = 1 << 16
+_APP1, _FILL, _STANDALONE, _END_OF_HEADER = 0xE1, 0xFF, (0x01, *range(0xD0, 0xD8)), (0xD9, 0xDA)
+_JPEG_SEGMENT = 65533  # bytes that one holds, and all EXIF data are in one
 _GREY = {"1", "L", "LA", "La"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 
@@ -122,7 +124,11 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
         return encode_raster(picture, settings)
     choices: dict[str, dict[str, Any]] = {
         "png": {"compress_level": settings.png_level},
-        "jpeg": {"quality": settings.quality, "subsampling": 0, **picture.metadata.options()},
+        "jpeg": {
+            "quality": settings.quality,
+            "subsampling": 0,
+            **picture.metadata.options(_JPEG_SEGMENT),
+        },
         "webp": {"quality": settings.quality, **picture.metadata.options()},
     }
     if kind == "webp" and picture.pixels.ndim == 2:
@@ -171,9 +177,24 @@ def _is_deep_colour(image: Image.Image, body: bytes) -> bool:
 
 def _remark(body: bytes) -> str | None:
     """Say what else a thermal camera's JPEG holds, which nothing here reads."""
-    if body.startswith(b"\xff\xd8\xff") and _FLIR in body[:_SEGMENTS]:
+    if any(name == _FLIR for name in _application_names(body)):
         return (
             "the file is a FLIR radiometric JPEG: its palette picture was fused, not the "
             "temperatures that it holds as well; export them as 16-bit TIFF to fuse those"
         )
     return None
+
+
+def _application_names(body: bytes) -> Iterator[bytes]:
+    """Yield what the APP1 segments before a JPEG's pixels start with."""
+    at = 2 if body.startswith(b"\xff\xd8") else len(body)
+    while at + 4 <= len(body) and body[at] == _FILL:
+        marker = body[at + 1]
+        if marker in _END_OF_HEADER:
+            return
+        if marker == _FILL or marker in _STANDALONE:
+            at += 1 if marker == _FILL else 2
+            continue
+        if marker == _APP1:
+            yield body[at + 4 : at + 4 + len(_FLIR)]
+        at += 2 + max(2, int.from_bytes(body[at + 2 : at + 4], "big"))

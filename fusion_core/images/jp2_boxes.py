@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from fusion_core.images.tiff_tags import Readable
+from fusion_core.images.tiff_tags import Readable, seek
 
 JPEG2000_MAGIC = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 """What JPEG 2000 files and bare codestreams start with."""
@@ -70,7 +70,7 @@ def _boxes_of(file: Readable) -> Iterator[tuple[bytes, bytes]]:
     """Yield name and body of a file's first boxes; of long ones no body."""
     at = 0
     for _ in range(_MOST_BOXES):
-        file.seek(at)
+        seek(file, at)
         head = file.read(16)
         length, name = struct.unpack_from(">I4s", head)
         start = 8
@@ -78,7 +78,7 @@ def _boxes_of(file: Readable) -> Iterator[tuple[bytes, bytes]]:
             length, start = struct.unpack_from(">Q", head, 8)[0], 16
         if length < start:
             return
-        file.seek(at + start)
+        seek(file, at + start)
         yield name, file.read(length - start) if length < _LONGEST and name == b"jp2h" else b""
         at += length
 
@@ -88,7 +88,10 @@ def _inside(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = 0
     while at + 8 <= len(body):
         length, name = struct.unpack_from(">I4s", body, at)
-        if length < 8:
+        start = 8
+        if length == 1:
+            length, start = struct.unpack_from(">Q", body, at + 8)[0], 16
+        if length < start:
             return
-        yield name, body[at + 8 : at + length]
+        yield name, body[at + start : at + length]
         at += length

@@ -16,9 +16,12 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION = 254, 256, 257, 262, 274
 _SAMPLES, _PALETTE, _EXTRA, _RAW = 277, 320, 338, 50706
+_EXIF, _GPS = 34665, 34853
 _WANTED = {_SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _EXTRA, _RAW}
-_SIZES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}
+_WANTED |= {_EXIF, _GPS}
+_SIZES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4), 16: ("Q", 8), 18: ("Q", 8)}
 _MOST_VALUES, _MOST_ENTRIES, _MOST_PAGES = 64, 4096, 64
+_FURTHEST = 1 << 50  # no file is so long, and many can't seek as far as 64 bits go
 _REDUCED_OR_MASK = 0b101
 _SAME_SIZE = 0.5
 """Share of the first page's pixels from which another one counts as a page: thumbnails and
@@ -46,6 +49,8 @@ class TiffTags:
         palette: Whether it has a palette, whatever it says of its photometric interpretation.
         raw: Whether it is a camera's raw file (DNG).
         pages: Images of about its size that the file holds.
+        exif: Where the directory of its EXIF data lies; 0 where there is none.
+        gps: Likewise that of its place.
     """
 
     photometric: int = 1
@@ -56,6 +61,24 @@ class TiffTags:
     palette: bool = False
     raw: bool = False
     pages: int = 1
+    exif: int = 0
+    gps: int = 0
+
+
+def is_big(head: bytes) -> bool:
+    """Tell whether a TIFF file that starts so is a BigTIFF."""
+    return head[2:4] in (b"+\0", b"\0+")
+
+
+def seek(file: Readable, offset: int) -> None:
+    """Go to a place that a file names.
+
+    Raises:
+        struct.error: No file has such a place.
+    """
+    if offset > _FURTHEST:
+        raise struct.error(f"a place {offset} bytes into a file")
+    file.seek(offset)
 
 
 def read_tags(file: Readable) -> TiffTags | None:
@@ -83,6 +106,8 @@ def read_tags(file: Readable) -> TiffTags | None:
         palette=_PALETTE in first,
         raw=_RAW in first,
         pages=1 + len(pages),
+        exif=_one(first, _EXIF, 0),
+        gps=_one(first, _GPS, 0),
     )
 
 
@@ -101,7 +126,7 @@ def _directories(file: Readable) -> Iterator[dict[int, tuple[int, ...]]]:
     if not head.startswith(TIFF_MAGIC):
         return
     order = "<" if head[:2] == b"II" else ">"
-    big = head[2:4] in (b"+\0", b"\0+")
+    big = is_big(head)
     offset = struct.unpack_from(f"{order}Q", head, 8)[0] if big else 0
     if not big:
         offset = struct.unpack_from(f"{order}I", head, 4)[0]
@@ -123,7 +148,7 @@ def _directory(
     """Return the wanted tags of the directory at ``offset``, and where the next one is."""
     count_code, entry_size, inline = ("Q", 20, 8) if big else ("H", 12, 4)
     count_size = struct.calcsize(f"{order}{count_code}")
-    file.seek(offset)
+    seek(file, offset)
     count = struct.unpack(f"{order}{count_code}", file.read(count_size))[0]
     if count > _MOST_ENTRIES:
         raise struct.error("a directory of too many entries")
@@ -140,7 +165,7 @@ def _directory(
         code, size = _SIZES[kind]
         field = body[at + entry_size - inline : at + entry_size]
         if number * size > inline:
-            file.seek(struct.unpack(f"{order}{'Q' if big else 'I'}", field)[0])
+            seek(file, struct.unpack(f"{order}{'Q' if big else 'I'}", field)[0])
             field = file.read(number * size)
         found[tag] = struct.unpack_from(f"{order}{number}{code}", field)
     following = struct.unpack_from(f"{order}{'Q' if big else 'I'}", body, count * entry_size)[0]

@@ -1,10 +1,12 @@
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
+from metric_scenes import scene, streamed
 
 from fusion_core.errors import MetricError
-from fusion_core.metrics import METRIC_NAMES, score, to_grey255
+from fusion_core.metrics import METRIC_NAMES, StreamedScores, score, to_grey255
 from fusion_core.metrics.columns import metric_columns, score_columns
 
 RNG = np.random.default_rng(0)
@@ -85,3 +87,50 @@ def test_what_a_large_image_takes_while_it_is_scored_is_not_its_type_in_fp64() -
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10 * 1500 * 2000  # 48 bytes a pixel at once
+
+
+@pytest.mark.parametrize("convention", ["published", "textbook"])
+def test_with_a_mask_the_columns_are_those_of_a_scene(convention: Any) -> None:
+    images = scene(90, 110)
+    rows, columns = np.indices((90, 110))
+    valid = (rows + columns > 60) & (columns < 100)
+    found = score_columns(*images, convention=convention, valid=valid)
+    expected = streamed(images, convention, valid)
+    assert {name: found[name] for name in METRIC_NAMES} == expected
+    assert found["metric_version"] == f"{convention}-1"
+    assert found["metrics_undefined"] is None
+
+
+BORDERS = {"published": {"ag", "qabf"}, "textbook": set[str]()}
+"""Metrics with a rule of their own for an image's edge, which the edge of a mask is not."""
+
+
+@pytest.mark.parametrize("convention", ["published", "textbook"])
+@pytest.mark.parametrize(
+    "part", [np.s_[:, 48:], np.s_[:, :100], np.s_[32:, :], np.s_[:96, :]], ids=str
+)
+def test_a_mask_that_cuts_off_a_side_scores_as_the_crop_does(convention: Any, part: Any) -> None:
+    images = scene(130, 150)
+    valid = np.zeros((130, 150), bool)
+    valid[part] = True
+    spoiled = [np.where(valid, image, 255 - 200 * (k == 1)) for k, image in enumerate(images)]
+    found = score_columns(
+        *(image.astype(np.uint8) for image in spoiled), convention=convention, valid=valid
+    )
+    whole = score_columns(*images, convention=convention)
+    crop = score_columns(*(image[part] for image in images), convention=convention)
+    for name in METRIC_NAMES:
+        if name not in BORDERS[convention]:
+            assert found[name] == pytest.approx(crop[name], rel=1e-6), name
+            assert abs(found[name] - whole[name]) > 1e-5, name  # the side would have counted
+
+
+def test_nothing_under_the_mask_gives_no_score_but_reasons() -> None:
+    columns = score_columns(IR, VI, FUSED, valid=np.zeros(IR.shape, bool))
+    assert all(columns[name] is None for name in METRIC_NAMES)
+    stream = StreamedScores(40, 50)
+    window = next(iter(stream.windows()))
+    stream.add(window, IR, VI, FUSED, valid=np.zeros(IR.shape, bool))
+    reasons = stream.undefined()
+    assert set(reasons) == set(METRIC_NAMES)
+    assert columns["metrics_undefined"] == "; ".join(f"{n}: {why}" for n, why in reasons.items())
