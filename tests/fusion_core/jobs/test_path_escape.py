@@ -2,6 +2,8 @@
 
 import csv
 import io
+import posixpath
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from tiny import TODAY, empty_memory_store, pair_refs, settings_for, write_pairs
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.errors import SettingsError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.storage.store import Storage
 
@@ -121,15 +124,43 @@ def test_an_index_names_nothing_that_the_listing_of_the_source_does_not_show(
         write_pairs(f"{root}/in", ["a"])
         write_pairs(f"{root}/secret", ["s"])
         paths = [path.replace("{outside}", f"{root}/secret") for path in paths]
-        rows = [(f"p{k}", path, path.replace("ir/", "vi/")) for k, path in enumerate(paths)]
-        name, body = written([*rows, ("good", "ir/a.png", "vi/a.png")])
-        Storage(root).write(name, body)
-        archive = settings_for(f"{root}/in", f"{root}/out", "mean", index=f"{root}/{name}")
-        source, output = Storage(archive.source), Storage(archive.output)
-        pairing = list_pairs(archive, source, output, TODAY, {})
-        assert pairing.pairs["pair_id"].to_pylist() == ["good"]
-        assert pairing.pairs["ir_path"].to_pylist() == ["ir/a.png"]
-        assert {*paths} <= {*pairing.unpaired}  # each is told as a file that isn't there
+        for k, path in enumerate(paths):  # each alone, since one that is refused ends the run
+            # Another one than the good pair's: two pairs of the same files would be another matter.
+            name, body = written([(f"p{k}", path, "vi/b.png"), ("good", "ir/a.png", "vi/a.png")])
+            Storage(root).write(name, body)
+            archive = settings_for(f"{root}/in", f"{root}/out", "mean", index=f"{root}/{name}")
+            source, output = Storage(archive.source), Storage(archive.output)
+            try:
+                pairing = list_pairs(archive, source, output, TODAY, {})
+            except SettingsError as error:
+                assert f"names {path!r} in the column ir of row 1, which is not below" in f"{error}"
+                continue
+            assert pairing.pairs["pair_id"].to_pylist() == ["good"]
+            assert pairing.pairs["ir_path"].to_pylist() == ["ir/a.png"]
+            named = posixpath.normpath(re.sub("/+", "/", path))
+            assert named == "ir/a.png" or path in pairing.unpaired or named in pairing.unpaired
+
+
+@pytest.mark.parametrize("written", [in_csv, in_parquet])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../secret/ir/s.png", "ir/../../secret/ir/s.png", "{outside}/ir/s.png", "/etc/passwd"),
+        *("file://{outside}/ir/s.png", "memory://x", "s3://other/x", "a/../../b", "..", "//host/x"),
+    ],
+)
+def test_what_lies_outside_of_the_source_is_refused_by_its_row(
+    written: Callable[[list[tuple[str, str, str]]], tuple[str, bytes]], path: str, tmp_path: Path
+) -> None:
+    write_pairs(tmp_path / "in", ["a"])
+    write_pairs(tmp_path / "secret", ["s"])
+    path = path.replace("{outside}", f"{tmp_path}/secret")
+    name, body = written([("good", "ir/a.png", "vi/a.png"), ("bad", path, "vi/a.png")])
+    (tmp_path / name).write_bytes(body)
+    archive = settings_for(tmp_path / "in", tmp_path / "out", "mean", index=f"{tmp_path}/{name}")
+    source, output = Storage(archive.source), Storage(archive.output)
+    with pytest.raises(SettingsError, match="in the column ir of row 2, which is not below the"):
+        list_pairs(archive, source, output, TODAY, {})
 
 
 @pytest.mark.parametrize(
