@@ -133,7 +133,8 @@ def test_an_index_names_nothing_that_the_listing_of_the_source_does_not_show(
             try:
                 pairing = list_pairs(archive, source, output, TODAY, {})
             except SettingsError as error:
-                assert f"names {path!r} in the column ir of row 1, which is not below" in f"{error}"
+                message = f"{error}"
+                assert f"names {path!r} in the column ir of row 1, which is not below" in message
                 continue
             assert pairing.pairs["pair_id"].to_pylist() == ["good"]
             assert pairing.pairs["ir_path"].to_pylist() == ["ir/a.png"]
