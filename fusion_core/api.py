@@ -33,9 +33,8 @@ def fuse(
 ) -> NDArray[Any]:
     """Fuse an aligned pair of images.
 
-    The model is loaded at the first call and kept. Values mean what they mean in a run: 8 bits are
-    taken as they are, counts of a thermal camera in 16 bits by their percentiles, unless a range is
-    given.
+    The model is loaded at the first call and kept. Values mean what they mean in a run: those of 8
+    bits what they are, a thermal camera's counts in 16 by their percentiles, unless a range is set.
 
     Args:
         ir: Infrared image: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB with alpha, uint8 or uint16,
@@ -46,9 +45,8 @@ def fuse(
         device: A torch device; "auto" takes a GPU where there is one.
         precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it. The
             other methods take "auto".
-        scaling: What the values become for the model: "percentiles", the "type"'s range, or a
-            "range", which needs both below. "auto" is a side's range where there is one, else
-            percentiles, but the type's range for images that use it.
+        scaling: "percentiles", "type" (its range), "range" (both below), or "auto": the range of
+            a side that has one, else percentiles, but the type's range for images that use it.
         percentiles: Percentiles that become black and white, of 0 to 100.
         ir_range: Infrared values that become black and white.
         vi_range: Visible values that become black and white.
@@ -76,6 +74,15 @@ def fuse(
         SettingsError: Device or precision can't be used, or scaling, percentiles and ranges don't
             go together.
     """
+    chosen = {"scaling": scaling, "percentiles": percentiles}
+    pair = _paired(ir, vi, _settings(**chosen, ir_range=ir_range, vi_range=vi_range))
+    sides = (torch.from_numpy(side)[None, None] for side in pair.luminances())
+    fused = pair.fused(_fuser(model, device, precision)(*sides)[0, 0].numpy())
+    return fused.pixels if fused.alpha is None else np.dstack([fused.pixels, fused.alpha])
+
+
+def _paired(ir: NDArray[Any], vi: NDArray[Any], settings: ScalingSettings) -> PicturePair:
+    """Check two arrays and make a pair of them."""
     _check("infrared", ir)
     _check("visible", vi)
     if ir.shape[:2] != vi.shape[:2]:
@@ -83,21 +90,16 @@ def fuse(
             f"infrared is {ir.shape[1]}x{ir.shape[0]} and visible {vi.shape[1]}x{vi.shape[0]}; "
             "expected equal sizes. Resample one to the other's grid"
         )
-    settings = _scaling(
-        scaling=scaling, percentiles=percentiles, ir_range=ir_range, vi_range=vi_range
-    )
     pair = PicturePair.of(_picture(ir), _picture(vi), settings)
     if pair.valid is not None and not pair.valid.any():
         raise OverlapError(
             "infrared and visible show something at no common pixel; expected some. Check their "
             "alpha, which is 0 where there is nothing"
         )
-    sides = (torch.from_numpy(side)[None, None] for side in pair.luminances())
-    fused = pair.fused(_fuser(model, device, precision)(*sides)[0, 0].numpy())
-    return fused.pixels if fused.alpha is None else np.dstack([fused.pixels, fused.alpha])
+    return pair
 
 
-def _scaling(**values: Any) -> ScalingSettings:
+def _settings(**values: Any) -> ScalingSettings:
     try:
         return ScalingSettings(**values)
     except ValidationError as error:
