@@ -35,10 +35,14 @@ class ScalingSettings(PairSettings):
         PERCENTILES, description="Percentiles that become black and white, of 0 to 100."
     )
     ir_range: Range | None = Field(
-        None, description="Infrared values that become black and white, for scaling auto and range."
+        None,
+        description="Infrared values that become black and white, for scaling auto and range; in "
+        "the units that the file declares by scale and offset.",
     )
     vi_range: Range | None = Field(
-        None, description="Visible values that become black and white, for scaling auto and range."
+        None,
+        description="Visible values that become black and white, for scaling auto and range; in "
+        "the units that the file declares by scale and offset.",
     )
     nodata: float | Literal["none"] | None = Field(
         None,
