@@ -39,10 +39,10 @@ def _source_fields(side: str, name: str) -> list[pa.Field]:
     ]
 
 
-# Null for photographs, but for the remark. What scaled the values is kept, because without it no
-# score can be repeated.
+# Null for photographs, but for overlap, remark and scalings. What scaled the values is kept, since
+# without it no score can be repeated.
 _SCENE_FIELDS = [
-    _field("bands", pa.int32(), "bands of the fused scene"),
+    _field("bands", pa.int32(), "bands of a fused scene"),
     _field("data_type", pa.string(), "data type of its pixels, as NumPy names it"),
     _field("crs", pa.string(), "its coordinate system: authority and code, or WKT"),
     *(
@@ -50,7 +50,7 @@ _SCENE_FIELDS = [
         for name in ("west", "south", "east", "north")
     ),
     _field("acquired", _UTC, "when it was taken, by its tags or its name"),
-    _field("overlap", pa.float64(), "share of the visible scene that was fused, 0 to 1"),
+    _field("overlap", pa.float64(), "share of the visible image that was fused, 0 to 1"),
     _field("remark", pa.string(), "what a reader of the fused image should know"),
     *(
         _field(f"{side}_{name}", kind, f"{text} of the {side} image's values for the model")

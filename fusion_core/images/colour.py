@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.metrics.scaling import Scaling
+from fusion_core.metrics.scaling import BT601, Scaling
 
 Pixels = NDArray[Any]
 """uint8 or uint16; numpy's types can't say so without losing the arithmetic between them."""
-
-BT601 = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in the luminance."""
 
 _LUMA = np.array(BT601, np.float32)
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.images.colour import BT601, luminance, replace_luminance
+from fusion_core.images.colour import luminance, replace_luminance
 from fusion_core.images.nodata_fill import filled
 from fusion_core.images.picture import Picture
 from fusion_core.metrics.greyscale import to_grey255
-from fusion_core.metrics.scaling import Scaling, decimated
+from fusion_core.metrics.scaling import Scaling, luminances
 from fusion_core.settings.scaling import ScalingSettings, Side
 
 Mask = NDArray[np.bool_]
@@ -43,14 +43,12 @@ class ScaledPicture:
     def of(cls, picture: Picture, side: Side, settings: ScalingSettings) -> ScaledPicture:
         """Find where a picture shows something, and choose its scaling."""
         valid = _valid(picture, settings.nodata_value)
-        pixels = decimated(picture.pixels)
-        sample = pixels @ np.array(BT601, np.float32) if pixels.ndim == 3 else pixels
         name, scaling = settings.choose(
             side,
             container=(0.0, float(picture.top)),
             bits=picture.top.bit_length(),
             photograph=True,
-            sample=sample.ravel() if valid is None else sample[decimated(valid)],
+            sample=luminances(picture.pixels, valid),
         )
         return cls(picture, name, scaling, valid)
 
@@ -61,9 +59,7 @@ class ScaledPicture:
 
     def grey255(self, pixels: NDArray[Any] | None = None) -> NDArray[np.uint8]:
         """Return its grey values for the metrics, or those of other ``pixels`` in its units."""
-        pixels = self.picture.pixels if pixels is None else pixels
-        whole = self.scaling == Scaling(0.0, float(np.iinfo(pixels.dtype).max))
-        return to_grey255(pixels, None if whole else self.scaling)
+        return to_grey255(self.picture.pixels if pixels is None else pixels, self.scaling)
 
 
 @dataclass(frozen=True)
@@ -88,6 +84,11 @@ class PicturePair:
         """Where both sides show something, (H, W); None where they do everywhere."""
         masks = [side.valid for side in (self.ir, self.vi) if side.valid is not None]
         return None if not masks else np.logical_and.reduce(masks)
+
+    @property
+    def scaling_names(self) -> tuple[str, str]:
+        """Which scaling the infrared and the visible side got: range, type or percentiles."""
+        return self.ir.scaling_name, self.vi.scaling_name
 
     @property
     def overlap(self) -> float:

@@ -21,7 +21,7 @@ from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
-from fusion_core.jobs.remarks import join_remarks, unused_settings
+from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
@@ -218,8 +218,14 @@ class FusionWorker(ChunkWorker[FusionState]):
         columns = finish_pair(
             pair, fused, self.output, path=path, settings=self.settings, device=self.device
         )
-        remarks = [pair.pictures.remark(), unused_settings(self.settings, "photographs")]
-        return {**columns, "remark": join_remarks(*remarks, pair.remark)}
+        tiled = pair.remark is not None
+        remark = join_remarks(
+            pair.pictures.remark(),
+            unused_settings(self.settings, "photographs", tiled=tiled),
+            unused_percentiles(self.settings, pair.pictures.scaling_names),
+            pair.remark,
+        )
+        return {**columns, "remark": remark}
 
     def _row(self, pair: FusionState) -> dict[str, Any]:
         arithmetic = arithmetic_of(self.fuser)

@@ -23,7 +23,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.pair import PairState
-from fusion_core.jobs.remarks import join_remarks, unused_settings
+from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene_row import (
     FusedScene,
     PixelCounts,
@@ -202,6 +202,7 @@ class SceneWork:
         remark = join_remarks(
             scene.pair.remark(),
             unused_settings(self.settings, "a scene"),
+            unused_percentiles(self.settings, scene.pair.scaling_names),
             tiles_remark(size, memory) if size < largest else None,
         )
         return source_facts(scene.pair, self.source, counts, remark=remark)

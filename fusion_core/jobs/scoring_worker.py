@@ -16,6 +16,7 @@ from fusion_core.images.picture import Picture
 from fusion_core.jobs.loading import Stage, load_pair
 from fusion_core.jobs.pair import PairState, scaling_columns
 from fusion_core.jobs.pipeline import run_pipeline
+from fusion_core.jobs.remarks import unused_percentiles
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.worker import ChunkWorker, RunIdentity
@@ -125,6 +126,7 @@ class ScoringWorker(ChunkWorker[ScoringState]):
             "width": width,
             "bit_depth": fused.picture.bit_depth,
             **scaling_columns(loaded),
+            "remark": unused_percentiles(self.settings, loaded.scaling_names),
             **scores,
         }
 

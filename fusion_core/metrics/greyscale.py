@@ -15,6 +15,7 @@ from fusion_core.metrics.scaling import Scaling
 # together (images.colour). The two are now and then a grey level apart.
 _RGB2GRAY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
+_LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _STRIP = 1 << 18  # pixels that are converted at once
 
 
@@ -99,6 +100,8 @@ def to_grey255(array: npt.NDArray[Any], scaling: Scaling | None = None) -> npt.N
             f"metric input: an array has shape {array.shape}, expected (H, W) or (H, W, 3); pass "
             "one grey or RGB image"
         )
+    if array.dtype in _LARGEST and scaling == Scaling(0, _LARGEST[array.dtype]):
+        scaling = None  # in the arithmetic of the type, whose roundings are known
     if array.ndim == 2 and array.dtype == np.uint8 and scaling is None:
         return array
     _check_values(array)

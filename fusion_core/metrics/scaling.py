@@ -8,7 +8,7 @@ image has the units of the visible one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ PERCENTILES = (0.5, 99.5)
 USED = 0.25
 """Share of a container's range from which it counts as used. Counts of 14 bits in a file of 16
 never span so much."""
+
+BT601 = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luminance."""
 
 _SAMPLE_SIDE = 1024
 
@@ -65,6 +68,32 @@ class Scaling:
         return np.asarray(values + change, np.float64)
 
 
+def scaling_problem(
+    name: str, *, percentiles: Range, ir_range: Range | None, vi_range: Range | None
+) -> str | None:
+    """Return why scaling, percentiles and ranges don't go together; None where they do."""
+    if name not in get_args(ScalingName):
+        return f"scaling is {name!r}; expected one of {', '.join(get_args(ScalingName))}"
+    low, high = percentiles
+    if not 0 <= low < high <= 100:
+        return f"percentiles are {low:g} and {high:g}; expected two of 0 to 100, the lower first"
+    for side, found in (("ir_range", ir_range), ("vi_range", vi_range)):
+        if name == "range" and found is None:
+            return f"scaling is range and {side} isn't set; expected both ranges"
+        if found is not None and not found[0] < found[1]:
+            return f"{side} is {found}; expected two numbers, the lower first"
+        if found is not None and name in ("percentiles", "type"):
+            return (
+                f"{side} is set and scaling is {name}, which takes no range; expected scaling auto "
+                "or range"
+            )
+    ranges = ir_range is not None and vi_range is not None
+    if tuple(percentiles) != PERCENTILES and (ranges or name == "type"):
+        why = "both ranges are set" if ranges else "scaling is type"
+        return f"percentiles are set and {why}, so that none is taken; leave percentiles out"
+    return None
+
+
 def choose_scaling(
     name: ScalingName,
     *,
@@ -106,6 +135,20 @@ def choose_scaling(
     if name == "auto" and photograph and white - black > USED * (high - low):
         return "type", Scaling(low, high)
     return "percentiles", Scaling(black, white if white > black else black + 1.0)
+
+
+def luminances(
+    image: NDArray[Any], valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.floating[Any] | np.integer[Any]]:
+    """Return luminances from all over a photograph, as ``choose_scaling`` takes them.
+
+    Args:
+        image: (H, W) grey or (H, W, 3) RGB.
+        valid: Which pixels count, (H, W). Default: all.
+    """
+    part = decimated(image)
+    sample: NDArray[Any] = part @ np.array(BT601, np.float32) if part.ndim == 3 else part
+    return sample.ravel() if valid is None else sample[decimated(valid)]
 
 
 def decimated(image: NDArray[Any]) -> NDArray[Any]:

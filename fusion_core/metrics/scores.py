@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from fusion_core.errors import MetricError
 from fusion_core.metrics.conventions import Convention, check_convention
 from fusion_core.metrics.greyscale import grey_images, to_grey255
+from fusion_core.metrics.scaling import (
+    PERCENTILES,
+    Range,
+    Scaling,
+    ScalingName,
+    choose_scaling,
+    luminances,
+    scaling_problem,
+)
 from fusion_core.metrics.sums import image_sums, values
 
 
@@ -56,14 +67,28 @@ def score(
     vi: npt.NDArray[Any],
     fused: npt.NDArray[Any],
     convention: Convention = "published",
+    *,
+    scaling: ScalingName = "auto",
+    percentiles: Range = PERCENTILES,
+    ir_range: Range | None = None,
+    vi_range: Range | None = None,
 ) -> dict[str, float]:
     """Score one fused image with all seven metrics.
+
+    Scaling, percentiles and ranges mean what they mean in a run, see ``choose_scaling``: 8 bits are
+    taken as they are, counts of a thermal camera in 16 bits by their percentiles, unless a range is
+    given. Floats are in 0..1 already, and stay as they are.
 
     Args:
         ir: Infrared image, (H, W) or (H, W, 3), of a kind that ``to_grey255`` takes.
         vi: Visible image, likewise.
-        fused: Fused image, likewise.
+        fused: Fused image, likewise. One of the visible image's type is in its units and takes its
+            scaling, but for the type's range; one of another type takes its own type's range.
         convention: Which definitions to use where the field is split.
+        scaling: What the sources' values become.
+        percentiles: Percentiles that become black and white, of 0 to 100.
+        ir_range: Infrared values that become black and white.
+        vi_range: Visible values that become black and white.
 
     Returns:
         The value of each of ``METRIC_NAMES``, in that order; NaN where it isn't defined.
@@ -78,14 +103,53 @@ def score(
         7.7
 
     Raises:
-        MetricError: An array can't be turned into grey values, the sizes differ, or there is
-            no such convention.
+        MetricError: An array can't be turned into grey values, the sizes differ, there is no such
+            convention, or scaling, percentiles and ranges don't go together or with the images.
     """
-    a, b, f = (grey_tensor(image) for image in (ir, vi, fused))
+    ranges: dict[str, Any] = {"ir_range": ir_range, "vi_range": vi_range}
+    if problem := scaling_problem(scaling, percentiles=percentiles, **ranges):
+        raise MetricError(f"metric input: {problem}")
+    wanted = _Wanted(scaling, percentiles)
+    of_ir, of_vi = wanted.scaling("ir", ir, ir_range), wanted.scaling("vi", vi, vi_range)
+    of_fused = of_vi if fused.dtype == vi.dtype else None
+    sides = ((ir, of_ir), (vi, of_vi), (fused, of_fused))
+    a, b, f = (grey_tensor(image, scaled) for image, scaled in sides)
     return {name: float(value) for name, value in score_batch(a, b, f, convention).items()}
 
 
-def grey_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
+def grey_tensor(array: npt.NDArray[Any], scaling: Scaling | None = None) -> torch.Tensor:
     """Return an image's grey values, see ``to_grey255``, as a batch (1, 1, H, W) uint8."""
     # Copied, because an array may be read-only or run backwards.
-    return torch.from_numpy(np.array(to_grey255(array)))[None, None]
+    return torch.from_numpy(np.array(to_grey255(array, scaling)))[None, None]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How the values of two sources are to be scaled."""
+
+    name: ScalingName
+    percentiles: Range
+
+    def scaling(self, side: str, image: npt.NDArray[Any], fixed: Range | None) -> Scaling | None:
+        """Return the scaling of one source; None for its type's range."""
+        if image.dtype not in (np.uint8, np.uint16):
+            if fixed is not None or self.name == "percentiles":
+                setting = f"{side}_range is set" if fixed is not None else "scaling is percentiles"
+                raise MetricError(
+                    f"metric input: {setting} and {side} holds {image.dtype}, whose values are in "
+                    "0..1 as they are; expected uint8 or uint16. Leave the setting out"
+                )
+            return None
+        if image.ndim != 2 and image.shape[2:] != (3,):
+            return None  # which is refused where it is turned into grey
+        bits = 8 * image.dtype.itemsize
+        _, found = choose_scaling(
+            self.name,
+            fixed=fixed,
+            percentiles=self.percentiles,
+            container=(0, (1 << bits) - 1),
+            bits=bits,
+            photograph=True,
+            sample=luminances(image),
+        )
+        return found

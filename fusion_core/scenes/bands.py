@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from fusion_core.images.colour import BT601
+from fusion_core.metrics.scaling import BT601
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 

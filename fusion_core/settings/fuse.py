@@ -6,9 +6,9 @@ The flow's parameter form, the command line and the manifest's settings hash are
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.settings.digest import settings_digest
@@ -34,6 +34,12 @@ _WORDS_OF_1: dict[str, dict[Any, Any]] = {
 """By field, what version 1 called by another name."""
 
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
+_FORMATS_WITH: dict[str, tuple[ImageFormat, ...]] = {
+    "quality": ("jpeg", "webp"),
+    "png_level": ("png",),
+}
+"""The formats that a setting says something of."""
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -54,6 +60,18 @@ class ImageSettings(SceneSettings):
         description="Arithmetic of RefineFuse's body. auto takes bf16 where the device has it. "
         "mean, maximum, laplacian and guided are fp32, a program has its own.",
     )
+
+    @model_validator(mode="after")
+    def _format_has_them(self) -> Self:
+        # Deployments hold all settings, with their defaults: one that is as it was isn't set.
+        for name, formats in _FORMATS_WITH.items():
+            value, default = getattr(self, name), ImageSettings.model_fields[name].default
+            if value != default and self.format not in formats:
+                raise ValueError(
+                    f"{name} is {value} and format is {self.format}, which has none; expected "
+                    f"format {' or '.join(formats)}. Leave {name} out"
+                )
+        return self
 
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other pixels, bytes or scores may result."""

@@ -7,7 +7,14 @@ from typing import Any, Literal, Self
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from fusion_core.metrics.scaling import PERCENTILES, Range, Scaling, ScalingName, choose_scaling
+from fusion_core.metrics.scaling import (
+    PERCENTILES,
+    Range,
+    Scaling,
+    ScalingName,
+    choose_scaling,
+    scaling_problem,
+)
 from fusion_core.settings.run import PairSettings
 
 Side = Literal["ir", "vi"]
@@ -28,10 +35,14 @@ class ScalingSettings(PairSettings):
         PERCENTILES, description="Percentiles that become black and white, of 0 to 100."
     )
     ir_range: Range | None = Field(
-        None, description="Infrared values that become black and white, for scaling auto and range."
+        None,
+        description="Infrared values that become black and white, for scaling auto and range; in "
+        "the units that the file declares by scale and offset.",
     )
     vi_range: Range | None = Field(
-        None, description="Visible values that become black and white, for scaling auto and range."
+        None,
+        description="Visible values that become black and white, for scaling auto and range; in "
+        "the units that the file declares by scale and offset.",
     )
     nodata: float | Literal["none"] | None = Field(
         None,
@@ -42,28 +53,14 @@ class ScalingSettings(PairSettings):
 
     @model_validator(mode="after")
     def _ranges_fit(self) -> Self:
-        low, high = self.percentiles
-        if not 0 <= low < high <= 100:
-            raise ValueError(
-                f"percentiles are {low:g} and {high:g}; expected two of 0 to 100, the lower first"
-            )
-        for name in ("ir_range", "vi_range"):
-            found = getattr(self, name)
-            if self.scaling == "range" and found is None:
-                raise ValueError(f"scaling is range and {name} isn't set; expected both ranges")
-            if found is not None and not found[0] < found[1]:
-                raise ValueError(f"{name} is {found}; expected two numbers, the lower first")
-            if found is not None and self.scaling in ("percentiles", "type"):
-                raise ValueError(
-                    f"{name} is set and scaling is {self.scaling}, which takes no range; expected "
-                    "scaling auto or range"
-                )
-        ranges = self.ir_range is not None and self.vi_range is not None
-        if tuple(self.percentiles) != PERCENTILES and (ranges or self.scaling == "type"):
-            why = "both ranges are set" if ranges else "scaling is type"
-            raise ValueError(
-                f"percentiles are set and {why}, so that none is taken; leave percentiles out"
-            )
+        problem = scaling_problem(
+            self.scaling,
+            percentiles=self.percentiles,
+            ir_range=self.ir_range,
+            vi_range=self.vi_range,
+        )
+        if problem:
+            raise ValueError(problem)
         return self
 
     @property

@@ -95,6 +95,8 @@ def test_a_training_that_cannot_be_is_named(
         (["--chunk-pairs", "0"], "--chunk-pairs: Input should be greater than or equal to 1"),
         (["--worker", "tpu"], "--worker: String should match pattern"),
         (["--prefix", "{pair}"], "--prefix"),
+        (["--quality", "80"], "quality is 80 and format is png, which has none; expected format"),
+        (["--scaling", "range"], "scaling is range and ir_range isn't set"),
         (["--source", "s3://key:secret@bucket"], "holds a user name and password"),
     ],
 )
@@ -140,8 +142,8 @@ def test_nodata_is_a_value_or_the_word_none(
     assert run_with(monkeypatch, *option).nodata == nodata
 
 
-def scored_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, str]:
-    """Return the methods that the flow is given for these arguments."""
+def scored_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ScoreArchiveSettings:
+    """Return the settings that the scoring flow is given for these arguments."""
     given = []
 
     def flow_that_notes(settings: ScoreArchiveSettings) -> SimpleNamespace:
@@ -151,7 +153,18 @@ def scored_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, s
     monkeypatch.setattr("flows.score_archive.score_archive", flow_that_notes)
     main(["score", "--source", "a", "--output", "b", *arguments])
     assert isinstance(given[0], ScoreArchiveSettings)
-    return given[0].fused
+    return given[0]
+
+
+@pytest.mark.parametrize("written", ["[7200, 9000.5]", "7200,9000.5"])
+def test_ranges_and_percentiles_reach_runs_and_scores(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--ir-range", written, "--percentiles", "[1, 99]", "--nodata", "0"]
+    scored = scored_with(monkeypatch, "--fused", "m=f/{pair}.png", *options)
+    for given in (run_with(monkeypatch, *options), scored):
+        assert (given.ir_range, given.vi_range) == ((7200, 9000.5), None)
+        assert (given.scaling, given.percentiles, given.nodata) == ("auto", (1, 99), 0)
 
 
 def test_methods_come_through_the_command_line_as_they_are_written(
@@ -171,10 +184,11 @@ def test_methods_come_through_the_command_line_as_they_are_written(
     joined = [f"--fused={option}" for option in options]
     apart = [word for option in options for word in ("--fused", option)]
     for arguments in (joined, apart, [*apart[:4], "--limit", "3", *joined[2:]]):
-        assert scored_with(monkeypatch, *arguments) == methods
+        assert scored_with(monkeypatch, *arguments).fused == methods
     assert capsys.readouterr().out == "the table\n" * 3
     for name, text in methods.items():
-        assert scored_with(monkeypatch, "--fused", f"{name}={text}") == {name: text}
+        given = scored_with(monkeypatch, "--fused", f"{name}={text}")
+        assert given.fused == {name: text}
 
 
 @pytest.mark.parametrize(

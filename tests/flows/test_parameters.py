@@ -52,13 +52,37 @@ def test_a_deployment_may_still_have_the_old_word_for_skip(
         validate({"settings": settings}, schema, raise_on_error=True)
 
 
-@pytest.mark.parametrize("flow", [fuse_archive, evaluate])
+@pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate])
+@pytest.mark.parametrize(
+    ("scaling", "refused"),
+    [
+        ({"ir_range": [7200, 9000.5], "percentiles": [1, 99]}, {"ir_range": [7200]}),
+        ({"scaling": "range", "ir_range": [0, 9], "vi_range": [0, 1]}, {"scaling": "minmax"}),
+    ],
+)
+def test_the_form_takes_ranges_and_percentiles(
+    flow: Flow[Any, Any], scaling: dict[str, Any], refused: dict[str, Any]
+) -> None:
+    schema = parameter_schema(flow).model_dump()
+    settings: dict[str, Any] = {"source": "s3://a", "output": "s3://b", **scaling}
+    settings |= {"fused": {"m": "f/{pair}.png"}} if flow is score_archive else {}
+    settings |= {"models": {"mean": "mean"}} if flow is evaluate else {}
+    validate({"settings": settings}, schema, raise_on_error=True)
+    given = flow.validate_parameters({"settings": settings})["settings"]
+    for name, value in scaling.items():
+        assert getattr(given, name) == (tuple(value) if isinstance(value, list) else value)
+    with pytest.raises(ValidationError, match=next(iter(refused))):
+        validate({"settings": settings | refused}, schema, raise_on_error=True)
+
+
+@pytest.mark.parametrize("flow", [fuse_archive, score_archive, evaluate])
 @pytest.mark.parametrize("nodata", [None, 0, -9999.5, "none"])
 def test_the_form_takes_a_nodata_value_nothing_and_the_word_none(
     flow: Flow[Any, Any], nodata: float | str | None
 ) -> None:
     schema = parameter_schema(flow).model_dump()
     settings: dict[str, Any] = {"source": "s3://a", "output": "s3://b", "nodata": nodata}
+    settings |= {"fused": {"m": "f/{pair}.png"}} if flow is score_archive else {}
     settings |= {"models": {"mean": "mean"}} if flow is evaluate else {}
     validate({"settings": settings}, schema, raise_on_error=True)
     assert flow.validate_parameters({"settings": settings})["settings"].nodata == nodata

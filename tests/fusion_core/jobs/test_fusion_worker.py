@@ -88,10 +88,10 @@ def test_the_fused_image_is_the_networks(root: str) -> None:
 
 
 def test_paths_are_known_beforehand_and_hold_settings_and_arithmetic(root: str) -> None:
-    archive, other = ArchiveFixture(root), ArchiveFixture(root, quality=50)
+    archive, other = ArchiveFixture(root), ArchiveFixture(root, png_level=9)
     assert archive.run.settings_hash != other.run.settings_hash
     for each in (archive, other):
-        part = Chunk(f"part-{each.settings.quality}", each.chunk().pairs)
+        part = Chunk(f"part-{each.settings.png_level}", each.chunk().pairs)
         each.worker().run(part)
     expected = {
         fused_path(

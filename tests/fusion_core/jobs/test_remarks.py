@@ -1,5 +1,3 @@
-"""What a row says to whoever reads its fused image."""
-
 import io
 import struct
 from pathlib import Path
@@ -12,60 +10,58 @@ from PIL import Image
 from tiny import listed_pair, picture_pair
 
 from fusion_core.archive.plan import Chunk
-from fusion_core.jobs.remarks import join_remarks, unused_settings
+from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.settings.fuse import ImageSettings
-
-SCENE_SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({"resampling": "nearest"}, "resampling"),
-    ({"compression": "zstd"}, "compression"),
-    ({"resampling": "nearest", "compression": "zstd"}, "resampling and compression"),
-]
-PHOTOGRAPH_SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({"format": "jpeg"}, "format"),
-    ({"quality": 80}, "quality"),
-    ({"png_level": 9}, "png_level"),
-    ({"format": "webp", "quality": 80}, "format and quality"),
-]
-
-
-@pytest.mark.parametrize(("changes", "names"), SCENE_SETTINGS)
-def test_settings_of_scenes_say_nothing_of_photographs(changes: dict[str, Any], names: str) -> None:
-    found = unused_settings(ImageSettings(**changes), "photographs")
-    assert found == f"the pair is photographs, and {names} of scenes had no part in it"
-    assert unused_settings(ImageSettings(**changes), "a scene") is None
-
-
-@pytest.mark.parametrize(("changes", "names"), PHOTOGRAPH_SETTINGS)
-def test_settings_of_photographs_say_nothing_of_a_scene(
-    changes: dict[str, Any], names: str
-) -> None:
-    found = unused_settings(ImageSettings(**changes), "a scene")
-    assert found == f"the pair is a scene, and {names} of photographs had no part in it"
-    assert unused_settings(ImageSettings(**changes), "photographs") is None
-
-
-def test_the_compression_of_a_photograph_that_becomes_tiff_is_used() -> None:
-    settings = ImageSettings(format="tiff", compression="zstd", resampling="nearest")
-    found = unused_settings(settings, "photographs")
-    assert found == "the pair is photographs, and resampling of scenes had no part in it"
-
-
-@pytest.mark.parametrize("kind", ["photographs", "a scene"])
-def test_settings_that_were_left_alone_are_not_mentioned(kind: Any) -> None:
-    assert unused_settings(ImageSettings(), kind) is None
+from fusion_core.settings.scaling import ScalingSettings
 
 
 @pytest.mark.parametrize(
-    ("remarks", "joined"),
+    ("changes", "photographs", "scene"),
     [
-        ((), None),
-        ((None, None), None),
-        ((None, "", "b"), "b"),
-        (("a", None, "b", "c"), "a; b; c"),
+        ({}, None, None),
+        ({"precision": "fp32", "scaling": "type", "nodata": 0}, None, None),
+        ({"resampling": "cubic"}, "resampling of scenes", None),
+        ({"resampling": "cubic", "tile_size": 128}, "resampling and tile_size of scenes", None),
+        (
+            {"resampling": "cubic", "tile_size": 128, "compression": "none"},
+            "resampling, compression and tile_size of scenes",
+            None,
+        ),
+        ({"compression": "none", "format": "tiff"}, None, "format of photographs"),
+        ({"quality": 80, "format": "webp"}, None, "format and quality of photographs"),
+        ({"png_level": 9}, None, "png_level of photographs"),
     ],
 )
-def test_remarks_are_joined_to_one(remarks: tuple[str | None, ...], joined: str | None) -> None:
-    assert join_remarks(*remarks) == joined
+def test_settings_of_the_other_kind_of_pair_are_named(
+    changes: dict[str, Any], photographs: str | None, scene: str | None
+) -> None:
+    settings = ImageSettings(**changes)
+    of_photographs = unused_settings(settings, "photographs", tiled=False)
+    of_scene = unused_settings(settings, "a scene")
+    for found, kind, names in (
+        (of_photographs, "photographs", photographs),
+        (of_scene, "a scene", scene),
+    ):
+        assert found == (names and f"the pair is {kind}, and {names} had no part in it")
+
+
+def test_a_photograph_in_tiles_takes_the_size_of_tiles() -> None:
+    assert unused_settings(ImageSettings(tile_size=128), "photographs") is None
+
+
+def test_percentiles_are_named_where_no_image_was_scaled_by_them() -> None:
+    settings = ScalingSettings(percentiles=(1, 99))
+    told = "the images were scaled by {}, and the percentiles had no part in it"
+    assert unused_percentiles(settings, ("type", "percentiles")) is None
+    assert unused_percentiles(settings, ("type", "type")) == told.format("their type's range")
+    both = "a fixed range and their type's range"
+    assert unused_percentiles(settings, ("type", "range")) == told.format(both)
+    assert unused_percentiles(ScalingSettings(), ("type", "type")) is None
+
+
+def test_remarks_are_joined_where_there_are_any() -> None:
+    assert join_remarks(None, "a", None, "b") == "a; b"
+    assert join_remarks(None, None) is None
 
 
 def jpeg(pixels: np.ndarray, thermal: bool = False) -> bytes:

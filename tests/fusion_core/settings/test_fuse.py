@@ -177,13 +177,33 @@ def test_the_hash_holds_what_decides_pixels_and_nothing_else() -> None:
         "tile_size": 512,
     }
     assert {*changes} == {*ImageSettings.model_fields}
-    made = [settings(), *(settings(**{name: value}) for name, value in changes.items())]
+    needed = {"quality": {"format": "webp"}}
+    made = [settings(), *(settings(**{k: v, **needed.get(k, {})}) for k, v in changes.items())]
+    made.append(settings(format="webp"))
     hashes = [one.image_settings().settings_hash() for one in made]
     hashes.append(settings(nodata="none").image_settings().settings_hash())
     assert len(set(hashes)) == len(hashes)
     assert all(len(one) == 16 and int(one, 16) >= 0 for one in hashes)
     other = settings(limit=1, worker="cpu", chunk_pairs=1, prefix="x", reprocess="all", stac="none")
     assert other.image_settings().settings_hash() == hashes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "format_", "expected"),
+    [
+        *(("quality", 80, kind, "jpeg or webp") for kind in ("png", "tiff")),
+        *(("png_level", 6, kind, "png") for kind in ("jpeg", "webp", "tiff")),
+    ],
+)
+def test_what_a_format_has_none_of_is_refused(
+    name: str, value: int, format_: str, expected: str
+) -> None:
+    message = f"{name} is {value} and format is {format_}, which has none; expected format "
+    with pytest.raises(ValidationError, match=f"{message}{expected}. Leave {name} out"):
+        settings(**{name: value, "format": format_})
+    # Deployments of version 0.1.0 hold every setting, as it is by default too.
+    default = ImageSettings.model_fields[name].default
+    assert settings(**{name: default, "format": format_}).format == format_
 
 
 def test_the_hash_follows_the_versions_of_code_and_metrics(
