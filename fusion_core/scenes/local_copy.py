@@ -146,19 +146,14 @@ def _planes(raster: Raster) -> Sequence[_Planes]:
 
 
 def _pieces(source: DatasetReader, planes: _Planes) -> Iterator[Slices]:
-    """Cut a file into pieces of whole blocks, so that none is come back to.
-
-    Blocks that are larger than a piece are cut into rows; GDAL keeps the block that it read last.
-    """
+    """Cut a file into pieces of whole blocks, so that none is come back to."""
     high, wide = planes.block
     line, block = source.width * planes.pixel, high * wide * planes.pixel
     down = max(1, _PIECE // (high * line)) * high
     across = max(1, _PIECE // block) * wide
     for rows in _cut(slice(0, source.height), down):
         for columns in _cut(slice(0, source.width), across):
-            width = columns.stop - columns.start
-            for few in _cut(rows, max(1, _PIECE // (width * planes.pixel))):
-                yield few, columns
+            yield rows, columns
 
 
 def _cut(side: slice, step: int) -> Iterator[slice]:
@@ -169,11 +164,16 @@ def _cut(side: slice, step: int) -> Iterator[slice]:
 def _copy_bands(raster: Raster, target: DatasetWriter, bands: list[int], part: Slices) -> None:
     """Copy a part of some bands to where it belongs, with everything applied."""
     with raster.reading():
-        stored = raster.dataset.read(bands, window=window_of(part))
-    turn, place = turned(raster.description.orientation), _place(part, raster)
-    plain = _plain(raster, bands, stored)
-    with writing("a copy of a scene"):
-        target.write(np.stack([turn(band) for band in plain]), bands, window=window_of(place))
+        read = raster.dataset.read(bands, window=window_of(part))
+    turn = turned(raster.description.orientation)
+    rows, columns = part
+    # A block may be large, and what is made of it is more.
+    step = max(1, _PIECE // read[:, :1].nbytes)
+    for few in _cut(rows, step):
+        stored = read[:, few.start - rows.start : few.stop - rows.start]
+        plain = np.stack([turn(band) for band in _plain(raster, bands, stored)])
+        with writing("a copy of a scene"):
+            target.write(plain, bands, window=window_of(_place((few, columns), raster)))
 
 
 def _copy_mask(raster: Raster, target: DatasetWriter, part: Slices) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.io import DatasetReader
 
 from fusion_core.images.codecs import decode_listed
 from fusion_core.images.metadata import exif_tags
@@ -33,6 +34,8 @@ from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage
 
 _WIDEST = 4 * BLOCK
+_MOST_CROSSED = 32 << 20
+"""Bytes of strips that a tile may cross and that are looked for in GDAL's cache for the next."""
 
 _FEW = 0.25
 """Share of a scene's blocks up to which those that are needed are read as they lie."""
@@ -108,10 +111,10 @@ def in_tiles(raster: Raster, rows: slice, *, folder: Path) -> Iterator[Raster]:
         DecodeError: It is damaged.
         ScratchError: The folder has no room.
     """
-    high, wide = raster.dataset.block_shapes[0]
+    high, _ = raster.dataset.block_shapes[0]
     blocks = range(0, raster.dataset.height, high)
     needed = range(rows.start // high, -(-rows.stop // high))
-    if max(high, wide) <= _WIDEST or len(needed) <= _FEW * len(blocks):
+    if not _is_crossed(raster.dataset) or len(needed) <= _FEW * len(blocks):
         yield raster
         return
     copy = _path_in(folder)
@@ -134,6 +137,14 @@ def _raster(
 def _is_photograph(raster: Raster, max_megapixels: float) -> bool:
     pixels = raster.dataset.width * raster.dataset.height
     return raster.description.is_photograph and pixels <= 1e6 * max_megapixels
+
+
+def _is_crossed(dataset: DatasetReader) -> bool:
+    """Tell whether a file is stored in blocks that many tiles cross."""
+    high, wide = dataset.block_shapes[0]
+    line = dataset.width * dataset.count * np.dtype(dataset.dtypes[0]).itemsize
+    strips = wide >= dataset.width > BLOCK and 2 * BLOCK * line > _MOST_CROSSED
+    return bool(max(high, wide) > _WIDEST or strips)
 
 
 def _path_in(folder: Path) -> Path:
