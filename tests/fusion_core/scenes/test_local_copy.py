@@ -1,5 +1,6 @@
 """Copies are compared with what NumPy makes of the stored values, piece by piece."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,13 @@ def shown(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def turned_tiff(
-    stored: NDArray[Any], orientation: int, mask: NDArray[np.bool_] | None = None
+    stored: NDArray[Any],
+    orientation: int,
+    mask: NDArray[np.bool_] | None = None,
+    *,
+    tiled: bool = False,
 ) -> bytes:
-    """Return a TIFF without a place, in strips of 8 rows."""
+    """Return a TIFF without a place, in strips of 8 rows or in tiles of 16 pixels a side."""
     kind = {"f": 3, "i": 2, "u": 1}[stored.dtype.kind]
     count = len(stored)
     pixels = np.moveaxis(stored, 0, -1)
@@ -69,11 +74,17 @@ def turned_tiff(
         262: (SHORT, [2 if count == 3 else 1]),
         274: (SHORT, [orientation]),
         277: (SHORT, [count]),
-        278: (LONG, [8]),
         339: (SHORT, [kind] * count),
     }
-    strips = [pixels[top : top + 8].tobytes() for top in range(0, HEIGHT, 8)]
-    pages = [Page(tags, strips)]
+    if tiled:
+        tags |= {322: (LONG, [16]), 323: (LONG, [16])}
+        padded = np.pad(pixels, ((0, -HEIGHT % 16), (0, -WIDTH % 16), (0, 0)))
+        corners = itertools.product(range(0, HEIGHT, 16), range(0, WIDTH, 16))
+        blocks = [padded[y : y + 16, x : x + 16].tobytes() for y, x in corners]
+    else:
+        tags[278] = LONG, [8]
+        blocks = [pixels[top : top + 8].tobytes() for top in range(0, HEIGHT, 8)]
+    pages = [Page(tags, blocks)]
     if mask is not None:
         marked = {254: (LONG, [4]), 258: (SHORT, [1]), 262: (SHORT, [4]), 277: (SHORT, [1])}
         whole = {**common, **marked, 278: (LONG, [HEIGHT])}
@@ -94,12 +105,13 @@ def values(path: Path) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize(("dtype", "bands"), [("float32", 1), ("int16", 3)])
 def test_a_turned_scene_comes_to_lie_upright(
-    tmp_path: Path, orientation: int, dtype: str, bands: int
+    tmp_path: Path, orientation: int, dtype: str, bands: int, tiled: bool
 ) -> None:
     stored = noise(dtype, bands, top=30000)
-    (tmp_path / "a.tif").write_bytes(turned_tiff(stored, orientation))
+    (tmp_path / "a.tif").write_bytes(turned_tiff(stored, orientation, tiled=tiled))
     assert np.array_equal(values(copied(tmp_path / "a.tif")), shown(stored, orientation))
 
 
