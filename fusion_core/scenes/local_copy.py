@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Interleaving
-from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.io import DatasetReader
 
-from fusion_core.errors import ScratchError
 from fusion_core.images.picture import turned
 from fusion_core.images.samples import without_premultiplication
 from fusion_core.models.tiling.grid import Slices
+from fusion_core.scenes.checked_copy import CheckedCopy, check_room
 from fusion_core.scenes.cog import BLOCK, copy_metadata, has_mask_band, window_of, writing
 from fusion_core.scenes.raster import Raster
 
+_WHAT = "a copy of a scene"
 _PIECE = 32 << 20
 """Bytes of a scene that are copied at once."""
 
@@ -57,8 +56,7 @@ def copy_scene(raster: Raster, path: Path) -> None:
     """
     source = raster.dataset
     check_room(path.parent, source.width * source.height * _pixel(source))
-    with writing("a copy of a scene"):
-        target = _create_for(raster, path)
+    target = _create_for(raster, path)
     try:
         for planes in _planes(raster):
             for part in _pieces(source, planes):
@@ -68,41 +66,11 @@ def copy_scene(raster: Raster, path: Path) -> None:
             for part in _pieces(source, mask):
                 _copy_mask(raster, target, part)
     finally:
-        with writing("a copy of a scene"):
-            target.close()
+        # Also where reading failed, since GDAL writes while it reads.
+        target.finish()
 
 
-def create_copy(
-    path: Path, height: int, width: int, count: int, dtype: str, **options: Any
-) -> DatasetWriter:
-    """Create a tiled file of this machine."""
-    fields = {"blockysize": BLOCK, "interleave": "pixel", **options}
-    return rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=height,
-        width=width,
-        count=count,
-        dtype=dtype,
-        tiled=True,
-        blockxsize=BLOCK,
-        bigtiff="IF_SAFER",
-        **fields,
-    )
-
-
-def check_room(folder: Path, needed: int) -> None:
-    """Raise ScratchError unless a folder has room for a copy of so many bytes."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ScratchError(
-            f"the worker's temporary folder {folder.parent} has {free / 1e9:.1f} GB free; expected "
-            f"{needed / 1e9:.1f} GB for a copy of an image. Free some, or set TMPDIR"
-        )
-
-
-def _create_for(raster: Raster, path: Path) -> DatasetWriter:
+def _create_for(raster: Raster, path: Path) -> CheckedCopy:
     """Create the copy's file, with the metadata of its source."""
     source, described = raster.dataset, raster.description
     kind = np.dtype(source.dtypes[0])
@@ -122,13 +90,16 @@ def _create_for(raster: Raster, path: Path) -> DatasetWriter:
         options["nodata"] = _mirrored(raster, source.nodata)
     if described.bits < 8 * kind.itemsize:
         options["nbits"] = described.bits
-    target = create_copy(path, height, width, source.count, str(kind), **options)
-    copy_metadata(target, source)
-    if source.rpcs is not None:
-        target.rpcs = source.rpcs
-    if described.alpha != "none":
-        target.colorinterp = (*source.colorinterp[: source.count - 1], ColorInterp.alpha)
-    return target
+    size = {"height": height, "width": width, "count": source.count, "dtype": str(kind)}
+    copy = CheckedCopy(path, _WHAT, **size, **options)
+    with writing(_WHAT):
+        target = copy.dataset
+        copy_metadata(target, source)
+        if source.rpcs is not None:
+            target.rpcs = source.rpcs
+        if described.alpha != "none":
+            target.colorinterp = (*source.colorinterp[: source.count - 1], ColorInterp.alpha)
+    return copy
 
 
 def _block_height(line: int) -> int:
@@ -161,7 +132,7 @@ def _cut(side: slice, step: int) -> Iterator[slice]:
         yield slice(start, min(start + step, side.stop))
 
 
-def _copy_bands(raster: Raster, target: DatasetWriter, bands: list[int], part: Slices) -> None:
+def _copy_bands(raster: Raster, target: CheckedCopy, bands: list[int], part: Slices) -> None:
     """Copy a part of some bands to where it belongs, with everything applied."""
     with raster.reading():
         read = raster.dataset.read(bands, window=window_of(part))
@@ -172,16 +143,14 @@ def _copy_bands(raster: Raster, target: DatasetWriter, bands: list[int], part: S
     for few in _cut(rows, step):
         stored = read[:, few.start - rows.start : few.stop - rows.start]
         plain = np.stack([turn(band) for band in _plain(raster, bands, stored)])
-        with writing("a copy of a scene"):
-            target.write(plain, bands, window=window_of(_place((few, columns), raster)))
+        target.write(plain, bands, _place((few, columns), raster))
 
 
-def _copy_mask(raster: Raster, target: DatasetWriter, part: Slices) -> None:
+def _copy_mask(raster: Raster, target: CheckedCopy, part: Slices) -> None:
     with raster.reading():
         mask = np.asarray(raster.dataset.dataset_mask(window=window_of(part)), np.uint8)
     turn, place = turned(raster.description.orientation), _place(part, raster)
-    with writing("a copy of a scene"), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        target.write_mask(np.ascontiguousarray(turn(mask)), window=window_of(place))
+    target.write_mask(np.ascontiguousarray(turn(mask)), place)
 
 
 def _plain(raster: Raster, bands: list[int], stored: NDArray[Any]) -> NDArray[Any]:
@@ -198,7 +167,8 @@ def _plain(raster: Raster, bands: list[int], stored: NDArray[Any]) -> NDArray[An
         if band != alpha and described.inverted:
             plain[k] = _mirrored(raster, stored[k])
         if band != alpha and alpha is not None and multiplied:
-            plain[k] = without_premultiplication(plain[k], stored[alpha - 1])
+            straight = without_premultiplication(plain[k], stored[alpha - 1])
+            plain[k] = np.minimum(straight, described.white)
     return plain
 
 

@@ -26,8 +26,9 @@ from rasterio.io import DatasetReader
 from fusion_core.images.codecs import decode_listed
 from fusion_core.images.metadata import exif_tags
 from fusion_core.images.picture import Picture
-from fusion_core.scenes.cog import BLOCK, writing
-from fusion_core.scenes.local_copy import check_room, copy_scene, create_copy
+from fusion_core.scenes.checked_copy import CheckedCopy, check_room
+from fusion_core.scenes.cog import BLOCK
+from fusion_core.scenes.local_copy import copy_scene
 from fusion_core.scenes.raster import NoRasterError, Raster, open_local, open_raster
 from fusion_core.scenes.raster_checks import check_raster
 from fusion_core.storage.reading import read_listed
@@ -172,10 +173,9 @@ def _write(picture: Picture, path: Path) -> None:
         options["nbits"] = picture.white.bit_length()
     height, width = picture.pixels.shape[:2]
     check_room(path.parent, sum(band.nbytes for band in bands))
-    with (
-        writing("a copy of a photograph"),
-        create_copy(path, height, width, len(bands), str(planes.dtype), **options) as target,
-    ):
-        for k, band in enumerate(bands, 1):
-            target.write(band, k)
-        target.update_tags(**exif_tags(picture.metadata))
+    size = {"height": height, "width": width, "count": len(bands), "dtype": str(planes.dtype)}
+    target = CheckedCopy(path, "a copy of a photograph", **size, **options)
+    target.dataset.update_tags(**exif_tags(picture.metadata))
+    for k, band in enumerate(bands, 1):
+        target.write(band[None], [k], (slice(0, height), slice(0, width)))
+    target.finish()

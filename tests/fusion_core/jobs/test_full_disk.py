@@ -226,16 +226,22 @@ def with_small_cache(megabytes: int) -> Any:
     return settings
 
 
+@pytest.mark.parametrize("piece", [20_000, 100_000])
 @pytest.mark.parametrize("cache", ["as it is", "small"])
 @pytest.mark.parametrize("left", [70_000, 1_000_000, 1_900_000])
 def test_a_folder_that_is_full_in_the_middle_of_a_copy_is_no_fault_of_the_scene(
-    disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, cache: str
+    disk: SmallDisk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: int,
+    cache: str,
+    piece: int,
 ) -> None:
     archive = striped_scene(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(disk.path))
     # As if the room had been taken by others after it was looked for.
     monkeypatch.setattr("fusion_core.scenes.local_copy.check_room", lambda *_: None)
-    monkeypatch.setattr("fusion_core.scenes.local_copy._PIECE", 100_000)
+    monkeypatch.setattr("fusion_core.scenes.local_copy._PIECE", piece)
     if cache == "small":
         monkeypatch.setattr("fusion_core.jobs.scene.gdal_settings", with_small_cache)
     disk.fill(left=left)
