@@ -90,8 +90,12 @@ class Description:
         plain = self.colours in ("grey", "rgb", "bands") and self.alpha != "premultiplied"
         return upright and plain
 
-    def problem(self) -> str | None:
-        """Return why such a file can't be fused and what to do about it; None where it can be."""
+    def problem(self, *, scene: bool = False) -> str | None:
+        """Return why such a file can't be fused and what to do about it; None where it can be.
+
+        Args:
+            scene: Whether it is read as a scene in any case, as large photographs are.
+        """
         if self.colours == "mosaic":
             return (
                 "it is a camera's raw file, with a colour filter before each pixel; expected a "
@@ -112,7 +116,9 @@ class Description:
                 "it declares that its smallest value is white (MinIsWhite), which has no meaning "
                 f"for {self.dtype}; expected MinIsBlack. Correct the photometric interpretation"
             )
-        return self._scene_problem() if not self.is_photograph else self._depth_problem()
+        if scene or not self.is_photograph:
+            return self._scene_problem()
+        return self._depth_problem()
 
     def _depth_problem(self) -> str | None:
         if self.colours in ("palette", "lab") and self.dtype != "uint8":

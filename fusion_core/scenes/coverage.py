@@ -54,6 +54,11 @@ class Lattice:
         height, width = (1 / _middle(side) for side in lengths)
         return height, width
 
+    def rows_inside(self) -> slice:
+        """Return the infrared's rows from the first to the last of the places that it holds."""
+        held = self.at[1][self.inside]
+        return slice(max(0, math.floor(held.min())), math.ceil(held.max()))
+
     def shrink(self) -> tuple[float, float]:
         """Return visible pixels per infrared pixel along the infrared's rows and columns."""
         down, across = ([_middle(np.abs(m) / s) for m in moves] for moves, s in self._usual())

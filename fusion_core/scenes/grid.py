@@ -33,6 +33,7 @@ class SceneGrid:
             the transform that stands for them.
         same: Whether the infrared lies on the visible scene's whole grid already.
         by_pixel: Whether the images are matched by pixel and not by coordinates.
+        ir_rows: Rows of the infrared that lie in this part, roughly.
         source: How the infrared is read for the warp; None where it is as its file says.
         remark: What a reader of the fused scene should know of the match, if anything.
     """
@@ -45,6 +46,7 @@ class SceneGrid:
     transform: Affine
     same: bool
     by_pixel: bool
+    ir_rows: slice
     source: WarpSource | None = None
     remark: str | None = None
 
@@ -111,6 +113,7 @@ def match_grids(vi: Raster, ir: Raster, *, resize: bool) -> SceneGrid:
         transform=transform,
         same=same,
         by_pixel=False,
+        ir_rows=slice(0, infrared.height),
     )
     if same:
         return whole
@@ -123,6 +126,7 @@ def match_grids(vi: Raster, ir: Raster, *, resize: bool) -> SceneGrid:
         width=right - left,
         top=top,
         left=left,
+        ir_rows=part.lattice.rows_inside(),
         transform=transform @ Affine.translation(left, top) if top or left else transform,
         source=choose_source(visible, infrared, turned, part.lattice),
     )
@@ -155,6 +159,7 @@ def _by_pixel(
         transform=place.transform if place and place.transform else visible.transform,
         same=equal,
         by_pixel=True,
+        ir_rows=slice(0, infrared.height),
         remark=remark,
     )
 

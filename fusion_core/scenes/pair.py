@@ -23,7 +23,7 @@ from fusion_core.models.tiling.grid import Slices
 from fusion_core.models.tiling.patches import sample_patches
 from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
-from fusion_core.scenes.localised import open_image
+from fusion_core.scenes.localised import in_tiles, open_image
 from fusion_core.scenes.raster_checks import can_hold, check_upright
 from fusion_core.scenes.undeclared_fill import UndeclaredFill, undeclared_fill
 from fusion_core.settings.scaling import Side
@@ -212,9 +212,12 @@ def open_scene(
         check_upright(vi)
         _check_nodata(settings.nodata_value, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
+        vi_rows = slice(grid.top, grid.top + grid.height)
         with (
-            closing(AlignedRaster(ir, grid, settings, warped=not grid.same)) as infrared,
-            closing(AlignedRaster(vi, grid, settings, warped=False)) as visible,
+            in_tiles(vi, vi_rows, folder=folder) as vi_tiles,
+            in_tiles(ir, grid.ir_rows, folder=folder) as ir_tiles,
+            closing(AlignedRaster(ir_tiles, grid, settings, warped=not grid.same)) as infrared,
+            closing(AlignedRaster(vi_tiles, grid, settings, warped=False)) as visible,
         ):
             yield ScenePair(infrared, visible, grid, settings)
 

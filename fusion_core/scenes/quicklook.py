@@ -22,7 +22,7 @@ from fusion_core.scenes.aligned_raster import AlignedRaster
 from fusion_core.scenes.bands import RGB, BandLayout
 from fusion_core.scenes.cog import grey255
 from fusion_core.scenes.grid import SceneGrid, match_grids
-from fusion_core.scenes.localised import open_image
+from fusion_core.scenes.localised import in_tiles, open_image
 from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.storage.stored_file import StoredFile
@@ -126,8 +126,9 @@ def _shown_as(file: StoredFile) -> Iterator[Raster]:
             folder=Path(folder),
             max_megapixels=_MOST_MEGAPIXELS,
         ) as raster,
+        in_tiles(raster, slice(0, raster.dataset.height), folder=Path(folder)) as tiles,
     ):
-        yield raster
+        yield tiles
 
 
 @contextmanager

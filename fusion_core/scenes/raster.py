@@ -75,21 +75,8 @@ class Raster:
             yield
 
 
-def is_raster(storage: Storage, path: str, size: int) -> bool:
-    """Tell by a file's first bytes whether it may be a scene: a TIFF or JPEG 2000 file.
-
-    Raises:
-        ReadError: It is gone, or the store fails.
-        DecodeError: It is empty.
-    """
-    objects = StoredObject(storage, path, size, HEADER_BLOCK)
-    try:
-        start = objects.start()
-    finally:
-        objects.end_start()
-    if not start:
-        raise DecodeError(f"{path} is empty (0 bytes); expected an image. Upload it again")
-    return any(start.startswith(magic) for magic in _MAGIC.values())
+class NoRasterError(DecodeError):
+    """A file is no TIFF and no JPEG 2000 file."""
 
 
 @contextmanager
@@ -105,7 +92,8 @@ def open_raster(storage: Storage, path: str, size: int, version: str) -> Iterato
     Raises:
         ReadError: It is gone, has changed since it was listed or until it is closed, or the store
             fails.
-        DecodeError: It is no raster of a known format, or damaged.
+        NoRasterError: It is of no known format.
+        DecodeError: It is damaged.
     """
     objects = StoredObject(storage, path, size, BLOCK)
     objects.check(version)
@@ -180,7 +168,7 @@ def _driver(path: str, start: bytes) -> str:
     for driver, beginnings in _MAGIC.items():
         if start.startswith(beginnings):
             return driver
-    raise DecodeError(
+    raise NoRasterError(
         f"{path} is no image: it starts with {start[:8]!r}; expected GeoTIFF or JPEG 2000. Check "
         "what was uploaded under this name"
     )

@@ -38,7 +38,7 @@ def check_raster(raster: Raster) -> None:
     with raster.reading():
         # The others make sense only where the first finds nothing.
         problem = (
-            raster.description.problem()
+            raster.description.problem(scene=True)
             or _type_problem(dataset)
             or _scale_problem(dataset)
             or _block_problem(dataset)

@@ -1,14 +1,17 @@
 """What a run does whose disk is full or can only be read: on real file systems of 2 MB."""
 
 import ctypes
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from archive_fixture import NAMES, ArchiveFixture, blamed
 from generated_scenes import scene_bands
+from PIL import Image
 from scene_fixture import SceneFixture
 from tiny import pair_refs, write_pairs
 
@@ -16,6 +19,7 @@ from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import Chunk
 from fusion_core.errors import StorageError
 from fusion_core.jobs.worker import ChunkResult
+from fusion_core.scenes.raster import gdal_settings
 
 MS_RDONLY, MS_REMOUNT, MNT_DETACH = 1, 32, 2
 ROOM = 2 << 20
@@ -204,6 +208,65 @@ def test_a_full_temporary_folder_blames_the_worker_and_is_left_empty(
     disk.make_room()
     archive.fuse_one("a")
     assert disk.files() == []
+
+
+def striped_scene(tmp_path: Path) -> SceneFixture:
+    """A pair of 1.6 MB a file, in strips that tiles cross, so that it is copied."""
+    archive = SceneFixture(tmp_path, tile_size=256)
+    rng = np.random.default_rng(1)
+    ir, vi = (rng.integers(1, 9999, (1, 270, 3000), np.uint16) for _ in range(2))
+    archive.put("a", ir, vi, {"blockysize": 8}, blockysize=8)
+    return archive
+
+
+def with_small_cache(megabytes: int) -> Any:
+    """Settings of GDAL that let it hold so little that it writes while it reads."""
+    settings = gdal_settings(megabytes)
+    settings.options["GDAL_CACHEMAX"] = 200_000
+    return settings
+
+
+@pytest.mark.parametrize("piece", [20_000, 100_000])
+@pytest.mark.parametrize("cache", ["as it is", "small"])
+@pytest.mark.parametrize("left", [70_000, 1_000_000, 1_900_000])
+def test_a_folder_that_is_full_in_the_middle_of_a_copy_is_no_fault_of_the_scene(
+    disk: SmallDisk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: int,
+    cache: str,
+    piece: int,
+) -> None:
+    archive = striped_scene(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(disk.path))
+    # As if the room had been taken by others after it was looked for.
+    monkeypatch.setattr("fusion_core.scenes.local_copy.check_room", lambda *_: None)
+    monkeypatch.setattr("fusion_core.scenes.local_copy._PIECE", piece)
+    if cache == "small":
+        monkeypatch.setattr("fusion_core.jobs.scene.gdal_settings", with_small_cache)
+    disk.fill(left=left)
+    (row,) = archive.fuse(archive.ref("a"))
+    assert blamed(row) == ("undone", "worker", "encode", "ScratchError")
+    assert row["error_message"].startswith("a copy of a scene can't be written")
+    assert "TMPDIR" in row["error_message"]
+    assert disk.files() == ["ballast"]
+
+
+@pytest.mark.parametrize("kind", ["scene", "photograph"])
+def test_room_for_a_copy_is_looked_for_before_it_is_made(
+    disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    archive = striped_scene(tmp_path)
+    if kind == "photograph":
+        file = io.BytesIO()
+        Image.fromarray(np.zeros((1000, 1500), np.uint8)).save(file, "PNG")
+        archive.put_bytes("vi", "a", file.getvalue())
+    monkeypatch.setattr("tempfile.tempdir", str(disk.path))
+    disk.fill(left=1_000_000)
+    (row,) = archive.fuse(archive.ref("a"))
+    assert blamed(row) == ("undone", "worker", "encode", "ScratchError")
+    assert "0.0 GB free; expected 0.0 GB for a copy of an image" in row["error_message"]
+    assert disk.files() == ["ballast"]
 
 
 def test_a_temporary_folder_that_is_too_small_is_seen_before_anything_is_fused(

@@ -15,6 +15,7 @@ from PIL import Image
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError, ReadError, UnreachableError
+from fusion_core.scenes.localised import open_image
 from fusion_core.scenes.raster import gdal_settings, open_raster
 from fusion_core.storage.store import Storage
 
@@ -102,6 +103,23 @@ def test_a_small_window_of_a_large_file_fetches_little_of_it(
         window = raster.dataset.read(1, window=Window(2100, 1900, 64, 64))
     assert np.array_equal(window, noise[1900:1964, 2100:2164])
     assert 0 < sum(fetched) < file[1] / 20
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_a_scene_is_told_from_a_photograph_by_what_is_read_of_it_anyway(
+    tmp_path: Path, memory: Storage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_raster(tmp_path / "a.tif", np.ones((64, 64), np.uint16))
+    Image.fromarray(np.ones((64, 64), np.uint8)).save(tmp_path / "a.png")
+    memory.write(name, (tmp_path / name).read_bytes())
+    file, asked = listed(memory, name), []
+    for what in ("open", "info"):
+        real = getattr(memory.fs, what)
+        counted = lambda *a, real=real, what=what, **k: (asked.append(what), real(*a, **k))[1]  # noqa: E731
+        monkeypatch.setattr(memory.fs, what, counted)
+    with gdal_settings(64), open_image(memory, *file, folder=tmp_path, max_megapixels=1) as raster:
+        raster.dataset.read()
+    assert asked == ["info", "open", "info"]
 
 
 def test_a_file_that_changed_since_it_was_listed_is_not_read(
