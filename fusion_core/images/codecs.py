@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _BY_GDAL = (*TIFF_MAGIC, *JPEG2000_MAGIC)
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_BY_GDAL)
+_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\w+[:,]? ?")
 _ORIENTATION = 274  # of EXIF
 _FLIR = b"FLIR\0\x01"  # the name of its segments, and their version
 _APP1, _FILL, _STANDALONE, _END_OF_HEADER = 0xE1, 0xFF, (0x01, *range(0xD0, 0xD8)), (0xD9, 0xDA)
@@ -91,8 +93,7 @@ def decode(body: bytes, max_megapixels: float = 178.0) -> Picture:
         ) from error
     except Exception as error:  # codecs raise many types on damaged bytes; each damns only its file
         raise DecodeError(
-            f"the image is damaged: {type(error).__name__}: {error}. Expected a whole "
-            "file; upload it again"
+            f"the image is damaged: {_reason(error)}. Expected a whole file; upload it again"
         ) from error
 
 
@@ -144,7 +145,17 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
     return into_png(file.getvalue(), picture.metadata) if kind == "png" else file.getvalue()
 
 
+def _reason(error: Exception) -> str:
+    """Return what a codec says, without the name that GDAL knows the bytes by."""
+    return f"{type(error).__name__}: {_NAME.sub('', f'{error}')}"
+
+
 def _from_pillow(image: Image.Image) -> Picture:
+    if image.mode == "P" and image.palette is None:
+        raise DecodeError(
+            "the image is damaged: its pixels are indices into a palette that it lacks. Expected a "
+            "whole file; upload it again"
+        )
     if image.mode.startswith("I;16"):
         pixels = np.asarray(image).astype(np.uint16)
         missing = image.info.get("transparency")  # tRNS: one value that stands for none

@@ -39,9 +39,11 @@ class CheckedCopy:
         self._path, self._what = path, what
         self._written: list[tuple[list[int] | None, Slices, int]] = []
         layout = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "interleave": "pixel"}
+        # Where a source turns out to be damaged, the rest isn't written as zeros.
+        growing = {"bigtiff": "IF_SAFER", "sparse_ok": True}
         with writing(what):
             self.dataset = rasterio.open(
-                path, "w", driver="GTiff", bigtiff="IF_SAFER", **{**layout, **fields}
+                path, "w", driver="GTiff", **growing, **{**layout, **fields}
             )
 
     def write(self, values: NDArray[Any], bands: list[int], place: Slices) -> None:

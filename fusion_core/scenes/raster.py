@@ -63,6 +63,11 @@ class Raster:
     _objects: StoredObject
     remark: str | None = None
 
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file in bytes."""
+        return self._objects.size(self.path)
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Turn GDAL's errors at this raster into the project's.

@@ -24,6 +24,11 @@ _UNKNOWN_EARTH = "unretrievable - using WGS84"
 _BLOCK_OF_OURS = 512
 _LARGEST_BLOCK = 1 << 30  # bytes
 
+_HARMLESS = 1 << 30
+_MOST_TIMES = 10_000
+"""Of a file's bytes in pixels. Images are compressed to a hundredth at best, a file made to keep a
+worker busy for days to less than a hundred thousandth."""
+
 
 def check_raster(raster: Raster) -> None:
     """Check a raster's header.
@@ -31,7 +36,7 @@ def check_raster(raster: Raster) -> None:
     Raises:
         DecodeError: Its description names a problem, its pixels are of a type that isn't fused
             (complex, 64-bit integers, bands of several types), a band's scale is 0, its blocks
-            don't fit in memory, its coordinate system can't be identified, its nodata value is
+            don't fit in memory, it is far larger than its bytes can hold, its coordinate system can't be identified, its nodata value is
             none that its type can hold, or its header is damaged.
     """
     dataset = raster.dataset
@@ -42,6 +47,7 @@ def check_raster(raster: Raster) -> None:
             or _type_problem(dataset)
             or _scale_problem(dataset)
             or _block_problem(dataset)
+            or _bomb_problem(raster)
             or _crs_problem(dataset.crs or dataset.gcps[1])
             or _nodata_problem(raster)
         )
@@ -108,6 +114,19 @@ def _block_problem(dataset: DatasetReader) -> str | None:
             "tiles (gdal_translate -co TILED=YES), or choose fewer bands"
         )
     return None
+
+
+def _bomb_problem(raster: Raster) -> str | None:
+    dataset = raster.dataset
+    pixel = np.dtype(dataset.dtypes[0]).itemsize * dataset.count
+    told = dataset.width * dataset.height * pixel
+    if told <= _HARMLESS or told <= _MOST_TIMES * raster.file_bytes:
+        return None
+    return (
+        f"its {raster.file_bytes} bytes tell of {told / 1e9:.1f} GB of pixels; expected at most "
+        f"{_MOST_TIMES} times as many bytes, since no image is so empty. Cut it to where it holds "
+        "data"
+    )
 
 
 def _crs_problem(crs: CRS | None) -> str | None:

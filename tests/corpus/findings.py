@@ -25,7 +25,7 @@ def findings() -> Iterator[Hostile]:
         "found-tiff-of-65535-bands-as-a-photograph",
         "all bands were read before they were counted, for minutes",
         _many_bands,
-        refused("has 65535 bands"),
+        refused("its 65535 bands"),
     )
     yield Hostile(
         "found-jp2-whose-boxes-never-end",

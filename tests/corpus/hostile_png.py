@@ -15,6 +15,7 @@ from hostile_case import (
     TOO_LARGE,
     VI,
     Expected,
+    Failed,
     Fused,
     Hostile,
     patched,
@@ -87,7 +88,7 @@ def _kinds() -> Iterator[Hostile]:
         "png-palette-with-transparency": packed_png(
             2, 3, palette(4), png_chunk(b"tRNS", b"\0\x80")
         ),
-        "png-grey-with-a-transparent-value": packed_png(8, 0, png_chunk(b"tRNS", b"\0\x1b")),
+        "png-grey-with-a-transparent-value": packed_png(8, 0, png_chunk(b"tRNS", b"\0\x1c")),
         "png-16-bit-grey": raw_png(wide[..., 0]),
         "png-16-bit-grey-alpha": raw_png(wide[..., :2]),
         "png-16-bit-rgb": raw_png(wide),
@@ -112,7 +113,13 @@ def _kinds() -> Iterator[Hostile]:
 def _lies() -> Iterator[Hostile]:
     index = packed_png(8, 3, palette(4), fill=200)
     yield Hostile("png-index-behind-its-palette", "4 colours, index 200", lambda: index, Fused())
-    yield Hostile("png-without-a-palette", "no PLTE", lambda: packed_png(8, 3), Fused())
+    yield Hostile("png-without-a-palette", "no PLTE", lambda: packed_png(8, 3), DAMAGED)
+    yield Hostile(
+        "png-of-nothing-but-a-transparent-value",
+        "every pixel is the one of tRNS",
+        lambda: packed_png(8, 0, png_chunk(b"tRNS", b"\0\x1b")),
+        Failed("pair", "OverlapError", ("at no common pixel",)),
+    )
     lies = {
         "png-no-width": (16, ">I", 0),
         "png-negative-height": (20, ">i", -24),
