@@ -15,7 +15,7 @@ from fusion_core.images.description import describe_dataset
 from fusion_core.images.gdal_errors import GdalError
 from fusion_core.images.jp2_boxes import JPEG2000_MAGIC, read_boxes
 from fusion_core.images.tiff_tags import TIFF_MAGIC, read_tags
-from fusion_core.scenes.raster import gdal_settings, open_header
+from fusion_core.scenes.raster import NoRasterError, gdal_settings, open_header
 from fusion_core.storage.store import Storage
 
 SUFFIXES = (".tif", ".tiff", ".jp2")
@@ -34,8 +34,8 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
 
     A pair is a scene if one of its files is a TIFF or JPEG 2000 file that is georeferenced,
     declares a nodata value or a scale, has pixels of another type than 8 or 16 bits unsigned or
-    other bands than grey or colours and alpha, or is larger than photographs may be. Files whose
-    names are none of a scene's are not looked into here; ``is_scene_inside`` does.
+    other bands than grey or colours and alpha, or is larger than photographs may be. Small files
+    whose names are none of a scene's are not looked into here; ``is_scene_inside`` does.
 
     Raises:
         ReadError: A file is gone, or the store or the machine fails.
@@ -45,13 +45,15 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
     files = (ref.ir_path, ref.ir_bytes), (ref.vi_path, ref.vi_bytes)
     found = False
     for path, size in files:
-        if not path.lower().endswith(SUFFIXES):
+        if size <= _SMALL and not path.lower().endswith(SUFFIXES):
             continue
         try:
             with gdal_settings(_CACHE_MB), open_header(source, path, size) as raster:
                 pixels = raster.dataset.width * raster.dataset.height
                 large = pixels > max_megapixels * 1e6
                 found = found or large or not raster.description.is_photograph
+        except NoRasterError:
+            continue  # whatever its name says
         except DecodeError:
             if size > _SMALL:
                 raise

@@ -36,8 +36,9 @@ def check_raster(raster: Raster) -> None:
     Raises:
         DecodeError: Its description names a problem, its pixels are of a type that isn't fused
             (complex, 64-bit integers, bands of several types), a band's scale is 0, its blocks
-            don't fit in memory, it is far larger than its bytes can hold, its coordinate system can't be identified, its nodata value is
-            none that its type can hold, or its header is damaged.
+            don't fit in memory, it is far larger than its bytes can hold, its coordinate system
+            can't be identified, its nodata value is none that its type can hold, or its header is
+            damaged.
     """
     dataset = raster.dataset
     with raster.reading():

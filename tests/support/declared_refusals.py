@@ -80,7 +80,6 @@ REFUSALS = (
     Refusal("CMYK", "CMYK", "JPEG doesn't say what zero means", ("8 bits",), ("jpeg",)),
     Refusal("CIELab", "Lab", "Lab with a place on Earth is no scene", containers=PLACED),
     Refusal("CIELab", "Lab", "no reader at hand knows it", ("16 bits",), TIFFS),
-    Refusal("YCbCr", "YCbCr", "no camera writes it", ("uncompressed",), TIFFS),
     Refusal(
         "bits",
         r"\bbits?\b",
@@ -103,13 +102,6 @@ REFUSALS = (
         ("second of full size",),
         ("png", "webp", *TIFFS),
         must=True,
-    ),
-    Refusal(
-        "pages",
-        "pages|pictures",
-        "the first of a JPEG's pictures is the image for most readers",
-        ("second of full size",),
-        ("jpeg",),
     ),
 )
 

@@ -118,10 +118,15 @@ def test_a_small_file_that_does_not_open_is_left_to_the_photographs(tmp_path: Pa
 
 
 def test_a_large_file_that_does_not_open_is_an_error(tmp_path: Path) -> None:
-    with (tmp_path / "a.tif").open("wb") as file:
-        file.truncate((64 << 20) + 1)
-    with pytest.raises(DecodeError, match=r"a\.tif is no image"):
-        probed(tmp_path, tmp_path / "a.tif", photograph(tmp_path / "b.png"))
+    for name, start in (("a.tif", b"II*\0"), ("a.dat", b"II*\0"), ("b.tif", b"\x89PNG")):
+        with (tmp_path / name).open("wb") as file:
+            file.write(start)
+            file.truncate((64 << 20) + 1)
+    other = photograph(tmp_path / "b.png")
+    for name in ("a.tif", "a.dat"):
+        with pytest.raises(DecodeError, match=f"{name} is damaged"):
+            probed(tmp_path, tmp_path / name, other)
+    assert not probed(tmp_path, tmp_path / "b.tif", other), "it may be a photograph, by its content"
 
 
 def todo(folder: Path, *vi: str, **changes: Any) -> pa.Table:
