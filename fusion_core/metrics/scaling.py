@@ -142,10 +142,14 @@ def luminances(
 ) -> NDArray[np.floating[Any] | np.integer[Any]]:
     """Return luminances from all over a photograph, as ``choose_scaling`` takes them.
 
+    None of one of 8 bits, whose scaling doesn't depend on them.
+
     Args:
         image: (H, W) grey or (H, W, 3) RGB.
         valid: Which pixels count, (H, W). Default: all.
     """
+    if image.dtype == np.uint8:
+        return np.empty(0, np.uint8)
     part = decimated(image)
     sample: NDArray[Any] = part @ np.array(BT601, np.float32) if part.ndim == 3 else part
     return sample.ravel() if valid is None else sample[decimated(valid)]
