@@ -146,6 +146,16 @@ class PicturePair:
         return self.ir.grey255(), self.vi.grey255(), grey
 
 
+def without_nodata(picture: Picture, nodata: float | None) -> Picture:
+    """Return a picture that is transparent where it has the value that means no data."""
+    valid = _valid(picture, nodata)
+    if nodata is None or valid is None:
+        return picture
+    top = np.iinfo(picture.pixels.dtype).max
+    alpha = np.where(valid, top if picture.alpha is None else picture.alpha, 0)
+    return replace(picture, alpha=alpha.astype(picture.pixels.dtype))
+
+
 def _valid(picture: Picture, nodata: float | None) -> Mask | None:
     """Return where a picture shows something; None where it does everywhere."""
     valid: Mask = np.full(picture.pixels.shape[:2], True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion_core.errors import DecodeError
 from fusion_core.images.colour import Pixels
 
 
@@ -79,3 +81,21 @@ def without_premultiplication(pixels: Pixels, alpha: Pixels) -> Pixels:
     return np.where(alpha > 0 if pixels.ndim == 2 else alpha[..., None] > 0, straight, 0).astype(
         pixels.dtype
     )
+
+
+def can_hold(dtype: str | np.dtype[Any], value: float) -> bool:
+    """Tell whether pixels of a type may have a value, so that it can mean no data."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return not math.isfinite(value) or abs(value) <= float(np.finfo(kind).max)
+    limits = np.iinfo(kind)
+    return math.isfinite(value) and limits.min <= value <= limits.max and value.is_integer()
+
+
+def check_nodata(value: float | None, *types: str) -> None:
+    """Raise DecodeError where neither of a pair's types can hold the value that means no data."""
+    if value is not None and not any(can_hold(dtype, value) for dtype in types):
+        raise DecodeError(
+            f"nodata is set to {value:g}, which pixels of type {' and '.join(types)} can't have; "
+            "expected a value of theirs. Correct the setting"
+        )

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, SameFileError, SizeMismatchError
 from fusion_core.images.codecs import decode_listed
-from fusion_core.images.pair import PicturePair
+from fusion_core.images.pair import PicturePair, without_nodata
 from fusion_core.images.picture import resize
+from fusion_core.images.samples import check_nodata
 from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage
@@ -56,6 +57,7 @@ def load_pair(
             decode_listed(path, body, max_megapixels)
             for path, body in zip((ref.ir_path, ref.vi_path), bodies, strict=True)
         )
+        check_nodata(settings.nodata_value, *(str(side.pixels.dtype) for side in (ir, vi)))
     if ir.pixels.shape[:2] != vi.pixels.shape[:2]:
         with stage("pair"):
             height, width = vi.pixels.shape[:2]
@@ -65,7 +67,7 @@ def load_pair(
                     f"{width}x{height}; expected equal sizes. Set size_mismatch to resize_ir if "
                     "both show the same field of view"
                 )
-            ir = resize(ir, height, width)
+            ir = resize(without_nodata(ir, settings.nodata_value), height, width)
     pair = PicturePair.of(ir, vi, settings)
     if pair.valid is not None and not pair.valid.any():
         raise OverlapError(

@@ -18,12 +18,12 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
 from fusion_core.errors import DecodeError
+from fusion_core.images.samples import can_hold
 from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.tiling.grid import Slices
 from fusion_core.scenes.bands import BandLayout
 from fusion_core.scenes.grid import SceneGrid
 from fusion_core.scenes.raster import Raster
-from fusion_core.scenes.raster_checks import can_hold
 from fusion_core.scenes.warp_source import warped
 from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings

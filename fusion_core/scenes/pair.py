@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import DecodeError, OverlapError
+from fusion_core.errors import OverlapError
 from fusion_core.images.nodata_fill import filled
+from fusion_core.images.samples import check_nodata
 from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.grid_sampling import sampling_matrix
 from fusion_core.models.tiling.grid import Slices
@@ -24,7 +25,7 @@ from fusion_core.models.tiling.patches import sample_patches
 from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.localised import in_tiles, open_image
-from fusion_core.scenes.raster_checks import can_hold, check_upright
+from fusion_core.scenes.raster_checks import check_upright
 from fusion_core.scenes.undeclared_fill import UndeclaredFill, undeclared_fill
 from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings
@@ -210,7 +211,7 @@ def open_scene(
         opened(source, ref.ir_path, ref.ir_bytes, ref.ir_version) as ir,
     ):
         check_upright(vi)
-        _check_nodata(settings.nodata_value, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
+        check_nodata(settings.nodata_value, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
         vi_rows = slice(grid.top, grid.top + grid.height)
         with (
@@ -220,11 +221,3 @@ def open_scene(
             closing(AlignedRaster(vi_tiles, grid, settings, warped=False)) as visible,
         ):
             yield ScenePair(infrared, visible, grid, settings)
-
-
-def _check_nodata(value: float | None, *types: str) -> None:
-    if value is not None and not any(can_hold(dtype, value) for dtype in types):
-        raise DecodeError(
-            f"nodata is set to {value:g}, which pixels of type {' and '.join(types)} can't have; "
-            "expected a value of theirs. Correct the setting"
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import numpy as np
 import rasterio.shutil
@@ -13,6 +12,7 @@ from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader, MemoryFile
 
 from fusion_core.errors import DecodeError
+from fusion_core.images.samples import can_hold
 from fusion_core.scenes.raster import Raster
 
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -69,15 +69,6 @@ def check_upright(raster: Raster) -> None:
             f"{tuple(transform)[:6]}; expected rows along the x axis and columns along the y axis. "
             "Warp the visible scene to an upright grid first (gdalwarp)"
         )
-
-
-def can_hold(dtype: str | np.dtype[Any], value: float) -> bool:
-    """Tell whether pixels of a type may have a value, so that it can mean no data."""
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        return not math.isfinite(value) or abs(value) <= float(np.finfo(kind).max)
-    limits = np.iinfo(kind)
-    return math.isfinite(value) and limits.min <= value <= limits.max and value.is_integer()
 
 
 def _type_problem(dataset: DatasetReader) -> str | None:

@@ -125,3 +125,26 @@ def test_a_damaged_file_is_named_with_its_path(source: Storage) -> None:
 def test_the_limit_of_megapixels_is_kept(source: Storage, ref: PairRef) -> None:
     with pytest.raises(DecodeError, match=r"ir/a\.png: .* at most 0\.0001 are decoded"):
         load(ref, source, max_megapixels=0.0001)
+
+
+def test_no_data_have_no_share_in_what_infrared_is_resized_to(source: Storage) -> None:
+    infrared = np.full((12, 16), 90, np.uint8)
+    infrared[:, :4] = 255
+    source.write("ir/a.png", png(infrared))
+    settings = ScalingSettings(size_mismatch="resize_ir", nodata=255)
+    pair = load(pair_refs(source.root, ["a"])[0], source, settings=settings)
+    assert pair.ir.valid is not None
+    assert not pair.ir.valid[:, :8].any()
+    assert pair.ir.valid[:, 12:].all()
+    assert (pair.ir.picture.pixels[pair.ir.valid] == 90).all()
+
+
+@pytest.mark.parametrize("nodata", [-9999, 0.5, 256, float("nan")])
+def test_a_nodata_value_that_no_pixel_can_have_is_refused(
+    source: Storage, ref: PairRef, nodata: float
+) -> None:
+    with pytest.raises(
+        DecodeError, match=r"nodata is set to .* of type uint8 and uint8 can't have"
+    ):
+        load(ref, source, settings=ScalingSettings(nodata=nodata))
+    assert load(ref, source, settings=ScalingSettings(nodata=255)).vi.picture.pixels.any()
