@@ -79,7 +79,10 @@ def scaling_problem(
         return f"percentiles are {low:g} and {high:g}; expected two of 0 to 100, the lower first"
     for side, found in (("ir_range", ir_range), ("vi_range", vi_range)):
         if name == "range" and found is None:
-            return f"scaling is range and {side} isn't set; expected both ranges"
+            return (
+                f"scaling is range and {side} isn't set; expected both ranges. Leave scaling at "
+                "auto to fix one side alone"
+            )
         if found is not None and not found[0] < found[1]:
             return f"{side} is {found}; expected two numbers, the lower first"
         if found is not None and name in ("percentiles", "type"):
