@@ -30,7 +30,7 @@ from fusion_core.scenes.checked_copy import CheckedCopy, check_room
 from fusion_core.scenes.cog import BLOCK
 from fusion_core.scenes.local_copy import copy_scene
 from fusion_core.scenes.raster import NoRasterError, Raster, open_local, open_raster
-from fusion_core.scenes.raster_checks import check_raster
+from fusion_core.scenes.raster_checks import check_raster, check_worth
 from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage
 
@@ -80,6 +80,7 @@ def open_image(
             if raster.description.as_stored:
                 yield raster
                 return
+            check_worth(raster, raster.dataset.height, raster.dataset.width)
             copy_scene(raster, copy)
             remark = _MIRRORED if raster.description.inverted else None
             reading.close()

@@ -25,7 +25,7 @@ from fusion_core.models.tiling.patches import sample_patches
 from fusion_core.scenes.aligned_raster import AlignedPixels, AlignedRaster
 from fusion_core.scenes.grid import SceneGrid, match_grids
 from fusion_core.scenes.localised import in_tiles, open_image
-from fusion_core.scenes.raster_checks import check_upright
+from fusion_core.scenes.raster_checks import check_upright, check_worth
 from fusion_core.scenes.undeclared_fill import UndeclaredFill, undeclared_fill
 from fusion_core.settings.scaling import Side
 from fusion_core.settings.scenes import SceneSettings
@@ -214,6 +214,8 @@ def open_scene(
         check_nodata(settings.nodata_value, ir.dataset.dtypes[0], vi.dataset.dtypes[0])
         grid = match_grids(vi, ir, resize=settings.size_mismatch == "resize_ir")
         vi_rows = slice(grid.top, grid.top + grid.height)
+        check_worth(vi, grid.height, grid.width)
+        check_worth(ir, grid.ir_rows.stop - grid.ir_rows.start, ir.dataset.width)
         with (
             in_tiles(vi, vi_rows, folder=folder) as vi_tiles,
             in_tiles(ir, grid.ir_rows, folder=folder) as ir_tiles,

@@ -36,9 +36,8 @@ def check_raster(raster: Raster) -> None:
     Raises:
         DecodeError: Its description names a problem, its pixels are of a type that isn't fused
             (complex, 64-bit integers, bands of several types), a band's scale is 0, its blocks
-            don't fit in memory, it is far larger than its bytes can hold, its coordinate system
-            can't be identified, its nodata value is none that its type can hold, or its header is
-            damaged.
+            don't fit in memory, its coordinate system can't be identified, its nodata value is
+            none that its type can hold, or its header is damaged.
     """
     dataset = raster.dataset
     with raster.reading():
@@ -48,12 +47,32 @@ def check_raster(raster: Raster) -> None:
             or _type_problem(dataset)
             or _scale_problem(dataset)
             or _block_problem(dataset)
-            or _bomb_problem(raster)
             or _crs_problem(dataset.crs or dataset.gcps[1])
             or _nodata_problem(raster)
         )
     if problem is not None:
         raise DecodeError(f"{raster.path}: {problem}")
+
+
+def check_worth(raster: Raster, height: int, width: int) -> None:
+    """Check that a part of a raster that is to be read isn't far larger than the file's bytes.
+
+    Args:
+        raster: The raster.
+        height: Rows that will be read.
+        width: Columns.
+
+    Raises:
+        DecodeError: It is, as in a file that was made to keep a worker busy.
+    """
+    dataset = raster.dataset
+    told = height * width * dataset.count * np.dtype(dataset.dtypes[0]).itemsize
+    if told > max(_HARMLESS, _MOST_TIMES * raster.file_bytes):
+        raise DecodeError(
+            f"{raster.path}: its {raster.file_bytes} bytes tell of {told / 1e9:.1f} GB of pixels; "
+            f"expected at most {_MOST_TIMES} times as many bytes, since no image is so empty. Cut "
+            "it to where it holds data"
+        )
 
 
 def check_upright(raster: Raster) -> None:
@@ -106,19 +125,6 @@ def _block_problem(dataset: DatasetReader) -> str | None:
             "tiles (gdal_translate -co TILED=YES), or choose fewer bands"
         )
     return None
-
-
-def _bomb_problem(raster: Raster) -> str | None:
-    dataset = raster.dataset
-    pixel = np.dtype(dataset.dtypes[0]).itemsize * dataset.count
-    told = dataset.width * dataset.height * pixel
-    if told <= _HARMLESS or told <= _MOST_TIMES * raster.file_bytes:
-        return None
-    return (
-        f"its {raster.file_bytes} bytes tell of {told / 1e9:.1f} GB of pixels; expected at most "
-        f"{_MOST_TIMES} times as many bytes, since no image is so empty. Cut it to where it holds "
-        "data"
-    )
 
 
 def _crs_problem(crs: CRS | None) -> str | None:

@@ -143,8 +143,6 @@ def test_no_data_have_no_share_in_what_infrared_is_resized_to(source: Storage) -
 def test_a_nodata_value_that_no_pixel_can_have_is_refused(
     source: Storage, ref: PairRef, nodata: float
 ) -> None:
-    with pytest.raises(
-        DecodeError, match=r"nodata is set to .* uint8 and uint8 can't have"
-    ):
+    with pytest.raises(DecodeError, match=r"nodata is set to .* uint8 and uint8 can't have"):
         load(ref, source, settings=ScalingSettings(nodata=nodata))
     assert load(ref, source, settings=ScalingSettings(nodata=255)).vi.picture.pixels.any()

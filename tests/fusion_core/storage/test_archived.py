@@ -120,10 +120,9 @@ def test_reading_what_is_archived_is_an_error_of_its_own() -> None:
     with scripted_s3(refuse_bodies) as (options, _):
         storage = Storage("s3://bucket", options)
         (row,) = storage.list().to_pylist()
+        pair = listed_pair("a", row, {**row, "path": "b.tif"})
         with pytest.raises(ArchivedError, match=r"a\.tif: it lies in .*GLACIER.*Restore it"):
-            load_pair(
-                listed_pair("a", row, row), storage, settings=ScalingSettings(), max_megapixels=9
-            )
+            load_pair(pair, storage, settings=ScalingSettings(), max_megapixels=9)
         with (
             pytest.raises(ArchivedError, match=r"a\.tif: it lies in .*GLACIER.*Restore it"),
             gdal_settings(64),
