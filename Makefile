@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus declared benchmark benchmark-gpu benchmark-memory picture lint types audit lock clean
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory picture lint types audit lock clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -60,6 +60,12 @@ faults: $(INSTALLED)
 # Works off an archive of hostile files and records what became of each.
 corpus: $(INSTALLED)
 	$(PROGRAM) tests/corpus/record_corpus.py
+
+# Decodes mutants of files of every kind for MINUTES, and records what came of it.
+fuzz: SEED ?= 1
+fuzz: MINUTES ?= 5
+fuzz: $(INSTALLED)
+	$(PROGRAM) tests/corpus/fuzz_decoders.py --seed $(SEED) --minutes $(MINUTES) --record
 
 # Walks the table of what files declare, container by container, and records each cell.
 declared: $(INSTALLED)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mutations import examine, mutant
+from record import write
 
 from fusion_core.storage.store import Storage
 
@@ -140,8 +141,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "fuse-findings")
     parser.add_argument("--store", default="memory://fuzz", help="URL of a scratch folder")
+    parser.add_argument("--record", action="store_true", help="write the record fuzzing.json")
     given = parser.parse_args()
-    print(json.dumps(fuzz(given.seed, given.minutes, given.keep, given.store)))
+    found = fuzz(given.seed, given.minutes, given.keep, given.store)
+    print(json.dumps(found))
+    if given.record:
+        command = f"make fuzz SEED={given.seed} MINUTES={given.minutes:g}"
+        print(write("fuzzing", command, found))
 
 
 if __name__ == "__main__":

@@ -179,6 +179,7 @@ def test_two_workers_on_s3_train_as_one_does_although_one_of_them_is_killed(
     assert s3.access_key not in everything
 
 
+@pytest.mark.long
 def test_a_study_trains_what_is_missing_and_compares_all_in_one_table(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
