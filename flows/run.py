@@ -118,7 +118,7 @@ def warn_of_late_pairs(settings: RunSettings) -> None:
     if settings.prefix_has_date and settings.days == 1 and settings.date is None:
         get_run_logger().warning(
             "Only %r of today is looked at: the next run's prefix is another one, and finds "
-            "nothing of what comes in there later. Set days to 3, say, to have it look back",
+            "nothing of what comes in there later. Leave days out to have it look back",
             settings.prefix,
         )
 

@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+LOOK_BACK = 3
+"""Days that are looked at unless a setting says otherwise: one night may fail, without a loss."""
+
 _ONE_DAY, _ANOTHER_DAY = dt.date(2000, 1, 1), dt.date(2011, 12, 22)
 
 
@@ -17,17 +20,18 @@ class DateSettings(BaseModel):
     prefix: str = Field(
         "",
         description="Only paths below the source that start with this are looked at. It may hold "
-        "the run's date, {date:%Y/%m/%d}; then set days too, for what comes in late.",
+        "the run's date, {date:%Y/%m/%d}; the days before it are looked at as well.",
     )
     date: dt.date | None = Field(
         None, description="The run's date, for prefix and manifest. Default: today, by time_zone."
     )
-    days: int = Field(
-        1,
+    days: int | None = Field(
+        None,
         ge=1,
         le=366,
         description="So many days are looked at where the prefix holds the date: the run's own and "
-        "those before it, so that what came in late is found the next night.",
+        "those before it, so that what came in late is found the next night. "
+        f"Default: {LOOK_BACK}.",
     )
     time_zone: str = Field(
         "UTC",
@@ -66,7 +70,7 @@ class DateSettings(BaseModel):
 
     @model_validator(mode="after")
     def _days_have_a_date(self) -> Self:
-        if self.days > 1 and not self.prefix_has_date:
+        if self.days is not None and self.days > 1 and not self.prefix_has_date:
             raise ValueError(
                 f"days is {self.days} and the prefix {self.prefix!r} holds no date, so all days "
                 "are looked at anyway; expected a prefix such as {date:%Y/%m/%d}. Leave days out"
@@ -84,9 +88,9 @@ class DateSettings(BaseModel):
 
         Prefixes below another one are left out, so that no file is listed twice.
         """
-        if self.days == 1:
+        if not self.prefix_has_date:
             return (self.prefix.format(date=date).lstrip("/"),)
-        first = max(date.toordinal() - self.days, 0)
+        first = max(date.toordinal() - (self.days or LOOK_BACK), 0)
         days = map(dt.date.fromordinal, range(date.toordinal(), first, -1))
         found = dict.fromkeys(self.prefix.format(date=day).lstrip("/") for day in days)
         return tuple(

@@ -33,14 +33,14 @@ def test_a_pair_that_comes_in_after_the_nights_run_is_found_the_next_night(tmp_p
     Case("11_date_prefix", tmp_path)
     day = tmp_path / "source/north/2026/11/20"
     early = "north/2026/11/20/0105"
-    assert found(tmp_path / "source", 20, **NORTH, days=3) == [early]
+    assert found(tmp_path / "source", 20, **NORTH) == [early]
     for side in ("ir", "vi"):
         shutil.copy(day / side / "0105.png", day / side / "1830.png")
     late = "north/2026/11/20/1830"
-    assert found(tmp_path / "source", 21, **NORTH) == []
-    assert found(tmp_path / "source", 21, **NORTH, days=3) == [early, late]
-    assert found(tmp_path / "source", 22, **NORTH, days=3) == [early, late]
-    assert found(tmp_path / "source", 23, **NORTH, days=3) == []
+    assert found(tmp_path / "source", 21, **NORTH, days=1) == []
+    assert found(tmp_path / "source", 21, **NORTH) == [early, late]
+    assert found(tmp_path / "source", 22, **NORTH) == [early, late]
+    assert found(tmp_path / "source", 23, **NORTH) == []
 
 
 def test_a_file_is_never_fused_with_itself(tmp_path: Path) -> None:

@@ -53,9 +53,9 @@ def told(
 @pytest.mark.parametrize(
     ("values", "warned"),
     [
-        ({"prefix": "north/{date:%Y/%m/%d}"}, True),
-        ({"prefix": "north/{date:%Y/%m/%d}", "days": 3}, False),
-        ({"prefix": "north/{date:%Y/%m/%d}", "date": "2026-11-20"}, False),
+        ({"prefix": "north/{date:%Y/%m/%d}", "days": 1}, True),
+        ({"prefix": "north/{date:%Y/%m/%d}"}, False),
+        ({"prefix": "north/{date:%Y/%m/%d}", "days": 1, "date": "2026-11-20"}, False),
         ({"prefix": "north"}, False),
         ({}, False),
     ],
@@ -64,7 +64,7 @@ def test_a_run_says_that_it_will_miss_what_comes_in_later(
     values: dict[str, Any], warned: bool, told: pytest.LogCaptureFixture
 ) -> None:
     warn_of_late_pairs(settings_for("s3://archive/2026", "s3://results", "mean", **values))
-    assert ["Set days to 3" in message for message in told.messages] == [True] * warned
+    assert ["Leave days out" in message for message in told.messages] == [True] * warned
 
 
 def test_a_run_says_how_much_rests_on_earlier_images(

@@ -52,7 +52,9 @@ def test_the_prefix_takes_the_date_of_the_run(root: str) -> None:
     fill(root, *(f"{day}/{name}.png" for day in days for name in ("ir", "vi")))
     templates = {"ir": "{day:path}/ir.png", "vi": "{day:path}/vi.png"}
     assert ids(find(root, **templates)) == list(days)
-    assert ids(find(root, prefix="{date:%Y/%m/%d}/", **templates)) == ["2026/11/20"]
+    dated = {"prefix": "{date:%Y/%m/%d}/", **templates}
+    assert ids(find(root, **dated)) == ["2026/11/19", "2026/11/20"]
+    assert ids(find(root, days=1, **dated)) == ["2026/11/20"]
 
 
 def test_a_pair_that_came_in_late_is_found_the_next_nights(root: str) -> None:
@@ -60,7 +62,7 @@ def test_a_pair_that_came_in_late_is_found_the_next_nights(root: str) -> None:
     nights = [dt.date(2026, 11, 20) + dt.timedelta(days=k) for k in range(4)]
     made = FuseArchiveSettings.model_validate(
         {
-            **{"source": root, "output": "memory://elsewhere", "days": 3},
+            **{"source": root, "output": "memory://elsewhere"},
             **{"prefix": "north/{date:%Y/%m/%d}", "ir": "{d:path}/ir/{n}", "vi": "{d:path}/vi/{n}"},
         }
     )
@@ -170,7 +172,7 @@ def test_an_index_of_which_no_row_is_a_whole_pair_is_refused(root: str) -> None:
 def test_an_index_without_rows_or_with_none_of_this_night_is_an_empty_night(root: str) -> None:
     fill(root, "2026/11/20/note.txt")
     assert ids(find(root, index=with_index(root))) == []
-    other = with_index(root, "1,2026/11/19/ir.png,2026/11/19/vi.png")
+    other = with_index(root, "1,2026/11/09/ir.png,2026/11/09/vi.png")
     night = find(root, index=other, prefix="{date:%Y/%m/%d}/")
     assert (ids(night), night.unpaired) == ([], ())
     with pytest.raises(SettingsError, match="none is a whole pair"):

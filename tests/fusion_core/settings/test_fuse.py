@@ -83,7 +83,7 @@ def test_an_empty_url_is_refused(name: str, url: str) -> None:
 @pytest.mark.parametrize("date", [dt.date(2026, 11, 20), dt.date(1999, 1, 2)])
 def test_the_prefix_is_filled_with_the_date(date: dt.date) -> None:
     expanded = settings(prefix="{date:%m}/day={date:%d}/{{x}}").expanded_prefixes(date)
-    assert expanded == (f"{date.month:02}/day={date.day:02}/{{x}}",)
+    assert expanded[0] == f"{date.month:02}/day={date.day:02}/{{x}}"
 
 
 def test_a_prefix_without_a_date_stays() -> None:
@@ -92,10 +92,16 @@ def test_a_prefix_without_a_date_stays() -> None:
 
 
 def test_the_days_before_are_looked_at_too() -> None:
-    looked_at = settings(prefix="/north/{date:%Y/%m/%d}/", days=3)
+    looked_at = settings(prefix="/north/{date:%Y/%m/%d}/")
     days = ("north/2026/03/01/", "north/2026/02/28/", "north/2026/02/27/")
     assert looked_at.expanded_prefixes(dt.date(2026, 3, 1)) == days
     assert looked_at.expanded_prefixes(dt.date(1, 1, 2)) == ("north/1/01/02/", "north/1/01/01/")
+
+
+@pytest.mark.parametrize("days", [1, 2, 9])
+def test_so_many_days_are_looked_at_as_are_set(days: int) -> None:
+    looked_at = settings(prefix="{date}", days=days).expanded_prefixes(dt.date(2026, 3, 20))
+    assert looked_at == tuple(f"2026-03-{20 - k:02}" for k in range(days))
 
 
 def test_days_that_share_a_prefix_are_looked_at_once() -> None:
@@ -112,7 +118,8 @@ def test_days_that_share_a_prefix_are_looked_at_once() -> None:
 def test_days_without_a_date_in_the_prefix_are_refused(prefix: str) -> None:
     with pytest.raises(ValidationError, match=r"days is 2 and the prefix .* holds no date"):
         settings(prefix=prefix, days=2)
-    assert settings(prefix=prefix).days == 1
+    assert len(settings(prefix=prefix).expanded_prefixes(dt.date(2026, 3, 1))) == 1
+    assert settings(prefix=prefix, days=1)
 
 
 @pytest.mark.parametrize(
