@@ -81,7 +81,8 @@ class AlignedRaster:
         """Whether file or settings say which pixels hold no data: by value, mask or alpha."""
         with self.raster.reading():
             flags = self.raster.dataset.mask_flag_enums
-        return self.nodata is not None or any(MaskFlags.all_valid not in band for band in flags)
+        told = self.nodata is not None or self.layout.alpha is not None
+        return told or any(MaskFlags.all_valid not in band for band in flags)
 
     def treat_as_nodata(self, value: float) -> None:
         """Go on as if the settings had said that a value means no data."""
@@ -219,8 +220,12 @@ class AlignedRaster:
         valid: NDArray[np.bool_] = np.full(bands.shape[1:], True)
         if masks is not None:
             valid &= (masks > 0).any(axis=0)
-        if self.declared is None and self.nodata is not None:
+        # GDAL's masks leave out the nodata value of a file that has a mask, and the opacity beside
+        # other numbers of bands than one and three.
+        if self.nodata is not None and not math.isnan(self.nodata):
             valid &= (bands[list(self.layout.data)] != self.nodata).any(axis=0)
+        if self.layout.alpha is not None:
+            valid &= bands[self.layout.alpha] > 0
         luminance = self.layout.luminance(bands, self.nodata)
         known = np.isfinite(luminance)
         return AlignedPixels(bands, np.where(known, luminance, 0), valid & known)

@@ -50,6 +50,9 @@ def make_quicklook(fused: DatasetReader, scaling: Scaling) -> tuple[bytes, tuple
     greys = grey255(np.nan_to_num(shown), scaling)
     valid = fused.dataset_mask(out_shape=(height, width)) > 0
     valid &= np.isfinite(shown).reshape(height, width, -1).all(axis=-1)
+    alpha = BandLayout.of_file(fused).alpha
+    if alpha is not None:
+        valid &= bands[alpha] > 0
     if not valid.all():
         greys = np.dstack([greys, 255 * valid.astype(np.uint8)])
     file = io.BytesIO()

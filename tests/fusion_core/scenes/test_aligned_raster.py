@@ -284,3 +284,32 @@ def test_outside_the_infrared_a_warped_scene_has_no_data(tmp_path: Path) -> None
     assert not found.valid[0, 0]
     assert found.valid[50, 60]
     assert 0.6 < found.valid.mean() < 0.95
+
+
+@pytest.mark.parametrize("data", [2, 4, 5])
+def test_opacity_beside_any_number_of_bands_says_where_there_are_data(
+    tmp_path: Path, data: int
+) -> None:
+    bands = np.full((data + 1, 60, 80), 700, np.uint16)
+    bands[-1] = 65535
+    bands[-1, :9] = 0
+    path = write_raster(tmp_path / "ir.tif", bands)
+    with rasterio.open(path, "r+") as target:
+        target.colorinterp = [*target.colorinterp[:data], ColorInterp.alpha]
+    found = read_whole(tmp_path, path, vi_size=(60, 80))
+    assert not found.valid[:9].any()
+    assert found.valid[9:].all()
+
+
+def test_a_mask_and_a_nodata_value_both_count(tmp_path: Path) -> None:
+    bands = np.full((1, 60, 80), 700, np.uint16)
+    bands[0, :, :9] = 5
+    path = write_raster(tmp_path / "ir.tif", bands, nodata=5)
+    mask = np.full((60, 80), 255, np.uint8)
+    mask[:9] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as target:
+        target.write_mask(mask)
+    found = read_whole(tmp_path, path, vi_size=(60, 80))
+    assert not found.valid[:9].any()
+    assert not found.valid[:, :9].any()
+    assert found.valid[9:, 9:].all()
