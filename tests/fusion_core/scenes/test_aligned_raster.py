@@ -303,8 +303,8 @@ def test_opacity_beside_any_number_of_bands_says_where_there_are_data(
 
 def test_a_mask_and_a_nodata_value_both_count(tmp_path: Path) -> None:
     bands = np.full((1, 60, 80), 700, np.uint16)
-    bands[0, :, :9] = 5
-    path = write_raster(tmp_path / "ir.tif", bands, nodata=5)
+    bands[0, :, :9] = 0
+    path = write_raster(tmp_path / "ir.tif", bands, nodata=0)
     mask = np.full((60, 80), 255, np.uint8)
     mask[:9] = 0
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as target:
