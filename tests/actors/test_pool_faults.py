@@ -111,6 +111,7 @@ def test_nodes_lost_three_times_in_a_row_blame_nobody(ray_nodes: Cluster, tmp_pa
     wait_until_gone(node.node_id)
 
 
+@pytest.mark.long
 def test_a_node_that_is_to_end_finishes_its_pair_and_gives_the_rest_back(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_store_that_is_not_there_ends_the_run_in_bounded_time_and_is_named(
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.long
 def test_a_store_that_goes_away_in_mid_run_ends_it_and_the_next_run_goes_on(
     archive: FuseArchiveSettings, s3: S3Server, s3_bucket: str
 ) -> None:

@@ -103,6 +103,7 @@ def wait_for(what: Callable[[], Any], reason: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_run_leaves_the_work_to_another_and_takes_it_over_from_one_that_sleeps(
     archive: FuseArchiveSettings, by_hand: Callable[[], subprocess.Popen[str]]
 ) -> None:
