@@ -193,12 +193,19 @@ def test_an_image_of_archived_sources_is_a_skipped_row_and_the_others_are_scored
 def test_told_to_stop_it_commits_what_it_scored(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = ArchiveFixture(root, io_threads=1)
     worker, chunk = archive.worker(), archive.chunk()
-    score_one = worker._score
+    load_one, score_one, begun = worker._load, worker._score, []
+
+    def held(pair: Any) -> None:
+        begun.append(pair)
+        if len(begun) > 2:  # on a busy machine all could be loaded before the first is scored
+            worker.stopping.wait(60)
+        load_one(pair)
 
     def stopped(pair: Any) -> dict[str, Any]:
         worker.stopping.set()
         return score_one(pair)
 
+    monkeypatch.setattr(worker, "_load", held)
     monkeypatch.setattr(worker, "_score", stopped)
     result = worker.run(chunk)
     done = list(archive.rows())
