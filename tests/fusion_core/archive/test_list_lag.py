@@ -28,11 +28,14 @@ class LaggingStorage(Storage):
 
     def list(self, prefix: str = "") -> pa.Table:
         table = super().list(prefix)
-        ages = [
-            time.time() - Path(self.fs_path(path)).stat().st_ctime
-            for path in table["path"].to_pylist()
-        ]
+        ages = [self._age(path) for path in table["path"].to_pylist()]
         return table.filter(pa.array([age > LAG for age in ages], pa.bool_()))
+
+    def _age(self, path: str) -> float:
+        try:
+            return time.time() - Path(self.fs_path(path)).stat().st_ctime
+        except FileNotFoundError:  # half a file of the heartbeat's, which is renamed by now
+            return 0.0
 
 
 class CountingStorage(Storage):
