@@ -87,3 +87,19 @@ def test_16_bits_are_turned_upright_as_8_bits_are(orientation: int, bands: int) 
     if deep.alpha is not None and shallow.alpha is not None:
         np.testing.assert_array_equal(deep.alpha, shallow.alpha.astype(np.uint16) * 257)
     assert deep.pixels.shape == ((5, 9, 3) if orientation < 5 else (9, 5, 3))
+
+
+def test_opacity_of_twelve_bits_is_whole_at_their_largest_value() -> None:
+    bands = noise(4, 7, 9) >> 4
+    bands[3] = 4095
+    bands[3, :2] = 0
+    fields = {"driver": "GTiff", "photometric": "rgb", "alpha": "yes", "nbits": 12}
+    with MemoryFile() as memory:
+        with memory.open(**fields, count=4, height=7, width=9, dtype="uint16") as target:
+            target.write(bands)
+        found = decode(bytes(memory.read()))
+    assert found.white == 4095
+    np.testing.assert_array_equal(found.pixels, np.moveaxis(bands[:3], 0, 2))
+    assert found.alpha is not None
+    assert (found.alpha[2:] == 65535).all()
+    assert not found.alpha[:2].any()

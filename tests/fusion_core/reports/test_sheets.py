@@ -181,3 +181,17 @@ def test_large_images_are_reduced_before_they_are_drawn(
     monkeypatch.setattr("fusion_core.reports.sheets.draw_comparison_sheet", noted)
     write_comparison_sheet(output, "sheet.png", [large], "")
     assert {image.shape for image in seen} == {(750, 1000, 3)}
+
+
+def test_an_error_that_nobody_foresaw_costs_its_pair_alone(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [pair(output, name) for name in ("bad", "good")]
+
+    def stumble(files: list[StoredFile], _: StoredFile) -> None:
+        if "bad" in files[0].path:
+            raise ValueError("a reader's own error")
+
+    monkeypatch.setattr("fusion_core.reports.sheets.scene_pictures", stumble)
+    sheet = sheet_of(output, write_contact_sheet(output, "sheet.png", pairs, ""))
+    assert (sheet == COLOURS["fused"]).all(axis=-1).any()
