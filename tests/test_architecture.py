@@ -27,9 +27,11 @@ LONGEST_FUNCTION = 60
 ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
+        "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object
         "pystac",  # fused scenes are described as STAC items
+        "stac_geoparquet",  # all items of a catalogue as one table
         "safetensors",  # weights are never unpickled
         "tenacity",  # storage errors are tried again with backoff
     },
@@ -64,6 +66,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "lazy_loader": "lazy-loader",
     "pydantic_settings": "pydantic-settings",
+    "stac_geoparquet": "stac-geoparquet",
 }
 
 

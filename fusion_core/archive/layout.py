@@ -25,7 +25,10 @@ is the one of its fusing."""
 RUNS_FOLDER = "runs"
 """A folder per run with its summary and pictures or tables; the lease lies in it too."""
 
-RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER)
+COMMITS_FOLDER = "commits"
+"""What runs keep for each other: commits of chunks, records of what was published, the index."""
+
+RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COMMITS_FOLDER)
 """All that runs write into, but for a STAC catalogue at the output's root."""
 
 _PART = re.compile(

@@ -1,19 +1,15 @@
-"""Temporary folders that don't outlive their process for long, however it ends."""
+"""The temporary files of a scene while it is fused."""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fusion_core.scenes.cog import writing
+from fusion_core.storage.scratch import scratch_folder
 
-_PREFIX = "fuse-archive-scene-"
-_LOCK = "lock"
 _PROBE_BYTES = 1 << 16
 
 
@@ -47,25 +43,3 @@ def scene_scratch() -> Iterator[ScratchFiles]:
             probe.write_bytes(bytes(_PROBE_BYTES))
             probe.unlink()
         yield ScratchFiles(folder / "work.tif", folder / "greys.tif", folder / "fused.tif")
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Give a temporary folder, and remove those that killed processes of this machine left."""
-    sweep(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
-        folder = Path(name)
-        fresh = folder / "fresh"
-        # The system releases the lock when the process ends, also by SIGKILL.
-        with fresh.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            fresh.rename(folder / _LOCK)  # which nobody ever sees unlocked while we live
-            yield folder
-
-
-def sweep(parent: Path) -> None:
-    """Remove the scratch folders below ``parent`` that no living process holds."""
-    for path in parent.glob(f"{_PREFIX}*/{_LOCK}"):
-        with suppress(OSError), path.open("r+") as lock:  # somebody else's, or gone meanwhile
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)

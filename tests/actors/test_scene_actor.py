@@ -96,4 +96,4 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     # A chunk that waited on the actor for its turn had not begun.
     assert [begun[name] for name in NAMES if name != "scene2"] == [1, 1, 1]
     assert len(list((tmp_path / "out/fused").rglob("*.tif"))) == len(NAMES)
-    assert not list(scratch.glob("fuse-archive-scene-*")), "the next scene swept what was left"
+    assert not list(scratch.glob("fuse-archive-scratch-*")), "the next scene swept what was left"

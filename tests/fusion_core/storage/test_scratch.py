@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fusion_core.jobs.scratch import scratch_folder, sweep
+from fusion_core.storage.scratch import scratch_folder, sweep
 
 # Says where its folder is, and waits inside it until its input ends.
 _WORKER = """
 import sys
-from fusion_core.jobs.scratch import scratch_folder
+from fusion_core.storage.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "work.tif").write_bytes(bytes(1000))
     print(folder, flush=True)
@@ -89,9 +89,9 @@ def test_folders_of_one_process_do_not_sweep_each_other(temp: Path) -> None:
 
 def test_a_folder_that_is_being_made_is_kept(temp: Path) -> None:
     """Between its creation and its lock a folder holds no lock file, or one not locked yet."""
-    (temp / "fuse-archive-scene-young").mkdir()
+    (temp / "fuse-archive-scratch-young").mkdir()
     sweep(temp)
-    assert (temp / "fuse-archive-scene-young").is_dir()
+    assert (temp / "fuse-archive-scratch-young").is_dir()
 
 
 def test_nothing_else_is_touched(temp: Path) -> None:
@@ -103,7 +103,7 @@ def test_nothing_else_is_touched(temp: Path) -> None:
 
 
 def test_a_folder_that_is_swept_twice_at_once_is_no_error(temp: Path) -> None:
-    left = temp / "fuse-archive-scene-left"
+    left = temp / "fuse-archive-scratch-left"
     left.mkdir()
     (left / "lock").write_text("")
     with (left / "lock").open() as sweeper:
