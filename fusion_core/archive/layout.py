@@ -31,10 +31,14 @@ COMMITS_FOLDER = "commits"
 RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COMMITS_FOLDER)
 """All that runs write into, but for a STAC catalogue at the output's root."""
 
-_PART = re.compile(
-    rf"(?:{MANIFEST_FOLDER}|{SCORES_FOLDER})/date=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/"
-    r"part-[0-9a-z]{1,128}\.parquet"
-)
+TABLES = (MANIFEST_FOLDER, SCORES_FOLDER)
+"""Folders of what people open; the commits of each lie in the folder of that name in ``commits``."""
+
+_DATED = rf"({'|'.join(TABLES)})/date=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
+
+# Versions before committed into the table itself; their parts stay there.
+_PART = re.compile(rf"(?:{COMMITS_FOLDER}/)?{_DATED}/part-[0-9a-z]{{1,128}}\.parquet")
+_ROWS = re.compile(rf"{_DATED}/rows-[0-9]{{8,18}}-[0-9]{{4,18}}\.parquet")
 
 _LONGEST_NAME = 150  # file systems end at 255 bytes, and the digest and extension come behind
 
@@ -95,22 +99,40 @@ def path_beside(path: str, sha256: str) -> str:
     return f"{stem}-{sha256[:16]}.{extension}"
 
 
-def part_path(date: dt.date, part_id: str, folder: str = MANIFEST_FOLDER) -> str:
-    """Return the path of a part below the output."""
-    return f"{folder}/date={date.isoformat()}/part-{part_id}.parquet"
+def part_path(date: dt.date, part_id: str, table: str = MANIFEST_FOLDER) -> str:
+    """Return the path of a part, which is the commit of a chunk, below the output."""
+    return f"{COMMITS_FOLDER}/{table}/date={date.isoformat()}/part-{part_id}.parquet"
 
 
 def is_part_path(path: str) -> bool:
-    """Tell whether a path that was read from the output is one that ``part_path`` could give."""
-    found = _PART.fullmatch(path)
-    try:
-        return bool(found and dt.date.fromisoformat(found[1]))
-    except ValueError:  # the 31st of February
-        return False
+    """Tell whether a path that was read from the output is that of a part, of any version."""
+    return _dated(_PART, path)
+
+
+def rows_path(date: dt.date, generation: int, number: int, table: str = MANIFEST_FOLDER) -> str:
+    """Return the path of a file of published rows below the output.
+
+    Args:
+        date: Of the runs whose rows they are.
+        generation: Of the lease that began the file.
+        number: Its number among the files that this generation began, from 1.
+        table: The table.
+    """
+    return f"{table}/date={date.isoformat()}/rows-{generation:08}-{number:04}.parquet"
+
+
+def is_rows_path(path: str) -> bool:
+    """Tell whether a path that was read from the output is that of a file of published rows."""
+    return _dated(_ROWS, path)
+
+
+def table_of(path: str) -> str:
+    """Return the table that a part or a file of published rows belongs to."""
+    return path.removeprefix(f"{COMMITS_FOLDER}/").partition("/")[0]
 
 
 def part_date(path: str) -> dt.date | None:
-    """Return the date in a part's path, None where there is none.
+    """Return the date in the path of a part or file of rows, None where there is none.
 
     Raises:
         ValueError: There is one that no calendar has.
@@ -123,6 +145,14 @@ def half_paths(path: str) -> tuple[str, str]:
     """Return the paths of the parts of a split chunk's halves, given the whole one's."""
     stem = path.removesuffix(".parquet")
     return f"{stem}a.parquet", f"{stem}b.parquet"
+
+
+def _dated(pattern: re.Pattern[str], path: str) -> bool:
+    found = pattern.fullmatch(path)
+    try:
+        return bool(found and dt.date.fromisoformat(found[2]))
+    except ValueError:  # the 31st of February
+        return False
 
 
 def _shortened(name: str, pair_id: str, longest: int) -> str:

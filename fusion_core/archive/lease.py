@@ -53,8 +53,11 @@ class Lease:
         self._output = output
         self.generation = generation
         self.run_id = record.run_id
+        self.lists = 0
+        """Number of lists of write intents that were written."""
+        self.tails: dict[str, tuple[str, int]] = {}
+        """By table and date the file of published rows that may grow, and its row groups."""
         self._declaring = threading.Lock()
-        self._lists = 0
         self._uncommitted = False
         self._heart = Heart(output, generation, record)
 
@@ -104,7 +107,7 @@ class Lease:
         remove_intents_before(self._output(), generation + 1 - _KEPT)
 
     def all_committed(self) -> None:
-        """Note that all declared intents are committed, so that nobody needs to look for them."""
+        """Note that all declared intents are published, so that nobody needs to look for them."""
         self._uncommitted = False
 
     def release(self) -> None:
@@ -112,7 +115,11 @@ class Lease:
         if not self._heart.stop():
             log.warning("The store keeps the last heartbeat waiting; the lease will expire")
         elif self._heart.lost_to is None:
-            ended = {"released": True, "complete": not self._uncommitted}
+            ended = {
+                "released": True,
+                "complete": not self._uncommitted,
+                "tails": tuple(self.tails.values()),
+            }
             record = self._heart.record.model_copy(update=ended)
             try:
                 write_record(self._output(), self.generation, record)
@@ -127,8 +134,8 @@ class Lease:
         body, written = "\n".join(parts).encode(), False
         while not written:
             # A write that failed before may still arrive, and must not replace this one.
-            written = storage.create(intent_path(self.generation, self._lists + 1), body)
-            self._lists += 1
+            written = storage.create(intent_path(self.generation, self.lists + 1), body)
+            self.lists += 1
 
     def _look(self, storage: Storage) -> None:
         found = successor(storage, self.generation)
@@ -173,6 +180,7 @@ def acquire(
             host=platform.node(),
             token=token,
             seconds=min(seconds, LONGEST_SECONDS),
+            publishes=True,
         )
         body = record.model_dump_json().encode()
         won = storage.create(record_path(newest + 1), body)

@@ -42,8 +42,11 @@ class LeaseRecord(BaseModel):
         seconds: How long the record may stand still before others take over.
         beat: Number of heartbeats so far.
         released: Whether the run has ended in order.
-        complete: Whether all its write intents were committed by then.
+        complete: Whether all its write intents were committed, and published, by then.
         settled: Number of the generation up to which none can commit anything any more.
+        publishes: Whether the run commits into ``commits`` and publishes; versions before didn't.
+        tails: Files of published rows that the next run may go on with, where this one has ended
+            in order: their paths, and how many row groups they have.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +59,8 @@ class LeaseRecord(BaseModel):
     released: bool = False
     complete: bool = False
     settled: int = 0
+    publishes: bool = False
+    tails: tuple[tuple[str, int], ...] = ()
 
     @property
     def patience(self) -> float:
@@ -115,13 +120,18 @@ def read_record(storage: Storage, generation: int) -> LeaseRecord | None:
         ) from error
 
 
-def declared_intents(storage: Storage, generation: int) -> Iterator[list[str]]:
+def declared_intents(storage: Storage, generation: int, after: int = 0) -> Iterator[list[str]]:
     """Yield what a generation's lists of write intents hold, which nobody has checked.
+
+    Args:
+        storage: The output.
+        generation: The generation.
+        after: Number of the lists to leave out, the first ones.
 
     Raises:
         StorageError: The store failed, or a list is too large to be one.
     """
-    for number in count(1):
+    for number in count(after + 1):
         try:
             body = _read(storage, intent_path(generation, number), _LARGEST_LIST)
         except FileNotFoundError:  # lists are written one after the other

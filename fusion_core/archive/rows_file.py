@@ -1,0 +1,162 @@
+"""Files of published rows: how one grows, and is read by columns and row groups.
+
+A file grows by being replaced by one that begins with all of its bytes, its footer among them; new
+row groups follow, and a footer that names all. So a reader that holds the footer of before reads
+the same rows from the new object, and one that comes later reads all.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.parquet import open_parquet_file
+
+from fusion_core.archive.part_checks import check_count, check_size
+from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.errors import ManifestError
+from fusion_core.storage.store import Storage
+
+MOST_ROWS = 131_072
+"""A file that holds so many is sealed: a million rows are eight files."""
+
+MOST_ROW_GROUPS = 16
+"""Likewise; each growth adds one, and leaves a footer behind that nobody needs any more."""
+
+ORDER = ("pair_id", "method", "attempt")
+"""What the rows of a row group are sorted by."""
+
+# Those that queries skip row groups by. The others' would be the larger part of a footer.
+_STATISTICS = ["pair_id", "method", "status", "run_id", "started", "ended", "acquired"]
+_STATISTICS += ["model_hash", "settings_hash", "west", "south", "east", "north"]
+
+_WHOLE = 4 << 20  # bytes below which one request for all is quicker than some for parts
+_MAGIC = b"PAR1"
+
+
+def grown(body: bytes, rows: pa.Table) -> bytes:
+    """Return a file's bytes with one row group more.
+
+    Args:
+        body: The file's bytes; empty for a new file.
+        rows: Rows of ``PART_SCHEMA``, at least one.
+
+    Raises:
+        ManifestError: The bytes are no file that can grow.
+    """
+    sink = pa.BufferOutputStream()  # which knows its position; a stream of Python's counts anew
+    collected: list[pq.FileMetaData] = []
+    rows = rows.select(PART_SCHEMA.names).cast(PART_SCHEMA)
+    rows = rows.sort_by([(name, "ascending") for name in ORDER]).combine_chunks()
+    with pq.ParquetWriter(
+        sink,
+        PART_SCHEMA,
+        compression="zstd",
+        write_page_checksum=True,
+        write_statistics=_STATISTICS,
+        metadata_collector=collected,
+    ) as writer:
+        # The writer has begun a file, as the body does; what comes next lies behind the body.
+        sink.write(body.removeprefix(_MAGIC))
+        writer.write_table(rows, row_group_size=len(rows))
+    if not body:
+        return sink.getvalue().to_pybytes()
+    try:
+        metadata = pq.read_metadata(io.BytesIO(body))
+        metadata.append_row_groups(collected[0])
+    except (pa.ArrowException, RuntimeError, OSError) as error:
+        raise ManifestError(f"a file of published rows can't grow: {error}") from error
+    footer = io.BytesIO()
+    metadata.write_metadata_file(footer)
+    sink.write(footer.getvalue().removeprefix(_MAGIC))
+    return sink.getvalue().to_pybytes()
+
+
+def can_grow(body: bytes, row_groups: int) -> bool:
+    """Tell whether a file of so many row groups has room for more, and today's columns.
+
+    Args:
+        body: Its bytes.
+        row_groups: Number of those that it should have.
+    """
+    metadata = pq.read_metadata(io.BytesIO(body))
+    return bool(
+        metadata.num_row_groups == row_groups < MOST_ROW_GROUPS
+        and metadata.num_rows < MOST_ROWS
+        and metadata.schema.to_arrow_schema().equals(PART_SCHEMA)
+    )
+
+
+def row_groups_of(storage: Storage, path: str) -> int:
+    """Return how many row groups a file has, 0 where there is none.
+
+    Raises:
+        ManifestError: It can't be read.
+        StorageError: The store failed.
+    """
+    try:
+        size = int(storage.info(path)["size"])
+    except FileNotFoundError:
+        return 0
+    with _opened(storage, path, size, ()) as file:
+        return int(file.metadata.num_row_groups)
+
+
+def read_columns(
+    storage: Storage,
+    path: str,
+    columns: Sequence[str],
+    *,
+    size: int,
+    row_groups: Sequence[int] | None = None,
+) -> tuple[pa.Table, dict[bytes, bytes]]:
+    """Read columns of a Parquet file as they are stored, by no more bytes than it takes.
+
+    Args:
+        storage: The output.
+        path: The file's path.
+        columns: Those wanted; ones that it lacks are left out.
+        size: Its size in bytes.
+        row_groups: Those wanted. Default: all.
+
+    Returns:
+        The rows, and the metadata of the file's schema.
+
+    Raises:
+        ValueError: It claims more than a run writes.
+        pa.ArrowException: It is no Parquet file.
+        StorageError: The store failed.
+    """
+    check_size(size)
+
+    def read() -> tuple[pa.Table, dict[bytes, bytes]]:
+        with _opened(storage, path, size, columns) as file:
+            check_count(file.metadata.num_rows)
+            schema = file.schema_arrow
+            names = [name for name in columns if name in schema.names]
+            wanted = range(file.metadata.num_row_groups) if row_groups is None else row_groups
+            table = file.read_row_groups(list(wanted), names, use_threads=False)
+            if not names:  # a table without columns doesn't know its length
+                table = pa.table({"": pa.nulls(file.metadata.num_rows)}).select([])
+            return table, dict(schema.metadata or {})
+
+    return storage.call(f"read {storage.url(path)}", read, size)
+
+
+def _opened(
+    storage: Storage, path: str, size: int, columns: Sequence[str]
+) -> AbstractContextManager[pq.ParquetFile]:
+    """Open a file; neither pq.read_table nor reading ahead, see ``parts``."""
+    options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
+    if size < _WHOLE:
+        return pq.ParquetFile(io.BytesIO(storage.read(path)), **options)
+    if storage.is_local:
+        return pq.ParquetFile(storage.fs_path(path), **options)
+    # It asks for the footer, and then for the pieces of these columns, several at a time.
+    full = storage.fs_path(path)
+    handle = open_parquet_file(full, fs=storage.fs, columns=list(columns), engine="pyarrow")
+    return pq.ParquetFile(handle, **options)
