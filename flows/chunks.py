@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from flows.run import Run
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     Chunk,
-    Lease,
     Plan,
+    Publisher,
     cut_chunks,
     part_path,
     with_intents,
@@ -45,7 +45,7 @@ class Worked:
 def run_chunks(
     run: Run[Any],
     plan: Plan,
-    lease: Lease,
+    publisher: Publisher,
     make_actor: MakeActor,
     *,
     verb: str,
@@ -56,7 +56,7 @@ def run_chunks(
     Args:
         run: The run.
         plan: What is to be done.
-        lease: The lease under which the run holds its output.
+        publisher: Publishes what is committed, under the lease of the output.
         make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster, on
             none of these nodes.
         verb: What is done to them: ``fuse`` or ``score``.
@@ -73,15 +73,17 @@ def run_chunks(
 
     def declare(chunks: Sequence[Chunk]) -> None:
         if chunks:
-            lease.declare_intents([path_of(chunk) for chunk in chunks])
+            publisher.declare([path_of(chunk) for chunk in chunks])
 
-    pool = _pool(run, lease, make_actor, declare)
+    pool = _pool(run, publisher, make_actor, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
     todo = add_pixels(run.source(), plan.todo)
-    chunks = with_intents(cut_chunks(todo, run_key, settings.chunk_pairs), lease, path_of)
-    results = tuple(shown(pool.run(chunks), len(plan.todo), logger, verb=verb))
-    if pool.finished:
-        lease.all_committed()
+    chunks = with_intents(
+        cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
+    )
+    done = _published(pool.run(chunks), publisher)
+    results = tuple(shown(done, len(plan.todo), logger, verb=verb))
+    publisher.publish()
     if pool.deaths or pool.lost:
         logger.warning(
             "%d workers died or hung and %d were lost with their nodes; others did their work",
@@ -91,9 +93,16 @@ def run_chunks(
     return Worked(results, pool.places.told())
 
 
+def _published(results: Iterator[ChunkResult], publisher: Publisher) -> Iterator[ChunkResult]:
+    """Pass results on, and have their parts published in time."""
+    for result in results:
+        publisher.committed(result.parts)
+        yield result
+
+
 def _pool(
     run: Run[Any],
-    lease: Lease,
+    publisher: Publisher,
     make_actor: MakeActor,
     declare: Callable[[Sequence[Chunk]], None],
 ) -> ActorPool:
@@ -113,7 +122,7 @@ def _pool(
             until=run.ends_at,
         ),
         storage_options=run.credentials,
-        check=lease.check,
+        check=publisher.lease.check,
         declare=declare,
     )
 

@@ -91,14 +91,14 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     run = Run.begin(settings, settings_hash="")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
     try:
-        with output_lease(run) as lease:
+        with output_lease(run) as publisher:
             plans = plan_models(run, runs)
             todo = any(len(plan.todo) for plan in plans.values())
             some = todo or settings.contact_sheet
             with connected(settings.ray_address) if some else nullcontext():
                 worked = {
                     name: fuse_chunks.with_options(task_run_name=f"fuse-{name}")(
-                        runs[name], plan, lease
+                        runs[name], plan, publisher
                     )
                     for name, plan in plans.items()
                 }

@@ -38,9 +38,9 @@ from fusion_core.archive import (
     ATTEMPT_COLUMNS,
     MANIFEST_FOLDER,
     PAIR_KEY,
-    Lease,
     Patience,
     Plan,
+    Publisher,
     last_attempts,
     make_plan,
     read_manifest,
@@ -89,10 +89,10 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     if settings.dry_run:
         return estimate(run, plan_archive(run))
     try:
-        with output_lease(run) as lease:
+        with output_lease(run) as publisher:
             plan = plan_archive(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-                worked = fuse_chunks(run, plan, lease)
+                worked = fuse_chunks(run, plan, publisher)
                 summary = summarise(run, plan, worked, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
@@ -145,11 +145,11 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
 
 
 @task(name="fuse", cache_policy=NO_CACHE)
-def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, lease: Lease) -> Worked:
+def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, publisher: Publisher) -> Worked:
     """Fuse the plan's chunks on Ray actors."""
     job = FusionJob(run.settings, run.identity)
     make_actor = partial(start_actor, FusionActor, job)
-    return run_chunks(run, plan, lease, make_actor, verb="fuse")
+    return run_chunks(run, plan, publisher, make_actor, verb="fuse")
 
 
 @task(name="summarise", cache_policy=NO_CACHE)

@@ -10,8 +10,14 @@ from prefect import get_run_logger
 
 from flows.run import Run
 from flows.summaries.skipped import SkippedRun
-from fusion_core.archive import RUNS_FOLDER, Lease, acquire, write_tombstones
-from fusion_core.errors import OutputBusyError, UnreachableError
+from fusion_core.archive import RUNS_FOLDER, Publisher, acquire, close_predecessors
+from fusion_core.errors import (
+    FuseArchiveError,
+    LeaseLostError,
+    OutputBusyError,
+    UnreachableError,
+)
+from fusion_core.storage import Storage
 
 
 def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
@@ -26,8 +32,10 @@ def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
 
 
 @contextmanager
-def output_lease(run: Run[Any]) -> Iterator[Lease]:
-    """Hold the output's lease during the block; before it, close what dead runs left open.
+def output_lease(run: Run[Any]) -> Iterator[Publisher]:
+    """Hold the output's lease during the block, and publish what is committed under it.
+
+    Before the block, what dead runs left open is closed, and what they committed is published.
 
     Raises:
         OutputBusyError: A living run is at work, and the setting ``overlap`` says to skip, or the
@@ -52,14 +60,42 @@ def output_lease(run: Run[Any]) -> Iterator[Lease]:
         exclusive=exclusive,
         until=run.ends_at,
     )
+    publisher = Publisher(run.output, lease, settings.publish_seconds)
     try:
-        if closed := write_tombstones(output, lease):
-            logger.warning("%d parts were left open by a run that ended early; closed", closed)
-        yield lease
+        _go_on(output, publisher)
+        publisher.start()
+        yield publisher
+        publisher.finish()
     except UnreachableError:
+        publisher.stop()
         lease.abandon()  # there is nobody to give it back to
         raise
-    except BaseException:
+    except BaseException as error:
+        publisher.stop()
+        if not isinstance(error, LeaseLostError):
+            _publish_what_there_is(publisher)
         lease.release()
         raise
     lease.release()
+
+
+def _go_on(output: Storage, publisher: Publisher) -> None:
+    """Close what earlier runs left open, and publish what they committed."""
+    lease = publisher.lease
+    closed = close_predecessors(output, lease)
+    if closed.tombstones or closed.unpublished:
+        get_run_logger().warning(
+            "A run that ended early left %d parts open, which are closed now, and %d committed, "
+            "which are published now",
+            *(closed.tombstones, len(closed.unpublished)),
+        )
+    publisher.publish(closed.unpublished)
+    lease.settle(lease.generation - 1)
+
+
+def _publish_what_there_is(publisher: Publisher) -> None:
+    """Publish what a run that ends early has committed; the next one does what fails here."""
+    try:
+        publisher.finish()
+    except FuseArchiveError as error:
+        get_run_logger().warning("What was committed is left to the next run to publish: %s", error)

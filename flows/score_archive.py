@@ -35,9 +35,9 @@ from fusion_core.archive import (
     SCORE_KEY,
     SCORES_FOLDER,
     FusedImages,
-    Lease,
     Patience,
     Plan,
+    Publisher,
     last_attempts,
     make_plan,
     newest_rows,
@@ -80,10 +80,10 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
         hashes_before=settings.hashes_before(),
     )
     try:
-        with output_lease(run) as lease:
+        with output_lease(run) as publisher:
             plan, images = plan_scores(run)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-                worked = score_images(run, plan, lease)
+                worked = score_images(run, plan, publisher)
             summary = summarise(run, plan, images, worked, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
@@ -133,11 +133,11 @@ def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
 
 
 @task(name="score", cache_policy=NO_CACHE)
-def score_images(run: Run[ScoreArchiveSettings], plan: Plan, lease: Lease) -> Worked:
+def score_images(run: Run[ScoreArchiveSettings], plan: Plan, publisher: Publisher) -> Worked:
     """Score the plan's chunks on Ray actors."""
     job = Job(run.settings, run.identity)
     make_actor = partial(start_actor, ScoringActor, job)
-    return run_chunks(run, plan, lease, make_actor, verb="score", folder=SCORES_FOLDER)
+    return run_chunks(run, plan, publisher, make_actor, verb="score", folder=SCORES_FOLDER)
 
 
 @task(name="summarise", cache_policy=NO_CACHE)

@@ -7,8 +7,8 @@ from .attempts import (
 from .attempts import (
     last_attempts as last_attempts,
 )
+from .fencing import close_predecessors as close_predecessors
 from .fencing import with_intents as with_intents
-from .fencing import write_tombstones as write_tombstones
 from .fused_images import FusedImages as FusedImages
 from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
@@ -54,6 +54,7 @@ from .plan import (
 from .plan import (
     total_bytes as total_bytes,
 )
+from .publisher import Publisher as Publisher
 from .schema import MANIFEST_SCHEMA as MANIFEST_SCHEMA
 from .stored_images import (
     IMAGE_COLUMNS as IMAGE_COLUMNS,

@@ -32,7 +32,7 @@ RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COM
 """All that runs write into, but for a STAC catalogue at the output's root."""
 
 TABLES = (MANIFEST_FOLDER, SCORES_FOLDER)
-"""Folders of what people open; the commits of each lie in the folder of that name in ``commits``."""
+"""Folders of what people open; the commits of each lie in a folder of its name in ``commits``."""
 
 _DATED = rf"({'|'.join(TABLES)})/date=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
 

@@ -58,7 +58,7 @@ class Lease:
         self.tails: dict[str, tuple[str, int]] = {}
         """By table and date the file of published rows that may grow, and its row groups."""
         self._declaring = threading.Lock()
-        self._uncommitted = False
+        self._uncommitted = True
         self._heart = Heart(output, generation, record)
 
     def check(self) -> None:
@@ -90,7 +90,6 @@ class Lease:
         storage = self._output()
         # One list after the other: they are looked up by number, up to the first that is missing.
         with self._declaring:
-            self._uncommitted = True
             for start in range(0, len(parts), PARTS_PER_LIST):
                 self._write_list(storage, parts[start : start + PARTS_PER_LIST])
         # In this order: whoever takes over after the look finds the intents written before it.
@@ -106,7 +105,7 @@ class Lease:
         self._heart.settle(generation)
         remove_intents_before(self._output(), generation + 1 - _KEPT)
 
-    def all_committed(self) -> None:
+    def all_published(self) -> None:
         """Note that all declared intents are published, so that nobody needs to look for them."""
         self._uncommitted = False
 
@@ -118,7 +117,7 @@ class Lease:
             ended = {
                 "released": True,
                 "complete": not self._uncommitted,
-                "tails": tuple(self.tails.values()),
+                "tails": tuple(self.tails.values())[-_KEPT:],
             }
             record = self._heart.record.model_copy(update=ended)
             try:

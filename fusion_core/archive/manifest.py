@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from fusion_core.archive.attempts import in_order
 from fusion_core.archive.layout import part_date
-from fusion_core.archive.part_checks import check_size
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.schema import MANIFEST_SCHEMA, SCHEMA_VERSION
 from fusion_core.errors import ManifestError
@@ -123,12 +122,12 @@ def _differs(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _read(storage: Storage, columns: Sequence[str], condition: Any) -> pa.Table:
-    """Read all parts there are, by whole objects, which are small, and with their retries."""
+    """Read all files and parts there are, as narrow as these columns are."""
     schema = pa.schema([MANIFEST_SCHEMA.field(name) for name in columns])
 
     def one(path: str, size: int) -> pa.Table:
-        check_size(size)
-        part = read_part(storage, path, [name for name in columns if name != "date"])
+        names = [name for name in columns if name != "date"]
+        part = read_part(storage, path, names, size=size)
         dates = pa.repeat(pa.scalar(part_date(path), pa.date32()), len(part))
         table = part.append_column("date", dates).select(schema.names).cast(schema)
         return table if condition is None else table.filter(condition)

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fusion_core.archive.part_checks import check_count, check_values
+from fusion_core.archive.part_checks import check_values
+from fusion_core.archive.rows_file import read_columns
 from fusion_core.archive.schema import OWN_METHOD, PART_SCHEMA
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
@@ -59,23 +60,32 @@ def commit_part(
 
 
 def read_part(
-    storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
+    storage: Storage,
+    path: str,
+    columns: Sequence[str] = tuple(PART_SCHEMA.names),
+    *,
+    size: int = 0,
 ) -> pa.Table:
-    """Read one part of any schema version.
+    """Read one part, or one file of published rows, of any schema version.
 
     Args:
         storage: The output.
-        path: The part's path.
+        path: Its path.
         columns: Those of ``PART_SCHEMA`` that are wanted, in this order.
+        size: Its size in bytes, where that is known: of a large one only these columns are read.
 
     Raises:
         ManifestError: The object is no Parquet file, or none that a run can have written.
     """
-    return read_part_or_tombstone(storage, path, columns)[0]
+    return read_part_or_tombstone(storage, path, columns, size=size)[0]
 
 
 def read_part_or_tombstone(
-    storage: Storage, path: str, columns: Sequence[str] = tuple(PART_SCHEMA.names)
+    storage: Storage,
+    path: str,
+    columns: Sequence[str] = tuple(PART_SCHEMA.names),
+    *,
+    size: int = 0,
 ) -> tuple[pa.Table, str | None]:
     """Read one part as ``read_part`` does, and whose tombstone it is.
 
@@ -86,14 +96,8 @@ def read_part_or_tombstone(
         ManifestError: The object is no Parquet file, or none that a run can have written.
     """
     try:
-        # Neither pq.read_table nor reading ahead: their threads may let go of the file after Python
-        # has ended, and abort the process.
-        body = io.BytesIO(storage.read(path))
-        with pq.ParquetFile(body, page_checksum_verification=True, pre_buffer=False) as file:
-            stored = set(file.schema_arrow.names)
-            rows = file.metadata.num_rows
-            check_count(rows)
-            table = file.read([name for name in columns if name in stored], use_threads=False)
+        table, metadata = read_columns(storage, path, columns, size=size)
+        stored, rows = set(table.column_names), len(table)
         schema = pa.schema([PART_SCHEMA.field(name) for name in columns], PART_SCHEMA.metadata)
         values = [
             table[field.name].cast(field.type)
@@ -101,7 +105,7 @@ def read_part_or_tombstone(
             else pa.nulls(rows, field.type)
             for field in schema
         ]
-        closed_by = (table.schema.metadata or {}).get(_CLOSED_BY)
+        closed_by = metadata.get(_CLOSED_BY)
         current = _as_current(pa.table(values, schema=schema))
         check_values(current)
         return current, None if closed_by is None else closed_by.decode()

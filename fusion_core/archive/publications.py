@@ -146,3 +146,38 @@ def last_number(storage: Storage, generation: int) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if there(middle) else (low, middle)
     return low
+
+
+def end_publishing(
+    storage: Storage, generation: int, run_id: str
+) -> tuple[int, Publication] | None:
+    """See to it that a dead generation publishes no more, by taking its next number.
+
+    Args:
+        storage: The output.
+        generation: The generation.
+        run_id: The run that took over from it.
+
+    Returns:
+        Its last record, and that one's number; None where it published nothing.
+
+    Raises:
+        ManifestError: A record can't be read.
+        StorageError: The store failed.
+    """
+    number = last_number(storage, generation)
+    while True:
+        record = read_publication(storage, generation, number) if number else None
+        if record is not None and record.closed_by is not None:
+            number -= 1
+            continue
+        end = Publication(closed_by=run_id)
+        path = publication_path(generation, number + 1)
+        # A store without conditional writes would overwrite, hence the look before.
+        taken = storage.exists(path)
+        if not taken and create_publication(storage, generation, number + 1, end):
+            return None if record is None else (number, record)
+        last = read_publication(storage, generation, number + 1)
+        if last is not None and last.closed_by is not None:
+            return None if record is None else (number, record)
+        number += 1

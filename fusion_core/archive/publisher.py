@@ -1,9 +1,9 @@
 """Publishes what a run has committed: from many small parts into few large files.
 
-The lease's holder does it, every few minutes and at the end. A record is created first, exclusively;
-then the file is written, and only then the next record may be. So a run that lost its lease finds
-the next number taken; what it may still write is the file as its last record says, which whoever
-took over has written too.
+The lease's holder does it, every few minutes and at the end. A record is created first, which only
+one can; then the file is written, and only then the next record may be. So a run that lost its
+lease finds the next number taken; what it may still write is the file as its last record says,
+which whoever took over has written too.
 """
 
 from __future__ import annotations
@@ -92,6 +92,17 @@ class Publisher:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
+
+    def finish(self) -> None:
+        """Publish what is left, and let the lease know whether that is all; raises as ``publish``.
+
+        Raises:
+            FuseArchiveError: It could not be published.
+        """
+        self.stop()
+        self.publish()
+        if self.all_published:
+            self.lease.all_published()
 
     def publish(self, parts: Sequence[str] | None = None) -> None:
         """Publish what is committed and not published yet.

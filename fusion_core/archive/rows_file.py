@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pyarrow as pa
@@ -64,7 +63,7 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
         sink.write(body.removeprefix(_MAGIC))
         writer.write_table(rows, row_group_size=len(rows))
     if not body:
-        return sink.getvalue().to_pybytes()
+        return bytes(sink.getvalue())
     try:
         metadata = pq.read_metadata(io.BytesIO(body))
         metadata.append_row_groups(collected[0])
@@ -73,7 +72,7 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
     footer = io.BytesIO()
     metadata.write_metadata_file(footer)
     sink.write(footer.getvalue().removeprefix(_MAGIC))
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def can_grow(body: bytes, row_groups: int) -> bool:
@@ -120,7 +119,7 @@ def read_columns(
         storage: The output.
         path: The file's path.
         columns: Those wanted; ones that it lacks are left out.
-        size: Its size in bytes.
+        size: Its size in bytes, so that a large one isn't read whole; 0 for a small one.
         row_groups: Those wanted. Default: all.
 
     Returns:
@@ -132,31 +131,32 @@ def read_columns(
         StorageError: The store failed.
     """
     check_size(size)
-
-    def read() -> tuple[pa.Table, dict[bytes, bytes]]:
-        with _opened(storage, path, size, columns) as file:
-            check_count(file.metadata.num_rows)
-            schema = file.schema_arrow
-            names = [name for name in columns if name in schema.names]
-            wanted = range(file.metadata.num_row_groups) if row_groups is None else row_groups
-            table = file.read_row_groups(list(wanted), names, use_threads=False)
-            if not names:  # a table without columns doesn't know its length
-                table = pa.table({"": pa.nulls(file.metadata.num_rows)}).select([])
-            return table, dict(schema.metadata or {})
-
-    return storage.call(f"read {storage.url(path)}", read, size)
+    with _opened(storage, path, size, columns) as file:
+        check_count(file.metadata.num_rows)
+        schema = file.schema_arrow
+        names = [name for name in columns if name in schema.names]
+        if row_groups is None:
+            table = file.read(names, use_threads=False)
+        else:
+            table = file.read_row_groups(list(row_groups), names, use_threads=False)
+    return table, dict(schema.metadata or {})
 
 
-def _opened(
-    storage: Storage, path: str, size: int, columns: Sequence[str]
-) -> AbstractContextManager[pq.ParquetFile]:
-    """Open a file; neither pq.read_table nor reading ahead, see ``parts``."""
+def _opened(storage: Storage, path: str, size: int, columns: Sequence[str]) -> Any:
+    """Open a file.
+
+    Neither pq.read_table nor reading ahead: their threads may let go of the file after Python has
+    ended, and abort the process.
+    """
     options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
     if size < _WHOLE:
         return pq.ParquetFile(io.BytesIO(storage.read(path)), **options)
-    if storage.is_local:
-        return pq.ParquetFile(storage.fs_path(path), **options)
-    # It asks for the footer, and then for the pieces of these columns, several at a time.
     full = storage.fs_path(path)
-    handle = open_parquet_file(full, fs=storage.fs, columns=list(columns), engine="pyarrow")
-    return pq.ParquetFile(handle, **options)
+    if storage.is_local:
+        return pq.ParquetFile(full, **options)
+
+    def fetch() -> Any:
+        # It asks for the footer, and then for the pieces of these columns, several at a time.
+        return open_parquet_file(full, fs=storage.fs, columns=list(columns), engine="pyarrow")
+
+    return pq.ParquetFile(storage.call(f"read {storage.url(path)}", fetch, size), **options)

@@ -144,6 +144,12 @@ class RunSettings(ArchiveSettings):
         description="A run that gives no sign of life for so long is taken for dead by the others, "
         "which then take its output over.",
     )
+    publish_seconds: float = Field(
+        300.0,
+        ge=0.1,
+        description="A committed row can be read in the manifest after so many seconds at the "
+        "latest, and when the run ends.",
+    )
     run_deadline: float | None = Field(
         None,
         gt=0,
