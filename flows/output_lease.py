@@ -10,14 +10,13 @@ from prefect import get_run_logger
 
 from flows.run import Run
 from flows.summaries.skipped import SkippedRun
-from fusion_core.archive import RUNS_FOLDER, Publisher, acquire, close_predecessors
+from fusion_core.archive import RUNS_FOLDER, Publisher, acquire
 from fusion_core.errors import (
     FuseArchiveError,
     LeaseLostError,
     OutputBusyError,
     UnreachableError,
 )
-from fusion_core.storage import Storage
 
 
 def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
@@ -62,7 +61,13 @@ def output_lease(run: Run[Any]) -> Iterator[Publisher]:
     )
     publisher = Publisher(run.output, lease, settings.publish_seconds)
     try:
-        _go_on(output, publisher)
+        closed = publisher.take_over()
+        if closed.tombstones or closed.unpublished:
+            logger.warning(
+                "A run that ended early left %d parts open, which are closed now, and %d "
+                "committed, which are published now",
+                *(closed.tombstones, len(closed.unpublished)),
+            )
         publisher.start()
         yield publisher
         publisher.finish()
@@ -77,20 +82,6 @@ def output_lease(run: Run[Any]) -> Iterator[Publisher]:
         lease.release()
         raise
     lease.release()
-
-
-def _go_on(output: Storage, publisher: Publisher) -> None:
-    """Close what earlier runs left open, and publish what they committed."""
-    lease = publisher.lease
-    closed = close_predecessors(output, lease)
-    if closed.tombstones or closed.unpublished:
-        get_run_logger().warning(
-            "A run that ended early left %d parts open, which are closed now, and %d committed, "
-            "which are published now",
-            *(closed.tombstones, len(closed.unpublished)),
-        )
-    publisher.publish(closed.unpublished)
-    lease.settle(lease.generation - 1)
 
 
 def _publish_what_there_is(publisher: Publisher) -> None:

@@ -7,7 +7,6 @@ from .attempts import (
 from .attempts import (
     last_attempts as last_attempts,
 )
-from .fencing import close_predecessors as close_predecessors
 from .fencing import with_intents as with_intents
 from .fused_images import FusedImages as FusedImages
 from .layout import (

@@ -45,7 +45,7 @@ class Closed:
 def close_predecessors(storage: Storage, lease: Lease) -> Closed:
     """See to it that no earlier generation can commit or publish anything any more.
 
-    It costs what they left open. Publish what it returns, then ``settle`` the lease.
+    It costs what they left open. ``Publisher.take_over`` publishes what it returns.
 
     Raises:
         ManifestError: A part or a record can't be read.

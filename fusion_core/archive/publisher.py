@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from fusion_core.archive.fencing import Closed, close_predecessors
 from fusion_core.archive.layout import rows_path
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.pieces import Piece, read_pieces
@@ -77,6 +78,17 @@ class Publisher:
         """Note that parts were committed; each is published once, however often it is told."""
         with self._lock:
             self._intents.commit(parts)
+
+    def take_over(self) -> Closed:
+        """Close what earlier runs left open, and publish what they committed.
+
+        Raises:
+            FuseArchiveError: A part can't be read, or the store failed.
+        """
+        closed = close_predecessors(self._output(), self.lease)
+        self.publish(closed.unpublished)
+        self.lease.settle(self.lease.generation - 1)
+        return closed
 
     def start(self) -> None:
         """Publish every so many seconds from now on, from a thread."""

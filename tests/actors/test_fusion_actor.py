@@ -56,7 +56,7 @@ def job_of(settings: FuseArchiveSettings) -> FusionJob:
 def todo_of(settings: FuseArchiveSettings) -> pa.Table:
     output = Storage(settings.output)
     pairing = list_pairs(settings, Storage(settings.source), output, TODAY, {})
-    rows = read_manifest(output.url("manifest"), latest=False)
+    rows = read_manifest(output.url("commits/manifest"), latest=False)
     return make_plan(pairing, rows).todo
 
 
@@ -69,7 +69,7 @@ def run(settings: FuseArchiveSettings, actor: Any = None) -> None:
 
 def test_chunks_become_images_and_rows(ray_nodes: Cluster, settings: FuseArchiveSettings) -> None:
     run(settings)
-    rows = read_manifest(f"{settings.output}/manifest", latest=False)
+    rows = read_manifest(f"{settings.output}/commits/manifest", latest=False)
     assert rows["status"].to_pylist() == ["ok"] * 10
     assert all(Path(url).is_file() for url in rows["fused_url"].to_pylist())
     assert len(todo_of(settings)) == 0
@@ -93,7 +93,7 @@ def test_an_actor_killed_between_images_and_commit_leaves_every_pair_once(
 ) -> None:
     job = job_of(settings)
     run(settings, making(DyingActor, job, "cpu", 1.0))
-    rows = read_manifest(f"{settings.output}/manifest", latest=False)
+    rows = read_manifest(f"{settings.output}/commits/manifest", latest=False)
     assert rows["status"].to_pylist() == ["ok"] * 10
     assert len(set(rows["pair_id"].to_pylist())) == 10
     images = [path for path in (Path(settings.output) / "fused").rglob("*") if path.is_file()]
@@ -112,7 +112,7 @@ def test_a_process_that_dies_at_one_pair_costs_that_pair_alone(
 
     job = job_of(settings)
     run(settings, making(Poisoned, job, "cpu", 1.0))
-    rows = read_manifest(f"{settings.output}/manifest", latest=False).to_pylist()
+    rows = read_manifest(f"{settings.output}/commits/manifest", latest=False).to_pylist()
     undone = [row for row in rows if row["status"] == "undone"]
     assert [(row["pair_id"], row["stage"], row["cause"]) for row in undone] == [
         ("p03", "crash", "worker")
@@ -162,7 +162,7 @@ def test_all_actors_of_a_run_compute_as_the_first_one_settled_it(
         assert ray.get(actor.start.remote(settled)).arithmetic == settled
     chunk = next(cut_chunks(todo_of(automatic), "key", 1))
     ray.get(actor.run.remote(chunk, {}))
-    (row,) = read_manifest(f"{settings.output}/manifest", latest=False).to_pylist()
+    (row,) = read_manifest(f"{settings.output}/commits/manifest", latest=False).to_pylist()
     assert (row["device"], row["precision"], row["engine"]) == ("cpu", "bf16", "eager")
     ray.kill(actor)
 
@@ -186,7 +186,7 @@ def test_the_contact_sheet_is_drawn_on_a_worker(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
     run(settings)
-    rows = read_manifest(f"{settings.output}/manifest").to_pylist()[:3]
+    rows = read_manifest(f"{settings.output}/commits/manifest").to_pylist()[:3]
     source, output = Storage(settings.source), Storage(settings.output)
     pairs = []
     for row in rows:

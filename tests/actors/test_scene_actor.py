@@ -77,7 +77,7 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     monkeypatch.setattr("fusion_core.scenes.probe._LARGE_ENOUGH", 1)
     source, output = Storage(settings.source), Storage(settings.output)
     pairing = list_pairs(settings, source, output, TODAY, {})
-    todo = make_plan(pairing, read_manifest(output.url("manifest"), latest=False)).todo
+    todo = make_plan(pairing, read_manifest(output.url("commits/manifest"), latest=False)).todo
     chunks = list(cut_chunks(add_pixels(source, todo), "key", 32, chunk_pixels=50_000))
     assert [len(chunk.pairs) for chunk in chunks] == [1] * len(NAMES), "a chunk for each scene"
     model_hash = read_model(settings.model).model_hash
@@ -87,7 +87,7 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     environment = {"env_vars": {"TMPDIR": str(scratch)}}
     make = making(DyingActor, job, "cpu", 1.0, runtime_env=environment)
     list(pool_making(make, 1).run(chunks))
-    rows = read_manifest(output.url("manifest"), latest=False)
+    rows = read_manifest(output.url("commits/manifest"), latest=False)
     assert rows["pair_id"].to_pylist() == NAMES
     assert rows["status"].to_pylist() == ["ok"] * len(NAMES)
     assert (tmp_path / "died").exists()

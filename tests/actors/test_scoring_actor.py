@@ -58,7 +58,7 @@ def test_chunks_become_rows_of_the_images_of_every_store(
     pool = pool_making(partial(start_actor, ScoringActor, job, ONE_CPU), 2)
     results = list(pool.run([chunk, *others]))
     assert (sum(one.ok for one in results), sum(one.failed for one in results)) == (6, 0)
-    rows = read_manifest(f"{settings.output}/scores", latest=False).to_pylist()
+    rows = read_manifest(f"{settings.output}/commits/scores", latest=False).to_pylist()
     assert [(row["pair_id"], row["method"]) for row in rows] == [
         (name, method) for name in NAMES for method in "mn"
     ]

@@ -66,7 +66,7 @@ def main() -> None:
         seconds[chunk.part_id] = time.perf_counter() - started
     peak, held = _status("VmHWM"), _status("VmRSS")
     give_back_freed()
-    parts = sorted((folder / "output" / "manifest").rglob("part-*.parquet"))
+    parts = sorted((folder / "output" / "commits" / "manifest").rglob("part-*.parquet"))
     found = {
         "seconds": round(time.perf_counter() - begin, 2),
         "slowest_chunk_seconds": round(max(seconds.values()), 2),

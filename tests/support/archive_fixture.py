@@ -68,5 +68,5 @@ class ArchiveFixture:
 
 def all_rows(archive: ArchiveFixture) -> list[tuple[str, str]]:
     """Return pair and run of every row of the manifest, also where a pair has several."""
-    rows = read_manifest(archive.output.url("manifest"), latest=False).to_pylist()
+    rows = read_manifest(archive.output.url("commits/manifest"), latest=False).to_pylist()
     return sorted((row["pair_id"], row["run_id"]) for row in rows)

@@ -28,4 +28,4 @@ def write(*parts: tuple[dt.date, list[dict[str, Any]]]) -> str:
     storage = Storage(f"memory://{uuid.uuid4().hex}")
     for number, (date, rows) in enumerate(parts):
         assert commit_part(storage, part_path(date, f"{number}"), rows)
-    return storage.url("manifest")
+    return storage.url("commits/manifest")

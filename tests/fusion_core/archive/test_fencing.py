@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import TODAY, empty_memory_store
 
-from fusion_core.archive.fencing import with_intents, write_tombstones
+from fusion_core.archive.fencing import with_intents
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.parts import read_part_or_tombstone
 from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.archive.publisher import Publisher
 from fusion_core.errors import LeaseLostError
 from fusion_core.storage.store import Storage
 
@@ -51,17 +52,19 @@ def chunks_of(run_id: str, pairs: tuple[PairRef, ...], size: int) -> list[Chunk]
 
 
 def rows(output: Storage) -> collections.Counter[str]:
-    table = read_manifest(output.url("manifest"), latest=False)
+    table = read_manifest(output.url("commits/manifest"), latest=False)
     assert set(table["status"].to_pylist()) <= {"ok"}
     return collections.Counter(table["pair_id"].to_pylist())
 
 
 def test_intents_that_were_not_committed_become_tombstones(archive: ArchiveFixture) -> None:
     first = dead(archive.output, "first")
-    chunks = list(with_intents(chunks_of("first", archive.chunk().pairs, 1), first, path_of))
+    chunks = list(
+        with_intents(chunks_of("first", archive.chunk().pairs, 1), first.declare_intents, path_of)
+    )
     archive.worker("first").run(chunks[0])
     second = take(archive.output, "second")
-    assert write_tombstones(archive.output, second) == 3
+    assert Publisher(lambda: archive.output, second).take_over().tombstones == 3
     assert rows(archive.output) == {"a": 1}
     table, closed_by = read_part_or_tombstone(archive.output, path_of(chunks[1]))
     assert (len(table), closed_by) == (0, "second")
@@ -77,12 +80,12 @@ def test_intents_that_were_not_committed_become_tombstones(archive: ArchiveFixtu
 
 def test_halves_of_a_split_chunk_become_tombstones_too(archive: ArchiveFixture) -> None:
     first = dead(archive.output, "first")
-    (whole,) = with_intents([Chunk("first", archive.chunk().pairs)], first, path_of)
+    (whole,) = with_intents([Chunk("first", archive.chunk().pairs)], first.declare_intents, path_of)
     left, right = whole.halves()
     archive.worker("first").run(left.halves()[0])
     second = take(archive.output, "second")
     # The left half was split, so its second half gets a tombstone, and so does the right half.
-    assert write_tombstones(archive.output, second) == 2
+    assert Publisher(lambda: archive.output, second).take_over().tombstones == 2
     for chunk in (whole, left, left.halves()[1], right, *right.halves()):
         with pytest.raises(LeaseLostError):
             archive.worker("first").run(chunk)
@@ -94,9 +97,11 @@ def test_nothing_is_looked_at_twice(
     archive: ArchiveFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = dead(archive.output, "first")
-    list(with_intents(chunks_of("first", archive.chunk().pairs, 2), first, path_of))
+    list(with_intents(chunks_of("first", archive.chunk().pairs, 2), first.declare_intents, path_of))
     second = take(archive.output, "second")
-    assert write_tombstones(archive.output, second) == 2
+    publisher = Publisher(lambda: archive.output, second)
+    assert publisher.take_over().tombstones == 2
+    publisher.finish()
     second.release()
     third = take(archive.output, "third")
 
@@ -104,7 +109,7 @@ def test_nothing_is_looked_at_twice(
         raise AssertionError("a part was looked at")
 
     monkeypatch.setattr(Storage, "exists", unexpected)
-    assert write_tombstones(archive.output, third) == 0
+    assert Publisher(lambda: archive.output, third).take_over().tombstones == 0
     third.release()
 
 
@@ -112,10 +117,10 @@ def test_who_dies_while_writing_tombstones_leaves_the_rest_to_the_next(
     archive: ArchiveFixture,
 ) -> None:
     first = dead(archive.output, "first")
-    list(with_intents(chunks_of("first", archive.chunk().pairs, 1), first, path_of))
+    list(with_intents(chunks_of("first", archive.chunk().pairs, 1), first.declare_intents, path_of))
     dead(archive.output, "second")  # before it wrote any tombstone
     third = take(archive.output, "third")
-    assert write_tombstones(archive.output, third) == 4
+    assert Publisher(lambda: archive.output, third).take_over().tombstones == 4
     third.release()
 
 
@@ -123,7 +128,7 @@ def test_who_lost_the_lease_is_told_before_it_begins_more(archive: ArchiveFixtur
     first = dead(archive.output, "first")
     second = take(archive.output, "second")
     with pytest.raises(LeaseLostError):
-        list(with_intents([archive.chunk()], first, path_of))
+        list(with_intents([archive.chunk()], first.declare_intents, path_of))
     second.release()
 
 
@@ -137,7 +142,11 @@ def test_no_pair_is_committed_twice_or_lost_though_both_runs_believe_that_they_h
     archive = ArchiveFixture("memory://fence")
     first = dead(archive.output, "first")
     size = data.draw(st.integers(1, 4))
-    mine = list(with_intents(chunks_of("first", archive.chunk().pairs, size), first, path_of))
+    mine = list(
+        with_intents(
+            chunks_of("first", archive.chunk().pairs, size), first.declare_intents, path_of
+        )
+    )
     monkeypatch.setattr(Lease, "check", lambda _: None)
     split = data.draw(st.booleans())
     todo = [half for chunk in mine for half in (chunk.halves() if split else [chunk])]
@@ -148,12 +157,12 @@ def test_no_pair_is_committed_twice_or_lost_though_both_runs_believe_that_they_h
     second.abandon()
 
     def steps() -> Iterator[None]:
-        write_tombstones(archive.output, second)
+        Publisher(lambda: archive.output, second).take_over()
         yield
         done = rows(archive.output)
         left = tuple(pair for pair in archive.chunk().pairs if pair.pair_id not in done)
         yield
-        for chunk in with_intents(chunks_of("second", left, 2), second, path_of):
+        for chunk in with_intents(chunks_of("second", left, 2), second.declare_intents, path_of):
             archive.worker("second").run(chunk)
             yield
 

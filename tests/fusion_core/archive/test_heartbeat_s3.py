@@ -4,9 +4,9 @@ import pytest
 from processes import wait_for
 from s3_servers import S3Server
 
-from fusion_core.archive.fencing import write_tombstones
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import LeaseRecord, read_record, write_record
+from fusion_core.archive.publisher import Publisher
 from fusion_core.errors import LeaseLostError
 from fusion_core.storage.store import Storage
 
@@ -45,7 +45,7 @@ def test_it_beats_tells_of_a_successor_and_ends(
     process = lease._heart._process
     assert process is not None
     assert lease._heart._process_is_up
-    assert write_tombstones(output, lease) == 0
+    assert Publisher(lambda: output, lease).take_over().tombstones == 0
     lease.declare_intents(["part"])
     wait_for(lambda: record_of(output).beat > 3, 10, "it does not beat")
     write_record(output, 2, record_of(output).model_copy(update={"run_id": "second"}))

@@ -11,7 +11,6 @@ import pytest
 from tiny import TODAY, empty_memory_store
 
 from fusion_core.archive import lease_record
-from fusion_core.archive.fencing import write_tombstones
 from fusion_core.archive.layout import is_part_path, part_path
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import (
@@ -22,6 +21,7 @@ from fusion_core.archive.lease_record import (
     record_path,
 )
 from fusion_core.archive.parts import commit_part
+from fusion_core.archive.publisher import Publisher
 from fusion_core.errors import LeaseLostError, StorageError
 from fusion_core.storage.store import Storage
 
@@ -74,13 +74,13 @@ def test_intents_are_followed_to_parts_alone(
     output.write(intent_path(1, 1), "\n".join([*bad, *good]).encode() + b"\n\xff\xfe")
     before = everything()
     with caplog.at_level(logging.WARNING), taken(output) as lease:
-        assert write_tombstones(output, lease) == 2
+        assert Publisher(lambda: output, lease).take_over().tombstones == 2
     added = everything() - before - {f"untrusted/output/{record_path(2)}"}
     assert added == {f"untrusted/output/{path}" for path in good}
     (told,) = [one for one in caplog.messages if "write intents" in one]
     assert told.startswith("13 write intents of generation 1 are no parts' paths")
     assert "found 'manifest/date=2026-01-31/../" in told
-    assert "expected one such as manifest/date=" in told
+    assert "expected one such as commits/manifest/date=" in told
 
 
 def test_halves_are_followed_as_far_as_a_chunk_could_be_split(output: Storage) -> None:
@@ -90,7 +90,7 @@ def test_halves_are_followed_as_far_as_a_chunk_could_be_split(output: Storage) -
     for halves in range(9):  # split, again and again
         assert commit_part(output, part_path(TODAY, "0" * 120 + "a" * halves), [])
     with taken(output) as lease:
-        assert write_tombstones(output, lease) == 8  # at the b of each
+        assert Publisher(lambda: output, lease).take_over().tombstones == 8  # at the b of each
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_is_too_large_is_not_held(output: Storage, path: str) -> None:
         pytest.raises(StorageError, match=rf"{path} is larger than \d+ bytes.*Remove the file"),
         taken(output) as lease,
     ):
-        write_tombstones(output, lease)
+        Publisher(lambda: output, lease).take_over()
 
 
 def test_names_that_only_look_like_generations_are_passed_over(output: Storage) -> None:

@@ -11,11 +11,11 @@ import pytest
 from tiny import TODAY
 
 from fusion_core.archive import heart
-from fusion_core.archive.fencing import write_tombstones
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import Lease, acquire
 from fusion_core.archive.lease_record import generations, newest_generation
 from fusion_core.archive.parts import commit_part, read_part_or_tombstone
+from fusion_core.archive.publisher import Publisher
 from fusion_core.errors import LeaseLostError
 from fusion_core.storage.store import Storage
 
@@ -86,7 +86,7 @@ def test_a_paused_run_that_wakes_up_after_a_take_over_commits_nothing(
     assert generations(lagging) != [1, 2]  # the listing lags, else this shows nothing
     with pytest.raises(LeaseLostError, match="second took the output over from paused"):
         paused.declare_intents([part_path(TODAY, "b1")])
-    assert write_tombstones(lagging, second) == 4
+    assert Publisher(lambda: lagging, second).take_over().tombstones == 4
     for part in ("a1", "a2", "a3", "b1"):
         assert not commit_part(lagging, part_path(TODAY, part), [])
 
@@ -96,7 +96,7 @@ def test_who_takes_over_closes_intents_that_are_not_listed_yet(
 ) -> None:
     _, second = taken_over
     assert len(lagging.list("runs/.lease/0000000")) < 4
-    assert write_tombstones(lagging, second) == 3
+    assert Publisher(lambda: lagging, second).take_over().tombstones == 3
     _, closed_by = read_part_or_tombstone(lagging, part_path(TODAY, "a3"))
     assert closed_by == "second"
 
@@ -127,7 +127,7 @@ def test_declaring_costs_the_same_at_the_first_list_as_at_the_ten_thousandth(
     folder = Path(output.fs_path("runs/.lease"))
     for number in range(2, 10_000):
         (folder / f"{1:08}-{number:06}.plan").touch()
-    lease._lists = 9_999
+    lease.lists = 9_999
     assert cost() == first == {"create": 1, "read": 1}
     output.calls.clear()
     assert lease._heart._pulse.beat(output) is None

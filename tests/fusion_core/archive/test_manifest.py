@@ -138,7 +138,7 @@ def test_parts_of_the_first_schema_version_are_read_beside_newer_ones(
     storage = Storage(str(tmp_path))
     write_version_1(storage, "0", "old")
     commit_part(storage, part_path(DAY, "1"), [row("new", method="other", model_hash=None)])
-    url = storage.url("manifest")
+    url = storage.url("commits/manifest")
     found = {one["pair_id"]: one for one in read_manifest(url, latest=latest).to_pylist()}
     assert [found["old"][column] for column in NEW_IN_2] == ["refinefuse", None, None]
     assert (found["old"]["model_hash"], found["new"]["method"]) == ("m", "other")
@@ -161,19 +161,21 @@ def test_a_part_of_the_first_schema_version_is_read_as_one_of_this(tmp_path: Pat
 def test_scores_lie_in_a_folder_of_their_own() -> None:
     storage = Storage(f"memory://{uuid.uuid4().hex}")
     path = part_path(DAY, "1", SCORES_FOLDER)
-    assert path == "scores/date=2026-11-20/part-1.parquet"
+    assert path == "commits/scores/date=2026-11-20/part-1.parquet"
     commit_part(storage, path, [row()])
-    assert read_manifest(storage.url("manifest")).num_rows == 0
-    assert read_manifest(storage.url(SCORES_FOLDER)).num_rows == 1
+    assert read_manifest(storage.url("commits/manifest")).num_rows == 0
+    assert read_manifest(storage.url(f"commits/{SCORES_FOLDER}")).num_rows == 1
 
 
 def test_the_date_stands_in_the_folder_only(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     path = part_path(dt.date(2026, 1, 2), "abc")
-    assert path == "manifest/date=2026-01-02/part-abc.parquet"
+    assert path == "commits/manifest/date=2026-01-02/part-abc.parquet"
     assert commit_part(storage, path, [row()])
     assert "date" not in pq.ParquetFile(tmp_path / path).schema_arrow.names
-    assert read_manifest(storage.url("manifest"))["date"].to_pylist() == [dt.date(2026, 1, 2)]
+    assert read_manifest(storage.url("commits/manifest"))["date"].to_pylist() == [
+        dt.date(2026, 1, 2)
+    ]
 
 
 def test_the_first_part_of_a_name_stays() -> None:
@@ -224,7 +226,7 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"part-1\.parquet can't be read"):
         read_part(storage, path)
     with pytest.raises(ManifestError, match="can't be read"):
-        read_manifest(storage.url("manifest"))
+        read_manifest(storage.url("commits/manifest"))
 
 
 def test_a_foreign_file_and_a_wrong_question_are_named(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_readers_see_whole_parts_at_any_moment_while_writers_race(
     kind: str, tmp_path: Path
 ) -> None:
     storage = Storage(str(tmp_path) if kind == "local" else f"memory://{uuid.uuid4().hex}")
-    url = storage.url("manifest")
+    url = storage.url("commits/manifest")
     commit_part(storage, part_path(DAY, "first"), rows("first"))
     seen = []
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -79,14 +79,16 @@ def test_readers_see_whole_parts_at_any_moment_while_writers_race(
 def test_pandas_reads_the_folder_with_its_date_and_types(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     commit_all(storage, 0)
-    (tmp_path / "manifest" / "date=2026-11-20" / ".left-by-a-kill.tmp").write_bytes(b"PAR1")
-    frame = pd.read_parquet(tmp_path / "manifest")
+    (tmp_path / "commits" / "manifest" / "date=2026-11-20" / ".left-by-a-kill.tmp").write_bytes(
+        b"PAR1"
+    )
+    frame = pd.read_parquet(tmp_path / "commits" / "manifest")
     assert {*frame.columns} == {*MANIFEST_SCHEMA.names}
     assert len(frame) == PARTS * ROWS
     assert {str(date) for date in frame["date"]} == {"2026-11-20", "2026-11-21"}
     assert frame["ended"].dt.tz is not None
     assert frame["en"].mean() == 6.5
-    day = pd.read_parquet(tmp_path / "manifest", filters=[("date", "=", "2026-11-20")])
+    day = pd.read_parquet(tmp_path / "commits" / "manifest", filters=[("date", "=", "2026-11-20")])
     assert len(day) == PARTS // 2 * ROWS
 
 
@@ -97,7 +99,7 @@ def test_pandas_reads_a_manifest_on_s3(s3: S3Server, s3_bucket: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         won = list(pool.map(lambda writer: commit_all(storage, writer), range(2)))
     assert sum(won) == PARTS
-    url = f"s3://{s3_bucket}/out/manifest"
+    url = f"s3://{s3_bucket}/out/commits/manifest"
     by_environment = pd.read_parquet(url)
     assert assert_whole(by_environment) == PARTS
     assert {*by_environment.columns} == {*MANIFEST_SCHEMA.names}
@@ -112,6 +114,8 @@ def test_pandas_reads_a_manifest_on_s3(s3: S3Server, s3_bucket: str) -> None:
 def test_a_manifest_on_s3_is_empty_before_the_first_part_and_absent_without_a_bucket(
     s3_bucket: str,
 ) -> None:
-    assert read_manifest(f"s3://{s3_bucket}/out/manifest").equals(MANIFEST_SCHEMA.empty_table())
+    assert read_manifest(f"s3://{s3_bucket}/out/commits/manifest").equals(
+        MANIFEST_SCHEMA.empty_table()
+    )
     with pytest.raises(StorageError, match="no such bucket"):
-        read_manifest(f"s3://{s3_bucket}-missing/out/manifest")
+        read_manifest(f"s3://{s3_bucket}-missing/out/commits/manifest")

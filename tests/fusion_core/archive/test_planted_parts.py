@@ -64,8 +64,8 @@ def test_what_no_run_writes_is_refused_with_its_place_and_what_to_do(
     plant(output, column, values)
     for read in (
         lambda: read_part(output, PATH),
-        lambda: read_manifest(output.url("manifest")),
-        lambda: read_manifest(output.url("manifest"), latest=False),
+        lambda: read_manifest(output.url("commits/manifest")),
+        lambda: read_manifest(output.url("commits/manifest"), latest=False),
     ):
         with pytest.raises(ManifestError, match=told) as caught:
             read()
@@ -74,9 +74,9 @@ def test_what_no_run_writes_is_refused_with_its_place_and_what_to_do(
 
 
 def test_a_date_that_no_calendar_has_is_refused(output: Storage) -> None:
-    commit_part(output, "manifest/date=2026-99-99/part-1.parquet", [row()])
+    commit_part(output, "commits/manifest/date=2026-99-99/part-1.parquet", [row()])
     with pytest.raises(ManifestError, match="month must be in"):
-        read_manifest(output.url("manifest"))
+        read_manifest(output.url("commits/manifest"))
 
 
 def test_a_few_bytes_that_stand_for_many_rows_are_not_unfolded(
@@ -98,12 +98,12 @@ def test_an_object_larger_than_parts_are_is_not_read(
     monkeypatch.setattr(part_checks, "LARGEST_PART", 100)
     monkeypatch.setattr(Storage, "read", None)
     with pytest.raises(ManifestError, match="parts have at most 100"):
-        read_manifest(output.url("manifest"))
+        read_manifest(output.url("commits/manifest"))
 
 
 def test_the_highest_number_of_an_attempt_leaves_room_for_the_next(output: Storage) -> None:
     commit_part(output, PATH, [row(attempt=2**31 - 1)])
-    rows = read_manifest(output.url("manifest"), latest=False)
+    rows = read_manifest(output.url("commits/manifest"), latest=False)
     (last,) = last_attempts(rows)["last_attempt"].to_pylist()
     assert 0 < last < 2**31 - 1000
 
@@ -111,5 +111,5 @@ def test_the_highest_number_of_an_attempt_leaves_room_for_the_next(output: Stora
 def test_hostile_text_is_kept_as_text(output: Storage) -> None:
     hostile = "../../etc\0\x1b[31m|<img>\n" + "x" * 100_000
     commit_part(output, PATH, [row(pair_id=hostile, error_message=hostile)])
-    (found,) = read_manifest(output.url("manifest")).to_pylist()
+    (found,) = read_manifest(output.url("commits/manifest")).to_pylist()
     assert found["pair_id"] == found["error_message"] == hostile

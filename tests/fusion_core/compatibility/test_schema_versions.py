@@ -33,7 +33,7 @@ def with_older_parts(output: Path) -> str:
 
 
 def add_part(output: Path, version: str, date: dt.date) -> None:
-    target = output / part_path(date, f"schema{version}")
+    target = output / part_path(date, f"schema{version}").removeprefix("commits/")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(COMPATIBILITY / f"schema_versions/manifest_schema_{version}.parquet", target)
 

@@ -13,11 +13,11 @@ from tiny import timeless
 from version_before import Left, before_schema_5, planned, planned_scores, restored, todo
 
 from fusion_core.api import fuse
-from fusion_core.archive.fencing import write_tombstones
 from fusion_core.archive.lease import acquire
 from fusion_core.archive.lease_record import declared_intents, newest_generation, read_record
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.parts import read_part_or_tombstone
+from fusion_core.archive.publisher import Publisher
 from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
@@ -126,7 +126,9 @@ def test_a_dead_runs_lease_is_taken_over_and_what_it_announced_is_closed(left: L
     lease = acquire(lambda: output, "after", seconds=1.0, wait=False)
     try:
         assert lease.generation == 7
-        assert write_tombstones(output, lease) == 2
+        publisher = Publisher(lambda: output, lease)
+        assert publisher.take_over().tombstones == 2
+        publisher.finish()
     finally:
         lease.release()
     for part in open_parts:

@@ -86,7 +86,7 @@ def chunk_of(archive: ArchiveFixture, part: str, *names: str) -> Chunk:
 
 
 def ok_rows(archive: ArchiveFixture) -> list[str]:
-    rows = read_manifest(archive.output.url("manifest"), latest=False).to_pylist()
+    rows = read_manifest(archive.output.url("commits/manifest"), latest=False).to_pylist()
     return sorted(row["pair_id"] for row in rows if row["status"] == "ok")
 
 

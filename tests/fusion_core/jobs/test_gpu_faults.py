@@ -70,7 +70,7 @@ def test_a_worker_whose_gpu_fails_while_fusing_commits_nothing_and_another_all(
     fuser, archive.fuser = archive.fuser, broken_fuser(good=good)
     with pytest.raises(GpuFaultError, match=r"illegal memory access.*look at the driver's log"):
         archive.worker().run(archive.chunk())
-    assert archive.output.list("manifest").num_rows == 0
+    assert archive.output.list("commits/manifest").num_rows == 0
     archive.fuser = fuser
     assert archive.worker("second").run(archive.chunk()).ok == 4
     for row in archive.rows().values():
@@ -86,7 +86,7 @@ def test_a_worker_whose_gpu_fails_while_scoring_commits_nothing(
     monkeypatch.setattr("fusion_core.jobs.pair.score_columns", raising(error))
     with pytest.raises(GpuFaultError, match=r"the GPU failed in the stage score of"):
         archive.worker().run(archive.chunk())
-    assert archive.output.list("manifest").num_rows == 0
+    assert archive.output.list("commits/manifest").num_rows == 0
 
 
 def raising(error: Exception) -> Any:
@@ -101,7 +101,7 @@ def test_what_may_be_want_of_memory_is_a_fault_where_less_does_not_help(tmp_path
     archive.fuser = broken_fuser("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")
     with pytest.raises(GpuFaultError, match="CUDNN_STATUS_INTERNAL_ERROR"):
         archive.worker().run(archive.chunk())
-    assert archive.output.list("manifest").num_rows == 0
+    assert archive.output.list("commits/manifest").num_rows == 0
 
 
 @pytest.mark.parametrize("stage", ["fuse", "score"])
@@ -117,7 +117,7 @@ def test_a_scene_whose_gpu_fails_is_not_blamed(
         monkeypatch.setattr("fusion_core.jobs.scene.score_scene", broken)
     with pytest.raises(GpuFaultError, match=f"the GPU failed in the stage {stage} of [a-d]: "):
         archive.worker().run(Chunk("part", tuple(map(archive.ref, "abcd"))))
-    assert archive.output.list("manifest").num_rows == 0
+    assert archive.output.list("commits/manifest").num_rows == 0
 
 
 def test_a_worker_that_only_scores_likewise(

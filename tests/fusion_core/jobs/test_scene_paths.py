@@ -107,4 +107,4 @@ def test_a_store_that_gives_no_answer_to_a_scene_stops_the_chunk(
     monkeypatch.setattr(worker.output, "create_file", silent)
     with pytest.raises(UnreachableError):
         worker.run(Chunk("part", (archive.ref("a"),)))
-    assert not archive.output.list("manifest").num_rows
+    assert not archive.output.list("commits/manifest").num_rows

@@ -76,7 +76,7 @@ def test_a_half_of_a_whole_with_rows_of_others_commits_nothing_and_is_left(
     assert archive.worker("late").run(second) == expected
     assert archive.worker("late").give_up(second, "lost") == expected
     assert all_rows(archive) == [("a", "first"), ("b", "first")]
-    assert archive.output.list("manifest")["path"].to_pylist() == [archive.part]
+    assert archive.output.list("commits/manifest")["path"].to_pylist() == [archive.part]
 
 
 def test_a_half_of_a_whole_with_some_of_its_rows_is_left_in_part(archive: ArchiveFixture) -> None:
