@@ -63,6 +63,7 @@ def run_arguments(settings: Mapping[str, str]) -> list[str]:
         "max-failed": "1",
         "max-attempts": "1000",
         "retry-hours": "0",
+        "publish-seconds": "0.5",  # many times a run, so that faults hit publishing too
         "worker-patience": "60",
         **settings,
     }
