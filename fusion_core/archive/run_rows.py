@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import PAIR_KEY
@@ -43,22 +42,18 @@ _READERS, _AT_ONCE = 16, 64
 _MEMORY = "160MB"
 _REASON = ("stage", "cause", "attempt", "error_type", "error_message", "history")
 
-# Of each pair that was tried in vain the last attempt, if that was in vain too: ``newest_rows``.
-_UNSUCCESSFUL = f"""
-    WITH tried AS (
-        SELECT DISTINCT pair_id, method FROM rows WHERE status IN ('failed', 'undone')
-    ), newest AS (
-        SELECT file_row_number, status FROM rows SEMI JOIN tried USING (pair_id, method)
+_SLICE = 16_384  # rows that are sorted at once with their texts, which may be long
+
+# Of each pair, or image, the last attempt, as ``newest_rows`` has it, where that was in vain.
+_IN_VAIN = """
+    SELECT place FROM (
+        SELECT file_row_number AS place, status FROM rows
         QUALIFY row_number() OVER (
             PARTITION BY pair_id, method,
                 CASE WHEN fused_version IS NULL THEN '' ELSE metric_version END
             ORDER BY coalesce(attempt, 0) DESC, ended DESC, run_id DESC
         ) = 1
-    )
-    SELECT rows.status, pair_id, method, {", ".join(_REASON)}
-    FROM rows SEMI JOIN newest
-        ON rows.file_row_number = newest.file_row_number AND newest.status IN ('failed', 'undone')
-    ORDER BY status, pair_id, method
+    ) WHERE status IN ('failed', 'undone')
 """
 
 
@@ -115,22 +110,26 @@ class RunRows:
         return int(count)
 
     @cached_property
-    def _unsuccessful(self) -> Spill:
+    def _in_vain(self) -> Spill:
+        """The last attempts that were in vain, in no order."""
+        columns = ", ".join(("status", "pair_id", "method", *_REASON))
         with self._engine(rows=self._rows) as connection:
-            return query(connection, self._folder, _UNSUCCESSFUL)
+            show(connection, last=query(connection, self._folder, _IN_VAIN))
+            sql = f"SELECT {columns} FROM rows SEMI JOIN last ON rows.file_row_number = last.place"
+            return query(connection, self._folder, sql)
 
     def undone(self) -> int:
         """Return the number of pairs, or images, whose last attempt ended without a verdict."""
         sql = "SELECT count(*) FROM rows WHERE status = 'undone'"
-        ((count,),) = self._ask(sql, rows=self._unsuccessful)
+        ((count,),) = self._ask(sql, rows=self._in_vain)
         return int(count)
 
     def stages(self) -> dict[str, int]:
         """Return how many failed or are undone by the stage of their last attempt, most first."""
         sql = "SELECT stage, count(*) FROM rows GROUP BY stage ORDER BY count(*) DESC, stage"
-        return {str(stage): count for stage, count in self._ask(sql, rows=self._unsuccessful)}
+        return {str(stage): count for stage, count in self._ask(sql, rows=self._in_vain)}
 
-    def unsuccessful(self, status: str) -> Iterator[pa.RecordBatch]:
+    def unsuccessful(self, status: str) -> Iterator[pa.Table]:
         """Yield the last attempts that ended with a status, sorted by pair and method.
 
         Args:
@@ -140,18 +139,13 @@ class RunRows:
             ``pair_id``, ``method``, ``stage``, ``cause``, ``attempt``, ``error_type``,
             ``error_message`` and ``history``.
         """
-        for batch in self._unsuccessful.to_batches():
-            yield batch.filter(pc.equal(batch["status"], status)).drop_columns("status")
+        columns = ("pair_id", "method", *_REASON)
+        return self._in_order(self._in_vain, columns, f"status = '{status}'")
 
-    def remarks(self) -> Iterator[pa.RecordBatch]:
+    def remarks(self) -> Iterator[pa.Table]:
         """Yield ``pair_id`` and ``remark`` of fused scenes that have one, sorted by pair."""
-        sql = """
-            SELECT pair_id, remark FROM rows WHERE status = 'ok' AND remark IS NOT NULL
-            ORDER BY pair_id, remark
-        """
-        with self._engine(rows=self._rows) as connection:
-            found = query(connection, self._folder, sql)
-        return found.to_batches()
+        condition = "status = 'ok' AND remark IS NOT NULL"
+        return self._in_order(self._rows, ("pair_id", "remark"), condition)
 
     def metric_statistics(self) -> dict[str, dict[str, float | None]]:
         """Return mean, population's standard deviation, minimum and maximum of every metric.
@@ -206,13 +200,32 @@ class RunRows:
             """
             return query(connection, self._folder, sql).read().to_pylist()
 
+    def _in_order(
+        self, rows: Spill, columns: Sequence[str], condition: str
+    ) -> Iterator[pa.Table]:
+        """Yield rows sorted by pair and method, slice by slice: all texts may be too much at once.
+
+        The rows of neighbouring pairs lie near each other, so that a slice is found by the
+        statistics of row groups.
+        """
+        with self._engine(rows=rows) as connection:
+            sql = f"SELECT pair_id FROM rows WHERE {condition} ORDER BY pair_id"
+            ids = query(connection, self._folder, sql).to_batches(_SLICE)
+            firsts = list(dict.fromkeys(batch["pair_id"][0].as_py() for batch in ids))
+            for first, end in zip_longest(firsts, firsts[1:]):
+                own = f"{condition} AND pair_id >= ?" + (" AND pair_id < ?" if end else "")
+                yield connection.sql(
+                    f"SELECT {', '.join(columns)} FROM rows WHERE {own} ORDER BY pair_id, method",
+                    params=[first, end] if end else [first],
+                ).to_arrow_table()
+
     def _ask(self, sql: str, rows: Spill | None = None) -> list[tuple[Any, ...]]:
         with self._engine(rows=self._rows if rows is None else rows) as connection:
             return connection.execute(sql).fetchall()
 
     @contextmanager
     def _engine(self, **tables: pa.Table | Spill) -> Iterator[duckdb.DuckDBPyConnection]:
-        with engine(self._folder, memory=_MEMORY) as connection:
+        with engine(self._folder, memory=_MEMORY, threads=1) as connection:
             show(connection, **tables)
             yield connection
 

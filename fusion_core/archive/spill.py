@@ -177,7 +177,8 @@ def query(
     """
     path = folder / f"{uuid.uuid4().hex}.parquet"
     connection.execute(
-        f"COPY ({sql}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536)",
+        f"COPY ({sql}) TO '{path}' "
+        "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536, ROW_GROUP_SIZE_BYTES '16MB')",
         list(parameters),
     )
     return Spill(path)

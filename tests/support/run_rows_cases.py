@@ -17,15 +17,16 @@ MODEL, SETTINGS = "m" * 64, "0123456789abcdef"
 _MESSAGE = "is cut: expected more bytes. Copy the file anew, or take it out of the archive. "
 
 
-def run_rows(count: int, *, vain: float = 0.01) -> Iterator[pa.Table]:
+def run_rows(count: int, *, vain: float = 0.01, long: int = 4) -> Iterator[pa.Table]:
     """Yield the rows of a run over so many pairs, of ``RUN_SCHEMA``.
 
     Args:
         count: Number of pairs.
         vain: Share of them that failed; as many are undone, and as many have a remark.
+        long: Length of the messages, in sentences of eighty letters.
     """
     for start in range(0, count, BATCH):
-        yield _rows(start, min(BATCH, count - start), vain)
+        yield _rows(start, min(BATCH, count - start), vain, long)
 
 
 def run_pairs(count: int) -> Iterator[pa.Table]:
@@ -44,12 +45,12 @@ def _ids(start: int, count: int) -> pa.Array:
     return pa.array([f"2026/11/20/road_{k:09}" for k in range(start, start + count)])
 
 
-def _rows(start: int, count: int, vain: float) -> pa.Table:
+def _rows(start: int, count: int, vain: float, long: int) -> pa.Table:
     ids, rng = _ids(start, count), np.random.default_rng(start)
     drawn = pa.array(rng.random(count))
     failed, undone = pc.less(drawn, vain), pc.less(drawn, 2 * vain)
     status = pc.if_else(failed, "failed", pc.if_else(undone, "undone", "ok"))
-    message = pc.if_else(undone, pc.binary_join_element_wise(ids, 4 * _MESSAGE, " "), None)
+    message = pc.if_else(undone, pc.binary_join_element_wise(ids, long * _MESSAGE, " "), None)
     moments = pa.repeat(pa.scalar(dt.datetime(2026, 11, 20, tzinfo=dt.UTC)), count)
     texts = {
         "run_id": "run",
