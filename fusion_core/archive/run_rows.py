@@ -200,9 +200,7 @@ class RunRows:
             """
             return query(connection, self._folder, sql).read().to_pylist()
 
-    def _in_order(
-        self, rows: Spill, columns: Sequence[str], condition: str
-    ) -> Iterator[pa.Table]:
+    def _in_order(self, rows: Spill, columns: Sequence[str], condition: str) -> Iterator[pa.Table]:
         """Yield rows sorted by pair and method, slice by slice: all texts may be too much at once.
 
         The rows of neighbouring pairs lie near each other, so that a slice is found by the
