@@ -6,7 +6,6 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
-import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -204,7 +203,7 @@ def compare_scores(
             "settings_hash",
             *METRIC_NAMES,
         ],
-        filters=ds.field("settings_hash").isin([run.identity.settings_hash, *run.hashes_before]),
+        filters=[("settings_hash", "in", [run.identity.settings_hash, *run.hashes_before])],
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )

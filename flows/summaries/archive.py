@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from flows.summaries.base import Summary
 from flows.summaries.listings import failed_name, failure_lines, listing_lines, plain
@@ -44,7 +44,7 @@ class PlanSummary(Summary):
     unpaired: tuple[str, ...]
     ambiguous: tuple[str, ...]
     unmatched: tuple[str, ...]
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
 
     def count(self, name: str) -> int:
         """Return how long a list is as a whole."""
@@ -95,7 +95,7 @@ class ArchiveSummary(PlanSummary):
     metric_version: str = METRIC_VERSION
     failures: tuple[dict[str, Any], ...]
     undone_pairs: tuple[dict[str, Any], ...] = ()
-    stages: dict[str, int] = {}
+    stages: dict[str, int] = Field(default_factory=dict)
     details: str | None = None
     seconds: float
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from pydantic import Field
+
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.listings import listing_lines
 
@@ -37,7 +39,7 @@ class ScoreSummary(ArchiveSummary):
     unpaired_images: dict[str, tuple[str, ...]]
     missing: dict[str, tuple[str, ...]]
     ambiguous_images: dict[str, tuple[str, ...]]
-    counts_by_method: dict[str, dict[str, int]] = {}
+    counts_by_method: dict[str, dict[str, int]] = Field(default_factory=dict)
     means: dict[str, dict[str, float | None]]
     table: str
     tables: dict[str, str]

@@ -198,7 +198,8 @@ class RunRows:
                     SELECT place FROM fused WHERE file_row_number IN ({", ".join(places)})
                 ) ORDER BY rows.pair_id, rows.file_row_number
             """
-            return query(connection, self._folder, sql).read().to_pylist()
+            rows: list[dict[str, Any]] = query(connection, self._folder, sql).read().to_pylist()
+            return rows
 
     def _in_order(self, rows: Spill, columns: Sequence[str], condition: str) -> Iterator[pa.Table]:
         """Yield rows sorted by pair and method, slice by slice: all texts may be too much at once.
