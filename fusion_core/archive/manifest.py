@@ -118,13 +118,14 @@ def newest_rows(table: pa.Table) -> pa.Table:
 
 def _filtered(filters: Any) -> list[str]:
     """Return the names of the columns that filters look at: all where they don't tell."""
+    names: list[str] = MANIFEST_SCHEMA.names
     if filters is None:
         return []
     if not isinstance(filters, list):
-        return MANIFEST_SCHEMA.names
+        return names
     groups = filters if filters and isinstance(filters[0], list) else [filters]
-    named = {name for group in groups for name, *_ in group}
-    return [name for name in MANIFEST_SCHEMA.names if name in named]
+    wanted = {name for group in groups for name, *_ in group}
+    return [name for name in names if name in wanted]
 
 
 def _differs(column: pa.ChunkedArray) -> pa.ChunkedArray:
