@@ -9,6 +9,8 @@ from .attempts import (
 )
 from .fencing import with_intents as with_intents
 from .fused_images import FusedImages as FusedImages
+from .index.key_index import KeyIndex as KeyIndex
+from .index.key_index import open_index as open_index
 from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
 )
@@ -53,6 +55,7 @@ from .plan import (
 from .plan import (
     total_bytes as total_bytes,
 )
+from .planning import plan_pairs as plan_pairs
 from .publisher import Publisher as Publisher
 from .schema import MANIFEST_SCHEMA as MANIFEST_SCHEMA
 from .stored_images import (

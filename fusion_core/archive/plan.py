@@ -156,6 +156,12 @@ class Plan:
         """Size of all files that are to be read, in bytes."""
         return total_bytes(self.todo)
 
+    def first_ids(self, count: int) -> tuple[str, ...]:
+        """Return the ids of the first pairs that are to be done."""
+        for batch in self.todo.to_batches(count):
+            return tuple(batch.column("pair_id").to_pylist()[:count])
+        return ()
+
 
 def total_bytes(todo: pa.Table | Spill) -> int:
     """Return the size of all files that rows of ``Plan.todo`` name, in bytes."""
