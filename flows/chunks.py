@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import get_run_logger
@@ -29,17 +29,45 @@ from fusion_core.scenes import add_pixels
 MakeActor = Callable[[WorkerShare, Collection[str]], Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Worked:
-    """What became of a plan's chunks.
+    """What became of a plan's chunks, summed up as they come.
 
     Attributes:
-        results: The outcome of each, in the order in which they came.
+        ok: Number of pairs fused, or images scored.
+        failed: Number of those that failed for good.
+        skipped: Number of those that are archived.
+        parts: Paths of the parts that hold their rows, each once, in the order in which they came.
         left_out: The nodes and GPUs that were left out, and why.
     """
 
-    results: tuple[ChunkResult, ...] = ()
+    ok: int = 0
+    failed: int = 0
+    skipped: int = 0
+    parts: dict[str, None] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+
+    def add(self, result: ChunkResult) -> None:
+        """Add the outcome of a chunk."""
+        self.ok += result.ok
+        self.failed += result.failed
+        self.skipped += result.skipped
+        self.parts.update(dict.fromkeys(result.parts))
+
+
+def count_results(todo: int, worked: Sequence[Worked], undone: int) -> dict[str, int]:
+    """Return the fields of a summary that count what became of plans.
+
+    Args:
+        todo: Number of pairs, or of images to score, in the plans.
+        worked: What became of their chunks.
+        undone: Number of those whose last attempt ended without a verdict: a pair that was undone
+            at first may have been done at its second attempt.
+    """
+    failed, skipped = (sum(getattr(one, name) for one in worked) for name in ("failed", "skipped"))
+    ok = sum(one.ok for one in worked)
+    unfinished = todo - undone - ok - failed - skipped
+    return {"failed": failed, "skipped": skipped, "undone": undone, "unfinished": unfinished}
 
 
 def run_chunks(
@@ -82,7 +110,9 @@ def run_chunks(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )
     done = _published(pool.run(chunks), publisher)
-    results = tuple(shown(done, len(plan.todo), logger, verb=verb))
+    worked = Worked()
+    for result in shown(done, len(plan.todo), logger, verb=verb):
+        worked.add(result)
     publisher.publish()
     if pool.deaths or pool.lost:
         logger.warning(
@@ -90,7 +120,8 @@ def run_chunks(
             pool.deaths,
             pool.lost,
         )
-    return Worked(results, pool.places.told())
+    worked.left_out = pool.places.told()
+    return worked
 
 
 def _published(results: Iterator[ChunkResult], publisher: Publisher) -> Iterator[ChunkResult]:

@@ -12,7 +12,7 @@ from prefect import get_run_logger
 
 from actors.tasks import run_on_worker
 from flows.run import Run
-from fusion_core.archive import PAIR_KEY, stored_image
+from fusion_core.archive import PAIR_KEY, RunRows, Spill, evenly, stored_image
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports import ShownPair
 from fusion_core.storage import Storage, StoredFile
@@ -48,22 +48,21 @@ def draw_sheet(
         return None
 
 
-def fused_pairs(run: Run[Any], pairs: pa.Table, ok_rows: pa.Table, count: int) -> list[ShownPair]:
+def fused_pairs(
+    run: Run[Any], pairs: pa.Table | Spill, rows: RunRows, count: int
+) -> list[ShownPair]:
     """Choose fused pairs for the contact sheet, spread evenly over all.
 
     Args:
         run: The run, of one model and settings; rows of others are left out.
         pairs: The plan's pairs: which files they are made of is told by the listing, not by rows.
-        ok_rows: Successful rows of the run, with all columns.
+        rows: The run's rows.
         count: At most so many pairs.
     """
     identity, source, output = run.identity, run.source(), run.output()
-    own = (ds.field("model_hash") == identity.model_hash) & (
-        ds.field("settings_hash") == identity.settings_hash
-    )
-    rows = with_sources(ok_rows.filter(own), pairs).sort_by("pair_id")
+    model_hash, settings_hash = identity.model_hash, identity.settings_hash
     shown = []
-    for row in rows.take(pa.array(evenly(range(len(rows)), count), pa.int64())).to_pylist():
+    for row in rows.fused(pairs, count, model_hash=model_hash, settings_hash=settings_hash):
         image = stored_image(output, row)
         if image is not None:
             metrics = {name: row[name] for name in METRIC_NAMES}
@@ -106,13 +105,6 @@ def with_sources(rows: pa.Table, pairs: pa.Table) -> pa.Table:
         pairs: Rows of ``PAIRS_SCHEMA``, from the listing of the archive.
     """
     return rows.join(pairs.select([*PAIR_KEY, *_SOURCES]), list(PAIR_KEY), join_type="inner")
-
-
-def evenly(rows: Sequence[Any], count: int) -> list[Any]:
-    """Return at most ``count`` rows, spread evenly over all of them."""
-    if len(rows) <= count:
-        return list(rows)
-    return [rows[k * len(rows) // count] for k in range(count)]
 
 
 def _shown(

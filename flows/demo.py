@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.fuse_archive import fuse_archive
-from flows.summaries.run import RunSummary, metric_statistics, metric_table
-from fusion_core.archive import read_manifest
+from flows.summaries.run import RunSummary, metric_table
+from fusion_core.archive import RUN_SCHEMA, RunRows, read_manifest, spill
 from fusion_core.demo import write_archive
 from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import scratch_folder
 
 
 def run_demo(folder: str, pairs: int, seed: int) -> str:
@@ -31,6 +32,8 @@ def run_demo(folder: str, pairs: int, seed: int) -> str:
     assert isinstance(summary, RunSummary)
     sheets = sorted((top / "output" / "runs").glob("*/contact_sheet.png"))
     rows = read_manifest(summary.manifest, filters=[("status", "=", "ok")])
+    with scratch_folder() as scratch:
+        metrics = RunRows(spill(scratch, RUN_SCHEMA, [rows]), scratch).metric_statistics()
     lines = [
         "# fuse-archive demo",
         "",
@@ -41,7 +44,7 @@ def run_demo(folder: str, pairs: int, seed: int) -> str:
         f"- contact sheet: `{sheets[-1] if sheets else 'none drawn'}`",
         f"- manifest: `{summary.manifest}`",
         "",
-        *metric_table(metric_statistics(rows), len(rows)),
+        *metric_table(metrics, len(rows)),
         "",
         "Go on with pandas:",
         "",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,19 +15,16 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
-from flows.chunks import Worked
+from flows.chunks import Worked, count_results
 from flows.contact_sheet import compared_pairs, draw_sheet, with_sources
+from flows.details import files_without_pair, unsuccessful, write_details
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
-    count_results,
-    count_retries,
     fail_past_limit,
-    failures,
     publish,
-    read_back,
     warn_of_older,
     write_tables,
 )
@@ -38,20 +36,25 @@ from fusion_core.archive import (
     IMAGE_COLUMNS,
     MANIFEST_FOLDER,
     PAIR_KEY,
+    RUN_SCHEMA,
     Patience,
     Plan,
+    RunRows,
     last_attempts,
     make_plan,
     newest_rows,
     read_manifest,
+    read_rows,
+    spill,
     standing_rows,
 )
 from fusion_core.errors import OutputBusyError, SettingsError
-from fusion_core.jobs import ChunkResult, EvaluateSettings, list_pairs
+from fusion_core.jobs import EvaluateSettings, list_pairs
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.models import read_model
 from fusion_core.reports import compare, published_sets, write_comparison_sheet
 from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage, scratch_folder
 
 FLOW = "evaluate"
 
@@ -193,32 +196,39 @@ def summarise(
     published = published_sets()[settings.published] if settings.published else ()
     table, tables = write_tables(run, output, comparison, published)
     shown = compared_pairs(run, rows, list(runs), settings.contact_sheet)
-    done = [result for of_model in worked.values() for result in of_model.results]
-    parts = read_back(output, done)
-    parts = None if parts is None else _named(parts, runs)
-    summary = EvaluationSummary(
-        run_id=run.identity.run_id,
-        output=output.url(""),
-        manifest=output.url(MANIFEST_FOLDER),
-        models={
-            name: _outcome(runs[name], plans[name], of_model.results)
-            for name, of_model in worked.items()
-        },
-        pairs=comparison.pairs,
-        contact_sheet=draw_sheet(run, write_comparison_sheet, shown, FLOW),
-        means=comparison.means,
-        published=settings.published,
-        table=table,
-        tables=tables,
-        left_out=tuple(dict.fromkeys(told for one in worked.values() for told in one.left_out)),
-        retries=count_retries(parts),
-        seconds=time.monotonic() - began,
-        **count_results(sum(len(plan.todo) for plan in plans.values()), done, parts),
-        **_counts(list(plans.values())),
-        **failures(parts, "pair_id", "method"),
-    )
+    with scratch_folder() as folder:
+        own = _rows_of_run(output, worked.values(), runs, folder)
+        pairing = next(iter(plans.values())).pairing
+        listings = [*unsuccessful(own, "pair_id", "method"), *files_without_pair(pairing)]
+        details = write_details(run, output, listings, folder)
+        summary = EvaluationSummary(
+            run_id=run.identity.run_id,
+            output=output.url(""),
+            manifest=output.url(MANIFEST_FOLDER),
+            models={name: _outcome(runs[name], plans[name], worked[name]) for name in worked},
+            pairs=comparison.pairs,
+            contact_sheet=draw_sheet(run, write_comparison_sheet, shown, FLOW),
+            means=comparison.means,
+            published=settings.published,
+            table=table,
+            tables=tables,
+            left_out=tuple(dict.fromkeys(told for one in worked.values() for told in one.left_out)),
+            retries=own.retries(),
+            stages=own.stages(),
+            seconds=time.monotonic() - began,
+            **count_results(_todo(plans), list(worked.values()), own.undone()),
+            **_counts(list(plans.values())),
+            **details.fields,
+        )
     publish(run, output, summary, FLOW)
     return summary
+
+
+def _rows_of_run(output: Storage, worked: Iterable[Worked], runs: Runs, folder: Path) -> RunRows:
+    """Read the rows of the run with all models, whose names here are the rows' methods."""
+    parts = (part for of_model in worked for part in of_model.parts)
+    named = (_named(rows, runs) for rows in read_rows(output, parts))
+    return RunRows(spill(folder, RUN_SCHEMA, named), folder)
 
 
 def rows_of_models(
@@ -248,14 +258,16 @@ def _named(rows: pa.Table, runs: Runs) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("method"), "method", names)
 
 
-def _outcome(
-    run: Run[FuseArchiveSettings], plan: Plan, results: Sequence[ChunkResult]
-) -> ModelOutcome:
+def _todo(plans: Mapping[str, Plan]) -> int:
+    return sum(len(plan.todo) for plan in plans.values())
+
+
+def _outcome(run: Run[FuseArchiveSettings], plan: Plan, worked: Worked) -> ModelOutcome:
     return ModelOutcome(
         model=run.settings.model,
         model_hash=str(run.identity.model_hash),
-        fused=sum(result.ok for result in results),
-        failed=sum(result.failed for result in results),
+        fused=worked.ok,
+        failed=worked.failed,
         done_before=plan.done,
         known_failed=plan.known_failed,
     )

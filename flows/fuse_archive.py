@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -15,31 +14,30 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import start_actor
 from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
-from flows.chunks import Worked, run_chunks, share_of
+from flows.chunks import Worked, count_results, run_chunks, share_of
 from flows.contact_sheet import draw_sheet, fused_pairs
+from flows.details import files_without_pair, first_files, remarks, unsuccessful, write_details
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
-    count_results,
-    count_retries,
     fail_past_limit,
-    failures,
     publish,
-    read_back,
     warn_of_late_pairs,
     warn_of_older,
 )
 from flows.summaries.archive import plan_counts
 from flows.summaries.dry_run import DryRun
-from flows.summaries.run import RunSummary, metric_statistics, remarks
+from flows.summaries.run import RunSummary
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     Patience,
     Plan,
     Publisher,
+    RunRows,
+    collect_rows,
     open_index,
     plan_pairs,
 )
@@ -157,26 +155,31 @@ def summarise(
 ) -> RunSummary:
     """Read the run's rows back, draw the contact sheet, and write summary and artifacts."""
     output = run.output()
-    rows = read_back(output, worked.results)
-    ok = rows.filter(ds.field("status") == "ok") if rows is not None else None
-    some = ok is not None and len(ok) > 0
-    shown = fused_pairs(run, plan.todo, ok, run.settings.contact_sheet) if some else []
-    summary = RunSummary(
-        run_id=run.identity.run_id,
-        output=output.url(""),
-        manifest=output.url(MANIFEST_FOLDER),
-        contact_sheet=draw_sheet(run, write_contact_sheet, shown, FLOW),
-        catalog=_write_catalog(run, output),
-        remarks=remarks(ok) if some else (),
-        fused=sum(result.ok for result in worked.results),
-        metrics=metric_statistics(ok) if some else {},
-        left_out=worked.left_out,
-        retries=count_retries(rows),
-        seconds=time.monotonic() - began,
-        **count_results(len(plan.todo), worked.results, rows),
-        **plan_counts(plan),
-        **failures(rows, "pair_id"),
-    )
+    with scratch_folder() as folder:
+        rows = RunRows(collect_rows(output, worked.parts, folder), folder)
+        listings = [
+            *unsuccessful(rows, "pair_id"),
+            remarks(rows),
+            *files_without_pair(plan.pairing),
+        ]
+        details = write_details(run, output, listings, folder)
+        shown = fused_pairs(run, plan.todo, rows, run.settings.contact_sheet)
+        summary = RunSummary(
+            run_id=run.identity.run_id,
+            output=output.url(""),
+            manifest=output.url(MANIFEST_FOLDER),
+            contact_sheet=draw_sheet(run, write_contact_sheet, shown, FLOW),
+            catalog=_write_catalog(run, output),
+            fused=worked.ok,
+            metrics=rows.metric_statistics(),
+            left_out=worked.left_out,
+            retries=rows.retries(),
+            stages=rows.stages(),
+            seconds=time.monotonic() - began,
+            **count_results(len(plan.todo), [worked], rows.undone()),
+            **plan_counts(plan),
+            **details.fields,
+        )
     publish(run, output, summary, FLOW)
     return summary
 
@@ -195,6 +198,7 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
         estimated_seconds=seconds,
         first=plan.first_ids(20),
         **plan_counts(plan),
+        **first_files(plan.pairing),
     )
     create_markdown_artifact(dry_run.markdown(), f"{FLOW}-summary", "Dry run")
     get_run_logger().info(dry_run.markdown())

@@ -6,12 +6,10 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from prefect import get_run_logger
 from prefect.artifacts import (
@@ -23,15 +21,13 @@ from prefect.context import FlowRunContext
 
 from flows.credentials import StorageCredentials
 from flows.summaries.archive import ArchiveSummary, older_told, too_many_failed
-from fusion_core.archive import RUNS_FOLDER, newest_rows, read_part, split_by_version
+from fusion_core.archive import RUNS_FOLDER, split_by_version
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
-from fusion_core.jobs import ChunkResult, RunIdentity
+from fusion_core.jobs import RunIdentity
 from fusion_core.reports import Comparison, PublishedRow, csv_table, latex_table, markdown_table
 from fusion_core.settings import RunSettings
 from fusion_core.storage import Storage, open_source
 
-_ROWS_IN_UI = 1000
-_READERS = 16
 Settings = TypeVar("Settings", bound=RunSettings)
 
 
@@ -129,64 +125,6 @@ def warn_of_older(older: int) -> None:
         get_run_logger().warning("%s", older_told(older))
 
 
-def read_back(output: Storage, results: Sequence[ChunkResult]) -> pa.Table | None:
-    """Read the rows that a run committed; None where there were none."""
-    paths = dict.fromkeys(path for result in results for path in result.parts)
-    with ThreadPoolExecutor(_READERS) as readers:
-        parts = list(readers.map(lambda path: read_part(output, path), paths))
-    return pa.concat_tables(parts) if parts else None
-
-
-def count_results(
-    todo: int, results: Sequence[ChunkResult], rows: pa.Table | None
-) -> dict[str, Any]:
-    """Return the fields of a summary that count what became of the plan.
-
-    Args:
-        todo: Number of pairs, or of images to score, in the plan.
-        results: What was made of their chunks.
-        rows: The rows of these.
-    """
-    # A pair that was undone at first may have been done at its second attempt.
-    last = newest_rows(rows) if rows is not None else None
-    undone = 0 if last is None else len(last.filter(ds.field("status") == "undone"))
-    counts = {
-        name: sum(getattr(result, name) for result in results)
-        for name in ("ok", "failed", "skipped")
-    }
-    return {
-        "failed": counts["failed"],
-        "skipped": counts["skipped"],
-        "undone": undone,
-        "unfinished": todo - undone - sum(counts.values()),
-    }
-
-
-def count_retries(rows: pa.Table | None) -> int:
-    """Return how many calls to the stores had to be made again, over a run's rows."""
-    return 0 if rows is None else int(pc.sum(rows["retries"]).as_py() or 0)
-
-
-def failures(rows: pa.Table | None, *names: str) -> dict[str, tuple[dict[str, Any], ...]]:
-    """Return the fields ``failures`` and ``undone_pairs`` of a summary: who, where, why.
-
-    Args:
-        rows: A run's rows.
-        names: The columns that name what failed, in the order to sort by.
-    """
-    found = {}
-    for name, status in (("failures", "failed"), ("undone_pairs", "undone")):
-        found[name] = () if rows is None else _with_status(newest_rows(rows), status, names)
-    return found
-
-
-def _with_status(rows: pa.Table, status: str, names: Sequence[str]) -> tuple[dict[str, Any], ...]:
-    chosen = rows.filter(ds.field("status") == status)
-    chosen = chosen.sort_by([(name, "ascending") for name in names])
-    columns = [*names, "stage", "cause", "attempt", "error_type", "error_message"]
-    return tuple(chosen.select(columns).to_pylist())
-
-
 def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) -> None:
     """Write the summary beside the results, and show it in Prefect as the flow's artifacts."""
     output.write(f"{run.folder}/summary.md", summary.markdown().encode())
@@ -194,18 +132,26 @@ def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) 
     create_markdown_artifact(summary.markdown(), f"{flow}-summary", summary.sentence())
     if summary.failures:
         create_table_artifact(
-            [dict(row) for row in summary.failures[:_ROWS_IN_UI]],
+            [dict(row) for row in summary.failures],
             f"{flow}-failures",
-            f"What failed in {summary.run_id}",
+            f"What failed in {summary.run_id}: {_first_of(summary, 'failures')}",
         )
     if summary.undone_pairs:
         create_table_artifact(
-            [dict(row) for row in summary.undone_pairs[:_ROWS_IN_UI]],
+            [dict(row) for row in summary.undone_pairs],
             f"{flow}-undone",
-            f"What {summary.run_id} left undone, to be tried again",
+            f"What {summary.run_id} left undone, to be tried again: "
+            f"{_first_of(summary, 'undone_pairs')}",
         )
     create_link_artifact(summary.output, summary.output, f"{flow}-output", "Where the results are")
     get_run_logger().info(summary.sentence())
+
+
+def _first_of(summary: ArchiveSummary, name: str) -> str:
+    shown, count = len(getattr(summary, name)), summary.count(name)
+    return (
+        f"all {count}" if shown == count else f"the first {shown} of {count}, see details.parquet"
+    )
 
 
 def write_tables(

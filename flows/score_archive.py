@@ -7,24 +7,25 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-import pyarrow.dataset as ds
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
-from flows.chunks import Worked, run_chunks
+from flows.chunks import Worked, count_results, run_chunks
+from flows.details import (
+    files_without_pair,
+    images_without_counterpart,
+    unsuccessful,
+    write_details,
+)
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.run import (
     Run,
-    count_results,
-    count_retries,
     fail_past_limit,
-    failures,
     publish,
-    read_back,
     warn_of_older,
     write_tables,
 )
@@ -38,6 +39,8 @@ from fusion_core.archive import (
     Patience,
     Plan,
     Publisher,
+    RunRows,
+    collect_rows,
     last_attempts,
     make_plan,
     newest_rows,
@@ -158,27 +161,32 @@ def summarise(
     output = run.output()
     comparison = compare_scores(run, output, images)
     table, tables = write_tables(run, output, comparison)
-    parts = read_back(output, worked.results)
-    summary = ScoreSummary(
-        run_id=run.identity.run_id,
-        output=output.url(""),
-        manifest=output.url(SCORES_FOLDER),
-        images=len(images.images),
-        scored=sum(result.ok for result in worked.results),
-        unpaired_images=images.unpaired,
-        missing=images.missing,
-        ambiguous_images=images.ambiguous,
-        means=comparison.means,
-        table=table,
-        tables=tables,
-        metric_version=run.settings.metric_version,
-        left_out=worked.left_out,
-        retries=count_retries(parts),
-        seconds=time.monotonic() - began,
-        **count_results(len(plan.todo), worked.results, parts),
-        **plan_counts(plan),
-        **failures(parts, "pair_id", "method"),
-    )
+    with scratch_folder() as folder:
+        rows = RunRows(collect_rows(output, worked.parts, folder), folder)
+        listings = [
+            *unsuccessful(rows, "pair_id", "method"),
+            *images_without_counterpart(images),
+            *files_without_pair(plan.pairing),
+        ]
+        details = write_details(run, output, listings, folder)
+        summary = ScoreSummary(
+            run_id=run.identity.run_id,
+            output=output.url(""),
+            manifest=output.url(SCORES_FOLDER),
+            images=len(images.images),
+            scored=worked.ok,
+            means=comparison.means,
+            table=table,
+            tables=tables,
+            metric_version=run.settings.metric_version,
+            left_out=worked.left_out,
+            retries=rows.retries(),
+            stages=rows.stages(),
+            seconds=time.monotonic() - began,
+            **count_results(len(plan.todo), [worked], rows.undone()),
+            **plan_counts(plan),
+            **details.fields,
+        )
     publish(run, output, summary, FLOW)
     return summary
 
@@ -200,7 +208,7 @@ def compare_scores(
             "settings_hash",
             *METRIC_NAMES,
         ],
-        filters=ds.field("settings_hash").isin([run.identity.settings_hash, *run.hashes_before]),
+        filters=[("settings_hash", "in", [run.identity.settings_hash, *run.hashes_before])],
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )

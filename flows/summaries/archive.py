@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from flows.summaries.base import Summary
-from flows.summaries.listings import failed_name, failure_lines, plain
+from flows.summaries.listings import failed_name, failure_lines, listing_lines, plain
 from fusion_core.archive import Plan
 from fusion_core.metrics import METRIC_VERSION
 
@@ -27,9 +27,11 @@ class PlanSummary(Summary):
         waiting: Pairs not touched, because an earlier attempt at them was too short ago.
         archived: Pairs not touched, because a file of theirs is still archived, as a row says.
         over_limit: Pairs left for a later run by ``limit``.
-        unpaired: Source files without a counterpart.
+        unpaired: Source files without a counterpart; the first hundred, likewise below.
         ambiguous: Files that claim the same pair and role as another file.
         unmatched: Files that belong to no pair.
+        counts: How long each list is as a whole, by its name; where one isn't named, what stands
+            here is the whole of it.
     """
 
     found: int
@@ -42,6 +44,11 @@ class PlanSummary(Summary):
     unpaired: tuple[str, ...]
     ambiguous: tuple[str, ...]
     unmatched: tuple[str, ...]
+    counts: dict[str, int] = Field(default_factory=dict)
+
+    def count(self, name: str) -> int:
+        """Return how long a list is as a whole."""
+        return self.counts.get(name, len(getattr(self, name)))
 
 
 class ArchiveSummary(PlanSummary):
@@ -58,8 +65,11 @@ class ArchiveSummary(PlanSummary):
         left_out: Nodes and GPUs that were left out, and why.
         retries: Calls to the stores that had to be made again for its pairs.
         metric_version: Names the metrics' definitions.
-        failures: What failed in this run, with stage and reason.
+        failures: What failed in this run, with stage and reason; the first hundred, likewise
+            below.
         undone_pairs: What is undone, with stage, cause and reason.
+        stages: How many failed or are undone at each stage, the most first.
+        details: URL of the Parquet file that holds all lists as a whole.
         seconds: Duration of the run.
     """
 
@@ -85,6 +95,8 @@ class ArchiveSummary(PlanSummary):
     metric_version: str = METRIC_VERSION
     failures: tuple[dict[str, Any], ...]
     undone_pairs: tuple[dict[str, Any], ...] = ()
+    stages: dict[str, int] = Field(default_factory=dict)
+    details: str | None = None
     seconds: float
 
     @model_validator(mode="before")
@@ -155,31 +167,39 @@ class ArchiveSummary(PlanSummary):
         return parts
 
     def _files_without_pair(self) -> str:
-        counts = {
-            "unpaired": self.unpaired,
-            "ambiguous": self.ambiguous,
-            "unmatched": self.unmatched,
-        }
-        return ", ".join(f"{len(paths)} {name}" for name, paths in counts.items() if paths)
+        counts = {name: self.count(name) for name in ("unpaired", "ambiguous", "unmatched")}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+    def _details_lines(self) -> list[str]:
+        return [f"- all that is listed here: `{self.details}`"] if self.details else []
 
     def _unsuccessful_lines(self) -> list[str]:
         """Return the lines of tables of what failed, and of what is undone."""
         return [
-            *failure_lines(f"Failed {self.what}", self.failures),
-            *failure_lines(f"Undone {self.what}, to be tried again", self.undone_pairs),
+            *failure_lines(f"Failed {self.what}", self.failures, self.count("failures")),
+            *failure_lines(
+                f"Undone {self.what}, to be tried again",
+                self.undone_pairs,
+                self.count("undone_pairs"),
+            ),
         ]
 
-    def _source_files(self) -> dict[str, tuple[str, ...]]:
-        """Return the source files that make no pair, by title."""
-        return {
-            "Unpaired files (no counterpart)": self.unpaired,
-            "Ambiguous files (same pair and role)": self.ambiguous,
-            "Unmatched files (belong to no pair)": self.unmatched,
+    def _source_file_lines(self) -> list[str]:
+        """Return the lines of lists of the source files that make no pair."""
+        titles = {
+            "unpaired": "Unpaired files (no counterpart)",
+            "ambiguous": "Ambiguous files (same pair and role)",
+            "unmatched": "Unmatched files (belong to no pair)",
         }
+        return [
+            line
+            for name, title in titles.items()
+            for line in listing_lines(title, getattr(self, name), self.count(name))
+        ]
 
 
 def plan_counts(plan: Plan) -> dict[str, Any]:
-    """Return the fields of a ``PlanSummary``."""
+    """Return the numbers of a ``PlanSummary``."""
     return {
         "found": len(plan.pairing.pairs),
         "done_before": plan.done,
@@ -188,9 +208,6 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
         "waiting": plan.waiting,
         "archived": plan.archived,
         "over_limit": plan.over_limit,
-        "unpaired": plan.pairing.unpaired,
-        "ambiguous": plan.pairing.ambiguous,
-        "unmatched": plan.pairing.unmatched,
     }
 
 
@@ -205,14 +222,14 @@ def older_told(older: int) -> str:
 def too_many_failed(summary: ArchiveSummary, allowed: float) -> str:
     """Return the message of the error that ends a run past ``max_failed``."""
     found = [*summary.failures, *summary.undone_pairs]
-    stages = Counter(plain(str(row["stage"])) for row in found)
-    by_stage = ", ".join(f"{count} at {stage}" for stage, count in stages.most_common())
+    stages = summary.stages or dict(Counter(str(row["stage"]) for row in found).most_common())
+    by_stage = ", ".join(f"{count} at {plain(stage)}" for stage, count in stages.items())
     first = "; ".join(
         plain(f"{failed_name(row)} ({row['stage']}): {row['error_message']}") for row in found[:5]
     )
     undone = f" or are undone ({summary.undone})" if summary.undone else ""
     return (
-        f"{len(found)} of {summary.worked} {summary.what} failed{undone} "
+        f"{sum(stages.values())} of {summary.worked} {summary.what} failed{undone} "
         f"({summary.failed_fraction:.0%}; max_failed allows {allowed:.0%}): {by_stage}. The first: "
         f"{first}. All are rows of {summary.manifest} with status 'failed' or 'undone'"
     )

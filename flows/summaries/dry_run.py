@@ -44,8 +44,8 @@ class DryRun(PlanSummary):
             f"- {self.waiting} are left for later, because they were tried in vain a while ago",
             f"- {self.archived} are skipped, because a file of theirs is archived",
             f"- {self.over_limit} are left for later by the limit",
-            f"- {len(self.unpaired)} unpaired, {len(self.ambiguous)} ambiguous, "
-            f"{len(self.unmatched)} unmatched files",
+            f"- {self.count('unpaired')} unpaired, {self.count('ambiguous')} ambiguous, "
+            f"{self.count('unmatched')} unmatched files",
         ]
         if self.estimated_seconds is not None:
             lines.append(f"- about {_duration(self.estimated_seconds)} on this cluster")

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from flows.summaries.archive import ArchiveSummary
-from flows.summaries.listings import listing_lines, table_cell
+from flows.summaries.listings import table_cell
 
 
 class ModelOutcome(BaseModel):
@@ -67,6 +67,7 @@ class EvaluationSummary(ArchiveSummary):
         lines += [f"- table as {kind}: `{url}`" for kind, url in self.tables.items()]
         if self.contact_sheet:
             lines += [f"- contact sheet: `{self.contact_sheet}`"]
+        lines += self._details_lines()
         lines += ["", "## Models", ""]
         lines += ["| name | model | sha256 | fused | failed | fused before | failed before |"]
         lines += ["| --- | --- | --- | ---: | ---: | ---: | ---: |"]
@@ -74,7 +75,7 @@ class EvaluationSummary(ArchiveSummary):
             counts = f"{of.fused} | {of.failed} | {of.done_before} | {of.known_failed}"
             lines += [f"| {table_cell(name)} | `{of.model}` | `{of.model_hash[:12]}` | {counts} |"]
         lines += self._unsuccessful_lines()
-        lines += listing_lines(self._source_files())
+        lines += self._source_file_lines()
         lines += ["", "## Comparison", "", self.table]
         return "\n".join(lines)
 

@@ -6,31 +6,44 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+FIRST = 100
+"""So many of each list stand in a summary; all of it lies beside."""
+
 _LISTED = 20
 _LONGEST = 2000
 _ACTIVE = re.compile(r"([\\|<\[`])")  # what begins a cell, HTML, a link, an image or code
 
 
-def failure_lines(title: str, failures: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of a table of what failed, if anything did."""
+def failure_lines(title: str, failures: Sequence[Mapping[str, Any]], count: int) -> list[str]:
+    """Return the lines of a table of what failed, if anything did.
+
+    Args:
+        title: Of the table.
+        failures: The first of what failed.
+        count: How much did.
+    """
     if not failures:
         return []
     lines = ["", f"## {title}", "", "| pair | stage | reason |", "| --- | --- | --- |"]
     for row in failures[:_LISTED]:
         cells = (failed_name(row), str(row["stage"]), row["error_message"])
         lines.append(f"| {' | '.join(map(table_cell, cells))} |")
-    return lines + _more(len(failures))
+    return lines + _more(count, len(failures))
 
 
-def listing_lines(listings: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the lines of a list under each title, where there is something to list."""
-    lines = []
-    for title, names in listings.items():
-        if names:
-            lines += ["", f"## {title}: {len(names)}", ""]
-            lines += [f"- {code_span(name)}" for name in names[:_LISTED]]
-            lines += _more(len(names))
-    return lines
+def listing_lines(title: str, names: Sequence[str], count: int) -> list[str]:
+    """Return the lines of a list, where there is something to list.
+
+    Args:
+        title: Of the list.
+        names: The first of it.
+        count: How long it is.
+    """
+    if not names:
+        return []
+    lines = ["", f"## {title}: {count}", ""]
+    lines += [f"- {code_span(name)}" for name in names[:_LISTED]]
+    return lines + _more(count, len(names))
 
 
 def failed_name(row: Mapping[str, Any]) -> str:
@@ -60,5 +73,6 @@ def plain(text: str) -> str:
     return "".join(shown)
 
 
-def _more(count: int) -> list[str]:
-    return [f"\n… and {count - _LISTED} more"] if count > _LISTED else []
+def _more(count: int, known: int) -> list[str]:
+    left = count - min(known, _LISTED)
+    return [f"\n… and {left} more"] if left > 0 else []

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.listings import listing_lines
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
@@ -20,7 +17,8 @@ class RunSummary(ArchiveSummary):
         fused: Pairs fused by this run.
         metrics: By metric, its mean, standard deviation, minimum and maximum over the fused pairs.
         catalog: URL of the STAC catalogue or collection, if one was written.
-        remarks: What readers of single fused scenes should know, such as a partial overlap.
+        remarks: What readers of single fused scenes should know, such as a partial overlap;
+            the first hundred.
     """
 
     contact_sheet: str | None
@@ -45,11 +43,12 @@ class RunSummary(ArchiveSummary):
             lines += [f"- contact sheet: `{self.contact_sheet}`"]
         if self.catalog:
             lines += [f"- STAC: `{self.catalog}`"]
+        lines += self._details_lines()
         if self.metrics:
             lines += ["", *metric_table(self.metrics, self.fused)]
         lines += self._unsuccessful_lines()
-        lines += listing_lines({"Remarks": self.remarks})
-        lines += listing_lines(self._source_files())
+        lines += listing_lines("Remarks", self.remarks, self.count("remarks"))
+        lines += self._source_file_lines()
         return "\n".join(lines) + "\n"
 
     def sentence(self) -> str:
@@ -62,7 +61,7 @@ class RunSummary(ArchiveSummary):
 
 
 def metric_table(metrics: Mapping[str, Mapping[str, float | None]], pairs: int) -> list[str]:
-    """Return the lines of a markdown table of ``metric_statistics``."""
+    """Return the lines of a markdown table of ``RunRows.metric_statistics``."""
     lines = [
         f"Metrics ({METRIC_VERSION}) over {pairs} fused pairs:",
         "",
@@ -74,22 +73,3 @@ def metric_table(metrics: Mapping[str, Mapping[str, float | None]], pairs: int) 
         cells = ("" if value is None else f"{value:.4f}" for value in values)
         lines.append(f"| {statistic} | " + " | ".join(cells) + " |")
     return lines
-
-
-def metric_statistics(ok_rows: pa.Table) -> dict[str, dict[str, float | None]]:
-    """Return mean, standard deviation (population), minimum and maximum of every metric."""
-    return {
-        name: {
-            "mean": pc.mean(ok_rows[name]).as_py(),
-            "std": pc.stddev(ok_rows[name]).as_py(),
-            "min": pc.min(ok_rows[name]).as_py(),
-            "max": pc.max(ok_rows[name]).as_py(),
-        }
-        for name in METRIC_NAMES
-    }
-
-
-def remarks(ok_rows: pa.Table) -> tuple[str, ...]:
-    """Return the remarks of the rows of fused scenes, each with its pair."""
-    told = ok_rows.filter(pc.is_valid(ok_rows["remark"])).select(["pair_id", "remark"])
-    return tuple(f"{row['pair_id']}: {row['remark']}" for row in told.to_pylist())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from pydantic import Field
+
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.listings import listing_lines
 
@@ -15,9 +17,11 @@ class ScoreSummary(ArchiveSummary):
     Attributes:
         images: Fused images found that have a pair, of all methods.
         scored: Images scored by this run.
-        unpaired_images: By method, paths of fused images whose pair is missing.
+        unpaired_images: By method, paths of fused images whose pair is missing; the first hundred
+            of each method, likewise below.
         missing: By method, ids of the pairs without a fused image.
         ambiguous_images: By method, paths of fused images that claim the same pair.
+        counts_by_method: How long each of these lists is as a whole, by its name and method.
         means: By method and metric, the means of the comparison table.
         table: The comparison table in markdown.
         tables: URLs of the table, by format.
@@ -35,6 +39,7 @@ class ScoreSummary(ArchiveSummary):
     unpaired_images: dict[str, tuple[str, ...]]
     missing: dict[str, tuple[str, ...]]
     ambiguous_images: dict[str, tuple[str, ...]]
+    counts_by_method: dict[str, dict[str, int]] = Field(default_factory=dict)
     means: dict[str, dict[str, float | None]]
     table: str
     tables: dict[str, str]
@@ -49,15 +54,25 @@ class ScoreSummary(ArchiveSummary):
         lines = [f"# score-archive {self.run_id}", "", self.sentence(), ""]
         lines += [f"- scores: `{self.manifest}`"]
         lines += [f"- table as {kind}: `{url}`" for kind, url in self.tables.items()]
+        lines += self._details_lines()
         lines += self._unsuccessful_lines()
-        lines += listing_lines(self._source_files())
-        for method, paths in self.unpaired_images.items():
-            lines += listing_lines({f"Images of {method} without a pair": paths})
-            lines += listing_lines({f"Pairs without an image of {method}": self.missing[method]})
-            same = self.ambiguous_images[method]
-            lines += listing_lines({f"Ambiguous images of {method} (same pair)": same})
+        lines += self._source_file_lines()
+        titles = {
+            "unpaired_images": "Images of {} without a pair",
+            "missing": "Pairs without an image of {}",
+            "ambiguous_images": "Ambiguous images of {} (same pair)",
+        }
+        for method in self.unpaired_images:
+            for name, title in titles.items():
+                names, count = getattr(self, name)[method], self._count_of(name, method)
+                lines += listing_lines(title.format(method), names, count)
         lines += ["", "## Comparison", "", self.table]
         return "\n".join(lines)
+
+    def _count_of(self, name: str, method: str) -> int:
+        """Return how long a list of a method is as a whole."""
+        known = self.counts_by_method.get(name, {})
+        return known.get(method, len(getattr(self, name)[method]))
 
     def sentence(self) -> str:
         """Return in one sentence what was done, and why the rest was not."""
@@ -67,12 +82,13 @@ class ScoreSummary(ArchiveSummary):
             f"found: {self.scored} scored and {self.failed} failed in {self.seconds:.0f} s",
             *self._left_alone("files and settings"),
         ]
-        for found, what in (
-            (self.unpaired_images, "images without a pair"),
-            (self.missing, "pairs without an image"),
-            (self.ambiguous_images, "ambiguous images"),
+        for name, what in (
+            ("unpaired_images", "images without a pair"),
+            ("missing", "pairs without an image"),
+            ("ambiguous_images", "ambiguous images"),
         ):
-            if any(found.values()):
-                counts = (f"{len(names)} of {method}" for method, names in found.items() if names)
-                parts.append(f"{what}: {', '.join(counts)}")
+            counts = {method: self._count_of(name, method) for method in getattr(self, name)}
+            told = [f"{count} of {method}" for method, count in counts.items() if count]
+            if told:
+                parts.append(f"{what}: {', '.join(told)}")
         return "; ".join(parts) + "."

@@ -57,7 +57,31 @@ from .plan import (
 )
 from .planning import plan_pairs as plan_pairs
 from .publisher import Publisher as Publisher
+from .run_rows import (
+    RUN_SCHEMA as RUN_SCHEMA,
+)
+from .run_rows import (
+    RunRows as RunRows,
+)
+from .run_rows import (
+    collect_rows as collect_rows,
+)
+from .run_rows import (
+    evenly as evenly,
+)
+from .run_rows import (
+    read_rows as read_rows,
+)
 from .schema import MANIFEST_SCHEMA as MANIFEST_SCHEMA
+from .spill import (
+    Spill as Spill,
+)
+from .spill import (
+    SpillWriter as SpillWriter,
+)
+from .spill import (
+    spill as spill,
+)
 from .stored_images import (
     IMAGE_COLUMNS as IMAGE_COLUMNS,
 )

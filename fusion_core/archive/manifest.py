@@ -65,7 +65,7 @@ def read_manifest(
     condition = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
     # The order and a filter that comes late may need columns that aren't wanted in the result.
     order = ["pair_id", "method", "attempt", "ended", "run_id", "fused_version", "metric_version"]
-    needed = MANIFEST_SCHEMA.names if condition is not None else list(dict.fromkeys(wanted + order))
+    needed = list(dict.fromkeys([*wanted, *order, *_filtered(filters)]))
     try:
         table = _read(
             Storage(url, storage_options, retry_seconds), needed, None if latest else condition
@@ -114,6 +114,17 @@ def newest_rows(table: pa.Table) -> pa.Table:
     differs = [_differs(ordered[name]) for name in key]
     first = pc.or_(pc.or_(differs[0], differs[1]), differs[2]).combine_chunks()
     return rows.filter(pa.concat_arrays([pa.array([True]), first]))
+
+
+def _filtered(filters: Any) -> list[str]:
+    """Return the names of the columns that filters look at: all where they don't tell."""
+    if filters is None:
+        return []
+    if not isinstance(filters, list):
+        return list(MANIFEST_SCHEMA.names)
+    groups = filters if filters and isinstance(filters[0], list) else [filters]
+    named = {name for group in groups for name, *_ in group}
+    return [name for name in MANIFEST_SCHEMA.names if name in named]
 
 
 def _differs(column: pa.ChunkedArray) -> pa.ChunkedArray:

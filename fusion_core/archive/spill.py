@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _BATCH_ROWS = 65_536
+_HELD_ROWS, _HELD_BYTES = 16_384, 8 << 20  # what is written at once, as a row group
 _MEMORY = "512MB"
 
 
@@ -65,7 +66,7 @@ class Spill:
 
 
 class SpillWriter:
-    """Writes a table to a local file, batch by batch.
+    """Writes a table to a local file, batch by batch; small batches share a row group.
 
     Args:
         folder: A scratch folder; the file is removed with it.
@@ -76,19 +77,32 @@ class SpillWriter:
         self.path = folder / f"{uuid.uuid4().hex}.parquet"
         self.schema = schema
         self.rows = 0
+        self._held: list[pa.Table] = []
+        self._held_rows = self._held_bytes = 0
         self._writer = pq.ParquetWriter(self.path, schema, compression="zstd")
 
     def write(self, rows: pa.Table | pa.RecordBatch) -> None:
         """Append rows, which have the schema's columns."""
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
         if len(table):
-            self._writer.write_table(table.select(self.schema.names).cast(self.schema))
+            table = table.select(self.schema.names).cast(self.schema)
+            self._held.append(table)
             self.rows += len(table)
+            self._held_rows += len(table)
+            self._held_bytes += table.nbytes
+            if self._held_rows >= _HELD_ROWS or self._held_bytes >= _HELD_BYTES:
+                self._flush()
 
     def finish(self) -> Spill:
         """Close the file, and return it as a table."""
+        self._flush()
         self._writer.close()
         return Spill(self.path)
+
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_table(pa.concat_tables(self._held))
+            self._held, self._held_rows, self._held_bytes = [], 0, 0
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -101,6 +115,8 @@ class SpillWriter:
         trace: TracebackType | None,
     ) -> None:
         """Close the file."""
+        if kind is None:
+            self._flush()
         self._writer.close()
 
 
@@ -134,6 +150,20 @@ def engine(folder: Path, *, memory: str = _MEMORY, threads: int = 2) -> duckdb.D
     return connection
 
 
+def show(connection: duckdb.DuckDBPyConnection, **tables: pa.Table | Spill) -> None:
+    """Let a connection's queries know tables by their names.
+
+    A spilled one has the number of each row as well, as ``file_row_number``.
+    """
+    for name, table in tables.items():
+        if isinstance(table, Spill):
+            path = str(table.path).replace("'", "''")
+            rows = f"SELECT * FROM read_parquet('{path}', file_row_number = true)"
+            connection.execute(f"CREATE TEMP VIEW {name} AS {rows}")
+        else:
+            connection.register(name, table)
+
+
 def query(
     connection: duckdb.DuckDBPyConnection, folder: Path, sql: str, parameters: Sequence[object] = ()
 ) -> Spill:
@@ -147,7 +177,8 @@ def query(
     """
     path = folder / f"{uuid.uuid4().hex}.parquet"
     connection.execute(
-        f"COPY ({sql}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536)",
+        f"COPY ({sql}) TO '{path}' "
+        "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536, ROW_GROUP_SIZE_BYTES '16MB')",
         list(parameters),
     )
     return Spill(path)

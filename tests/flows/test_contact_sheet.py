@@ -6,12 +6,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from manifest_rows import row
 from tiny import settings_for
 
 from flows import contact_sheet
-from flows.contact_sheet import compared_pairs, draw_sheet, evenly, fused_pairs, with_sources
+from flows.contact_sheet import compared_pairs, draw_sheet, fused_pairs, with_sources
 from flows.run import Run
-from fusion_core.archive import IMAGE_COLUMNS, stored_image
+from fusion_core.archive import (
+    IMAGE_COLUMNS,
+    RUN_SCHEMA,
+    RunRows,
+    evenly,
+    spill,
+    stored_image,
+)
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports import ShownPair
 from fusion_core.storage import StoredFile
@@ -49,6 +57,12 @@ def rows_table(*rows: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(
         list(rows), pa.schema([(name, numbers.get(name, pa.string())) for name in names])
     )
+
+
+def rows_of_run(folder: Path, *rows: dict[str, Any]) -> RunRows:
+    """The rows of a run, in a local file."""
+    table = pa.Table.from_pylist([row() | one for one in rows], RUN_SCHEMA)
+    return RunRows(spill(folder, RUN_SCHEMA, [table]), folder)
 
 
 def listed(*pair_ids: str) -> pa.Table:
@@ -104,8 +118,10 @@ def test_rows_are_spread_evenly(count: int, expected: list[int] | None) -> None:
     assert evenly(range(10), count) == (expected or list(range(10)))
 
 
-def test_files_of_fused_pairs_are_derived_and_no_url_of_a_row_is_followed(run: Run[Any]) -> None:
-    rows = rows_table(*(image_row(name) for name in ("c", "a", "b")))
+def test_files_of_fused_pairs_are_derived_and_no_url_of_a_row_is_followed(
+    run: Run[Any], tmp_path: Path
+) -> None:
+    rows = rows_of_run(tmp_path, *(image_row(name) for name in ("c", "a", "b")))
     shown = fused_pairs(run, listed("a", "b", "c"), rows, 9)
     assert [pair.pair_id for pair in shown] == ["a", "b", "c"]
     for pair in shown:
@@ -117,8 +133,11 @@ def test_files_of_fused_pairs_are_derived_and_no_url_of_a_row_is_followed(run: R
     assert len(fused_pairs(run, listed("a", "b", "c"), rows, 2)) == 2
 
 
-def test_rows_of_other_pairs_versions_models_and_settings_are_not_shown(run: Run[Any]) -> None:
-    rows = rows_table(
+def test_rows_of_other_pairs_versions_models_and_settings_are_not_shown(
+    run: Run[Any], tmp_path: Path
+) -> None:
+    rows = rows_of_run(
+        tmp_path,
         image_row("a"),
         image_row("a", settings_hash="../../../etc"),
         image_row("a", model_hash="n" * 64),

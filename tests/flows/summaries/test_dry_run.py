@@ -31,6 +31,11 @@ def test_it_says_what_would_be_done_and_what_not() -> None:
     assert "First pairs: p1, p2" in text
 
 
+def test_it_counts_the_files_beyond_the_first_hundred() -> None:
+    text = dry_run(counts={"unpaired": 700, "ambiguous": 0, "unmatched": 2}).markdown()
+    assert "700 unpaired, 0 ambiguous, 2 unmatched files" in text
+
+
 def test_it_says_how_much_rests_on_earlier_images() -> None:
     assert "earlier image version" not in dry_run().markdown()
     assert "- 2 of what was done before is of an earlier image" in dry_run(older=2).markdown()

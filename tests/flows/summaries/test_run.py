@@ -1,9 +1,7 @@
 from typing import Any
 
-import pyarrow as pa
-
 from flows.summaries.archive import too_many_failed
-from flows.summaries.run import RunSummary, metric_statistics
+from flows.summaries.run import RunSummary
 from fusion_core.metrics import METRIC_NAMES
 
 
@@ -32,14 +30,6 @@ def summary(**changes: Any) -> RunSummary:
 
 def failure(name: str, stage: str = "decode", message: str = "cut") -> dict[str, Any]:
     return {"pair_id": name, "stage": stage, "error_type": "E", "error_message": message}
-
-
-def test_metrics_are_summed_up_without_the_undefined() -> None:
-    columns = {name: [1.0, 3.0, None] for name in METRIC_NAMES}
-    statistics = metric_statistics(pa.table(columns))
-    assert statistics["vif"] == {"mean": 2.0, "std": 1.0, "min": 1.0, "max": 3.0}
-    empty = metric_statistics(pa.table({name: pa.array([], pa.float64()) for name in METRIC_NAMES}))
-    assert empty["ssim"] == {"mean": None, "std": None, "min": None, "max": None}
 
 
 def test_the_table_shows_every_metric_and_blanks_for_what_is_not_there() -> None:
@@ -75,6 +65,27 @@ def test_long_lists_are_cut_and_counted() -> None:
     assert "… and 10 more" in text
     assert "p19" in text
     assert "p20" not in text
+
+
+def test_what_is_beyond_the_first_hundred_is_counted_in_all_texts() -> None:
+    cut = summary(
+        failed=990,
+        unpaired=tuple(f"ir/{k}.png" for k in range(100)),
+        remarks=("a: cut",),
+        failures=tuple(failure(f"p{k}") for k in range(100)),
+        counts={"unpaired": 2500, "failures": 990, "remarks": 1, "ambiguous": 0},
+        stages={"decode": 900, "read\n": 90},
+        details="s3://out/runs/run/details.parquet",
+    )
+    assert "files in no pair: 2500 unpaired" in cut.sentence()
+    text = cut.markdown()
+    assert "## Unpaired files (no counterpart): 2500" in text
+    assert "… and 2480 more" in text
+    assert "… and 970 more" in text
+    assert "- all that is listed here: `s3://out/runs/run/details.parquet`" in text
+    told = too_many_failed(cut, 0.1)
+    assert "990 of 1000 pairs failed (99%; max_failed allows 10%): 900 at decode, 90 at" in told
+    assert "\n" not in told
 
 
 def test_a_message_cannot_break_the_table() -> None:

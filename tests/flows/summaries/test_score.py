@@ -44,6 +44,16 @@ def test_what_has_no_counterpart_is_listed_by_method_and_counted_in_the_sentence
     assert "Images of n without" not in told
 
 
+def test_what_is_beyond_the_first_hundred_of_a_method_is_counted() -> None:
+    cut = summary(
+        missing={"m": (), "n": tuple(f"p{k}" for k in range(100))},
+        counts_by_method={"missing": {"m": 0, "n": 700}},
+    )
+    assert "pairs without an image: 700 of n" in cut.sentence()
+    assert "## Pairs without an image of n: 700" in cut.markdown()
+    assert "… and 680 more" in cut.markdown()
+
+
 def test_a_resumed_run_says_why_it_scored_nothing() -> None:
     told = summary(scored=0, done_before=8).sentence()
     assert "8 fused images of 2 methods found: 0 scored and 0 failed" in told
