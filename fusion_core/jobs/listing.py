@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.fused_images import FusedImages, match_fused, without_matches
+from fusion_core.archive.index_file import read_index
 from fusion_core.archive.index_paths import source_roots
 from fusion_core.archive.layout import RESULT_FOLDERS
-from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates, read_index
+from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates
 from fusion_core.errors import SettingsError, StorageError
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +33,7 @@ class Page:
         last: Whether nothing follows.
     """
 
-    found: list[tuple[str, Mapping[str, Any]]]
+    found: Sequence[tuple[str, Mapping[str, Any]]]
     folders: tuple[str, ...] = ()
     last: bool = True
 
