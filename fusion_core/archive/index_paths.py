@@ -104,7 +104,8 @@ def outside(name: str, text: str, row: int, roots: Sequence[str]) -> SettingsErr
     return SettingsError(
         f"the index names {text!r} in the column {name} of row {row + 1}, which is not below the "
         f"source {roots[0]}; expected paths below it, such as ir/1.png, alone or with the source "
-        "in front. Correct the index, or give the folder or bucket that holds all files as the source"
+        "in front. Correct the index, or give the folder or bucket that holds all files as the "
+        "source"
     )
 
 
