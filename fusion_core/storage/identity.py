@@ -10,21 +10,17 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any
 
 from fusion_core.errors import StorageError
+from fusion_core.storage.store_calls import Identity, StoreCalls
 from fusion_core.storage.version import object_version
-
-if TYPE_CHECKING:
-    from fusion_core.storage.store import Storage
-
-Identity: TypeAlias = Literal["etag", "version", "checksum"]
 
 _OF_S3 = ("SHA256", "CRC64NVME", "SHA1", "CRC32C", "CRC32")  # the best first
 _NO_VERSION = ("", "null", None)
 
 
-def version_by(identity: Identity, storage: Storage, path: str, info: Mapping[str, Any]) -> str:
+def version_by(identity: Identity, storage: StoreCalls, path: str, info: Mapping[str, Any]) -> str:
     """Return the version of an object; where the store keeps no such thing of it, its ETag.
 
     Args:
@@ -52,7 +48,7 @@ def holds(version: str, body: bytes) -> bool:
     return hashlib.md5(body, usedforsecurity=False).hexdigest() == version
 
 
-def _version_id(storage: Storage, path: str, info: Mapping[str, Any]) -> str:
+def _version_id(storage: StoreCalls, path: str, info: Mapping[str, Any]) -> str:
     if storage.on_s3:
         held = info.get("VersionId")
         # What was stored before versioning was turned on may be replaced under the same id.
@@ -66,7 +62,7 @@ def _version_id(storage: Storage, path: str, info: Mapping[str, Any]) -> str:
     )
 
 
-def _checksum(storage: Storage, path: str, info: Mapping[str, Any]) -> str | None:
+def _checksum(storage: StoreCalls, path: str, info: Mapping[str, Any]) -> str | None:
     if storage.is_local:
         return f"sha256:{storage.sha256(path)}"
     if not storage.on_s3:

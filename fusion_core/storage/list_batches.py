@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from fusion_core.storage.listing import listing_table
 from fusion_core.storage.pages import PAGE, Page, Pages, bucket_pages, folder_pages
 from fusion_core.storage.parallel_listing import list_parallel
-
-if TYPE_CHECKING:
-    from fusion_core.storage.store import Storage
+from fusion_core.storage.store_calls import StoreCalls
 
 LISTERS = 8
 """Threads that list at once unless told otherwise."""
@@ -22,7 +20,7 @@ LISTERS = 8
 _LOOKING_UP = 32
 
 
-def list_batches(storage: Storage, prefix: str, *, threads: int) -> Iterator[pa.Table]:
+def list_batches(storage: StoreCalls, prefix: str, *, threads: int) -> Iterator[pa.Table]:
     """Yield tables of ``LISTING_SCHEMA`` of the objects whose path starts with ``prefix``.
 
     S3 and folders of this machine are listed page by page; other stores give all that they hold
@@ -50,7 +48,7 @@ def list_batches(storage: Storage, prefix: str, *, threads: int) -> Iterator[pa.
 
 
 def _told(
-    storage: Storage, cut: int, found: tuple[str, Mapping[str, Any]]
+    storage: StoreCalls, cut: int, found: tuple[str, Mapping[str, Any]]
 ) -> tuple[str, str, Mapping[str, Any]] | None:
     """Return path, version and metadata of an object; None where it is gone since."""
     name, info = found
@@ -61,7 +59,7 @@ def _told(
         return None
 
 
-def _pages(storage: Storage, prefix: str) -> Pages:
+def _pages(storage: StoreCalls, prefix: str) -> Pages:
     call = partial(storage.call, f"list {storage.url(prefix)}")
     if storage.on_s3:
         versions = storage.identity == "version"

@@ -19,7 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fusion_core.errors import StorageError
 from fusion_core.storage.errors import fails_condition, translate_error
 from fusion_core.storage.file_system import FreshFileSystem, StorageOptions, options_now
-from fusion_core.storage.identity import Identity, holds, version_by
+from fusion_core.storage.identity import holds, version_by
 from fusion_core.storage.list_batches import LISTERS, list_batches
 from fusion_core.storage.listing import LISTING_SCHEMA
 from fusion_core.storage.local import (
@@ -32,6 +32,7 @@ from fusion_core.storage.local import (
 )
 from fusion_core.storage.retry import RetryPolicy
 from fusion_core.storage.s3 import LARGEST_PUT, first_bytes, put_on_s3
+from fusion_core.storage.store_calls import Identity
 
 RETRY_SECONDS = 120.0
 """How long a store is waited for unless a setting says otherwise."""
@@ -63,7 +64,8 @@ class Storage:
         retry_seconds: float = RETRY_SECONDS,
         identity: Identity = "etag",
     ):
-        self.given_options, self.identity = options, identity
+        self.given_options = options
+        self.identity: Identity = identity
         self.retry_policy = RetryPolicy(retry_seconds)
         self._files = FreshFileSystem(url, options, retry_seconds)
         fs, root = self._files.last, self._files.root
