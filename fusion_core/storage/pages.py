@@ -140,13 +140,14 @@ def _folder(fs: Any, call: Call, folder: str) -> Iterator[Page]:
     """Yield what lies in one folder, some thousand entries at a time."""
 
     def begin() -> tuple[Iterator[os.DirEntry[str]], list[os.DirEntry[str]]]:
-        entries = os.scandir(folder)
+        entries: Iterator[os.DirEntry[str]]
+        try:
+            entries = os.scandir(folder)
+        except (FileNotFoundError, NotADirectoryError):  # gone since its parent was read
+            entries = iter(())
         return entries, list(islice(entries, PAGE))
 
-    try:
-        entries, some = call(begin)
-    except (FileNotFoundError, NotADirectoryError):  # gone since its parent was read
-        return
+    entries, some = call(begin)
     while some:
         folders = [entry for entry in some if entry.is_dir(follow_symlinks=False)]
         files = [entry for entry in some if not entry.is_dir(follow_symlinks=False)]
