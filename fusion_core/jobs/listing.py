@@ -24,6 +24,7 @@ from fusion_core.jobs.pairing_checks import check_index, check_templates
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.file_system import StorageOptions
+from fusion_core.storage.inventory import inventory_batches
 from fusion_core.storage.listing import LISTING_SCHEMA
 from fusion_core.storage.source import input_options
 from fusion_core.storage.store import Storage
@@ -182,7 +183,12 @@ def _list_source(
 ) -> Iterator[pa.Table]:
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
-    for prefix in settings.expanded_prefixes(date):
+    prefixes = settings.expanded_prefixes(date)
+    if settings.inventory is not None:
+        own = input_options(settings, settings.inventory, options)
+        yield from inventory_batches(settings.inventory, source, own, prefixes)
+        return
+    for prefix in prefixes:
         yield from source.list_batches(prefix)
 
 
