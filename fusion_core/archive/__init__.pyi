@@ -8,6 +8,7 @@ from .attempts import (
     last_attempts as last_attempts,
 )
 from .fencing import with_intents as with_intents
+from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages
 from .index.key_index import KeyIndex as KeyIndex
 from .index.key_index import open_index as open_index
