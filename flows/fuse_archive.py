@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -31,17 +32,14 @@ from flows.summaries.dry_run import DryRun
 from flows.summaries.run import RunSummary
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
-    ATTEMPT_COLUMNS,
     MANIFEST_FOLDER,
-    PAIR_KEY,
     Patience,
     Plan,
     Publisher,
     RunRows,
     collect_rows,
-    last_attempts,
-    make_plan,
-    read_manifest,
+    open_index,
+    plan_pairs,
 )
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import list_pairs
@@ -85,10 +83,11 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
         model_hash=model.model_hash,
     )
     if settings.dry_run:
-        return estimate(run, plan_archive(run))
+        with scratch_folder() as folder:
+            return estimate(run, plan_archive(run, folder))
     try:
-        with output_lease(run) as publisher:
-            plan = plan_archive(run)
+        with scratch_folder() as folder, output_lease(run) as publisher:
+            plan = plan_archive(run, folder, publisher.lease.generation)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 worked = fuse_chunks(run, plan, publisher)
                 summary = summarise(run, plan, worked, began=began)
@@ -99,8 +98,16 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
 
 
 @task(name="plan", cache_policy=NO_CACHE)
-def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
-    """List the archive, pair it, and leave out what the manifest holds already."""
+def plan_archive(
+    run: Run[FuseArchiveSettings], folder: Path, generation: int | None = None
+) -> Plan:
+    """List the archive, pair it, and leave out what the manifest holds already.
+
+    Args:
+        run: The run.
+        folder: A scratch folder, for as long as the plan is used.
+        generation: Of the output's lease; None in a dry run, which holds none and writes nothing.
+    """
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
@@ -108,22 +115,14 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     pairing = list_pairs(
         settings, source, output, date=identity.date, storage_options=run.credentials
     )
-    rows = read_manifest(
-        output.url(MANIFEST_FOLDER),
-        latest=False,
-        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS, "model_hash", "settings_hash"],
-        storage_options=run.credentials,
-        retry_seconds=run.settings.storage_timeout,
-    )
-    own, older = run.split(rows)
-    plan = make_plan(
+    plan = plan_pairs(
         pairing,
-        own,
+        open_index(output, MANIFEST_FOLDER, folder, generation=generation),
+        run.split,
+        folder,
         reprocess=settings.reprocess,
         limit=settings.limit,
-        numbers=last_attempts(rows),
         patience=Patience(settings.retry_hours),
-        older=older,
     )
     warn_of_older(plan.older)
     logger.info(
@@ -197,7 +196,7 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
         to_fuse=len(plan.todo),
         bytes_to_read=plan.todo_bytes,
         estimated_seconds=seconds,
-        first=tuple(plan.todo["pair_id"].slice(0, 20).to_pylist()),
+        first=plan.first_ids(20),
         **plan_counts(plan),
         **first_files(plan.pairing),
     )

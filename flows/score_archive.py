@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -32,7 +33,6 @@ from flows.summaries.archive import plan_counts
 from flows.summaries.score import ScoreSummary
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
-    ATTEMPT_COLUMNS,
     SCORE_KEY,
     SCORES_FOLDER,
     FusedImages,
@@ -44,6 +44,7 @@ from fusion_core.archive import (
     last_attempts,
     make_plan,
     newest_rows,
+    open_index,
     read_manifest,
     standing_rows,
 )
@@ -83,8 +84,8 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
         hashes_before=settings.hashes_before(),
     )
     try:
-        with output_lease(run) as publisher:
-            plan, images = plan_scores(run)
+        with scratch_folder() as folder, output_lease(run) as publisher:
+            plan, images = plan_scores(run, folder, publisher.lease.generation)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 worked = score_images(run, plan, publisher)
             summary = summarise(run, plan, images, worked, began=began)
@@ -95,21 +96,25 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
 
 
 @task(name="plan", cache_policy=NO_CACHE)
-def plan_scores(run: Run[ScoreArchiveSettings]) -> tuple[Plan, FusedImages]:
-    """List pairs and fused images, match them, and leave out what was scored already."""
+def plan_scores(
+    run: Run[ScoreArchiveSettings], folder: Path, generation: int
+) -> tuple[Plan, FusedImages]:
+    """List pairs and fused images, match them, and leave out what was scored already.
+
+    Args:
+        run: The run.
+        folder: A scratch folder.
+        generation: Of the output's lease.
+    """
     logger = get_run_logger()
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
     pairing, images = list_fused(
         settings, source, output, date=identity.date, storage_options=run.credentials
     )
-    rows = read_manifest(
-        output.url(SCORES_FOLDER),
-        latest=False,
-        columns=[*SCORE_KEY, *ATTEMPT_COLUMNS, "settings_hash"],
-        storage_options=run.credentials,
-        retry_seconds=run.settings.storage_timeout,
-    )
+    index = open_index(output, SCORES_FOLDER, folder, generation=generation)
+    ids = images.images["pair_id"].unique().combine_chunks()
+    rows = index.rows_of(ids.sort())
     own, older = run.split(rows)
     plan = make_plan(
         pairing,

@@ -8,7 +8,10 @@ from .attempts import (
     last_attempts as last_attempts,
 )
 from .fencing import with_intents as with_intents
+from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages
+from .index.key_index import KeyIndex as KeyIndex
+from .index.key_index import open_index as open_index
 from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
 )
@@ -53,6 +56,7 @@ from .plan import (
 from .plan import (
     total_bytes as total_bytes,
 )
+from .planning import plan_pairs as plan_pairs
 from .publisher import Publisher as Publisher
 from .run_rows import (
     RUN_SCHEMA as RUN_SCHEMA,

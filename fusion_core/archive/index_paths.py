@@ -58,30 +58,55 @@ def below_source(
 def _column(
     name: str, paths: pa.ChunkedArray, listed: pa.ChunkedArray, roots: Sequence[str]
 ) -> pa.ChunkedArray:
+    texts, others = ways_to_read(paths, roots)
+    known = pc.or_(pc.is_null(others), pc.is_in(texts, value_set=listed))
+    read = pc.if_else(known, texts, others)
+    if (row := pc.index(read, "").as_py()) >= 0:
+        raise outside(name, texts[row].as_py(), row, roots)
+    return read
+
+
+def ways_to_read(
+    paths: pa.ChunkedArray, roots: Sequence[str]
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Return paths as a listing may have them, and in another way where it may have that instead.
+
+    Args:
+        paths: As an index has them.
+        roots: The ways to write the source, of ``source_roots``.
+
+    Returns:
+        The paths, and for each the other way: null where there is none, empty where the path lies
+        outside of the source unless the listing has it as it is.
+    """
     paths = _without_roots(paths, roots)
     odd = _is_odd(paths, roots)
-    texts = paths.filter(odd)
-    as_listed = pc.is_in(texts, value_set=listed).to_pylist()
-    replaced = []
-    rows = pc.indices_nonzero(odd).to_pylist()
-    for row, text, known in zip(rows, texts.to_pylist(), as_listed, strict=True):
-        path = text if known else _below(text, roots)
-        if path is None:
-            raise SettingsError(
-                f"the index names {text!r} in the column {name} of row {row + 1}, which is not "
-                f"below the source {roots[0]}; expected paths below it, such as ir/1.png, alone or "
-                "with the source in front. Correct the index, or give the folder or bucket that "
-                "holds all files as the source"
-            )
-        replaced.append(path)
+    others = [_below(text, roots) or "" for text in paths.filter(odd).to_pylist()]
     # Chunk by chunk, since the whole column may be larger than an array of text can be.
     chunks, begin, done = [], 0, 0
     for chunk in paths.chunks:
         mask = pa.concat_arrays(odd.slice(begin, len(chunk)).chunks)
-        own = pa.array(replaced[done : done + mask.true_count], pa.string())
-        chunks.append(pc.replace_with_mask(chunk, mask, own))
+        own = pa.array(others[done : done + mask.true_count], pa.string())
+        chunks.append(pc.replace_with_mask(pa.nulls(len(chunk), pa.string()), mask, own))
         begin, done = begin + len(chunk), done + len(own)
-    return pa.chunked_array(chunks, pa.string())
+    return paths, pa.chunked_array(chunks, pa.string())
+
+
+def outside(name: str, text: str, row: int, roots: Sequence[str]) -> SettingsError:
+    """Return the error of a path that lies outside of the source.
+
+    Args:
+        name: The column.
+        text: The path.
+        row: How many rows stand before it.
+        roots: The ways to write the source; the first is told.
+    """
+    return SettingsError(
+        f"the index names {text!r} in the column {name} of row {row + 1}, which is not below the "
+        f"source {roots[0]}; expected paths below it, such as ir/1.png, alone or with the source "
+        "in front. Correct the index, or give the folder or bucket that holds all files as the "
+        "source"
+    )
 
 
 def _without_roots(paths: pa.ChunkedArray, roots: Sequence[str]) -> pa.ChunkedArray:

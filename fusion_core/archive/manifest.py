@@ -118,14 +118,13 @@ def newest_rows(table: pa.Table) -> pa.Table:
 
 def _filtered(filters: Any) -> list[str]:
     """Return the names of the columns that filters look at: all where they don't tell."""
-    names: list[str] = MANIFEST_SCHEMA.names
     if filters is None:
         return []
     if not isinstance(filters, list):
-        return names
+        return list(MANIFEST_SCHEMA.names)
     groups = filters if filters and isinstance(filters[0], list) else [filters]
-    wanted = {name for group in groups for name, *_ in group}
-    return [name for name in names if name in wanted]
+    named = {name for group in groups for name, *_ in group}
+    return [name for name in MANIFEST_SCHEMA.names if name in named]
 
 
 def _differs(column: pa.ChunkedArray) -> pa.ChunkedArray:

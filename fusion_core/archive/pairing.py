@@ -6,19 +6,15 @@ A pair id is what both files of a pair share: the fields of the templates, or th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
+from fusion_core.archive.index_file import checked_index, looked_at
 from fusion_core.archive.index_paths import below_source
-from fusion_core.archive.path_template import parse_templates
-from fusion_core.errors import SettingsError
+from fusion_core.archive.path_template import PathTemplate, parse_templates
 
 PAIRS_SCHEMA = pa.schema(
     [pa.field("pair_id", pa.string(), nullable=False)]
@@ -32,7 +28,6 @@ PAIRS_SCHEMA = pa.schema(
 """Columns of a pair; ``archived`` is the storage class of a side that must be restored to be read,
 the infrared one's if both must."""
 
-_INDEX_COLUMNS = ("pair_id", "ir", "vi")
 _LISTED = ("path", "bytes", "version", "archived")
 
 
@@ -56,6 +51,21 @@ class Pairing:
     index_rows: int | None = None
 
 
+@dataclass(frozen=True)
+class MatchedTemplates:
+    """What the templates say of files.
+
+    Attributes:
+        claims: By side, the rows of the files that only its template matches, with their pair id.
+        both: Paths that both match; such a file is claimed twice, hence ambiguous.
+        unmatched: Paths that neither matches.
+    """
+
+    claims: dict[str, pa.Table]
+    both: pa.ChunkedArray
+    unmatched: pa.ChunkedArray
+
+
 def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     """Pair the files of a listing by two path templates.
 
@@ -67,23 +77,28 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     Raises:
         SettingsError: The templates can't be read or don't fit together.
     """
-    templates = parse_templates(ir, vi)
+    matched = match_templates(listing, parse_templates(ir, vi))
+    return _join(
+        matched.claims["ir"],
+        matched.claims["vi"],
+        ambiguous=_strings(matched.both),
+        unmatched=_strings(matched.unmatched),
+    )
+
+
+def match_templates(
+    listing: pa.Table, templates: tuple[PathTemplate, PathTemplate]
+) -> MatchedTemplates:
+    """Match the files of a listing, or of a part of one, with the templates of both modalities."""
     paths = listing["path"]
     matches = [template.match(paths, templates[0].fields) for template in templates]
     both = pc.and_(matches[0][0], matches[1][0])
-    claims = []
-    for side, (mask, ids) in zip(("ir", "vi"), matches, strict=True):
-        alone = pc.and_not(mask, both)
-        claim = listing.append_column("pair_id", ids).filter(alone)
-        claims.append(claim.append_column("side", pa.array([side] * len(claim), pa.string())))
+    claims = {
+        side: listing.append_column("pair_id", ids).filter(pc.and_not(mask, both))
+        for side, (mask, ids) in zip(("ir", "vi"), matches, strict=True)
+    }
     unmatched = pc.invert(pc.or_(matches[0][0], matches[1][0]))
-    # A file that is infrared and visible at once is claimed twice, hence ambiguous.
-    return _join(
-        claims[0],
-        claims[1],
-        ambiguous=_strings(paths.filter(both)),
-        unmatched=_strings(paths.filter(unmatched)),
-    )
+    return MatchedTemplates(claims, paths.filter(both), paths.filter(unmatched))
 
 
 def pair_by_index(
@@ -107,29 +122,11 @@ def pair_by_index(
         SettingsError: A column is missing, a value in it is empty, or a path lies outside of the
             source.
     """
-    if any(index.column_names.count(name) != 1 for name in _INDEX_COLUMNS):
-        raise SettingsError(
-            f"the index has the columns {index.column_names}; expected pair_id, ir and vi, each "
-            "of them once"
-        )
-    try:
-        index = pa.table({name: index[name].cast(pa.string()) for name in _INDEX_COLUMNS})
-    except pa.ArrowException as error:
-        raise SettingsError(f"the index holds other than text: {error}; expected text") from error
-    for name in index.column_names:
-        empty = pc.fill_null(pc.equal(index[name], ""), True)
-        if pc.any(empty).as_py():
-            raise SettingsError(
-                f"the index column {name} has an empty value in row "
-                f"{pc.index(empty, True).as_py() + 1}; expected one in every row"
-            )
+    index = checked_index(index)
     if roots:
         paths = below_source(index.select(["ir", "vi"]), listing["path"], roots)
         index = pa.table({"pair_id": index["pair_id"], **paths})
-    if "" not in prefixes:
-        index = index.filter(
-            pc.or_(*(_starts_with_any(index[side], prefixes) for side in ("ir", "vi")))
-        )
+    index = looked_at(index, prefixes)
     claims = []
     absent: list[str] = []
     for side in ("ir", "vi"):
@@ -137,8 +134,7 @@ def pair_by_index(
         claim = named.join(listing, "path", join_type="left outer").combine_chunks()
         found = pc.is_valid(claim["version"])
         absent += _strings(claim.filter(pc.invert(found))["path"])
-        claim = claim.filter(found)
-        claims.append(claim.append_column("side", pa.array([side] * len(claim), pa.string())))
+        claims.append(claim.filter(found))
     named_paths = pa.chunked_array([*index["ir"].chunks, *index["vi"].chunks], pa.string())
     unmatched = pc.invert(pc.is_in(listing["path"], value_set=named_paths))
     pairing = _join(
@@ -146,26 +142,6 @@ def pair_by_index(
     )
     unpaired = tuple(sorted({*pairing.unpaired, *absent}))
     return replace(pairing, unpaired=unpaired, index_rows=len(index))
-
-
-def read_index(name: str, body: bytes) -> pa.Table:
-    """Read an index file's bytes, Parquet where ``name`` ends so, else CSV with a header.
-
-    Raises:
-        SettingsError: The bytes are neither.
-    """
-    try:
-        if name.endswith((".parquet", ".pq")):
-            return pyarrow.parquet.read_table(io.BytesIO(body))
-        texts = dict.fromkeys(_INDEX_COLUMNS, pa.string())  # ids such as 007 stay text
-        options = pyarrow.csv.ConvertOptions(column_types=texts)
-        # A header alone is no rows, and is read so only with a line break behind it.
-        index = pyarrow.csv.read_csv(io.BytesIO(body + b"\n"), convert_options=options)
-        return index.rename_columns(index.column_names)  # fails here if the header is not UTF-8
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"can't read the index {name}: {error}. Expected CSV with a header line, or Parquet"
-        ) from error
 
 
 def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
@@ -186,7 +162,7 @@ def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
 def _join(
     ir: pa.Table, vi: pa.Table, *, ambiguous: tuple[str, ...], unmatched: tuple[str, ...]
 ) -> Pairing:
-    """Join the claims (listing columns plus pair_id and side) of both modalities on the pair id."""
+    """Join the claims (listing columns plus pair_id) of both modalities on the pair id."""
     sides = {"ir": ir, "vi": vi}
     for side, claims in sides.items():
         sides[side], clashing = split_ambiguous(claims)
@@ -210,10 +186,6 @@ def _join(
         ambiguous=tuple(sorted(set(ambiguous))),
         unmatched=tuple(sorted(unmatched)),
     )
-
-
-def _starts_with_any(paths: pa.ChunkedArray, prefixes: tuple[str, ...]) -> pa.ChunkedArray:
-    return reduce(pc.or_, (pc.starts_with(paths, prefix) for prefix in prefixes))
 
 
 def _strings(column: pa.ChunkedArray | pa.Array) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from fusion_core.archive.attempts import Patience, attempts_by_version, last_attempts
 from fusion_core.archive.older import mark_older
 from fusion_core.archive.pairing import Pairing
+from fusion_core.archive.spill import Spill
 
 PAIR_KEY = ("pair_id", "ir_version", "vi_version")
 """Columns that tell a fused pair from others; an ok row with the same ones stands for it."""
@@ -142,7 +143,7 @@ class Plan:
     """
 
     pairing: Pairing
-    todo: pa.Table
+    todo: pa.Table | Spill
     done: int
     known_failed: int
     over_limit: int
@@ -155,11 +156,21 @@ class Plan:
         """Size of all files that are to be read, in bytes."""
         return total_bytes(self.todo)
 
+    def first_ids(self, count: int) -> tuple[str, ...]:
+        """Return the ids of the first pairs that are to be done."""
+        for batch in self.todo.to_batches(count):
+            return tuple(batch.column("pair_id").to_pylist()[:count])
+        return ()
 
-def total_bytes(todo: pa.Table) -> int:
+
+def total_bytes(todo: pa.Table | Spill) -> int:
     """Return the size of all files that rows of ``Plan.todo`` name, in bytes."""
     sizes = [name for name in todo.column_names if name.endswith("_bytes")]
-    return sum(int(pc.sum(todo[name]).as_py() or 0) for name in sizes)
+    return sum(
+        int(pc.sum(batch.column(name)).as_py() or 0)
+        for batch in todo.to_batches()
+        for name in sizes
+    )
 
 
 def make_plan(
@@ -235,7 +246,7 @@ def _numbered(todo: pa.Table, columns: Sequence[str], numbers: pa.Table) -> pa.T
 
 
 def cut_chunks(
-    todo: pa.Table,
+    todo: pa.Table | Spill,
     run_key: str,
     chunk_pairs: int,
     *,

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from fusion_core.archive.fencing import Closed, close_predecessors
 from fusion_core.archive.layout import rows_path
 from fusion_core.archive.lease import Lease
@@ -52,12 +50,10 @@ class Publisher:
 
     Attributes:
         lease: The lease.
-        on_rows: Is given the rows of each publication, once they are published.
     """
 
     def __init__(self, output: Callable[[], Storage], lease: Lease, seconds: float = 300.0):
         self.lease = lease
-        self.on_rows: Callable[[pa.Table], None] = lambda _: None
         self._output, self._seconds = output, seconds
         self._lock = threading.Lock()  # of the intents, and of the lease's count of their lists
         self._publishing = threading.Lock()
@@ -178,7 +174,6 @@ class Publisher:
         with self._lock:
             self._intents.published(step.piece.parts, step.settled)
         self._records, self._step = step.number, None
-        self.on_rows(step.piece.rows)
 
     def _file_for(self, storage: Storage, folder: str) -> tuple[str, bytes, int]:
         """Return the file that the next rows go to, its bytes, and how many row groups it has."""

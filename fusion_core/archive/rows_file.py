@@ -142,6 +142,24 @@ def read_columns(
     return table, dict(schema.metadata or {})
 
 
+def read_row_group(storage: Storage, path: str, group: int, columns: Sequence[str]) -> pa.Table:
+    """Read columns of one row group of a file of published rows; raises as ``read_columns``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ManifestError: It has no such row group, or can't be read.
+    """
+    size = int(storage.info(path)["size"])
+    try:
+        rows, _ = read_columns(storage, path, columns, size=size, row_groups=[group])
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise ManifestError(
+            f"row group {group} of {storage.url(path)} can't be read: {error}. Expected a file of "
+            "published rows that has it, as a record says; restore the file"
+        ) from error
+    return rows
+
+
 def _opened(storage: Storage, path: str, size: int, columns: Sequence[str]) -> Any:
     """Open a file.
 

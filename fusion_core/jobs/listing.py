@@ -5,20 +5,36 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fusion_core.archive.found_by_index import find_by_index
+from fusion_core.archive.found_pairs import FoundPairs, find_by_templates
 from fusion_core.archive.fused_images import FusedImages, match_fused, without_matches
+from fusion_core.archive.index_file import index_batches, read_index
 from fusion_core.archive.index_paths import source_roots
 from fusion_core.archive.layout import RESULT_FOLDERS
-from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates, read_index
+from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates
 from fusion_core.errors import SettingsError, StorageError
+from fusion_core.jobs.pairing_checks import check_index, check_templates
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.file_system import StorageOptions
+from fusion_core.storage.inventory import inventory_batches
+from fusion_core.storage.listing import LISTING_SCHEMA
 from fusion_core.storage.source import input_options
 from fusion_core.storage.store import Storage
+
+Progress: TypeAlias = Callable[[int], None]
+"""Is told how many objects were listed."""
+
+
+def _nobody(count: int) -> None:
+    """Take note of nothing."""
 
 
 def list_pairs(
@@ -41,9 +57,72 @@ def list_pairs(
         SettingsError: Templates or index can't be used, or find files and no whole pair.
         StorageError: There is no such archive, or it can't be listed.
     """
-    listing = _list_source(settings, source, date)
-    listing = _without_results(listing, source, output)
+    listing = _whole(_batches(settings, source, output, date, storage_options))
     return _pair(settings, listing, source, date=date, options=storage_options)
+
+
+def find_pairs(
+    settings: ArchiveSettings,
+    source: Storage,
+    output: Storage,
+    date: dt.date,
+    storage_options: StorageOptions,
+    *,
+    folder: Path,
+    progress: Progress = _nobody,
+) -> FoundPairs:
+    """List the archive and pair its files, as ``list_pairs`` does, in bounded memory.
+
+    Args:
+        settings: Templates or index, and prefix.
+        source: The archive.
+        output: Where results go; left out of the listing if it lies inside the archive.
+        date: The run's date, the last one that the prefix is filled with.
+        storage_options: Options of the store that holds the index, see ``Storage``.
+        folder: A scratch folder, where the pairs will lie.
+        progress: Called with the number of objects that were listed, again and again.
+
+    Raises:
+        SettingsError: Templates or index can't be used, or find files and no whole pair.
+        StorageError: There is no such archive, or it can't be listed.
+    """
+    listing = _batches(settings, source, output, date, storage_options, progress)
+    return pair_batches(
+        settings, listing, source, date=date, storage_options=storage_options, folder=folder
+    )
+
+
+def pair_batches(
+    settings: ArchiveSettings,
+    listing: Iterable[pa.Table],
+    source: Storage,
+    *,
+    date: dt.date,
+    storage_options: StorageOptions,
+    folder: Path,
+) -> FoundPairs:
+    """Pair the files of a listing, whose tables of ``LISTING_SCHEMA`` come one after the other.
+
+    The other arguments and the errors are those of ``find_pairs``.
+    """
+    if settings.index is None:
+        found = find_by_templates(listing, settings.ir, settings.vi, folder)
+        check_templates(settings, found)
+        return found
+    copy = folder / "index"
+    try:
+        _index_store(settings, settings.index, storage_options).download("", copy)
+    except FileNotFoundError as error:
+        raise _no_index(settings.index) from error
+    found = find_by_index(
+        listing,
+        index_batches(settings.index, copy),
+        folder,
+        roots=source_roots(source, settings.source),
+        prefixes=settings.expanded_prefixes(date),
+    )
+    check_index(settings, found)
+    return found
 
 
 def list_fused(
@@ -66,7 +145,7 @@ def list_fused(
         SettingsError: Templates or index can't be used, or find files and no whole pair.
         StorageError: There is no such archive, or a store can't be listed.
     """
-    listing = _list_source(settings, source, date)
+    listing = _whole(_list_source(settings, source, date, storage_options))
     own = _without_results(listing, source, output)
     pairing = _pair(settings, own, source, date=date, options=storage_options)
     locations = settings.locations()
@@ -83,10 +162,46 @@ def list_fused(
     return dataclasses.replace(pairing, unmatched=unmatched), images
 
 
-def _list_source(settings: ArchiveSettings, source: Storage, date: dt.date) -> pa.Table:
+def _batches(
+    settings: ArchiveSettings,
+    source: Storage,
+    output: Storage,
+    date: dt.date,
+    options: StorageOptions,
+    progress: Progress = _nobody,
+) -> Iterator[pa.Table]:
+    """Yield the listing of the source, without what earlier runs wrote into it."""
+    count = 0
+    for batch in _list_source(settings, source, date, options):
+        count += len(batch)
+        progress(count)
+        yield _without_results(batch, source, output)
+
+
+def _list_source(
+    settings: ArchiveSettings, source: Storage, date: dt.date, options: StorageOptions
+) -> Iterator[pa.Table]:
     if source.is_local and not os.path.isdir(source.root):
         raise StorageError(f"there is no folder {source.root}; expected the archive there")
-    return pa.concat_tables(map(source.list, settings.expanded_prefixes(date)))
+    prefixes = settings.expanded_prefixes(date)
+    if settings.inventory is not None:
+        own = input_options(settings, settings.inventory, options)
+        yield from inventory_batches(settings.inventory, source, own, prefixes)
+        return
+    for prefix in prefixes:
+        yield from source.list_batches(prefix)
+
+
+def _whole(batches: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables([LISTING_SCHEMA.empty_table(), *batches]).sort_by("path")
+
+
+def _index_store(settings: ArchiveSettings, index: str, options: StorageOptions) -> Storage:
+    return Storage(index, input_options(settings, index, options))
+
+
+def _no_index(index: str) -> SettingsError:
+    return SettingsError(f"there is no index {index}; expected CSV or Parquet")
 
 
 def _pair(
@@ -99,65 +214,17 @@ def _pair(
 ) -> Pairing:
     if settings.index is None:
         pairing = pair_by_templates(listing, settings.ir, settings.vi)
-        _check_templates(settings, pairing)
+        check_templates(settings, pairing)
         return pairing
     try:
-        body = Storage(settings.index, input_options(settings, settings.index, options)).read("")
+        body = _index_store(settings, settings.index, options).read("")
     except FileNotFoundError as error:
-        raise SettingsError(
-            f"there is no index {settings.index}; expected CSV or Parquet"
-        ) from error
+        raise _no_index(settings.index) from error
     index = read_index(settings.index, body)
     roots = source_roots(source, settings.source)
     pairing = pair_by_index(listing, index, roots, settings.expanded_prefixes(date))
-    _check_index(settings, pairing)
+    check_index(settings, pairing)
     return pairing
-
-
-def _check_templates(settings: ArchiveSettings, pairing: Pairing) -> None:
-    """Raise SettingsError where templates match files and make no pair of them.
-
-    An archive that holds nothing yet, or nothing that is meant, is in order.
-    """
-    alone = [*pairing.unpaired, *pairing.ambiguous]
-    if alone and not len(pairing.pairs):
-        raise SettingsError(
-            f"{len(alone)} files of {settings.source} match the templates {settings.ir!r} and "
-            f"{settings.vi!r} and make no pair: {_counted(pairing)}; expected an infrared and a "
-            f"visible file with the same fields. {_other_files(pairing)}Check both templates, and "
-            "whether the other side has come in"
-        )
-
-
-def _check_index(settings: ArchiveSettings, pairing: Pairing) -> None:
-    """Raise SettingsError where an index has rows of which none is a pair."""
-    if pairing.index_rows and not len(pairing.pairs):
-        below = f"{settings.source}, of which paths that start with {settings.prefix!r} are looked "
-        below = f"{below}at" if settings.prefix else settings.source
-        raise SettingsError(
-            f"the index {settings.index} has {pairing.index_rows} rows and none is a whole pair of "
-            f"files in {below}: {_counted(pairing)}; expected rows whose files are both there. "
-            f"{_other_files(pairing)}Check index and source"
-        )
-
-
-def _counted(pairing: Pairing) -> str:
-    """Return how many files make no pair, why, and the first of them."""
-    kinds = (
-        (pairing.unpaired, "are missing or have no counterpart"),
-        (pairing.ambiguous, "claim a pair that another file claims too"),
-    )
-    return ", ".join(
-        f"{len(paths)} {why}, such as {', '.join(map(repr, paths[:3]))}"
-        for paths, why in kinds
-        if paths
-    )
-
-
-def _other_files(pairing: Pairing) -> str:
-    if not pairing.unmatched:
-        return ""
-    return f"There are {len(pairing.unmatched)} others, such as {pairing.unmatched[0]!r}. "
 
 
 def _without_results(listing: pa.Table, source: Storage, output: Storage) -> pa.Table:

@@ -37,20 +37,24 @@ class StoredObject(FileContainer):  # type: ignore[misc]
         self.storage, self._path, self._size, self._block = storage, path, size, block
         self._begun: _File | None = None
         self._count = current_count()  # GDAL may read in threads of its own
+        self._checked: str | None = None  # its ETag, or size and time, when it was what was listed
         self.error: Exception | None = None
 
     def check(self, version: str) -> None:
         """Raise ReadError unless the object is what was listed."""
         try:
             info = self.storage.info(self._path)
+            size, stamp = int(info["size"] or 0), object_version(info)
+            if stamp != self._checked:
+                same = self.storage.version(self._path, info) == version
+                self._checked = stamp if same else None
         except FileNotFoundError as error:
             raise gone(self._path) from error
         except UnreachableError:
             raise
         except Exception as error:
             raise ReadError(f"{error}") from error
-        size = int(info["size"] or 0)
-        if (size, object_version(info)) != (self._size, version):
+        if size != self._size or self._checked is None:
             raise changed(self._path, size, self._size)
 
     def look_again(self) -> None:

@@ -13,6 +13,7 @@ from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 MAX_ATTEMPTS = 8
 """Attempts at a pair without a verdict, unless a setting says otherwise."""
 
+_ON_S3 = ("s3://", "s3a://")
 _WITH_PAYER = ("s3://", "s3a://", "gs://", "gcs://")
 
 
@@ -58,6 +59,19 @@ class ArchiveSettings(PairSettings, DateSettings):
         description="CSV or Parquet file with the columns pair_id, ir and vi (paths below the "
         "source, alone or with its URL in front), used instead of the templates: any fsspec URL.",
     )
+    inventory: str | None = Field(
+        None,
+        json_schema_extra=NO_SECRET,
+        description="What is read instead of listing the source: the manifest.json of an S3 "
+        "Inventory of its bucket, or a Parquet file or folder with the columns path, bytes and "
+        "version: any fsspec URL.",
+    )
+    identity: Literal["etag", "version", "checksum"] = Field(
+        "etag",
+        description="What a file is known by, and so found changed: its ETag (size and time where "
+        "the store has none), the version id that the store gave it, or a checksum. A checksum "
+        "takes a request for each file that is listed; of a local file it is computed.",
+    )
     worker: str = Field(
         "auto",
         pattern=r"^(auto|cpu|gpu|cpu:[0-9]+|gpu:(0?\.[0-9]+|1|1\.0))$",
@@ -87,7 +101,7 @@ class ArchiveSettings(PairSettings, DateSettings):
         "downloads are charged to the run's account.",
     )
 
-    @field_validator("source", "output", "index")
+    @field_validator("source", "output", "index", "inventory")
     @classmethod
     def _no_secret_in_url(cls, url: str | None) -> str | None:
         return url if url is None else refuse_secret(url)
@@ -98,6 +112,21 @@ class ArchiveSettings(PairSettings, DateSettings):
         if not url.strip():
             raise ValueError("found an empty URL; expected a folder or bucket such as s3://archive")
         return url
+
+    @model_validator(mode="after")
+    def _inventory_tells_identity(self) -> Self:
+        of_s3 = self.inventory is not None and self.inventory.endswith("manifest.json")
+        if of_s3 and not self.source.startswith(_ON_S3):
+            raise ValueError(
+                f"the inventory {self.inventory} is one of S3 and the source is {self.source}; "
+                "expected a bucket (s3://…). Give a Parquet listing, or leave inventory out"
+            )
+        if of_s3 and self.identity == "checksum":
+            raise ValueError(
+                "the identity is checksum, and an S3 Inventory tells none; expected etag or "
+                "version. Leave identity or inventory out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _payer_can_be_told(self) -> Self:

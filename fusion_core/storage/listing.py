@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from fusion_core.storage.archived import archived_class
-from fusion_core.storage.version import object_version
 
 LISTING_SCHEMA = pa.schema(
     [
@@ -21,26 +20,26 @@ LISTING_SCHEMA = pa.schema(
 """Columns of a listing; ``archived`` is the storage class of what must be restored to be read."""
 
 
-def listing_table(
-    found: Mapping[str, Mapping[str, Any]], wanted: Iterable[str], cut: int
-) -> pa.Table:
+def listing_table(rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> pa.Table:
     """Return rows of ``LISTING_SCHEMA``, sorted by path.
 
     Args:
-        found: What the store says of each object, by its whole name.
-        wanted: The names of those to list.
-        cut: Number of characters before the path in each name.
+        rows: Path and version of each object, and what the store says of it.
     """
-    rows = sorted((_utf8(name[cut:]), name) for name in wanted)
+    rows = sorted(((_utf8(path), version, info) for path, version, info in rows), key=_path)
     return pa.table(
         {
-            "path": [path for path, _ in rows],
-            "bytes": [int(found[name]["size"] or 0) for _, name in rows],
-            "version": [object_version(found[name]) for _, name in rows],
-            "archived": [archived_class(found[name]) for _, name in rows],
+            "path": [path for path, _, _ in rows],
+            "bytes": [int(info["size"] or 0) for _, _, info in rows],
+            "version": [version for _, version, _ in rows],
+            "archived": [archived_class(info) for _, _, info in rows],
         },
         schema=LISTING_SCHEMA,
     )
+
+
+def _path(row: tuple[str, str, Mapping[str, Any]]) -> str:
+    return row[0]
 
 
 def _utf8(name: str) -> str:

@@ -12,26 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
-
-
-def find_files(fs: Any, top: str) -> dict[str, dict[str, Any]]:
-    """List the files below a folder by their full names; links are listed as their targets.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        PermissionError: It, or a folder below it, may not be read.
-    """
-
-    def stop(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):  # gone since its parent was read
-            raise error
-
-    found: dict[str, dict[str, Any]] = fs.find(top, detail=True, on_error=stop)
-    for name in [name for name, info in found.items() if info.get("islink")]:
-        with suppress(OSError):  # a link to nothing fails where it is read
-            found[name] = fs.info(name)
-    return found
+from typing import IO
 
 
 def check_regular(full: str) -> None:

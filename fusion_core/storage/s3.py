@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fusion_core.errors import StorageError
 from fusion_core.storage.answers import answer_of
 
 LARGEST_PUT = 5 << 30
@@ -15,7 +14,6 @@ LARGEST_PUT = 5 << 30
 _CONNECT_SECONDS = 10.0
 _STALL_SECONDS = 20.0  # without a byte; eight of them fit into the retries
 _CONNECTIONS = 64  # a worker's threads share them
-_LISTED = ("ETag", "StorageClass", "RestoreStatus")
 
 
 def s3_options(options: Mapping[str, Any], retry_seconds: float) -> dict[str, Any]:
@@ -28,53 +26,6 @@ def s3_options(options: Mapping[str, Any], retry_seconds: float) -> dict[str, An
     }
     config |= options.get("config_kwargs") or {}
     return {"use_listings_cache": False, **options, "config_kwargs": config}
-
-
-def list_bucket(
-    fs: Callable[[], Any],
-    prefix: str,
-    call: Callable[[Callable[[], Any]], Any],
-    limit: Mapping[str, float],
-) -> dict[str, dict[str, Any]]:
-    """List objects page by page, so that a fault costs a page and not the whole listing.
-
-    Args:
-        fs: Returns the s3fs file system, for each page anew.
-        prefix: Bucket and the beginning of the keys.
-        call: Runs one request, repeating it where that may help.
-        limit: Keyword arguments that bound a request's time.
-
-    Returns:
-        Size, ETag and storage class by bucket and key, and whether an archived object is restored.
-    """
-    bucket, start, _ = fs().split_path(prefix)
-    found: dict[str, dict[str, Any]] = {}
-    more: dict[str, Any] = {"OptionalObjectAttributes": ["RestoreStatus"]}
-
-    def page() -> Any:
-        return fs().call_s3("list_objects_v2", Bucket=bucket, Prefix=start or "", **more, **limit)
-
-    while True:
-        try:
-            answer = call(page)
-        except StorageError as error:
-            if set(more) != {"OptionalObjectAttributes"} or not _knows_less(error):
-                raise
-            more = {}
-            continue
-        for entry in answer.get("Contents", []):
-            found[f"{bucket}/{entry['Key']}"] = {
-                name: entry[name] for name in _LISTED if name in entry
-            } | {"size": entry["Size"]}
-        if not answer.get("IsTruncated"):
-            return found
-        more["ContinuationToken"] = answer["NextContinuationToken"]
-
-
-def _knows_less(error: StorageError) -> bool:
-    """Tell whether a server may have refused what it was asked for beside the list itself."""
-    answer = answer_of(error)
-    return answer is not None and answer.status in (400, 403, 501)
 
 
 def first_bytes(fs: Any, full: str, *, most: int, limit: Mapping[str, Any]) -> bytes:

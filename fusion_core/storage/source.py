@@ -19,7 +19,9 @@ def open_source(
         options: Storage options for all of a run's stores, or what returns those to use now.
         retry_seconds: How long a call is repeated for while it fails for a passing reason.
     """
-    return Storage(settings.source, source_options(settings, options), retry_seconds)
+    return Storage(
+        settings.source, source_options(settings, options), retry_seconds, settings.identity
+    )
 
 
 def source_options(settings: ArchiveSettings, options: StorageOptions) -> StorageOptions:

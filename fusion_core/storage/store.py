@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,19 +19,20 @@ from fsspec.implementations.local import LocalFileSystem
 from fusion_core.errors import StorageError
 from fusion_core.storage.errors import fails_condition, translate_error
 from fusion_core.storage.file_system import FreshFileSystem, StorageOptions, options_now
-from fusion_core.storage.listing import listing_table
+from fusion_core.storage.identity import holds, version_by
+from fusion_core.storage.list_batches import LISTERS, list_batches
+from fusion_core.storage.listing import LISTING_SCHEMA
 from fusion_core.storage.local import (
     create_copy,
     create_file,
     file_sha256,
-    find_files,
     read_file,
     replace_copy,
     replace_file,
 )
 from fusion_core.storage.retry import RetryPolicy
-from fusion_core.storage.s3 import LARGEST_PUT, first_bytes, list_bucket, put_on_s3
-from fusion_core.storage.version import object_version
+from fusion_core.storage.s3 import LARGEST_PUT, first_bytes, put_on_s3
+from fusion_core.storage.store_calls import Identity
 
 RETRY_SECONDS = 120.0
 """How long a store is waited for unless a setting says otherwise."""
@@ -50,6 +51,7 @@ class Storage:
             so that credentials stay fresh. Left empty, S3 takes the usual AWS chain, whose
             credentials refresh themselves.
         retry_seconds: Seconds that a call is repeated for while it fails for a passing reason.
+        identity: What versions are told by.
 
     Raises:
         StorageError: The URL names a protocol that isn't installed, or no bucket.
@@ -60,24 +62,26 @@ class Storage:
         url: str,
         options: StorageOptions = None,
         retry_seconds: float = RETRY_SECONDS,
+        identity: Identity = "etag",
     ):
         self.given_options = options
+        self.identity: Identity = identity
         self.retry_policy = RetryPolicy(retry_seconds)
         self._files = FreshFileSystem(url, options, retry_seconds)
         fs, root = self._files.last, self._files.root
         self.root = root.rstrip("/") or root
-        self._on_s3 = "s3" in fs.protocol
-        if not self.root and self._on_s3:
+        self.on_s3 = "s3" in fs.protocol
+        if not self.root and self.on_s3:
             raise StorageError(f"{url} names no bucket; expected a URL such as s3://bucket/folder")
         self._below = f"{self.root.rstrip('/')}/"
-        self._limit = {"timeout": retry_seconds} if fs.async_impl else {}
+        self.limit = {"timeout": retry_seconds} if fs.async_impl else {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the arguments, with the options of now.
 
         Open connections and event loops belong to one process, and so does who knows the options.
         """
-        return Storage, (self.url(""), self.options, self.retry_policy.seconds)
+        return Storage, (self.url(""), self.options, self.retry_policy.seconds, self.identity)
 
     @property
     def fs(self) -> Any:
@@ -110,30 +114,21 @@ class Storage:
             Rows of ``LISTING_SCHEMA``, sorted by path; empty where there is nothing. A local
             name that is not UTF-8 comes with escapes, so that it can be told but not read.
         """
-        start = self._below + prefix.lstrip("/")
-        top = start.rpartition("/")[0] or self.root
-        found = self._find(top, prefix)
-        # S3 consoles make empty objects with a final slash to show a folder.
-        wanted = [name for name in found if name.startswith(start) and not name.endswith("/")]
-        return listing_table(found, wanted, len(self._below))
+        batches = list_batches(self, prefix, threads=1)
+        return pa.concat_tables([LISTING_SCHEMA.empty_table(), *batches]).sort_by("path")
 
-    def _find(self, top: str, prefix: str) -> dict[str, dict[str, Any]]:
-        what = f"list {self.url(prefix)}"
-        if self._on_s3:
-            start = self._below + prefix.lstrip("/")
-            return list_bucket(
-                lambda: self.fs, start, lambda page: self.call(what, page), self._limit
-            )
-        everywhere = partial(self.fs.find, detail=True, **self._limit)
-        find = partial(find_files, self.fs) if self.is_local else everywhere
-        try:
-            return dict(self.call(what, lambda: find(top)))
-        except FileNotFoundError:
-            return {}
+    def list_batches(self, prefix: str = "", threads: int = LISTERS) -> Iterator[pa.Table]:
+        """List as ``list`` does, some thousand objects at a time, in no order.
+
+        Args:
+            prefix: What their paths below the root start with.
+            threads: How many list at once, each other folders.
+        """
+        return list_batches(self, prefix, threads=threads)
 
     def info(self, path: str) -> dict[str, Any]:
         """Return the store's metadata of an object; raises FileNotFoundError or StorageError."""
-        look_up = partial(self.fs.info, self.fs_path(path), **self._limit)
+        look_up = partial(self.fs.info, self.fs_path(path), **self.limit)
         return dict(self.call(f"look up {self.url(path)}", look_up))
 
     def read(self, path: str, size: int = 0, *, most: int | None = None) -> bytes:
@@ -144,7 +139,7 @@ class Storage:
             StorageError: The store failed for good.
         """
         full, limit = self.fs_path(path), self._limit_for(size)
-        if self._on_s3:
+        if self.on_s3:
             limit["max_concurrency"] = 1  # else it asks for the size first, a request more
         if self.is_local:
             read = partial(read_file, most=-1 if most is None else most)
@@ -156,10 +151,19 @@ class Storage:
 
     def is_version(self, path: str, body: bytes, version: str) -> bool:
         """Tell whether ``body`` is the object of that version, as far as the store can say."""
-        # The ETag is the MD5 of what was uploaded in one piece and not encrypted with other keys.
-        if hashlib.md5(body, usedforsecurity=False).hexdigest() == version:
-            return True
-        return object_version(self.info(path)) == version
+        return holds(version, body) or self.version(path, self.info(path)) == version
+
+    def version(self, path: str, info: Mapping[str, Any]) -> str:
+        """Return the version of an object of which ``info`` was said, see ``version_by``."""
+        return version_by(self.identity, self, path, info)
+
+    def head(self, path: str, **asked: Any) -> dict[str, Any]:
+        """Return what S3 answers to HEAD; raises FileNotFoundError or StorageError."""
+        bucket, key, _ = self._files.last.split_path(self.fs_path(path))
+        named = {"Bucket": bucket, "Key": key, **asked, **self.limit}
+        return dict(
+            self.call(f"look up {self.url(path)}", lambda: self.fs.call_s3("head_object", **named))
+        )
 
     def exists(self, path: str) -> bool:
         """Tell whether there is an object at ``path``."""
@@ -255,7 +259,7 @@ class Storage:
         size = local.stat().st_size
         limit = self._limit_for(size)
         try:
-            if self._on_s3 and size < LARGEST_PUT:
+            if self.on_s3 and size < LARGEST_PUT:
                 put_on_s3(self.fs, full, local, exclusive=exclusive, limit=limit)
             else:
                 mode = "create" if exclusive else "overwrite"
@@ -284,7 +288,7 @@ class Storage:
         return not all(self.create(path, body) for body in bodies)
 
     def _limit_for(self, size: int) -> dict[str, Any]:
-        return {name: seconds + size / _SLOWEST for name, seconds in self._limit.items()}
+        return {name: seconds + size / _SLOWEST for name, seconds in self.limit.items()}
 
     def call(self, what: str, action: Callable[[], _Result], size: int = 0) -> _Result:
         """Run something on the file system itself, such as a read of an open file, with retries.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fusion_core.errors import StorageError
 from fusion_core.storage.store import Storage
-from fusion_core.storage.version import object_version
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class StoredFile:
         """Check the file piece by piece, for one that is too large to be held in memory.
 
         Returns:
-            Its size in bytes and its version, see ``object_version``: whoever opens that version
+            Its size in bytes and its version, see ``Storage.version``: whoever opens that version
             afterwards opens what was checked.
 
         Raises:
@@ -69,7 +68,7 @@ class StoredFile:
                 f"{self.url} has {size} bytes; expected the {self.size} that were written. "
                 "Somebody has replaced it: see who can write there, or make it anew"
             )
-        return size, object_version(info)
+        return size, self.storage.version(self.path, info)
 
     def _compare(self, found: str) -> None:
         if found != self.sha256:

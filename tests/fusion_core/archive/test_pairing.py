@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fusion_core.archive.index_file import read_index
 from fusion_core.archive.pairing import (
     PAIRS_SCHEMA,
     Pairing,
     pair_by_index,
     pair_by_templates,
-    read_index,
 )
 from fusion_core.errors import SettingsError
 from fusion_core.storage.listing import LISTING_SCHEMA

@@ -1,6 +1,9 @@
+import dataclasses
 import datetime as dt
+import re
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -10,9 +13,10 @@ from fusion_core.archive.pairing import PAIRS_SCHEMA, Pairing
 from fusion_core.archive.plan import make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import SettingsError, StorageError
-from fusion_core.jobs.listing import list_fused, list_pairs
+from fusion_core.jobs.listing import find_pairs, list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
+from fusion_core.storage.scratch import scratch_folder
 from fusion_core.storage.store import Storage
 
 DATE = dt.date(2026, 11, 20)
@@ -31,7 +35,24 @@ def fill(url: str, *paths: str) -> None:
 
 def find(source: str, output: str = "memory://elsewhere", **settings: object) -> Pairing:
     made = FuseArchiveSettings.model_validate({"source": source, "output": output, **settings})
-    return list_pairs(made, Storage(source), Storage(output), DATE, {})
+    where = (Storage(source), Storage(output), DATE, {})
+    try:
+        found = list_pairs(made, *where)
+    except SettingsError as error:
+        with pytest.raises(SettingsError, match=f"^{re.escape(str(error))}$"):
+            find_in_parts(made, *where)
+        raise
+    streamed = find_in_parts(made, *where)
+    assert streamed == dataclasses.replace(found, pairs=streamed.pairs)
+    assert streamed.pairs.equals(found.pairs)
+    return found
+
+
+def find_in_parts(
+    settings: FuseArchiveSettings, source: Storage, output: Storage, *where: Any
+) -> Pairing:
+    with scratch_folder() as folder:
+        return find_pairs(settings, source, output, *where, folder=folder).read()
 
 
 def ids(pairing: Pairing) -> list[str]:
@@ -45,6 +66,17 @@ def test_the_files_below_the_source_are_paired(root: str) -> None:
     assert ids(pairing) == ["1"]
     assert pairing.unpaired == ("ir/2.png",)
     assert pairing.unmatched == ("notes.txt",)
+
+
+def test_it_is_told_how_many_objects_were_listed(root: str) -> None:
+    fill(root, *(f"{side}/{k}.png" for side in ("ir", "vi") for k in range(3)), "out/x.png")
+    made = FuseArchiveSettings(source=root, output=f"{root}/out")
+    counts: list[int] = []
+    with scratch_folder() as folder:
+        where = (Storage(root), Storage(f"{root}/out"), DATE, {})
+        find_pairs(made, *where, folder=folder, progress=counts.append)
+    assert counts[-1] == 7
+    assert counts == sorted(counts)
 
 
 def test_the_prefix_takes_the_date_of_the_run(root: str) -> None:

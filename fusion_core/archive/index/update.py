@@ -1,0 +1,198 @@
+"""Brings an index up to date with what was published, and merges its shards as they grow.
+
+Each step ends with a new state; killed before it, a run leaves shards that no state names, which
+`fuse-archive clean` removes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from fusion_core.archive.index.shards import MOST_ROWS, write_shards
+from fusion_core.archive.index.state import (
+    IndexState,
+    Shard,
+    create_state,
+    index_folder,
+    index_schema,
+    newest_state,
+)
+from fusion_core.archive.layout import is_part_path, table_of
+from fusion_core.archive.lease_record import declared_intents, read_record
+from fusion_core.archive.parts import read_part
+from fusion_core.archive.publications import Publication, publications
+from fusion_core.archive.rows_file import read_row_group
+from fusion_core.archive.spill import Spill, SpillWriter, engine, query, spill
+from fusion_core.errors import ManifestError
+from fusion_core.storage.store import Storage
+
+_READERS = 16
+_PARTS_AT_ONCE = 4096  # of versions before, whose rows become one shard
+_MERGED = 4
+"""Shards of about one size that become one."""
+
+_SMALLEST = 8192  # rows; smaller shards are all of one size
+
+
+class IndexUpdate:
+    """Brings one index up to date.
+
+    Args:
+        output: Where what was published is.
+        table: The table.
+        folder: A scratch folder.
+        place: Where the index's shards and states are written. Default: the output.
+    """
+
+    def __init__(self, output: Storage, table: str, folder: Path, place: Storage | None = None):
+        self._output, self._table, self._folder = output, table, folder
+        self._place = place or output
+        self._schema = index_schema(table)
+        self._number, self.state = newest_state(output, table)
+        self.added: list[Shard] = []
+        """Shards that were written by this object."""
+
+    def run(self, generation: int) -> IndexState:
+        """Take in all that was published up to a generation of the lease, and merge.
+
+        Args:
+            generation: The last one to look at: whose runs before can publish nothing any more.
+
+        Raises:
+            ManifestError: A part or file can't be read.
+            StorageError: The store failed.
+        """
+        if not self.state.carried:
+            self._carry_over()
+        self._take_in(generation)
+        if self._place is self._output:
+            self._merge()
+        return self.state
+
+    def _carry_over(self) -> None:
+        """Take in the parts of versions before, which committed where people read; once."""
+        listed = self._output.list(f"{self._table}/")["path"].to_pylist()
+        parts = [path for path in listed if is_part_path(path) and path > self.state.carried_to]
+        for start in range(0, len(parts), _PARTS_AT_ONCE):
+            some = parts[start : start + _PARTS_AT_ONCE]
+            self._add(self._rows_of(some), carried_to=some[-1])
+        self._step(self.state.model_copy(update={"carried": True}))
+
+    def _take_in(self, generation: int) -> None:
+        last = self.state.generation, self.state.number
+        with SpillWriter(self._folder, self._schema) as writer:
+            for number in range(max(self.state.generation, 1), generation + 1):
+                after = self.state.number if number == self.state.generation else 0
+                for place, record in publications(self._output, number, after):
+                    last = number, place
+                    if record.file is not None and table_of(record.file) == self._table:
+                        writer.write(self._published(record))
+                if number > self.state.generation:
+                    last = max(last, (number, 0))
+                    for rows in self._of_version_before(number):
+                        writer.write(rows)
+        if last != (self.state.generation, self.state.number):
+            found = Spill(writer.path).to_batches()
+            self._add(found, generation=last[0], number=last[1])
+
+    def _published(self, record: Publication) -> pa.Table:
+        assert record.file is not None
+        try:
+            rows = read_row_group(
+                self._output, record.file, record.row_groups - 1, self._schema.names
+            )
+        except FileNotFoundError as error:
+            raise ManifestError(
+                f"{self._output.url(record.file)} is missing; expected it, for a record says that "
+                "rows were published in it. Restore the file"
+            ) from error
+        return rows.cast(self._schema)
+
+    def _of_version_before(self, generation: int) -> Iterator[pa.Table]:
+        """Yield the rows of a run of a version before that came after the index was begun."""
+        if self.state.generation == 0:
+            return  # what these wrote was carried over
+        record = read_record(self._output, generation)
+        if record is not None and not record.publishes:
+            for listed in declared_intents(self._output, generation):
+                own = [path for path in listed if is_part_path(path)]
+                yield from self._rows_of([path for path in own if self._is_ours(path)])
+
+    def _is_ours(self, path: str) -> bool:
+        return path.startswith(f"{self._table}/") and self._output.exists(path)
+
+    def _rows_of(self, parts: Sequence[str]) -> Iterator[pa.Table]:
+        read = partial(read_part, self._output, columns=self._schema.names)
+        with ThreadPoolExecutor(_READERS, "index") as readers:
+            for rows in readers.map(lambda path: read(path), parts):
+                yield rows.cast(self._schema)
+
+    def _add(self, tables: Iterable[pa.Table | pa.RecordBatch], **covers: str | int) -> None:
+        """Write rows as shards, and a state that names them too."""
+        rows = spill(self._folder, self._schema, tables)
+        shards = self._sorted([rows.path]) if len(rows) else []
+        rows.path.unlink()
+        self._step(
+            self.state.model_copy(update={"shards": (*self.state.shards, *shards), **covers})
+        )
+
+    def _sorted(self, paths: Sequence[Path]) -> list[Shard]:
+        names = ", ".join(f"'{path}'" for path in paths)
+        with engine(self._folder) as connection:
+            found = query(
+                connection,
+                self._folder,
+                f"SELECT * FROM read_parquet([{names}]) ORDER BY pair_id",
+            )
+        shards = write_shards(self._place, self._table, found, self._folder)
+        found.path.unlink()
+        self.added += shards
+        return shards
+
+    def _step(self, state: IndexState) -> None:
+        """Make a state the newest one.
+
+        Raises:
+            ManifestError: Somebody else has made one, which only the lease's holder may.
+        """
+        if not create_state(self._place, self._table, self._number + 1, state):
+            raise ManifestError(
+                f"another run has written state {self._number + 1} of the index of {self._table}; "
+                "expected to be the only run at work. Run again"
+            )
+        self._number += 1
+        self.state = state
+
+    def _merge(self) -> None:
+        """Merge shards of about one size, until there are few of each."""
+        while group := _to_merge(self.state.shards):
+            local = [self._folder / shard.name for shard in group]
+            for shard, path in zip(group, local, strict=True):
+                self._output.download(f"{index_folder(self._table)}{shard.name}", path)
+            merged = self._sorted(local)
+            for path in local:
+                path.unlink()
+            kept = [shard for shard in self.state.shards if shard not in group]
+            self._step(self.state.model_copy(update={"shards": (*kept, *merged)}))
+            # Who plans under the state of before is the lease's holder, and that is us.
+            for shard in group:
+                self._output.remove(f"{index_folder(self._table)}{shard.name}")
+
+
+def _to_merge(shards: Iterable[Shard]) -> list[Shard]:
+    """Return shards of about one size that are to become one, if there are enough."""
+    by_size: defaultdict[int, list[Shard]] = defaultdict(list)
+    for shard in shards:
+        by_size[int(math.log(max(shard.rows, _SMALLEST) / _SMALLEST, _MERGED))].append(shard)
+    for _, group in sorted(by_size.items()):
+        some = group[:_MERGED]
+        if len(some) == _MERGED and sum(shard.rows for shard in some) <= MOST_ROWS:
+            return some
+    return []

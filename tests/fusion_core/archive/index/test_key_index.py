@@ -1,0 +1,219 @@
+"""Whatever came when, and however it was merged, the index plans as all rows together would."""
+
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plan_tables import (
+    FEW_PAIRS,
+    HOURS,
+    LIMITS,
+    NOW,
+    PAIR_KEYS,
+    REPROCESS,
+    at_hour,
+    histories,
+    make_pairing,
+    make_rows,
+)
+from published_rows import as_part, lay_part_of_before, publish
+from tiny import empty_memory_store
+
+from fusion_core.archive import planning
+from fusion_core.archive.attempts import Patience, last_attempts
+from fusion_core.archive.index import shards, update
+from fusion_core.archive.index.key_index import open_index
+from fusion_core.archive.index.state import index_schema, newest_state
+from fusion_core.archive.lease_record import LeaseRecord, intent_path, write_record
+from fusion_core.archive.older import split_by_version
+from fusion_core.archive.plan import make_plan
+from fusion_core.archive.planning import plan_pairs
+from fusion_core.errors import ManifestError
+from fusion_core.storage.store import Storage
+
+SETTINGS = st.sampled_from(["now", "before", "other"])
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes at which a few rows are many."""
+    monkeypatch.setattr(planning, "_BATCH", 2)
+    monkeypatch.setattr(shards, "_GROUP_ROWS", 2)
+    monkeypatch.setattr(shards, "MOST_ROWS", 5)
+    monkeypatch.setattr(update, "MOST_ROWS", 40)
+    monkeypatch.setattr(update, "_MERGED", 2)
+    monkeypatch.setattr(update, "_PARTS_AT_ONCE", 2)
+
+
+def split(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    return split_by_version(rows, "now", ["before"])
+
+
+def output() -> Storage:
+    empty_memory_store()
+    return Storage(f"memory://index/{uuid.uuid4().hex}")
+
+
+def in_parts(data: st.DataObject, rows: pa.Table) -> list[pa.Table]:
+    """Cut rows into the publications of some nights, in any order."""
+    order = data.draw(st.permutations(range(len(rows))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=6)))
+    mixed = rows.take(pa.array(order, pa.int64()))
+    ends = [*cuts, len(rows)]
+    tables = [mixed.slice(a, b - a) for a, b in zip([0, *cuts], ends, strict=True)]
+    return [as_part(table) for table in tables if len(table)]
+
+
+def seen(plan: Any) -> tuple[Any, ...]:
+    todo = plan.todo if isinstance(plan.todo, pa.Table) else plan.todo.read()
+    names = ("done", "known_failed", "over_limit", "waiting", "archived", "older")
+    return (todo.to_pylist(), {name: getattr(plan, name) for name in names})
+
+
+@given(
+    pairs=FEW_PAIRS,
+    tried=histories(PAIR_KEYS),
+    reprocess=REPROCESS,
+    limit=LIMITS,
+    hours=HOURS,
+    now=NOW,
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_plan_by_the_index_is_the_plan_by_all_rows(
+    pairs: dict[str, tuple[str, str, int]],
+    tried: list[Any],
+    reprocess: str,
+    limit: int | None,
+    hours: float,
+    now: int,
+    data: st.DataObject,
+) -> None:
+    store = output()
+    hashes = data.draw(st.lists(SETTINGS, min_size=len(tried), max_size=len(tried)))
+    rows = make_rows(tried).append_column("settings_hash", pa.array(hashes, pa.string()))
+    nights = in_parts(data, rows)
+    before = data.draw(st.integers(0, len(nights)))
+    for place, night in enumerate(nights[:before]):
+        lay_part_of_before(store, f"{place:02x}", night.to_pylist())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for generation, night in enumerate(nights[before:], 1):
+            publish(store, generation, [night])
+            if data.draw(st.booleans()):
+                open_index(store, "manifest", folder, generation=generation)
+        lease = data.draw(st.sampled_from([len(nights) - before + 1, None]))
+        index = open_index(store, "manifest", folder, generation=lease)
+        assert index.state.rows == len(rows)
+        pairing, patience = make_pairing(pairs), Patience(hours, at_hour(now))
+        own, older = split(rows)
+        numbers = last_attempts(rows)
+        options: dict[str, Any] = {"reprocess": reprocess, "limit": limit, "patience": patience}
+        expected = make_plan(pairing, own, numbers=numbers, older=older, **options)
+        assert seen(plan_pairs(pairing, index, split, folder, **options)) == seen(expected)
+
+
+def rows_of(ids: Sequence[str]) -> pa.Table:
+    names = ("pair_id", "run_id", "status", "ir_version", "vi_version", "settings_hash")
+    return as_part(pa.table(dict.fromkeys(names, ids)))
+
+
+def test_a_dry_run_looks_up_what_is_new_and_writes_nothing(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    publish(store, 1, [rows_of(["a", "c"])])
+    (tmp_path / "scratch").mkdir()
+    before = store.list()["path"].to_pylist()
+    index = open_index(store, "manifest", tmp_path / "scratch")
+    found = index.rows_of(pa.array(["a", "b"]))["pair_id"].to_pylist()
+    assert (found, store.list()["path"].to_pylist()) == (["a"], before)
+
+
+def test_what_was_published_is_taken_in_once(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    publish(store, 1, [rows_of(["a"]), rows_of(["b"])])
+    for generation in (2, 2, 3):
+        index = open_index(store, "manifest", tmp_path, generation=generation)
+        assert index.state.rows == 2
+    publish(store, 4, [rows_of(["c"])])
+    assert open_index(store, "manifest", tmp_path, generation=4).state.rows == 3
+
+
+def test_a_carry_over_that_was_killed_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Storage(str(tmp_path / "out"))
+    for place in range(6):
+        lay_part_of_before(store, f"{place:02x}", rows_of([f"p{place}"]).to_pylist())
+    read: list[str] = []
+    real = update.read_part
+
+    def killed_at_the_fifth(storage: Storage, path: str, **options: Any) -> pa.Table:
+        if len(read) == 4:
+            raise KeyboardInterrupt
+        read.append(path)
+        return real(storage, path, **options)
+
+    monkeypatch.setattr(update, "read_part", killed_at_the_fifth)
+    monkeypatch.setattr(update, "_READERS", 1)
+    with pytest.raises(KeyboardInterrupt):
+        open_index(store, "manifest", tmp_path, generation=1)
+    _, state = newest_state(store, "manifest")
+    assert (state.rows, state.carried) == (4, False)
+    again: list[str] = []
+
+    def counted(storage: Storage, path: str, **options: Any) -> pa.Table:
+        again.append(path)
+        return real(storage, path, **options)
+
+    monkeypatch.setattr(update, "read_part", counted)
+    assert open_index(store, "manifest", tmp_path, generation=1).state.rows == 6
+    assert len(again) == 2
+    assert open_index(store, "manifest", tmp_path, generation=1).state.carried
+    assert len(again) == 2
+
+
+def test_a_run_of_a_version_before_that_came_later_is_taken_in(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    publish(store, 1, [rows_of(["a"])])
+    open_index(store, "manifest", tmp_path, generation=1)
+    path = lay_part_of_before(store, "0a", rows_of(["b"]).to_pylist())
+    write_record(store, 2, LeaseRecord(run_id="old", host="h", token="t", seconds=1))
+    store.write(intent_path(2, 1), f"{path}\nmanifest/date=2026-11-20/part-00.parquet".encode())
+    index = open_index(store, "manifest", tmp_path, generation=3)
+    assert index.rows_of(pa.array(["a", "b"]))["pair_id"].to_pylist() == ["a", "b"]
+
+
+def test_a_shard_that_is_not_what_the_state_says_is_named(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    publish(store, 1, [rows_of(["a", "b", "c"])])
+    publish(store, 2, [rows_of(["a"])])
+    index = open_index(store, "manifest", tmp_path, generation=1)
+    (name,) = (shard.name for shard in index.state.shards)
+    open_index(store, "manifest", tmp_path, generation=2)
+    other = next(s.name for s in newest_state(store, "manifest")[1].shards if s.name != name)
+    folder = tmp_path / "out/commits/index/manifest"
+    (folder / name).write_bytes((folder / other).read_bytes())
+    with pytest.raises(ManifestError, match="has 1 rows; expected 3"):
+        open_index(store, "manifest", tmp_path, generation=2).rows_of(pa.array(["a"]))
+
+
+def test_a_planted_state_is_refused(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    path = "commits/index/manifest/00000001.json"
+    for body in (b"{", b'{"shards": [{"name": "../../x.parquet", "rows": 1}]}'):
+        store.write(path, body)
+        with pytest.raises(ManifestError, match="is no state of an index"):
+            open_index(store, "manifest", tmp_path)
+
+
+def test_columns_are_those_that_plans_are_made_of() -> None:
+    assert index_schema("scores").names[:5] == [
+        *("pair_id", "method", "ir_version", "vi_version", "fused_version")
+    ]
+    assert {"attempt", "model_hash"} <= set(index_schema("manifest").names)

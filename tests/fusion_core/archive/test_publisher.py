@@ -1,0 +1,329 @@
+"""What runs commit becomes rows of few files, once, whoever dies in the middle of it."""
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from manifest_rows import row
+from tiny import TODAY, empty_memory_store
+
+from fusion_core.archive import lease as lease_module
+from fusion_core.archive import pieces, rows_file
+from fusion_core.archive.layout import half_paths, part_path
+from fusion_core.archive.lease import acquire
+from fusion_core.archive.lease_record import LeaseRecord
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import commit_part
+from fusion_core.archive.publications import last_number, publications
+from fusion_core.archive.publisher import Publisher
+from fusion_core.errors import LeaseLostError, StorageError
+from fusion_core.storage.store import Storage
+
+
+class StillHeart:
+    """A heart that neither beats nor learns of others; the run is blind."""
+
+    lost_to = None
+
+    def __init__(self, output: Any, generation: int, record: LeaseRecord):
+        self.record = record
+
+    def settle(self, generation: int) -> None:
+        self.record = self.record.model_copy(update={"settled": generation})
+
+    def stop(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "Heart", StillHeart)
+
+
+def begin(output: Storage, run_id: str = "run") -> Publisher:
+    """Take the lease at once, whoever else believes to hold it, and take over."""
+    publisher = blind(output, run_id)
+    publisher.take_over()
+    return publisher
+
+
+def blind(output: Storage, run_id: str) -> Publisher:
+    lease = acquire(lambda: output, run_id, seconds=0.01, wait=True)
+    return Publisher(lambda: output, lease)
+
+
+def commit(output: Storage, publisher: Publisher, name: str, *ids: str) -> str:
+    path = part_path(TODAY, name)
+    publisher.declare([path])
+    assert commit_part(output, path, [row(pair_id) for pair_id in ids])
+    publisher.committed([path])
+    return path
+
+
+def end(publisher: Publisher) -> None:
+    publisher.finish()
+    publisher.lease.release()
+
+
+def published(output: Storage) -> Counter[str]:
+    table = read_manifest(output.url("manifest"), latest=False, columns=["pair_id"])
+    return Counter(table["pair_id"].to_pylist())
+
+
+def files(output: Storage) -> list[str]:
+    return [path.rpartition("/")[2] for path in output.list("manifest/")["path"].to_pylist()]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "out"))
+
+
+def test_a_run_makes_one_file_however_often_it_publishes(output: Storage) -> None:
+    publisher = begin(output)
+    for count, name in enumerate("abc", 1):
+        commit(output, publisher, name, f"{name}2", f"{name}1")
+        publisher.publish()
+        assert sum(published(output).values()) == 2 * count
+    publisher.publish()  # nothing is new
+    assert files(output) == ["rows-00000001-0001.parquet"]
+    frame = pd.read_parquet(Path(output.url("manifest")))
+    assert frame["pair_id"].tolist() == ["a1", "a2", "b1", "b2", "c1", "c2"]
+    assert set(frame["date"].astype(str)) == {TODAY.isoformat()}
+    end(publisher)
+
+
+def test_who_holds_the_footer_of_before_still_reads_the_same_rows(output: Storage) -> None:
+    publisher = begin(output)
+    commit(output, publisher, "a", "a1")
+    publisher.publish()
+    (path,) = output.list("manifest/")["path"].to_pylist()
+    before = output.read(path)
+    reader = pq.ParquetFile(output.fs_path(path))
+    commit(output, publisher, "b", "b1")
+    publisher.publish()
+    after = output.read(path)
+    assert after.startswith(before)
+    again = pq.ParquetFile(output.fs_path(path), metadata=reader.metadata)
+    assert again.read(["pair_id"])["pair_id"].to_pylist() == ["a1"]
+    assert len(pq.read_table(output.fs_path(path))) == 2
+    end(publisher)
+
+
+def test_a_file_that_is_full_is_followed_by_another(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_file, "MOST_ROW_GROUPS", 3)
+    publisher = begin(output)
+    for name in "0123456":
+        commit(output, publisher, name, name)
+        publisher.publish()
+    assert files(output) == [f"rows-00000001-000{k}.parquet" for k in (1, 2, 3)]
+    assert published(output) == Counter("0123456")
+    end(publisher)
+
+
+def test_many_parts_become_pieces_no_larger_than_a_file(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "MOST_ROWS", 4)
+    monkeypatch.setattr(rows_file, "MOST_ROWS", 4)
+    publisher = begin(output)
+    for name in "0123456":
+        commit(output, publisher, name, *(f"{name}{k}" for k in range(3)))
+    end(publisher)
+    assert len(files(output)) == 4
+    assert len(published(output)) == 21
+
+
+def test_the_next_run_goes_on_with_the_days_file_where_the_one_before_ended_in_order(
+    output: Storage,
+) -> None:
+    for name in "ab":
+        publisher = begin(output, name)
+        commit(output, publisher, name, name)
+        end(publisher)
+    assert files(output) == ["rows-00000001-0001.parquet"]
+    end(begin(output, "nothing to do"))
+    third = begin(output, "third")
+    commit(output, third, "c", "c")
+    third.publish()
+    assert files(output) == ["rows-00000001-0001.parquet"]
+    # It dies; the file may be written again by it, and nobody goes on with it.
+    fourth = begin(output, "fourth")
+    commit(output, fourth, "d", "d")
+    end(fourth)
+    assert files(output) == ["rows-00000001-0001.parquet", "rows-00000005-0001.parquet"]
+    assert published(output) == Counter("abcd")
+
+
+def test_what_a_dead_run_committed_is_published_by_the_next(output: Storage) -> None:
+    first = begin(output, "first")
+    commit(output, first, "a", "a")
+    first.publish()
+    commit(output, first, "b", "b")
+    unheard = part_path(TODAY, "c")
+    first.declare([unheard, part_path(TODAY, "d")])
+    assert commit_part(output, unheard, [row("c")])
+    second = begin(output, "second")
+    assert published(output) == Counter("abc")
+    # The dead one wakes up: what it commits late was closed, what it publishes is refused.
+    assert not commit_part(output, part_path(TODAY, "d"), [row("d")])
+    with pytest.raises(LeaseLostError, match="ended its publishing"):
+        first.publish()
+    assert published(output) == Counter("abc")
+    end(second)
+    assert begin(output, "third").take_over().unpublished == ()
+
+
+def test_halves_of_a_split_chunk_are_published_once(output: Storage) -> None:
+    first = begin(output, "first")
+    whole = part_path(TODAY, "0b")
+    left, right = half_paths(whole)
+    first.declare([whole])
+    assert commit_part(output, whole, [])
+    assert commit_part(output, left, [row("l")])
+    first.committed([left])
+    first.publish()
+    (record,) = (one for _, one in publications(output, 1))
+    assert (record.open, record.halves) == ((whole,), (left,))
+    assert commit_part(output, right, [row("r")])
+    second = begin(output, "second")
+    assert published(output) == Counter("lr")
+    end(second)
+
+
+def test_a_take_over_costs_what_was_left_open(output: Storage) -> None:
+    def cost(parts: int, run: str) -> int:
+        first = begin(output, f"{run} first")
+        for k in range(parts):
+            commit(output, first, f"{run}{k}", f"{run}{k}")
+        first.publish()
+        first.declare([part_path(TODAY, f"{run}open")])
+        calls = itertools.count()
+        counted = Counting(output, calls)
+        second = blind(counted, f"{run} second")
+        begun = next(calls)
+        assert second.take_over().tombstones == 1
+        spent = next(calls) - begun
+        end(second)
+        return spent
+
+    assert cost(200, "a") <= cost(2, "b") + 2
+
+
+class Counting(Storage):
+    """Counts its calls."""
+
+    def __init__(self, storage: Storage, calls: "itertools.count[int]"):
+        super().__init__(storage.url(""))
+        self._calls = calls
+
+    def call(self, *args: Any, **options: Any) -> Any:
+        next(self._calls)
+        return super().call(*args, **options)
+
+
+def test_a_record_whose_file_was_not_written_is_made_good(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin(output, "first")
+    commit(output, first, "a", "a")
+    first.publish()
+    commit(output, first, "b", "b")
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "write", fails)
+        with pytest.raises(StorageError, match="gone"):
+            first.publish()
+    assert last_number(output, 1) == 2
+    assert published(output) == Counter("a")
+    commit(output, first, "c", "c")
+    first.publish()  # the same record's file first, then the next
+    assert published(output) == Counter("abc")
+    commit(output, first, "d", "d")
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "write", fails)
+        with pytest.raises(StorageError):
+            first.publish()
+    end(begin(output, "second"))
+    assert published(output) == Counter("abcd")
+
+
+def fails(*_: Any) -> None:
+    raise StorageError("the store is gone")
+
+
+def test_a_row_is_visible_in_time(output: Storage) -> None:
+    publisher = begin(output)
+    publisher = Publisher(lambda: output, publisher.lease, 0.05)
+    publisher.start()
+    commit(output, publisher, "a", "a")
+    seen = threading.Event()
+    for _ in range(100):
+        if published(output) == Counter("a"):
+            seen.set()
+            break
+        seen.wait(0.05)
+    assert seen.is_set()
+    end(publisher)
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+class Mortal(Storage):
+    """Dies at one of its calls, before or after it."""
+
+    def __init__(self, url: str, calls: Iterator[bool], *, after: bool):
+        super().__init__(url)
+        self._calls, self._after = calls, after
+
+    def call(self, *args: Any, **options: Any) -> Any:
+        dies = next(self._calls)
+        if dies and not self._after:
+            raise Killed
+        result = super().call(*args, **options)
+        if dies:
+            raise Killed
+        return result
+
+
+@given(
+    kills=st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=4),
+    nights=st.integers(1, 3),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_killed_at_any_call_each_row_is_published_once(
+    kills: list[tuple[int, bool]], nights: int
+) -> None:
+    empty_memory_store()
+    url = "memory://publisher/out"
+    for night in range(nights + len(kills)):
+        at, after = kills[night] if night < len(kills) else (10**9, False)
+        mortal = Mortal(url, (k == at for k in itertools.count()), after=after)
+        try:
+            publisher = begin(mortal, f"night{night}")
+            for k in range(3):
+                path = part_path(TODAY, f"{night:x}{k}")
+                publisher.declare([path])
+                if commit_part(mortal, path, [row(f"{night}-{k}")]):
+                    publisher.committed([path])
+                publisher.publish()
+                seen = published(Storage(url))
+                assert set(seen.values()) <= {1}
+            end(publisher)
+        except Killed:
+            continue
+    commits = read_manifest(f"{url}/commits/manifest", latest=False, columns=["pair_id"])
+    assert sorted(published(Storage(url)).elements()) == sorted(commits["pair_id"].to_pylist())
