@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from generated_rows import run_pairs, run_rows
 from manifest_rows import DAY
 from record import write
 
+from fusion_core.archive.found_pairs import PATHS_SCHEMA
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.spill import spill
 
@@ -42,11 +42,12 @@ def generate(folder: Path, pairs: int, **night: Any) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(rows.slice(start, 1000), path, compression="zstd")
             number += 1
-    for name in ("pairs", "unpaired"):
+    for name in ("pairs", "unpaired", "none"):
         (folder / name).mkdir()
     spill(folder / "pairs", next(run_pairs(1)).schema, run_pairs(pairs))
     paths = (pairs.select(["ir_path"]).rename_columns(["path"]) for pairs in run_pairs(pairs // 2))
-    spill(folder / "unpaired", pa.schema([("path", pa.string())]), paths)
+    spill(folder / "unpaired", PATHS_SCHEMA, paths)
+    spill(folder / "none", PATHS_SCHEMA, [])
 
 
 def measured(pairs: int, **night: Any) -> dict[str, Any]:

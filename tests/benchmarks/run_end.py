@@ -24,7 +24,7 @@ from flows.contact_sheet import fused_pairs
 from flows.details import files_without_pair, remarks, unsuccessful, write_details
 from flows.run import Run
 from flows.summaries.run import RunSummary
-from fusion_core.archive.pairing import Pairing
+from fusion_core.archive.found_pairs import FoundPairs
 from fusion_core.archive.run_rows import RunRows, collect_rows
 from fusion_core.archive.spill import Spill
 from fusion_core.storage.scratch import scratch_folder
@@ -39,8 +39,10 @@ def main(folder: Path, pairs: int) -> dict[str, Any]:
     settings = settings_for(folder / "in", folder / "out", "mean")
     run = Run.begin(settings, settings_hash=SETTINGS, model_hash=MODEL)
     output, plan = run.output(), Spill(next((folder / "pairs").glob("*.parquet")))
-    unpaired: Any = Spill(next((folder / "unpaired").glob("*.parquet")))
-    pairing = Pairing(plan.head(0), unpaired, (), ())
+    unpaired, none = (
+        Spill(next((folder / name).glob("*.parquet"))) for name in ("unpaired", "none")
+    )
+    pairing = FoundPairs(plan, unpaired, none, none)
     parts = sorted(str(path.relative_to(folder / "out")) for path in folder.glob("out/**/part-*"))
     with scratch_folder() as scratch:
         rows = RunRows(collect_rows(output, parts, scratch), scratch)
