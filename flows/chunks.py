@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from prefect import get_run_logger
 
 from actors.pool import ActorPool
@@ -26,6 +27,7 @@ from fusion_core.archive import (
 from fusion_core.jobs import ChunkResult
 from fusion_core.scenes import add_pixels
 
+_AHEAD = 8192  # pairs whose files may be looked at before their chunks are cut
 MakeActor = Callable[[WorkerShare, Collection[str]], Any]
 
 
@@ -105,7 +107,10 @@ def run_chunks(
 
     pool = _pool(run, publisher, make_actor, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
-    todo = add_pixels(run.source(), plan.todo)
+    todo = (
+        add_pixels(run.source(), pa.Table.from_batches([batch]))
+        for batch in plan.todo.to_batches(_AHEAD)
+    )
     chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )

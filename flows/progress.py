@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -70,3 +70,17 @@ def shown(
                 logger.info("%d of %d done, %d failed", ok + failed, total, failed)
                 logged = now
             yield result
+
+
+def listed_so_far(logger: Logger) -> Callable[[int], None]:
+    """Return what tells now and then how many objects of an archive are listed."""
+    told = time.monotonic()
+
+    def tell(count: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told > _SECONDS_BETWEEN_LINES:
+            logger.info("%d objects listed", count)
+            told = now
+
+    return tell

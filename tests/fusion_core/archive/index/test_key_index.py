@@ -45,8 +45,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at which a few rows are many."""
     monkeypatch.setattr(planning, "_BATCH", 2)
     monkeypatch.setattr(shards, "_GROUP_ROWS", 2)
-    monkeypatch.setattr(shards, "MOST_ROWS", 5)
-    monkeypatch.setattr(update, "MOST_ROWS", 40)
+    for module in (shards, update):
+        monkeypatch.setattr(module, "MOST_ROWS", 8)
     monkeypatch.setattr(update, "_MERGED", 2)
     monkeypatch.setattr(update, "_PARTS_AT_ONCE", 2)
 
@@ -120,8 +120,8 @@ def test_a_plan_by_the_index_is_the_plan_by_all_rows(
 
 
 def rows_of(ids: Sequence[str]) -> pa.Table:
-    names = ("pair_id", "run_id", "status", "ir_version", "vi_version", "settings_hash")
-    return as_part(pa.table(dict.fromkeys(names, ids)))
+    names = ("pair_id", "run_id", "ir_version", "vi_version", "settings_hash")
+    return as_part(pa.table({**{name: ids for name in names}, "status": ["ok"] * len(ids)}))
 
 
 def test_a_dry_run_looks_up_what_is_new_and_writes_nothing(tmp_path: Path) -> None:
