@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-import pyarrow as pa
 import ray
 from ray.exceptions import RayError
 
 from actors.waiting import result_of
-from fusion_core.scenes import LargeFile, add_pixels, count_pixels, may_be_scenes
+from fusion_core.scenes import LargeFile, TodoBatch, add_pixels, count_pixels, may_be_scenes
 from fusion_core.settings import ArchiveSettings
 from fusion_core.storage import StorageOptions, open_source, options_now
 
@@ -24,8 +24,8 @@ _FEW = 32  # that the driver looks at itself, sooner than a worker would have st
 
 
 def with_pixels(
-    batches: Iterable[pa.RecordBatch], settings: ArchiveSettings, options: StorageOptions
-) -> Iterator[pa.RecordBatch]:
+    batches: Iterable[TodoBatch], settings: ArchiveSettings, options: StorageOptions
+) -> Iterator[TodoBatch]:
     """Yield pairs that are to be fused with a column ``pixels``, see ``add_pixels``.
 
     A few batches are looked at ahead, so that headers are read while the work goes on.
@@ -35,7 +35,7 @@ def with_pixels(
         settings: Where the archive lies.
         options: Options of its store.
     """
-    waiting: deque[tuple[pa.RecordBatch, _Headers]] = deque()
+    waiting: deque[tuple[TodoBatch, _Headers]] = deque()
     for batch in batches:
         waiting.append((batch, _Headers(may_be_scenes(batch), settings, options)))
         if len(waiting) > _AHEAD:
@@ -59,10 +59,8 @@ class _Headers:
         self._rows, self._files = list(files), list(files.values())
         self._settings, self._options = settings, options
         parts = [self._files[k : k + _FILES] for k in range(0, len(self._files), _FILES)]
-        look: Any = ray.remote(num_cpus=0)(_look)
-        few = len(self._files) <= _FEW
-        now = options_now(options)
-        self._refs = [] if few else [look.remote(part, settings, now) for part in parts]
+        few, now = len(self._files) <= _FEW, options_now(options)
+        self._refs = [] if few else [_task().remote(part, settings, now) for part in parts]
 
     def pixels(self) -> dict[int, int]:
         """Wait for the workers, and return the number of pixels by row."""
@@ -75,7 +73,13 @@ class _Headers:
         return dict(zip(self._rows, counts, strict=True))
 
 
-def _looked_at(batch: pa.RecordBatch, headers: _Headers) -> pa.RecordBatch:
+@cache
+def _task() -> Any:
+    """Return Ray's function; each that is made stays on the cluster until the driver leaves."""
+    return ray.remote(num_cpus=0)(_look)
+
+
+def _looked_at(batch: TodoBatch, headers: _Headers) -> TodoBatch:
     return add_pixels(batch, headers.pixels())
 
 

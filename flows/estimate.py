@@ -50,7 +50,6 @@ def _measure(todo: Iterable[pa.RecordBatch]) -> tuple[tuple[PairRef, ...], int, 
         scenes, pairs = rows.filter(large), rows.filter(pc.invert(large))
         area += int(pc.sum(scenes["pixels"]).as_py() or 0)
         size += total_bytes(pairs)
-        if len(some) < _SAMPLE and len(pairs):
-            more = next(cut_chunks(pairs, "", _SAMPLE)).pairs
-            some = (*some, *more)[:_SAMPLE]
+        if len(pairs) and not some:
+            some = next(cut_chunks(pairs, "", _SAMPLE)).pairs
     return some, size, area

@@ -26,6 +26,9 @@ from fusion_core.storage.store import Storage
 SUFFIXES = (".tif", ".tiff", ".jp2")
 """Names that may be scenes'; others are never looked into."""
 
+TodoBatch: TypeAlias = pa.RecordBatch
+"""Some rows of ``Plan.todo``."""
+
 LargeFile: TypeAlias = tuple[str, int]
 """Path and size in bytes of a file that may be a scene."""
 
@@ -68,7 +71,7 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
     return found
 
 
-def add_pixels(todo: pa.RecordBatch, pixels: Mapping[int, int]) -> pa.RecordBatch:
+def add_pixels(todo: TodoBatch, pixels: Mapping[int, int]) -> TodoBatch:
     """Return pairs that are to be fused with a column ``pixels``, for cutting them into chunks.
 
     Args:
@@ -80,7 +83,7 @@ def add_pixels(todo: pa.RecordBatch, pixels: Mapping[int, int]) -> pa.RecordBatc
     return todo.append_column("pixels", pa.array(counts, pa.int64()))
 
 
-def may_be_scenes(todo: pa.RecordBatch) -> dict[int, LargeFile]:
+def may_be_scenes(todo: TodoBatch) -> dict[int, LargeFile]:
     """Return the visible files that are worth a look while planning, by row.
 
     They are no small files, and their names may be a scene's.
