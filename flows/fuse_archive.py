@@ -19,6 +19,7 @@ from flows.contact_sheet import draw_sheet, fused_pairs
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
+from flows.progress import listing_told
 from flows.run import (
     Run,
     count_results,
@@ -108,7 +109,12 @@ def plan_archive(run: Run[FuseArchiveSettings]) -> Plan:
     source, output = run.source(), run.output()
     warn_of_late_pairs(settings)
     pairing = list_pairs(
-        settings, source, output, date=identity.date, storage_options=run.credentials
+        settings,
+        source,
+        output,
+        date=identity.date,
+        storage_options=run.credentials,
+        progress=listing_told(logger),
     )
     rows = read_manifest(
         output.url(MANIFEST_FOLDER),
