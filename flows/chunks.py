@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 from prefect import get_run_logger
 
+from actors.headers import BATCH, with_pixels
 from actors.pool import ActorPool
 from actors.ray_internals import node_types
 from actors.resources import WorkerShare, alive_nodes, worker_share
@@ -25,9 +25,7 @@ from fusion_core.archive import (
     with_intents,
 )
 from fusion_core.jobs import ChunkResult
-from fusion_core.scenes import add_pixels
 
-_AHEAD = 8192  # pairs whose files may be looked at before their chunks are cut
 MakeActor = Callable[[WorkerShare, Collection[str]], Any]
 
 
@@ -107,10 +105,7 @@ def run_chunks(
 
     pool = _pool(run, publisher, make_actor, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
-    todo = (
-        add_pixels(run.source(), pa.Table.from_batches([batch]))
-        for batch in plan.todo.to_batches(_AHEAD)
-    )
+    todo = with_pixels(plan.todo.to_batches(BATCH), settings, run.credentials)
     chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )

@@ -20,7 +20,7 @@ from flows.details import files_without_pair, first_files, remarks, unsuccessful
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
-from flows.progress import listed_so_far
+from flows.progress import listing_told
 from flows.run import (
     Run,
     fail_past_limit,
@@ -120,7 +120,7 @@ def plan_archive(
         date=identity.date,
         storage_options=run.credentials,
         folder=folder,
-        progress=listed_so_far(logger),
+        progress=listing_told(logger),
     )
     plan = plan_pairs(
         pairing,

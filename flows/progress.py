@@ -23,6 +23,7 @@ from fusion_core.jobs import ChunkResult
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 _SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_OF_LISTING = 10.0
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
@@ -72,15 +73,19 @@ def shown(
             yield result
 
 
-def listed_so_far(logger: Logger) -> Callable[[int], None]:
-    """Return what tells now and then how many objects of an archive are listed."""
-    told = time.monotonic()
+def listing_told(logger: Logger) -> Callable[[int], None]:
+    """Return what to call with the number of objects that were listed; it logs that now and then.
+
+    Args:
+        logger: Takes a line every ten seconds.
+    """
+    logged = time.monotonic()
 
     def tell(count: int) -> None:
-        nonlocal told
+        nonlocal logged
         now = time.monotonic()
-        if now - told > _SECONDS_BETWEEN_LINES:
-            logger.info("%d objects listed", count)
-            told = now
+        if now - logged > _SECONDS_OF_LISTING:
+            logger.info("%d objects listed so far", count)
+            logged = now
 
     return tell

@@ -247,7 +247,7 @@ def _numbered(todo: pa.Table, columns: Sequence[str], numbers: pa.Table) -> pa.T
 
 
 def cut_chunks(
-    todo: pa.Table | Spill | Iterable[pa.Table],
+    todo: pa.Table | Spill | Iterable[pa.RecordBatch],
     run_key: str,
     chunk_pairs: int,
     *,
@@ -257,8 +257,8 @@ def cut_chunks(
     """Cut what is to be done into chunks of neighbours.
 
     Args:
-        todo: ``Plan.todo``, or tables of its rows, one after the other. They may have a column
-            ``pixels``, for scenes.
+        todo: ``Plan.todo``, or what of it comes in batches, which are asked for as they are
+            needed; it may have a column ``pixels``, for scenes.
         run_key: What makes the run's parts its own: run id, model hash and settings hash, joined.
         chunk_pairs: At most so many pairs make a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.

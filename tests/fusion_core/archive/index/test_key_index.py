@@ -121,7 +121,7 @@ def test_a_plan_by_the_index_is_the_plan_by_all_rows(
 
 def rows_of(ids: Sequence[str]) -> pa.Table:
     names = ("pair_id", "run_id", "ir_version", "vi_version", "settings_hash")
-    return as_part(pa.table({**{name: ids for name in names}, "status": ["ok"] * len(ids)}))
+    return as_part(pa.table({**dict.fromkeys(names, ids), "status": ["ok"] * len(ids)}))
 
 
 def test_a_dry_run_looks_up_what_is_new_and_writes_nothing(tmp_path: Path) -> None:
