@@ -28,7 +28,7 @@ PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 """Schemas of the extensions for which pystac has no class, or one of an older version."""
 
-_SHA2_256 = "1220"  # as multihash says it: the function's code, then the length, 32 bytes
+SHA2_256 = "1220"  # as multihash says it: the function's code, then the length, 32 bytes
 _DATA_TYPES = {
     **{f"{kind}int{bits}": f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -275,7 +275,7 @@ def _add_asset(
     asset = pystac.Asset(href, None, None, file.media_type, [role], fields)
     item.add_asset(key, asset)
     FileExtension.ext(asset, add_if_missing=True).apply(
-        checksum=_SHA2_256 + file.sha256, size=file.size
+        checksum=SHA2_256 + file.sha256, size=file.size
     )
 
 
