@@ -25,7 +25,13 @@ from fusion_core.archive.published_rows import (
 from fusion_core.archive.spill import Spill
 from fusion_core.scenes.stac_day import KEY, CatalogError, read_day, read_keys, write_day
 from fusion_core.scenes.stac_root import CatalogKind, Root
-from fusion_core.scenes.stac_rows import CATALOG_COLUMNS, by_day, merged, newest_scenes
+from fusion_core.scenes.stac_rows import (
+    CATALOG_COLUMNS,
+    SCENE_SCHEMA,
+    by_day,
+    merged,
+    newest_scenes,
+)
 from fusion_core.scenes.stac_whole import begun_catalog, finish_catalog, write_days
 from fusion_core.storage.scratch import scratch_folder
 from fusion_core.storage.store import Storage
@@ -96,14 +102,18 @@ def _without_earlier(output: Storage, root: Root, scenes: Spill) -> Root:
         day: moved | (unsure if _may_hold(root.unnumbered.get(day), ids) else set())
         for day in sorted(root.days)
     }
-    days = [day for day in wanted if wanted[day]]
+    days, left = [day for day in wanted if wanted[day]], root
     with ThreadPoolExecutor(_READERS, "catalogue") as readers:
         for day, keys in zip(days, readers.map(partial(read_keys, output), days), strict=True):
-            if gone := keys & wanted[day]:
+            if not keys:  # a run before was ended here
+                left = left.with_day(day, SCENE_SCHEMA.empty_table())
+            elif gone := keys & wanted[day]:
                 before = read_day(output, day)
                 stays = [key not in gone for key in _keys(before)]
-                root = _write(output, root, day, before.filter(pa.array(stays, pa.bool_())))
-    return root
+                left = _write(output, left, day, before.filter(pa.array(stays, pa.bool_())))
+    if left.days != root.days:  # while they are in no other day yet, by which this is known
+        finish_catalog(output, left)
+    return left
 
 
 def _not_where_they_belong(

@@ -85,8 +85,6 @@ def write_day(
     Raises:
         StorageError: The store failed.
     """
-    # The table first: it is what the next run goes on from, and the list names nothing beyond it.
-    output.write(items_path(day), write_items(scenes, collection_id))
     catalog = {
         "type": "Catalog",
         "stac_version": pystac.get_stac_version(),
@@ -96,6 +94,8 @@ def write_day(
         "links": _links(scenes, root),
     }
     output.write(day_path(day), json.dumps(catalog, indent=1).encode())
+    # Last, for the next run tells from it what was done.
+    output.write(items_path(day), write_items(scenes, collection_id))
 
 
 def _links(scenes: pa.Table, root: str) -> list[dict[str, Any]]:
