@@ -147,6 +147,11 @@ def part_date(path: str) -> dt.date | None:
     return dt.date.fromisoformat(found[1]) if found else None
 
 
+def day_catalog_path(day: dt.date) -> str:
+    """Return the path of the catalogue of a day's scenes below the output."""
+    return f"{STAC_FOLDER}/date={day.isoformat()}/catalog.json"
+
+
 def half_paths(path: str) -> tuple[str, str]:
     """Return the paths of the parts of a split chunk's halves, given the whole one's."""
     stem = path.removesuffix(".parquet")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pystac
 
-from fusion_core.archive.layout import STAC_FOLDER
+from fusion_core.archive.layout import STAC_FOLDER, day_catalog_path
 from fusion_core.archive.part_checks import check_count, check_size
 from fusion_core.errors import ManifestError
 from fusion_core.scenes.stac_rows import SCENE_SCHEMA, item_path
@@ -35,11 +35,6 @@ KEY = ("pair_id", "method")
 
 class CatalogError(ManifestError):
     """A file of a catalogue can't be read; it can be written anew from the manifest."""
-
-
-def day_path(day: dt.date) -> str:
-    """Return the path of a day's catalogue below the output."""
-    return f"{STAC_FOLDER}/date={day.isoformat()}/catalog.json"
 
 
 def items_path(day: dt.date) -> str:
@@ -93,7 +88,7 @@ def write_day(
         "description": f"Fused scenes of {day.isoformat()}, in UTC.",
         "links": _links(scenes, root),
     }
-    output.write(day_path(day), json.dumps(catalog, indent=1).encode())
+    output.write(day_catalog_path(day), json.dumps(catalog, indent=1).encode())
     # Last, for the next run tells from it what was done.
     output.write(items_path(day), write_items(scenes, collection_id))
 

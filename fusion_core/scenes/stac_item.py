@@ -19,6 +19,7 @@ from pystac.extensions.projection import ProjectionExtension
 from pystac.utils import datetime_to_str
 from rasterio.enums import WktVersion
 
+from fusion_core.archive.layout import day_catalog_path
 from fusion_core.scenes.acquisition import Acquisition
 from fusion_core.scenes.footprint import Affine, footprint, read_crs
 
@@ -284,9 +285,12 @@ def _add_links(item: pystac.Item, facts: SceneFacts) -> None:
         item.add_link(pystac.Link("derived_from", source.url, title=f"{name} image"))
     if facts.catalog_href is None:
         return
-    relations = ["root", "parent"]
+    root = facts.catalog_href
+    day = _moment(facts)[0].astimezone(dt.UTC).date()
+    parent = posixpath.join(posixpath.dirname(root), day_catalog_path(day))
+    hrefs = {"root": root, "parent": parent}
     if facts.collection_id is not None:
-        relations.append("collection")
+        hrefs["collection"] = root
         item.collection_id = facts.collection_id
-    for relation in relations:
-        item.add_link(pystac.Link(relation, facts.catalog_href, pystac.MediaType.JSON))
+    for relation, href in hrefs.items():
+        item.add_link(pystac.Link(relation, href, pystac.MediaType.JSON))

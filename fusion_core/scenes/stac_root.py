@@ -18,9 +18,8 @@ import pyarrow.compute as pc
 import pystac
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from fusion_core.archive.layout import STAC_FOLDER
+from fusion_core.archive.layout import STAC_FOLDER, day_catalog_path
 from fusion_core.archive.published_rows import Mark
-from fusion_core.scenes.stac_day import day_path
 from fusion_core.scenes.stac_item import PROCESSING, utc_text
 from fusion_core.scenes.stac_rows import CORNERS, moments
 from fusion_core.scenes.stac_table import GEOPARQUET
@@ -160,7 +159,7 @@ def make_root(root: Root) -> dict[str, Any]:
     children = [
         {
             "rel": "child",
-            "href": f"./{day_path(day)}",
+            "href": f"./{day_catalog_path(day)}",
             "type": _JSON,
             "title": day.isoformat(),
         }
