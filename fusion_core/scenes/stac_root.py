@@ -22,14 +22,14 @@ from fusion_core.archive.layout import STAC_FOLDER, day_catalog_path
 from fusion_core.archive.published_rows import Mark
 from fusion_core.scenes.stac_item import PROCESSING, utc_text
 from fusion_core.scenes.stac_rows import CORNERS, moments
-from fusion_core.scenes.stac_table import GEOPARQUET
+from fusion_core.scenes.stac_table import COLLECTION_PATH, GEOPARQUET
 from fusion_core.storage.store import Storage
 
 CatalogKind = Literal["catalog", "collection"]
 
 CATALOG_PATHS: dict[CatalogKind, str] = {
     "catalog": "catalog.json",
-    "collection": "collection.json",
+    "collection": COLLECTION_PATH,
 }
 """Where each kind lies below the output."""
 

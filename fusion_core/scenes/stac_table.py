@@ -26,6 +26,9 @@ from fusion_core.scenes.stac_rows import CORNERS, SCENE_SCHEMA, check_scenes, it
 
 GEOPARQUET = "application/vnd.apache.parquet"
 
+COLLECTION_PATH = "collection.json"
+"""Where a collection lies below the output."""
+
 UP = "../../"
 """From the file to the output, both as STAC has relative hrefs."""
 
@@ -134,7 +137,7 @@ def _items(scenes: pa.Table, collection_id: str | None) -> pa.Table:
         "id": pa.array(map(item_id, paths, hashes), pa.string()),
         "geometry": pa.array([_wkb(*box) for box in corners], pa.binary()),
         "bbox": pa.StructArray.from_arrays(edges, list(_EDGES), mask=placed),
-        "links": _links(paths),
+        "links": _links(paths, collection_id),
         "assets": _assets(scenes, paths),
         **own,
         "datetime": moments(scenes),
@@ -153,10 +156,15 @@ def item_id(fused_path: str, settings_hash: str) -> str:
     return f"{fused_path.rpartition('/')[2].rpartition('.')[0]}-{settings_hash[:8]}"
 
 
-def _links(paths: list[str]) -> pa.Array:
+def _links(paths: list[str], collection_id: str | None) -> pa.Array:
     kind = pa.struct([(name, pa.string()) for name in ("rel", "href", "type")])
-    geojson = str(pystac.MediaType.GEOJSON)
-    links = [[{"rel": "canonical", "href": UP + item_path(p), "type": geojson}] for p in paths]
+    json_type, geojson = str(pystac.MediaType.JSON), str(pystac.MediaType.GEOJSON)
+    above = {"rel": "collection", "href": f"{UP}{COLLECTION_PATH}", "type": json_type}
+    common = [] if collection_id is None else [above]
+    links = [
+        [{"rel": "canonical", "href": f"{UP}{item_path(path)}", "type": geojson}, *common]
+        for path in paths
+    ]
     return pa.array(links, pa.list_(kind))
 
 
