@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flows.run import Run
 from flows.summaries.listings import FIRST
-from fusion_core.archive import FusedImages, Pairing, RunRows, Spill, SpillWriter
+from fusion_core.archive import FoundPairs, FusedImages, Pairing, RunRows, Spill, SpillWriter
 from fusion_core.storage import Storage
 
 _TEXTS = ("list", "pair_id", "path", "method", "stage", "cause")
@@ -148,12 +148,12 @@ def remarks(rows: RunRows) -> Listing:
     return Listing("remarks", rows.remarks(), lambda row: f"{row['pair_id']}: {row['remark']}")
 
 
-def files_without_pair(pairing: Pairing) -> list[Listing]:
+def files_without_pair(pairing: Pairing | FoundPairs) -> list[Listing]:
     """Return the lists of source files that make no pair."""
     return [_paths(name, getattr(pairing, name)) for name in ("unpaired", "ambiguous", "unmatched")]
 
 
-def first_files(pairing: Pairing) -> dict[str, Any]:
+def first_files(pairing: Pairing | FoundPairs) -> dict[str, Any]:
     """Return the fields of a summary on the source files that make no pair; writes nothing."""
     details = Details()
     for listing in files_without_pair(pairing):

@@ -103,6 +103,7 @@ class SpillWriter:
         if self._held:
             self._writer.write_table(pa.concat_tables(self._held))
             self._held, self._held_rows, self._held_bytes = [], 0, 0
+            pa.default_memory_pool().release_unused()  # what many threads read, each keeps
 
     def __enter__(self) -> Self:
         """Return itself."""

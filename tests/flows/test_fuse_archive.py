@@ -176,6 +176,10 @@ def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSetting
     folder = Path(archive.output) / "runs" / summary.run_id
     assert json.loads((folder / "summary.json").read_text())["fused"] == 7
     assert "| mean |" in (folder / "summary.md").read_text()
+    assert summary.details == str(folder / "details.parquet")
+    (listed,) = pd.read_parquet(summary.details).to_dict("records")
+    assert (listed["list"], listed["pair_id"], listed["stage"]) == ("failures", "p0", "decode")
+    assert (summary.counts["failures"], summary.stages) == (1, {"decode": 1})
     assert summary.contact_sheet == str(folder / "contact_sheet.png")
     assert Path(summary.contact_sheet).read_bytes().startswith(b"\x89PNG")
     text = Artifact.get("fuse-archive-summary")

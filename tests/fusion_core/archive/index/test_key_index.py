@@ -46,8 +46,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at which a few rows are many."""
     monkeypatch.setattr(planning, "_BATCH", 2)
     monkeypatch.setattr(shards, "_GROUP_ROWS", 2)
-    for module in (shards, update):  # alike: what is merged must become one shard
-        monkeypatch.setattr(module, "MOST_ROWS", 12)
+    for module in (shards, update):
+        monkeypatch.setattr(module, "MOST_ROWS", 8)
     monkeypatch.setattr(update, "_MERGED", 2)
     monkeypatch.setattr(update, "_PARTS_AT_ONCE", 2)
 
