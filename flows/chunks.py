@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from actors.headers import BATCH, with_pixels
 from actors.pool import ActorPool
 from actors.ray_internals import node_types
 from actors.resources import WorkerShare, alive_nodes, worker_share
@@ -24,7 +25,6 @@ from fusion_core.archive import (
     with_intents,
 )
 from fusion_core.jobs import ChunkResult
-from fusion_core.scenes import add_pixels
 
 MakeActor = Callable[[WorkerShare, Collection[str]], Any]
 
@@ -105,7 +105,7 @@ def run_chunks(
 
     pool = _pool(run, publisher, make_actor, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
-    todo = add_pixels(run.source(), plan.todo)
+    todo = with_pixels(plan.todo.to_batches(BATCH), settings, run.credentials)
     chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )

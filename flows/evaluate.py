@@ -32,7 +32,6 @@ from flows.summaries.archive import plan_counts
 from flows.summaries.evaluation import EvaluationSummary, ModelOutcome
 from flows.summaries.skipped import SkippedRun
 from fusion_core.archive import (
-    ATTEMPT_COLUMNS,
     IMAGE_COLUMNS,
     MANIFEST_FOLDER,
     PAIR_KEY,
@@ -43,6 +42,7 @@ from fusion_core.archive import (
     last_attempts,
     make_plan,
     newest_rows,
+    open_index,
     read_manifest,
     read_rows,
     spill,
@@ -94,8 +94,8 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     run = Run.begin(settings, settings_hash="")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
     try:
-        with output_lease(run) as publisher:
-            plans = plan_models(run, runs)
+        with scratch_folder() as folder, output_lease(run) as publisher:
+            plans = plan_models(run, runs, folder, publisher.lease.generation)
             todo = any(len(plan.todo) for plan in plans.values())
             some = todo or settings.contact_sheet
             with connected(settings.ray_address) if some else nullcontext():
@@ -145,8 +145,17 @@ def runs_of_models(run: Run[EvaluateSettings]) -> Runs:
 
 
 @task(name="plan", cache_policy=NO_CACHE)
-def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
-    """List the archive, pair it, and leave out for each model what the manifest holds already."""
+def plan_models(
+    run: Run[EvaluateSettings], runs: Runs, folder: Path, generation: int
+) -> dict[str, Plan]:
+    """List the archive, pair it, and leave out for each model what the manifest holds already.
+
+    Args:
+        run: The run.
+        runs: That of each model.
+        folder: A scratch folder.
+        generation: Of the output's lease.
+    """
     logger = get_run_logger()
     settings, output = run.settings, run.output()
     pairing = list_pairs(
@@ -156,9 +165,12 @@ def plan_models(run: Run[EvaluateSettings], runs: Runs) -> dict[str, Plan]:
         date=run.identity.date,
         storage_options=run.credentials,
     )
-    rows, numbers = rows_of_models(run, runs, *PAIR_KEY, *ATTEMPT_COLUMNS)
+    index = open_index(output, MANIFEST_FOLDER, folder, generation=generation)
+    rows = index.rows_of(pairing.pairs["pair_id"].combine_chunks())
+    numbers = last_attempts(rows)
     plans = {}
-    for name, (own, older) in rows.items():
+    for name, of_model in runs.items():
+        own, older = of_model.split(rows)
         plan = plans[name] = make_plan(
             pairing,
             own,
@@ -187,7 +199,7 @@ def summarise(
 ) -> EvaluationSummary:
     """Compare the models over the rows of all runs, and write tables, sheet and summary."""
     settings, output = run.settings, run.output()
-    found, _ = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *IMAGE_COLUMNS)
+    found = rows_of_models(run, runs, *PAIR_KEY, *_COMPARED, *IMAGE_COLUMNS)
     rows = pa.concat_tables([standing_rows(*of_model, PAIR_KEY) for of_model in found.values()])
     rows = _named(rows, runs)
     # Rows of pairs that have changed or gone, or of another archive, have no place in the table.
@@ -233,13 +245,8 @@ def _rows_of_run(output: Storage, worked: Iterable[Worked], runs: Runs, folder: 
 
 def rows_of_models(
     run: Run[EvaluateSettings], runs: Runs, *columns: str
-) -> tuple[dict[str, tuple[pa.Table, pa.Table]], pa.Table]:
-    """Read all rows of the models.
-
-    Returns:
-        By model the rows of its run, and those of earlier image versions; and the number of the
-        last attempt at each pair, with whatever model.
-    """
+) -> dict[str, tuple[pa.Table, pa.Table]]:
+    """Read by model all rows of its run, and those of earlier image versions."""
     rows = read_manifest(
         run.output().url(MANIFEST_FOLDER),
         latest=False,
@@ -247,7 +254,7 @@ def rows_of_models(
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
-    return {name: own.split(rows) for name, own in runs.items()}, last_attempts(rows)
+    return {name: own.split(rows) for name, own in runs.items()}
 
 
 def _named(rows: pa.Table, runs: Runs) -> pa.Table:

@@ -20,6 +20,7 @@ from flows.details import files_without_pair, first_files, remarks, unsuccessful
 from flows.estimate import estimate_seconds
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
+from flows.progress import listing_told
 from flows.run import (
     Run,
     fail_past_limit,
@@ -42,7 +43,7 @@ from fusion_core.archive import (
     plan_pairs,
 )
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs import list_pairs
+from fusion_core.jobs import find_pairs
 from fusion_core.models import read_model
 from fusion_core.reports import write_contact_sheet
 from fusion_core.scenes import write_scene_catalog
@@ -112,8 +113,14 @@ def plan_archive(
     settings, identity = run.settings, run.identity
     source, output = run.source(), run.output()
     warn_of_late_pairs(settings)
-    pairing = list_pairs(
-        settings, source, output, date=identity.date, storage_options=run.credentials
+    pairing = find_pairs(
+        settings,
+        source,
+        output,
+        date=identity.date,
+        storage_options=run.credentials,
+        folder=folder,
+        progress=listing_told(logger),
     )
     plan = plan_pairs(
         pairing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -23,6 +23,7 @@ from fusion_core.jobs import ChunkResult
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 _SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_OF_LISTING = 10.0
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
@@ -70,3 +71,21 @@ def shown(
                 logger.info("%d of %d done, %d failed", ok + failed, total, failed)
                 logged = now
             yield result
+
+
+def listing_told(logger: Logger) -> Callable[[int], None]:
+    """Return what to call with the number of objects that were listed; it logs that now and then.
+
+    Args:
+        logger: Takes a line every ten seconds.
+    """
+    logged = time.monotonic()
+
+    def tell(count: int) -> None:
+        nonlocal logged
+        now = time.monotonic()
+        if now - logged > _SECONDS_OF_LISTING:
+            logger.info("%d objects listed so far", count)
+            logged = now
+
+    return tell

@@ -31,7 +31,6 @@ ALLOWED = {
         "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object
         "pystac",  # fused scenes are described as STAC items
-        "stac_geoparquet",  # all items of a catalogue as one table
         "safetensors",  # weights are never unpickled
         "tenacity",  # storage errors are tried again with backoff
     },
@@ -66,7 +65,6 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "lazy_loader": "lazy-loader",
     "pydantic_settings": "pydantic-settings",
-    "stac_geoparquet": "stac-geoparquet",
 }
 
 

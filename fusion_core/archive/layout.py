@@ -28,8 +28,14 @@ RUNS_FOLDER = "runs"
 COMMITS_FOLDER = "commits"
 """What runs keep for each other: commits of chunks, records of what was published, the index."""
 
-RESULT_FOLDERS = (FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COMMITS_FOLDER)
-"""All that runs write into, but for a STAC catalogue at the output's root."""
+STAC_FOLDER = "stac"
+"""The parts of a STAC catalogue, by date; its root lies at the output's."""
+
+RESULT_FOLDERS = (
+    *(FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COMMITS_FOLDER),
+    STAC_FOLDER,
+)
+"""All that runs write into, but for the root of a STAC catalogue."""
 
 TABLES = (MANIFEST_FOLDER, SCORES_FOLDER)
 """Folders of what people open; the commits of each lie in a folder of its name in ``commits``."""
@@ -139,6 +145,11 @@ def part_date(path: str) -> dt.date | None:
     """
     found = re.search(r"(?:^|/)date=(\d{4}-\d\d-\d\d)/", path)
     return dt.date.fromisoformat(found[1]) if found else None
+
+
+def day_catalog_path(day: dt.date) -> str:
+    """Return the path of the catalogue of a day's scenes below the output."""
+    return f"{STAC_FOLDER}/date={day.isoformat()}/catalog.json"
 
 
 def half_paths(path: str) -> tuple[str, str]:

@@ -65,6 +65,7 @@ def read_part(
     columns: Sequence[str] = tuple(PART_SCHEMA.names),
     *,
     size: int = 0,
+    row_groups: Sequence[int] | None = None,
 ) -> pa.Table:
     """Read one part, or one file of published rows, of any schema version.
 
@@ -73,11 +74,12 @@ def read_part(
         path: Its path.
         columns: Those of ``PART_SCHEMA`` that are wanted, in this order.
         size: Its size in bytes, where that is known: of a large one only these columns are read.
+        row_groups: Places of those wanted. Default: all.
 
     Raises:
         ManifestError: The object is no Parquet file, or none that a run can have written.
     """
-    return read_part_or_tombstone(storage, path, columns, size=size)[0]
+    return read_part_or_tombstone(storage, path, columns, size=size, row_groups=row_groups)[0]
 
 
 def read_part_or_tombstone(
@@ -86,6 +88,7 @@ def read_part_or_tombstone(
     columns: Sequence[str] = tuple(PART_SCHEMA.names),
     *,
     size: int = 0,
+    row_groups: Sequence[int] | None = None,
 ) -> tuple[pa.Table, str | None]:
     """Read one part as ``read_part`` does, and whose tombstone it is.
 
@@ -96,7 +99,7 @@ def read_part_or_tombstone(
         ManifestError: The object is no Parquet file, or none that a run can have written.
     """
     try:
-        table, metadata = read_columns(storage, path, columns, size=size)
+        table, metadata = read_columns(storage, path, columns, size=size, row_groups=row_groups)
         stored, rows = set(table.column_names), len(table)
         schema = pa.schema([PART_SCHEMA.field(name) for name in columns], PART_SCHEMA.metadata)
         values = [

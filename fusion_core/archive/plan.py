@@ -7,7 +7,7 @@ pair becomes a Python object only inside its chunk.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.attempts import Patience, attempts_by_version, last_attempts
+from fusion_core.archive.found_pairs import FoundPairs
 from fusion_core.archive.older import mark_older
 from fusion_core.archive.pairing import Pairing
 from fusion_core.archive.spill import Spill
@@ -142,7 +143,7 @@ class Plan:
         archived: Number of them left alone because a file is still archived, as a row says.
     """
 
-    pairing: Pairing
+    pairing: Pairing | FoundPairs
     todo: pa.Table | Spill
     done: int
     known_failed: int
@@ -246,7 +247,7 @@ def _numbered(todo: pa.Table, columns: Sequence[str], numbers: pa.Table) -> pa.T
 
 
 def cut_chunks(
-    todo: pa.Table | Spill,
+    todo: pa.Table | Spill | Iterable[pa.RecordBatch],
     run_key: str,
     chunk_pairs: int,
     *,
@@ -256,21 +257,23 @@ def cut_chunks(
     """Cut what is to be done into chunks of neighbours.
 
     Args:
-        todo: ``Plan.todo``; it may have a column ``pixels``, for scenes.
+        todo: ``Plan.todo``, or what of it comes in batches, which are asked for as they are
+            needed; it may have a column ``pixels``, for scenes.
         run_key: What makes the run's parts its own: run id, model hash and settings hash, joined.
         chunk_pairs: At most so many pairs make a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.
         chunk_pixels: A chunk ends before its scenes exceed this many pixels, so that large ones
             make chunks of their own: a worker lost in the middle of one loses nothing else.
     """
-    columns = [name for name in todo.column_names if name != "pixels"]
-    kind = ScoreRef if "method" in columns else PairRef
     pending: list[PairRef] = []
     size = area = 0
-    for batch in todo.to_batches(max_chunksize=8192):
+    if isinstance(todo, pa.Table | Spill):
+        todo = todo.to_batches(max_chunksize=8192)
+    for batch in todo:
+        kind = ScoreRef if "method" in batch.schema.names else PairRef
         for row in batch.to_pylist():
-            pair = kind(**{name: row[name] for name in columns})
-            pixels = row.get("pixels", 0)
+            pixels = row.pop("pixels", 0)
+            pair = kind(**row)
             full = (
                 len(pending) == chunk_pairs
                 or size + pair.file_bytes > chunk_bytes

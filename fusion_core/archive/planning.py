@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from fusion_core.archive.attempts import Patience, last_attempts
+from fusion_core.archive.found_pairs import FoundPairs
 from fusion_core.archive.index.key_index import KeyIndex
 from fusion_core.archive.pairing import PAIRS_SCHEMA, Pairing
 from fusion_core.archive.plan import Plan, make_plan
@@ -24,7 +25,7 @@ _COUNTS = ("done", "known_failed", "over_limit", "waiting", "archived", "older")
 
 
 def plan_pairs(
-    found: Pairing,
+    found: Pairing | FoundPairs,
     index: KeyIndex,
     split: Callable[[pa.Table], tuple[pa.Table, pa.Table]],
     folder: Path,

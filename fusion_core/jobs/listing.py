@@ -43,6 +43,8 @@ def list_pairs(
     output: Storage,
     date: dt.date,
     storage_options: StorageOptions,
+    *,
+    progress: Progress = _nobody,
 ) -> Pairing:
     """List the archive and pair its files.
 
@@ -52,12 +54,13 @@ def list_pairs(
         output: Where results go; left out of the listing if it lies inside the archive.
         date: The run's date, the last one that the prefix is filled with.
         storage_options: Options of the store that holds the index, see ``Storage``.
+        progress: Called with the number of objects that were listed, again and again.
 
     Raises:
         SettingsError: Templates or index can't be used, or find files and no whole pair.
         StorageError: There is no such archive, or it can't be listed.
     """
-    listing = _whole(_batches(settings, source, output, date, storage_options))
+    listing = _whole(_batches(settings, source, output, date, storage_options, progress))
     return _pair(settings, listing, source, date=date, options=storage_options)
 
 

@@ -22,7 +22,6 @@ from fusion_core.scenes.footprint import footprint
 from fusion_core.scenes.pair import ScenePair
 from fusion_core.scenes.place import place_of
 from fusion_core.scenes.raster import Raster
-from fusion_core.scenes.stac_catalog import CATALOG_PATHS, COLLECTION_ID, CatalogKind
 from fusion_core.scenes.stac_item import (
     Bands,
     Grid,
@@ -32,6 +31,7 @@ from fusion_core.scenes.stac_item import (
     make_item,
     relative_href,
 )
+from fusion_core.scenes.stac_root import CATALOG_PATHS, COLLECTION_ID, CatalogKind
 from fusion_core.scenes.undeclared_fill import UndeclaredFill
 from fusion_core.storage.store import Storage
 

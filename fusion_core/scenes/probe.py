@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
@@ -20,6 +25,12 @@ from fusion_core.storage.store import Storage
 
 SUFFIXES = (".tif", ".tiff", ".jp2")
 """Names that may be scenes'; others are never looked into."""
+
+TodoBatch: TypeAlias = pa.RecordBatch
+"""Some rows of ``Plan.todo``."""
+
+LargeFile: TypeAlias = tuple[str, int]
+"""Path and size in bytes of a file that may be a scene."""
 
 _SMALL = 64 << 20
 _LARGE_ENOUGH = 1 << 20
@@ -60,31 +71,37 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
     return found
 
 
-def add_pixels(source: Storage, todo: pa.Table) -> pa.Table:
-    """Add a column ``pixels`` to pairs that are to be fused, for cutting them into chunks.
+def add_pixels(todo: TodoBatch, pixels: Mapping[int, int]) -> TodoBatch:
+    """Return pairs that are to be fused with a column ``pixels``, for cutting them into chunks.
 
     Args:
-        source: Where the files are.
         todo: Rows of ``Plan.todo``.
-
-    Returns:
-        The same rows; ``pixels`` is the number of the visible file's pixels where its name may be a
-        scene's, it is no small file, and it can be opened, else 0.
+        pixels: Of the rows of ``may_be_scenes``, the number of the visible file's pixels; others
+            get 0.
     """
-    rows = todo.select(["vi_path", "vi_bytes"]).to_pylist()
-    files = [(row["vi_path"], row["vi_bytes"]) for row in rows]
-    candidates = [
-        k
-        for k, (path, size) in enumerate(files)
-        if size >= _LARGE_ENOUGH and path.lower().endswith(SUFFIXES)
-    ]
-    pixels = [0] * len(files)
+    counts = [pixels.get(row, 0) for row in range(len(todo))]
+    return todo.append_column("pixels", pa.array(counts, pa.int64()))
+
+
+def may_be_scenes(todo: TodoBatch) -> dict[int, LargeFile]:
+    """Return the visible files that are worth a look while planning, by row.
+
+    They are no small files, and their names may be a scene's.
+    """
+    names = pc.utf8_lower(todo["vi_path"])
+    named = reduce(pc.or_, (pc.ends_with(names, suffix) for suffix in SUFFIXES))
+    large = pc.greater_equal(todo["vi_bytes"], _LARGE_ENOUGH)
+    rows = np.flatnonzero(pc.and_(named, large).to_numpy(zero_copy_only=False))
+    found = todo.select(["vi_path", "vi_bytes"]).take(pa.array(rows)).to_pylist()
+    return {
+        int(row): (one["vi_path"], one["vi_bytes"]) for row, one in zip(rows, found, strict=True)
+    }
+
+
+def count_pixels(source: Storage, files: Sequence[LargeFile]) -> list[int]:
+    """Return the number of pixels of each file, by its header; 0 where it can't be opened."""
     with ThreadPoolExecutor(_READERS) as readers:
-        for k, count in zip(
-            candidates, readers.map(lambda k: _pixels(source, *files[k]), candidates), strict=True
-        ):
-            pixels[k] = count
-    return todo.append_column("pixels", pa.array(pixels, pa.int64()))
+        return list(readers.map(lambda file: _pixels(source, *file), files))
 
 
 def is_scene_inside(path: str, body: bytes, max_megapixels: float) -> bool:

@@ -1,224 +1,155 @@
-"""The STAC Catalog or Collection at an output's root, which links to every item.
+"""Keeps the catalogue of an output's scenes: a night writes the days that it touched, and the root.
 
-An output may hold 100,000 scenes, so it is made of plain rows, not of pystac's objects.
+What a run published is taken in from the mark in the root on. Days are written first and the root
+last, so whatever ends a run leaves a catalogue that is whole, and the next run takes in the rest.
 """
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pystac
 
-from fusion_core.archive.layout import MANIFEST_FOLDER
-from fusion_core.archive.manifest import read_manifest
-from fusion_core.archive.stored_images import IMAGE_COLUMNS, image_path
-from fusion_core.scenes.stac_item import PROCESSING, utc_text
+from fusion_core.archive.published_rows import (
+    VersionBeforeError,
+    published_since,
+    read_row_groups,
+)
+from fusion_core.archive.spill import Spill
+from fusion_core.scenes.stac_day import KEY, CatalogError, read_day, read_keys, write_day
+from fusion_core.scenes.stac_root import CatalogKind, Root
+from fusion_core.scenes.stac_rows import (
+    CATALOG_COLUMNS,
+    SCENE_SCHEMA,
+    by_day,
+    merged,
+    newest_scenes,
+)
+from fusion_core.scenes.stac_whole import begun_catalog, finish_catalog, write_days
+from fusion_core.storage.scratch import scratch_folder
 from fusion_core.storage.store import Storage
 
-CatalogKind = Literal["catalog", "collection"]
+log = logging.getLogger(__name__)
 
-CATALOG_PATHS: dict[CatalogKind, str] = {
-    "catalog": "catalog.json",
-    "collection": "collection.json",
-}
-"""Where each kind lies below the output."""
+_READERS = 16
 
-COLLECTION_ID = "fuse-archive"
-"""Id of the catalogue or collection at an output's root."""
-
-_CORNERS = ("west", "south", "east", "north")
-_WORLD = [-180.0, -90.0, 180.0, 90.0]
-
-
-@dataclass(frozen=True)
-class CatalogRow:
-    """The entry of an item in a catalogue.
-
-    Attributes:
-        item_id: The item's id.
-        href: Its path below the output.
-        bbox: West, south, east, north in degrees, west > east over the 180th meridian; None
-            where its place is unknown.
-        moment: Its ``datetime``, with a time zone.
-    """
-
-    item_id: str
-    href: str
-    bbox: Sequence[float] | None
-    moment: dt.datetime
-
-
-def make_catalog(
-    rows: Iterable[CatalogRow],
-    kind: CatalogKind,
-    *,
-    catalog_id: str,
-    description: str,
-    title: str | None = None,
-    software_versions: Iterable[str] = (),
-) -> dict[str, Any]:
-    """Return the root of a STAC output, ready for ``json.dumps``.
-
-    Args:
-        rows: Entries of the items in any order; of several with one path the last counts.
-        kind: ``catalog``, or ``collection``, which also tells where and when its items are.
-        catalog_id: The root's id; the items of a collection name it.
-        description: A sentence that describes it; not empty.
-        title: A short name.
-        software_versions: Versions of fuse-archive that made the items; a collection tells them.
-
-    Returns:
-        A valid object also where there are no rows: a collection then covers the world, and time
-        without ends.
-    """
-    unique = {row.href.removeprefix("./"): row for row in rows}
-    links = [{"rel": "root", "href": f"./{CATALOG_PATHS[kind]}", "type": "application/json"}]
-    links += [
-        {
-            "rel": "item",
-            "href": f"./{path}",
-            "type": "application/geo+json",
-            "title": unique[path].item_id,
-        }
-        for path in sorted(unique)
-    ]
-    root: dict[str, Any] = {
-        "type": kind.capitalize(),
-        "stac_version": pystac.get_stac_version(),
-        "id": catalog_id,
-        **({"title": title} if title else {}),
-        "description": description,
-    }
-    if kind == "collection":
-        root |= _collection_fields(list(unique.values()), sorted(set(software_versions)))
-    return {**root, "links": links}
-
-
-def write_catalog(
-    output: Storage,
-    rows: Iterable[CatalogRow],
-    kind: CatalogKind,
-    *,
-    catalog_id: str,
-    description: str,
-    title: str | None = None,
-    software_versions: Iterable[str] = (),
-) -> str:
-    """Write or replace the root of a STAC output; arguments as for ``make_catalog``.
-
-    Returns:
-        Its path below the output.
-
-    Raises:
-        StorageError: The store failed.
-    """
-    root = make_catalog(
-        rows,
-        kind,
-        catalog_id=catalog_id,
-        description=description,
-        title=title,
-        software_versions=software_versions,
-    )
-    path = CATALOG_PATHS[kind]
-    output.write(path, json.dumps(root, indent=1, allow_nan=False).encode())
-    return path
-
-
-def _collection_fields(rows: Sequence[CatalogRow], versions: Sequence[str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "license": "other",  # the images' own, which are not ours to know
-        "extent": {
-            "spatial": {"bbox": [_extent([row.bbox for row in rows if row.bbox is not None])]},
-            "temporal": {"interval": [_interval([row.moment for row in rows])]},
-        },
-    }
-    if versions:
-        software = [{"fuse-archive": version} for version in versions]
-        fields["stac_extensions"] = [PROCESSING]
-        fields["summaries"] = {"processing:software": software}
-    return fields
-
-
-def _extent(boxes: Sequence[Sequence[float]]) -> list[float]:
-    if not boxes:
-        return _WORLD
-    wests, souths, easts, norths = zip(*boxes, strict=True)
-    west, east = min(wests), max(easts)
-    crossing = [box[0] > box[2] for box in boxes]
-    # What lies on both sides of the meridian and what doesn't have no common box but the world;
-    # neither have boxes over the meridian that meet on the other side of the Earth.
-    if any(crossing) and (not all(crossing) or west <= east):
-        west, east = -180.0, 180.0
-    return [float(west), float(min(souths)), float(east), float(max(norths))]
-
-
-def _interval(moments: Sequence[dt.datetime]) -> list[str | None]:
-    if not moments:
-        return [None, None]
-    return [utc_text(min(moments)), utc_text(max(moments))]
+_Key = tuple[str, str]
 
 
 def write_scene_catalog(output: Storage, kind: CatalogKind) -> str | None:
-    """Write the catalogue of an output: the newest fused scene of every pair and method.
+    """Bring the catalogue of an output up to date: the newest fused scene of every pair and method.
 
-    Where items lie is told from what the rows say of their making, and not from their URLs.
-
-    Two runs that end at the same moment write the same list but for each other's last scenes; the
-    next run makes it whole.
+    What was published since the last time is taken in. Where there is no catalogue of this kind
+    yet, or one that can't be gone on with, all of it is written, from the manifest.
 
     Args:
-        output: The run's output.
+        output: The run's output, whose lease the run holds.
         kind: Kind of the root, ``catalog`` or ``collection``.
 
     Returns:
-        URL of what was written; None where the manifest holds no scene with an item.
+        URL of the root; None where there is no scene with an item.
+
+    Raises:
+        ManifestError: The manifest or a record of publication can't be read.
+        StorageError: The store failed.
     """
-    rows = read_manifest(
-        output.url(MANIFEST_FOLDER),
-        columns=[*IMAGE_COLUMNS, *_CORNERS, "acquired", "started", "software_version"],
-        filters=(ds.field("status") == "ok") & ds.field("item_url").is_valid(),
-        storage_options=output.given_options,
-    )
-    if not len(rows):
-        return None
-    path = write_catalog(
-        output,
-        _catalog_rows(rows),
-        kind,
-        catalog_id=COLLECTION_ID,
-        description="Scenes fused from an infrared and a visible image each, with their scores.",
-        title="Fused scenes",
-        software_versions=sorted(set(rows["software_version"].to_pylist())),
-    )
-    return output.url(path)
+    with scratch_folder() as folder:
+        root = begun_catalog(output, kind)
+        if root is not None:
+            try:
+                return finish_catalog(output, _updated(output, root, folder))
+            except (CatalogError, VersionBeforeError) as error:
+                log.warning("The catalogue is written anew: %s", error)
+        root = write_days(output, kind, folder)
+        finish_catalog(output, root)
+        # Where it was begun by a run before, more was published since.
+        return finish_catalog(output, _updated(output, root, folder))
 
 
-def _catalog_rows(rows: pa.Table) -> list[CatalogRow]:
-    found = []
-    for row in rows.to_pylist():
-        path = image_path(row)
-        if path is None:
-            continue
-        stem = path.rpartition(".")[0]
-        found.append(
-            CatalogRow(
-                stem.rpartition("/")[2],
-                f"./{stem}.json",
-                _box([row[name] for name in _CORNERS]),
-                row["acquired"] or row["started"],
-            )
-        )
-    return found
+def _updated(output: Storage, root: Root, folder: Path) -> Root:
+    groups, mark = published_since(output, root.mark)
+    scenes = newest_scenes(read_row_groups(output, groups, CATALOG_COLUMNS), folder)
+    root = _without_earlier(output, root, scenes)
+    for day, new in by_day(scenes):
+        before = [read_day(output, day)] if day in root.days else []
+        root = _write(output, root, day, merged([*before, new]))
+    return replace(root, mark=mark)
 
 
-def _box(corners: list[float | None]) -> list[float] | None:
-    """Return a row's footprint; None where it has none, or none on Earth."""
-    known = [corner for corner in corners if corner is not None and -180 <= corner <= 180]
-    return known if len(known) == len(corners) else None
+def _write(output: Storage, root: Root, day: dt.date, scenes: pa.Table) -> Root:
+    write_day(output, day, scenes, root=root.path, collection_id=root.collection_id)
+    return root.with_day(day, scenes)
+
+
+def _without_earlier(output: Storage, root: Root, scenes: Spill) -> Root:
+    """Take scenes out of the days that they don't belong to any more.
+
+    Only few can have been elsewhere: those that were fused before, whose files changed, or that
+    bear no date. They go first, so that none is ever found twice.
+    """
+    moved, unsure = _not_where_they_belong(output, root, scenes)
+    if not moved and not unsure:
+        return root
+    ids = sorted({pair_id for pair_id, _ in unsure})
+    wanted = {
+        day: moved | (unsure if _may_hold(root.unnumbered.get(day), ids) else set())
+        for day in sorted(root.days)
+    }
+    days, left = [day for day in wanted if wanted[day]], root
+    with ThreadPoolExecutor(_READERS, "catalogue") as readers:
+        for day, keys in zip(days, readers.map(partial(read_keys, output), days), strict=True):
+            if not keys:  # a run before was ended here
+                left = left.with_day(day, SCENE_SCHEMA.empty_table())
+            elif gone := keys & wanted[day]:
+                before = read_day(output, day)
+                stays = [key not in gone for key in _keys(before)]
+                left = _write(output, left, day, before.filter(pa.array(stays, pa.bool_())))
+    if left.days != root.days:  # while they are in no other day yet, by which this is known
+        finish_catalog(output, left)
+    return left
+
+
+def _not_where_they_belong(
+    output: Storage, root: Root, scenes: Spill
+) -> tuple[set[_Key], set[_Key]]:
+    """Return the keys of scenes that may be in another day than theirs.
+
+    Returns:
+        Those that were attempted before, and those that versions before may have, whose attempts
+        have no number.
+    """
+    moved: set[_Key] = set()
+    unsure: set[_Key] = set()
+    there: set[_Key] = set()
+    last: dt.date | None = None
+    for batch in scenes.to_batches(columns=[*KEY, "day", "first"]):
+        for *names, day, first in zip(
+            *(column.to_pylist() for column in batch.columns), strict=True
+        ):
+            if first and not root.unnumbered:
+                continue
+            if day != last:
+                there, last = read_keys(output, day) if day in root.days else set(), day
+            key = names[0], names[1]
+            if key not in there:
+                (unsure if first else moved).add(key)
+    return moved, unsure
+
+
+def _may_hold(ends: tuple[str, str] | None, ids: list[str]) -> bool:
+    """Tell whether one of sorted pair ids is between these."""
+    if ends is None:
+        return False
+    place = bisect.bisect_left(ids, ends[0])
+    return place < len(ids) and ids[place] <= ends[1]
+
+
+def _keys(scenes: pa.Table) -> Iterable[_Key]:
+    return zip(*(scenes[name].to_pylist() for name in KEY), strict=True)

@@ -19,6 +19,7 @@ from pystac.extensions.projection import ProjectionExtension
 from pystac.utils import datetime_to_str
 from rasterio.enums import WktVersion
 
+from fusion_core.archive.layout import day_catalog_path
 from fusion_core.scenes.acquisition import Acquisition
 from fusion_core.scenes.footprint import Affine, footprint, read_crs
 
@@ -28,7 +29,7 @@ PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 """Schemas of the extensions for which pystac has no class, or one of an older version."""
 
-_SHA2_256 = "1220"  # as multihash says it: the function's code, then the length, 32 bytes
+SHA2_256 = "1220"  # as multihash says it: the function's code, then the length, 32 bytes
 _DATA_TYPES = {
     **{f"{kind}int{bits}": f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -275,7 +276,7 @@ def _add_asset(
     asset = pystac.Asset(href, None, None, file.media_type, [role], fields)
     item.add_asset(key, asset)
     FileExtension.ext(asset, add_if_missing=True).apply(
-        checksum=_SHA2_256 + file.sha256, size=file.size
+        checksum=SHA2_256 + file.sha256, size=file.size
     )
 
 
@@ -284,9 +285,12 @@ def _add_links(item: pystac.Item, facts: SceneFacts) -> None:
         item.add_link(pystac.Link("derived_from", source.url, title=f"{name} image"))
     if facts.catalog_href is None:
         return
-    relations = ["root", "parent"]
+    root = facts.catalog_href
+    day = _moment(facts)[0].astimezone(dt.UTC).date()
+    parent = posixpath.join(posixpath.dirname(root), day_catalog_path(day))
+    hrefs = {"root": root, "parent": parent}
     if facts.collection_id is not None:
-        relations.append("collection")
+        hrefs["collection"] = root
         item.collection_id = facts.collection_id
-    for relation in relations:
-        item.add_link(pystac.Link(relation, facts.catalog_href, pystac.MediaType.JSON))
+    for relation, href in hrefs.items():
+        item.add_link(pystac.Link(relation, href, pystac.MediaType.JSON))

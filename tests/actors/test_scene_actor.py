@@ -16,13 +16,13 @@ from ray.cluster_utils import Cluster
 from tiny import settings_for, tiny_weights
 
 from actors.fusion_actor import FusionActor, FusionJob
+from actors.headers import with_pixels
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import cut_chunks, make_plan
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.scene import _TileWriter
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import read_model
-from fusion_core.scenes.probe import add_pixels
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
@@ -78,7 +78,8 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     source, output = Storage(settings.source), Storage(settings.output)
     pairing = list_pairs(settings, source, output, TODAY, {})
     todo = make_plan(pairing, read_manifest(output.url("commits/manifest"), latest=False)).todo
-    chunks = list(cut_chunks(add_pixels(source, todo), "key", 32, chunk_pixels=50_000))
+    batches = with_pixels(todo.to_batches(), settings, {})
+    chunks = list(cut_chunks(batches, "key", 32, chunk_pixels=50_000))
     assert [len(chunk.pairs) for chunk in chunks] == [1] * len(NAMES), "a chunk for each scene"
     model_hash = read_model(settings.model).model_hash
     job = FusionJob(settings, RunIdentity("run", TODAY, model_hash, "settings"))

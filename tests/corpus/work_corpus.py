@@ -25,7 +25,7 @@ from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.memory_budget import give_back_freed
-from fusion_core.scenes.probe import add_pixels
+from fusion_core.scenes.probe import add_pixels, count_pixels, may_be_scenes
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
@@ -54,7 +54,10 @@ def main() -> None:
     digest = settings.image_settings().settings_hash()
     run = RunIdentity("corpus", today, fuser.model_hash, digest)
     worker = FusionWorker(source, output, fuser, settings, run)
-    chunks = list(cut_chunks(add_pixels(source, pairing.pairs), "corpus", CHUNK_PAIRS))
+    (pairs,) = pairing.pairs.combine_chunks().to_batches()
+    large = may_be_scenes(pairs)
+    counts = dict(zip(large, count_pixels(source, list(large.values())), strict=True))
+    chunks = list(cut_chunks([add_pixels(pairs, counts)], "corpus", CHUNK_PAIRS))
     worker.run(chunks[0])  # so that what is loaded once counts as the baseline
     baseline = _status("VmRSS")
     _forget_peak()

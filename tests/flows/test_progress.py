@@ -4,7 +4,8 @@ import pytest
 from prefect import flow
 from prefect.artifacts import Artifact
 
-from flows.progress import shown
+from flows import progress
+from flows.progress import listing_told, shown
 from fusion_core.jobs.worker import ChunkResult
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -37,3 +38,16 @@ def test_a_terminal_gets_a_bar_with_counts(capsys: pytest.CaptureFixture[str]) -
 def test_a_log_gets_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     show(bar=False)
     assert "8/8" not in capsys.readouterr().err
+
+
+def test_a_listing_is_told_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([0.0, 4.0, 11.0, 12.0, 22.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(moments))
+    tell = listing_told(logging.getLogger("listing-test"))
+    with caplog.at_level(logging.INFO, "listing-test"):
+        for count in (1000, 2000, 3000, 4000):
+            tell(count)
+    told = [record.message for record in caplog.records if record.name == "listing-test"]
+    assert told == ["2000 objects listed so far", "4000 objects listed so far"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from fusion_core.archive.index.shards import ShardReader, look_up
+from fusion_core.archive.index.lookup import ShardReader, look_up
 from fusion_core.archive.index.state import IndexState, index_schema
 from fusion_core.archive.index.update import IndexUpdate
 from fusion_core.archive.lease_record import newest_generation

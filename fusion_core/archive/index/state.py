@@ -81,6 +81,16 @@ def index_folder(table: str) -> str:
     return f"{COMMITS_FOLDER}/index/{table}/"
 
 
+def shard_path(table: str, shard: Shard) -> str:
+    """Return the path of a shard below the output."""
+    return f"{index_folder(table)}{shard.name}"
+
+
+def filter_path(table: str, shard: Shard) -> str:
+    """Return the path of the filters of a shard below the output."""
+    return f"{index_folder(table)}{shard.name.removesuffix('.parquet')}.filter"
+
+
 def index_schema(table: str) -> pa.Schema:
     """Return the columns of a table's index: keys, attempts, model and settings."""
     key = PAIR_KEY if table == MANIFEST_FOLDER else SCORE_KEY

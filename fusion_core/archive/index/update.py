@@ -20,9 +20,10 @@ from fusion_core.archive.index.state import (
     IndexState,
     Shard,
     create_state,
-    index_folder,
+    filter_path,
     index_schema,
     newest_state,
+    shard_path,
 )
 from fusion_core.archive.layout import is_part_path, table_of
 from fusion_core.archive.lease_record import declared_intents, read_record
@@ -37,6 +38,9 @@ _READERS = 16
 _PARTS_AT_ONCE = 4096  # of versions before, whose rows become one shard
 _MERGED = 4
 """Shards of about one size that become one."""
+
+_IN_MEMORY = 1 << 17
+"""Rows that are sorted in memory."""
 
 _SMALLEST = 8192  # rows; smaller shards are all of one size
 
@@ -144,13 +148,15 @@ class IndexUpdate:
         )
 
     def _sorted(self, paths: Sequence[Path]) -> list[Shard]:
-        names = ", ".join(f"'{path}'" for path in paths)
-        with engine(self._folder) as connection:
-            found = query(
-                connection,
-                self._folder,
-                f"SELECT * FROM read_parquet([{names}]) ORDER BY pair_id",
-            )
+        files = [Spill(path) for path in paths]
+        if sum(map(len, files)) <= _IN_MEMORY:  # a night's, for which no engine need be started
+            rows = pa.concat_tables(file.read() for file in files).sort_by("pair_id")
+            found = spill(self._folder, self._schema, [rows])
+        else:
+            names = ", ".join(f"'{path}'" for path in paths)
+            sql = f"SELECT * FROM read_parquet([{names}]) ORDER BY pair_id"
+            with engine(self._folder) as connection:
+                found = query(connection, self._folder, sql)
         shards = write_shards(self._place, self._table, found, self._folder)
         found.path.unlink()
         self.added += shards
@@ -175,7 +181,7 @@ class IndexUpdate:
         while group := _to_merge(self.state.shards):
             local = [self._folder / shard.name for shard in group]
             for shard, path in zip(group, local, strict=True):
-                self._output.download(f"{index_folder(self._table)}{shard.name}", path)
+                self._output.download(shard_path(self._table, shard), path)
             merged = self._sorted(local)
             for path in local:
                 path.unlink()
@@ -183,7 +189,8 @@ class IndexUpdate:
             self._step(self.state.model_copy(update={"shards": (*kept, *merged)}))
             # Who plans under the state of before is the lease's holder, and that is us.
             for shard in group:
-                self._output.remove(f"{index_folder(self._table)}{shard.name}")
+                self._output.remove(shard_path(self._table, shard))
+                self._output.remove(filter_path(self._table, shard))
 
 
 def _to_merge(shards: Iterable[Shard]) -> list[Shard]:

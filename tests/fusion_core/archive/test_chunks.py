@@ -32,7 +32,9 @@ def test_chunks_partition_the_todo_in_order_within_their_bounds(
         assert len(size) == chunk_pairs or sum(size) + following[0] > chunk_bytes
     names = [chunk.part_id for chunk in chunks]
     assert len(set(names)) == len(names)
-    assert list(cut_chunks(todo, "model-settings", chunk_pairs, chunk_bytes=chunk_bytes)) == chunks
+    for again in (todo, todo.to_batches(max_chunksize=2)):
+        cut = cut_chunks(again, "model-settings", chunk_pairs, chunk_bytes=chunk_bytes)
+        assert list(cut) == chunks
     if chunks:
         others = [
             cut_chunks(todo, "model-2-settings", chunk_pairs, chunk_bytes=chunk_bytes),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
+import pystac
 import pytest
 import torch
 from tiny import timeless
@@ -209,7 +211,14 @@ def test_trained_weights_are_read_under_the_same_hash_and_fuse(left: Left) -> No
 def test_the_catalogue_of_an_output_that_was_moved_leads_to_its_items(left: Left) -> None:
     url = write_scene_catalog(Storage(str(left.output)), "catalog")
     assert url == str(left.output / "catalog.json")
-    links = json.loads((left.output / "catalog.json").read_text())["links"]
-    items = [link["href"] for link in links if link["rel"] == "item"]
-    assert len(items) == 1
-    assert all((left.output / href).is_file() for href in items)
+    root = pystac.Catalog.from_file(url)
+    (item,) = root.get_items(recursive=True)
+    written = left.output / str(item.get_self_href())
+    assert json.loads(written.read_text())["id"] == item.id
+    table = pq.read_table(left.output / "stac/date=2026-11-19/items.parquet", partitioning=None)
+    assert table["id"].to_pylist() == [item.id]
+    alone = pystac.Item.from_file(str(written))
+    assert alone.get_root() is not None, "its links lead to the root, as it has been written"
+    assert [link.href for link in alone.links if link.rel == "parent"] == [
+        link.href for link in alone.links if link.rel == "root"
+    ]

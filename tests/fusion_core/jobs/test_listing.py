@@ -1,11 +1,13 @@
 import dataclasses
 import datetime as dt
+import os
 import re
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fusion_core.archive.fused_images import FusedImages
@@ -17,6 +19,7 @@ from fusion_core.jobs.listing import find_pairs, list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.scratch import scratch_folder
+from fusion_core.storage.source import open_source
 from fusion_core.storage.store import Storage
 
 DATE = dt.date(2026, 11, 20)
@@ -228,6 +231,46 @@ def test_nothing_that_is_meant_is_an_empty_night(root: str) -> None:
     fill(root, "readme.txt")
     assert ids(find(root)) == []
     assert ids(find(root, prefix="2026/")) == []
+
+
+def write_inventory(folder: Path, *paths: str) -> str:
+    count = len(paths)
+    table = pa.table({"path": paths, "size": [1] * count, "version": ["v"] * count})
+    pq.write_table(table, folder / "listing.parquet")
+    return f"{folder}/listing.parquet"
+
+
+def test_an_inventory_is_read_and_nothing_listed(root: str, tmp_path: Path) -> None:
+    fill(root, "ir/1.png", "vi/1.png", "out/x.png")
+    inventory = write_inventory(tmp_path, "ir/7.png", "vi/7.png", "vi/8.png", "out/y.png")
+    pairing = find(root, f"{root}/out", inventory=inventory)
+    assert (ids(pairing), pairing.unpaired, pairing.unmatched) == (["7"], ("vi/8.png",), ())
+    index = with_index(root, "a,vi/7.png,vi/8.png")
+    assert ids(find(root, inventory=inventory, index=index)) == ["a"]
+    with pytest.raises(SettingsError, match="there is no file"):
+        find(root, inventory=f"{tmp_path}/none.parquet")
+
+
+def test_the_days_of_a_prefix_choose_from_an_inventory_too(root: str, tmp_path: Path) -> None:
+    fill(root, "readme")
+    days = [f"2026/11/{day}" for day in range(16, 22)]
+    inventory = write_inventory(
+        tmp_path, *(f"{day}/{side}.png" for day in days for side in ("ir", "vi"))
+    )
+    templates = {"ir": "{day:path}/ir.png", "vi": "{day:path}/vi.png"}
+    found = find(root, prefix="{date:%Y/%m/%d}/", inventory=inventory, **templates)
+    assert ids(found) == days[2:5]
+
+
+def test_a_touched_archive_is_the_same_by_its_checksums(tmp_path: Path) -> None:
+    fill(str(tmp_path), "ir/1.png", "vi/1.png")
+    made = FuseArchiveSettings(source=str(tmp_path), output="memory://x", identity="checksum")
+    where = (open_source(made, {}), Storage("memory://x"), DATE, {})
+    before = list_pairs(made, *where).pairs
+    for path in tmp_path.glob("*/*.png"):
+        os.utime(path, (1, 1))
+    assert list_pairs(made, *where).pairs.equals(before)
+    assert before["ir_version"][0].as_py().startswith("sha256:")
 
 
 def test_a_missing_local_archive_is_named(tmp_path: Path) -> None:

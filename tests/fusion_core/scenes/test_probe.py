@@ -16,7 +16,7 @@ from tiny import pair_refs
 
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import DecodeError
-from fusion_core.scenes.probe import add_pixels, is_scene
+from fusion_core.scenes.probe import add_pixels, count_pixels, is_scene, may_be_scenes
 from fusion_core.storage.store import Storage
 
 SIZE = (40, 50)
@@ -129,7 +129,14 @@ def test_a_large_file_that_does_not_open_is_an_error(tmp_path: Path) -> None:
     assert not probed(tmp_path, tmp_path / "b.tif", other), "it may be a photograph, by its content"
 
 
-def todo(folder: Path, *vi: str, **changes: Any) -> pa.Table:
+def looked_at(folder: Path, *vi: str) -> pa.RecordBatch:
+    batch = todo(folder, *vi)
+    files = may_be_scenes(batch)
+    counts = count_pixels(Storage(str(folder)), list(files.values()))
+    return add_pixels(batch, dict(zip(files, counts, strict=True)))
+
+
+def todo(folder: Path, *vi: str, **changes: Any) -> pa.RecordBatch:
     listing = {row["path"]: row for row in Storage(str(folder)).list().to_pylist()}
     rows = [
         {
@@ -141,7 +148,7 @@ def todo(folder: Path, *vi: str, **changes: Any) -> pa.Table:
         }
         for name in vi
     ]
-    return pa.Table.from_pylist(rows)
+    return pa.RecordBatch.from_pylist(rows)
 
 
 def test_pixels_are_counted_of_what_may_be_a_scene_and_opens(
@@ -155,7 +162,7 @@ def test_pixels_are_counted_of_what_may_be_a_scene_and_opens(
     pixels = np.zeros(SIZE, np.uint8)
     Image.fromarray(pixels).save(tmp_path / "e.jp2")
     names = ["c.png", "e.jp2", "d.tif", "a.tif", "b.TIF"]
-    table = add_pixels(Storage(str(tmp_path)), todo(tmp_path, *names))
+    table = looked_at(tmp_path, *names)
     assert table["pair_id"].to_pylist() == names
     assert table["pixels"].to_pylist() == [0, 2000, 0, 2000, 7 * 50]
     assert table.schema.field("pixels").type == pa.int64()
@@ -166,7 +173,7 @@ def test_small_files_are_not_looked_into_for_planning(
 ) -> None:
     write_raster(tmp_path / "a.tif", GREY)
     monkeypatch.setattr("fusion_core.scenes.probe.open_header", None)
-    table = add_pixels(Storage(str(tmp_path)), todo(tmp_path, "a.tif"))
+    table = looked_at(tmp_path, "a.tif")
     assert table["pixels"].to_pylist() == [0]
 
 
@@ -192,8 +199,9 @@ def test_a_header_takes_two_small_reads(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_no_pairs_are_no_pixels(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", GREY)
-    table = add_pixels(Storage(str(tmp_path)), todo(tmp_path, "a.tif").slice(0, 0))
-    assert table["pixels"].to_pylist() == []
+    none = todo(tmp_path, "a.tif").slice(0, 0)
+    assert may_be_scenes(none) == {}
+    assert add_pixels(none, {})["pixels"].to_pylist() == []
 
 
 def test_what_is_asked_for_again_to_tell_a_scene_is_counted(

@@ -1,254 +1,227 @@
-import dataclasses
 import datetime as dt
-import itertools
 import json
-import time
-from collections.abc import Sequence
+import shutil
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pystac
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pystac.validation import validate_dict
-from rasterio.crs import CRS
-from stac_schemas import PROCESSING, go_offline
+from catalogued_scenes import FUSED, TAKEN, scene_row, scene_rows
+from catalogues import FailingStorage, files, links, shown
+from published_rows import lay_part_of_before, publish
 
-from fusion_core.scenes.stac_catalog import (
-    CATALOG_PATHS,
-    CatalogKind,
-    CatalogRow,
-    make_catalog,
-    write_catalog,
-)
-from fusion_core.scenes.stac_item import (
-    COG,
-    PNG,
-    Bands,
-    Grid,
-    SceneFacts,
-    SourceImage,
-    WrittenFile,
-    make_item,
-    relative_href,
-)
+from fusion_core.archive.lease_record import LeaseRecord, write_record
+from fusion_core.errors import StorageError
+from fusion_core.scenes import stac_whole
+from fusion_core.scenes.stac_catalog import write_scene_catalog
+from fusion_core.scenes.stac_root import CatalogKind
 from fusion_core.storage.store import Storage
 
-DAY = dt.datetime(2015, 5, 2, tzinfo=dt.UTC)
-KINDS: tuple[CatalogKind, ...] = get_args(CatalogKind)
-JAPAN = (138.0, 34.0, 141.0, 36.0)
-CHILE = (-75.0, -40.0, -70.0, -35.0)
-FIJI = (177.0, -19.0, -179.0, -16.0)
-ALEUTS = (170.0, 51.0, -170.0, 55.0)
-NAMED = {"catalog_id": "fused", "description": "Fused scenes."}
+DAY, LATER = dt.timedelta(days=1), TAKEN + dt.timedelta(days=30)
+TODAY = FUSED.date().isoformat()
 
 
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_offline(monkeypatch)
+@pytest.fixture
+def output(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "output"))
 
 
-def row(name: str, bbox: Sequence[float] | None = JAPAN, moment: dt.datetime = DAY) -> CatalogRow:
-    return CatalogRow(name, f"fused/5e77/{name}.json", bbox, moment)
+def night(
+    output: Storage, generation: int, *rows: dict[str, Any], kind: CatalogKind = "collection"
+) -> FailingStorage:
+    """Publish a run's rows, catalogue them, and return the storage that did."""
+    publish(output, generation, [scene_rows(*rows)] if rows else [])
+    counted = FailingStorage(output.url(""))
+    write_scene_catalog(counted, kind)
+    return counted
 
 
-def make(rows: Sequence[CatalogRow], kind: CatalogKind = "collection") -> dict[str, Any]:
-    root = make_catalog(
-        rows,
-        kind,
-        catalog_id="fused",
-        description="Fused scenes.",
-        title="Fused",
-        software_versions=["0.2.0", "0.1.0", "0.2.0"],
+def test_scenes_are_listed_under_the_day_of_their_datetime(output: Storage) -> None:
+    evening = dt.datetime(2015, 5, 2, 23, 59, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
+    night(
+        output, 1, scene_row("a"), scene_row("b", acquired=evening), scene_row("c", acquired=None)
     )
-    json.dumps(root, allow_nan=False)
-    assert validate_dict(root)
-    return root
+    assert shown(output) == {"2015-05-02": ["a"], "2015-05-03": ["b"], TODAY: ["c"]}
 
 
-def box(*boxes: Sequence[float] | None) -> list[float]:
-    rows = [row(str(k), bbox) for k, bbox in enumerate(boxes)]
-    found: list[list[float]] = make(rows)["extent"]["spatial"]["bbox"]
-    (extent,) = found
-    return extent
-
-
-def scene(name: str, kind: CatalogKind, lon: float) -> SceneFacts:
-    """A scene of one degree whose files have the pair's name, percent-encoded as keys are."""
-    folder = f"fused/5e77/{name}"
-    item_path = f"{folder}.json"
-    return SceneFacts(
-        item_id=f"{name}-0123",
-        pair_id=name,
-        item_path=item_path,
-        grid=Grid(CRS.from_epsg(4326).to_wkt(), (0.01, 0.0, lon, 0.0, -0.01, 36.0), 100, 100),
-        ir=SourceImage(f"s3://archive/{name}_ir.tif", None),
-        vi=SourceImage(f"s3://archive/{name}_vi.tif", None),
-        fused=WrittenFile(f"{folder}.tif", sha256="ab" * 32, size=1, media_type=COG),
-        quicklook=WrittenFile(
-            f"{folder}.png", sha256="ab" * 32, size=1, media_type=PNG, shape=(100, 100)
-        ),
-        bands=Bands((None,), "uint8"),
-        model="mean",
-        model_hash=None,
-        settings_hash="5e77",
-        run_id="run",
-        software_version="0.1.0",
-        overlap=1.0,
-        metrics={},
-        metric_version="1",
-        scaling="none",
-        scaling_low=None,
-        scaling_high=None,
-        created=DAY,
-        catalog_href=relative_href(CATALOG_PATHS[kind], item_path),
-        collection_id="fused" if kind == "collection" else None,
+def test_only_ok_rows_with_an_item_are_listed(output: Storage) -> None:
+    night(
+        output,
+        1,
+        scene_row("a"),
+        scene_row("b", status="failed"),
+        scene_row("c", item_url=None),
+        scene_row("d", settings_hash="../../etc"),
     )
+    assert shown(output) == {"2015-05-02": ["a"]}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_links_resolve_in_a_folder(tmp_path: Path, kind: CatalogKind) -> None:
-    output = Storage(str(tmp_path))
-    rows = []
-    for lon, name in enumerate(("a", "night/b", "night/c%20d (1)"), start=138):
-        facts = scene(name, kind, lon)
-        item = make_item(facts)
-        output.write(facts.item_path, json.dumps(item).encode())
-        for file in (facts.fused, facts.quicklook):
-            assert file is not None
-            output.write(file.path, b"x")
-        rows.append(CatalogRow(facts.item_id, facts.item_path, item["bbox"], DAY))
-    assert write_catalog(output, rows, kind, **NAMED) == f"{kind}.json"
-
-    opened = pystac.Collection if kind == "collection" else pystac.Catalog
-    root = opened.from_file(str(tmp_path / f"{kind}.json"))
-    assert root.validate_all() == 3
-    for item in root.get_items():
-        assert item.get_root() is root
-        assert item.get_parent() is root
-        assert item.get_collection() is (root if kind == "collection" else None)
-        assert len(item.validate()) == 5
-        for asset in item.get_assets().values():
-            path = asset.get_absolute_href()
-            assert path is not None
-            assert Path(path).read_bytes() == b"x"
-
-    item_file = tmp_path / "fused/5e77/night/b.json"
-    alone = pystac.Item.from_file(str(item_file))
-    parent = alone.get_parent()
-    assert parent is not None
-    assert parent.id == "fused"
-    broken = json.loads(item_file.read_bytes())
-    del broken["properties"]["datetime"]
-    item_file.write_text(json.dumps(broken))
-    with pytest.raises(pystac.STACError):
-        opened.from_file(str(tmp_path / f"{kind}.json")).validate_all()
-
-
-def test_catalog() -> None:
-    assert make([row("a")], "catalog") == {
-        "type": "Catalog",
-        "stac_version": "1.1.0",
-        "id": "fused",
-        "title": "Fused",
-        "description": "Fused scenes.",
-        "links": [
-            {"rel": "root", "href": "./catalog.json", "type": "application/json"},
-            {
-                **{"rel": "item", "href": "./fused/5e77/a.json"},
-                **{"type": "application/geo+json", "title": "a"},
-            },
-        ],
-    }
-
-
-def test_collection() -> None:
-    later = DAY + dt.timedelta(days=3, hours=1)
-    root = make([row("a", moment=later), row("b", (140.0, 30.0, 142.0, 35.0))])
-    assert root["license"] == "other"
-    assert root["extent"] == {
-        "spatial": {"bbox": [[138, 30, 142, 36]]},
-        "temporal": {"interval": [["2015-05-02T00:00:00Z", "2015-05-05T01:00:00Z"]]},
-    }
-    software = [{"fuse-archive": "0.1.0"}, {"fuse-archive": "0.2.0"}]
-    assert root["summaries"] == {"processing:software": software}
-    assert root["stac_extensions"] == [PROCESSING]
-    parsed = pystac.Collection.from_dict(root)
-    assert parsed.extent.spatial.bboxes == [[138, 30, 142, 36]]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_yet(kind: CatalogKind) -> None:
-    root = make_catalog([], kind, **NAMED)
-    assert validate_dict(root)
-    assert [link["rel"] for link in root["links"]] == ["root"]
-    assert "title" not in root
-    assert "summaries" not in root
-    if kind == "collection":
-        assert root["extent"]["spatial"]["bbox"] == [[-180, -90, 180, 90]]
-        assert root["extent"]["temporal"]["interval"] == [[None, None]]
-
-
-def test_rows_are_sorted_and_the_last_of_a_path_counts() -> None:
-    early = DAY - dt.timedelta(days=100)
-    rows = [row("b"), row("a", CHILE, early), row("c"), row("a")]
-    rows.append(dataclasses.replace(rows[0], href=f"./{rows[0].href}"))
-    root = make(rows)
-    links = [link["href"] for link in root["links"] if link["rel"] == "item"]
-    assert links == [f"./fused/5e77/{name}.json" for name in "abc"]
-    assert root["extent"]["spatial"]["bbox"] == [list(JAPAN)]
-    assert root["extent"]["temporal"]["interval"][0][0] == "2015-05-02T00:00:00Z"
-
-
-def test_extents() -> None:
-    assert box(JAPAN, CHILE) == [-75, -40, 141, 36]
-    assert box(JAPAN, None) == list(JAPAN)
-    assert box(None) == [-180, -90, 180, 90]
-    assert box(FIJI) == list(FIJI)
-    assert box(FIJI, ALEUTS) == [170, -19, -170, 55]
-    assert box(FIJI, JAPAN) == [-180, -19, 180, 36]
-    assert box((10.0, 0.0, -170.0, 1.0), (170.0, 0.0, 0.0, 1.0)) == [10, 0, 0, 1]
-    assert box((10.0, 0.0, -170.0, 1.0), (170.0, 0.0, 20.0, 1.0)) == [-180, 0, 180, 1]
-
-
-BOXES = st.tuples(st.floats(-180, 180), st.floats(-90, 0), st.floats(-180, 180), st.floats(0, 90))
-
-
-@given(st.lists(st.one_of(st.none(), BOXES), max_size=6))
-def test_the_extent_holds_every_box(boxes: list[tuple[float, float, float, float] | None]) -> None:
-    west, south, east, north = box(*boxes)
-    for one in boxes:
-        if one is None:
-            continue
-        assert south <= one[1] <= one[3] <= north
-        for lon in (one[0], one[2]):
-            inside = west <= lon <= east if west <= east else lon >= west or lon <= east
-            assert inside
-
-
-def test_many_items(tmp_path: Path) -> None:
-    rows = [row(f"scene-{k:06d}", JAPAN, DAY + dt.timedelta(minutes=k)) for k in range(100_000)][
-        ::-1
+def test_a_night_writes_the_days_that_it_touched_and_the_root(output: Storage) -> None:
+    old = [scene_row(f"old{k}", acquired=TAKEN + k * DAY) for k in range(5)]
+    night(output, 1, *old)
+    before = files(output)
+    late = scene_row("late", acquired=TAKEN + DAY)
+    counted = night(output, 2, scene_row("new", acquired=LATER), late)
+    touched = [
+        f"stac/date=2015-{day}/{name}"
+        for day in ("05-03", "06-01")
+        for name in ("catalog.json", "items.parquet")
     ]
-    began = time.perf_counter()
-    write_catalog(Storage(str(tmp_path)), rows, "collection", **NAMED)
-    assert time.perf_counter() - began < 20
-    root = json.loads((tmp_path / "collection.json").read_bytes())
-    links = [link["href"] for link in root["links"][1:]]
-    assert len(links) == 100_000
-    assert all(a < b for a, b in itertools.pairwise(links))
+    assert counted.written == [*touched, "collection.json"]
+    assert not [
+        path for path in counted.seen if path.startswith("manifest/") and "00000001" in path
+    ]
+    after = files(output)
+    assert all(after[path] == before[path] for path in before if path not in counted.written)
+    assert shown(output)["2015-05-03"] == ["late", "old1"]
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("id", None), ("description", None), ("license", None), ("extent", None), ("summaries", {})],
-)
-def test_the_validator_sees_what_is_wrong(name: str, value: object) -> None:
-    root = make([row("a")])
-    if value is None:
-        del root[name]
-    else:
-        root[name] = value
-    with pytest.raises(pystac.STACValidationError):
-        validate_dict(root)
+def test_a_run_that_published_nothing_changes_nothing(output: Storage) -> None:
+    night(output, 1, scene_row("a"))
+    before = shown(output)
+    counted = night(output, 2)
+    assert counted.written == ["collection.json"]
+    assert shown(output) == before
+
+
+def test_a_scene_that_is_fused_anew_is_listed_once_as_the_newest(output: Storage) -> None:
+    night(output, 1, scene_row("a"), scene_row("b"))
+    (before,) = [
+        path for path in links(output, "stac/date=2015-05-02/catalog.json", "item") if "/a." in path
+    ]
+    night(output, 2, scene_row("a", attempt=2, settings_hash="0ther"))
+    assert shown(output) == {"2015-05-02": ["a", "b"]}
+    items = links(output, "stac/date=2015-05-02/catalog.json", "item")
+    assert before not in items
+    assert [path.split("/")[1] for path in items] == ["0ther", "5e77"]
+
+
+def test_other_methods_have_scenes_of_their_own(output: Storage) -> None:
+    rows = [
+        scene_row("a", method=name, model_hash=name, attempt=k) for k, name in enumerate("xy", 1)
+    ]
+    publish(output, 1, [scene_rows(*rows)])
+    write_scene_catalog(output, "catalog")
+    assert len(links(output, "stac/date=2015-05-02/catalog.json", "item")) == 2
+
+
+@pytest.mark.parametrize("acquired", [None, LATER])
+def test_a_scene_that_moves_to_another_day_leaves_the_one_of_before(
+    output: Storage, acquired: dt.datetime | None
+) -> None:
+    before, day = FUSED - 3 * DAY, acquired.date().isoformat() if acquired else TODAY
+    night(output, 1, scene_row("a", acquired=None, started=before), scene_row("b"))
+    counted = night(output, 2, scene_row("a", attempt=2, acquired=acquired))
+    assert shown(output) == dict(sorted({"2015-05-02": ["b"], day: ["a"]}.items()))
+    emptied = f"stac/date={before.date()}/items.parquet"
+    assert counted.written.index(emptied) < counted.written.index(f"stac/date={day}/items.parquet")
+
+
+@pytest.mark.parametrize("acquired", [None, LATER])
+def test_so_does_one_of_a_version_that_numbered_nothing(
+    output: Storage, acquired: dt.datetime | None
+) -> None:
+    before, day = FUSED - 3 * DAY, acquired.date().isoformat() if acquired else TODAY
+    lay_part_of_before(output, "0", [scene_row("a", acquired=None, started=before, attempt=None)])
+    night(output, 1)
+    assert shown(output) == {before.date().isoformat(): ["a"]}
+    counted = night(output, 2, scene_row("b"))
+    old = f"stac/date={before.date()}/items.parquet"
+    assert old not in counted.seen, "its pair ids end before b"
+    night(output, 3, scene_row("a", acquired=acquired))
+    assert shown(output) == dict(sorted({"2015-05-02": ["b"], day: ["a"]}.items()))
+    assert old not in night(output, 4, scene_row("a2", acquired=LATER + DAY)).seen
+
+
+def test_a_scene_that_failed_before_is_sought_nowhere(output: Storage) -> None:
+    night(output, 1, scene_row("a"))
+    once = scene_row("b", attempt=2, history="memory at fuse on host; ok", acquired=LATER)
+    counted = night(output, 2, once)
+    old = "stac/date=2015-05-02/items.parquet"
+    assert old not in counted.seen
+    again = scene_row("c", attempt=3, history="memory at fuse on host; ok", acquired=LATER)
+    assert old in night(output, 3, again).seen
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, dict[str, bytes]]:
+    """An output with changes to catalogue, and its catalogue with them."""
+    folder = tmp_path_factory.mktemp("changed")
+    output = Storage(str(folder / "output"))
+    undated = scene_row("c", acquired=None, started=FUSED - DAY)
+    night(output, 1, scene_row("a"), scene_row("b"), undated)
+    rows = [scene_row("c", acquired=None, attempt=2), scene_row("d", acquired=LATER)]
+    publish(output, 2, [scene_rows(*rows, scene_row("a", attempt=2))])
+    shutil.copytree(output.root, folder / "whole")
+    whole = Storage(str(folder / "whole"))
+    write_scene_catalog(whole, "collection")
+    assert shown(whole) == {"2015-05-02": ["a", "b"], "2015-06-01": ["d"], TODAY: ["c"]}
+    return output, files(whole)
+
+
+@pytest.mark.parametrize("writes", range(10))
+def test_a_run_that_is_killed_leaves_a_catalogue_that_the_next_one_mends(
+    tmp_path: Path, changed: tuple[Storage, dict[str, bytes]], writes: int
+) -> None:
+    """It writes the day that a scene leaves, the root without it, three days, and the root."""
+    output = Storage(str(tmp_path / "killed"))
+    shutil.copytree(changed[0].root, output.root)
+    with pytest.raises(StorageError, match="killed"):
+        write_scene_catalog(FailingStorage(output.url(""), writes), "collection")
+    root = json.loads(output.read("collection.json"))
+    assert all(output.exists(path) for path in links(output, "collection.json", "child"))
+    assert root["fuse-archive:state"]["mark"] == {"generation": 1, "number": 1}
+    write_scene_catalog(output, "collection")
+    assert files(output) == changed[1]
+
+
+@pytest.mark.parametrize("writes", [1, 2, 4, 5, 7, 11, 12, 13])
+def test_an_old_output_is_carried_over_and_gone_on_with_after_a_kill(
+    tmp_path: Path, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stac_whole, "_DAYS", 2)
+    output = Storage(str(tmp_path))
+    output.write("collection.json", b'{"type": "Collection", "links": []}')
+    old = [scene_row(f"{k}", acquired=TAKEN + k * DAY, attempt=None) for k in range(4)]
+    lay_part_of_before(output, "0", old[:2])
+    publish(output, 1, [scene_rows(*old[2:])])
+    with pytest.raises(StorageError, match="killed"):
+        write_scene_catalog(FailingStorage(str(tmp_path), writes - 1), "collection")
+    # What was written already has changed by the time that it is gone on with.
+    counted = night(output, 2, scene_row("0", acquired=TAKEN + 3 * DAY))
+    assert shown(output) == {"2015-05-03": ["1"], "2015-05-04": ["2"], "2015-05-05": ["0", "3"]}
+    redone = "stac/date=2015-05-03/items.parquet" in counted.written
+    assert redone == (writes <= 6), "two days are noted by the sixth write"
+
+
+def test_a_change_of_kind_writes_all_of_it(output: Storage) -> None:
+    night(output, 1, scene_row("a"))
+    for generation, kind in ((2, "catalog"), (3, "collection")):
+        night(output, generation, scene_row(f"{generation}", acquired=LATER), kind=kind)
+        names = ["2", "3"][: generation - 1]
+        assert shown(output, f"{kind}.json") == {"2015-05-02": ["a"], "2015-06-01": names}
+
+
+def test_what_a_version_that_publishes_nothing_has_added_is_found(output: Storage) -> None:
+    night(output, 1, scene_row("a"))
+    lay_part_of_before(output, "0", [scene_row("b", acquired=LATER, attempt=None)])
+    write_record(output, 2, LeaseRecord(run_id="old", host="h", token="t", seconds=1))
+    night(output, 3, scene_row("c"))
+    assert shown(output) == {"2015-05-02": ["a", "c"], "2015-06-01": ["b"]}
+
+
+def test_without_scenes_there_is_no_catalogue_and_nothing_is_read_twice(output: Storage) -> None:
+    lay_part_of_before(output, "0", [scene_row("a", item_url=None)])
+    assert write_scene_catalog(output, "catalog") is None
+    counted = night(output, 1, scene_row("b", item_url=None), kind="catalog")
+    assert not [path for path in counted.seen if "part-" in path]
+    assert not output.exists("catalog.json")
+    night(output, 2, scene_row("c"), kind="catalog")
+    assert shown(output, "catalog.json") == {"2015-05-02": ["c"]}
+
+
+def test_many_days_open_as_one(output: Storage) -> None:
+    rows = [scene_row(f"{k:03}", acquired=TAKEN + k * DAY) for k in range(20)]
+    night(output, 1, *rows)
+    root = pystac.Collection.from_file(output.url("collection.json"))
+    assert [link.title for link in root.get_child_links()][::19] == ["2015-05-02", "2015-05-21"]

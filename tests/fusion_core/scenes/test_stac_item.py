@@ -267,7 +267,7 @@ def test_links_and_hrefs_are_relative() -> None:
         ("derived_from", "s3://archive/ir/107035_B10.tif"),
         ("derived_from", "s3://archive/vi/107035_B4.tif"),
         ("root", "../../../collection.json"),
-        ("parent", "../../../collection.json"),
+        ("parent", "../../../stac/date=2015-05-02/catalog.json"),
         ("collection", "../../../collection.json"),
     ]
     assert item["assets"]["fused"]["href"] == "./107035.0123456789abcdef.tif"

@@ -47,3 +47,30 @@ def test_no_hash_knows_what_becomes_of_a_run_that_finds_another() -> None:
         for overlap in ("wait", "skip")
     ]
     assert len({settings.settings_hash() for settings in scoring}) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"inventory": "s3://b/manifest.json"}, "is one of S3 and the source is in"),
+        (
+            {"source": "s3://a", "inventory": "s3://b/manifest.json", "identity": "checksum"},
+            "an S3 Inventory tells none",
+        ),
+        ({"inventory": "s3://key:secret@b/x.parquet"}, "the URL holds a user name and password"),
+        ({"identity": "md5"}, "'etag', 'version' or 'checksum'"),
+    ],
+)
+def test_an_inventory_that_cannot_be_of_use_is_refused(fields: dict[str, str], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        RunSettings.model_validate({**NEEDED, **fields})
+
+
+def test_no_hash_knows_how_files_are_found() -> None:
+    ways: list[dict[str, str]] = [{}, {"inventory": "list.parquet"}, {"identity": "checksum"}]
+    fusing = [FuseArchiveSettings.model_validate({**NEEDED, **way}) for way in ways]
+    assert len({settings.image_settings().settings_hash() for settings in fusing}) == 1
+    scoring = [
+        ScoreArchiveSettings.model_validate({**NEEDED, "fused": FUSED, **way}) for way in ways
+    ]
+    assert len({settings.settings_hash() for settings in scoring}) == 1

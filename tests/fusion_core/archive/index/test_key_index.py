@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,8 +46,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at which a few rows are many."""
     monkeypatch.setattr(planning, "_BATCH", 2)
     monkeypatch.setattr(shards, "_GROUP_ROWS", 2)
-    monkeypatch.setattr(shards, "MOST_ROWS", 5)
-    monkeypatch.setattr(update, "MOST_ROWS", 40)
+    for module in (shards, update):
+        monkeypatch.setattr(module, "MOST_ROWS", 8)
     monkeypatch.setattr(update, "_MERGED", 2)
     monkeypatch.setattr(update, "_PARTS_AT_ONCE", 2)
 
@@ -120,8 +121,8 @@ def test_a_plan_by_the_index_is_the_plan_by_all_rows(
 
 
 def rows_of(ids: Sequence[str]) -> pa.Table:
-    names = ("pair_id", "run_id", "status", "ir_version", "vi_version", "settings_hash")
-    return as_part(pa.table(dict.fromkeys(names, ids)))
+    names = ("pair_id", "run_id", "ir_version", "vi_version", "settings_hash")
+    return as_part(pa.table({**dict.fromkeys(names, ids), "status": ["ok"] * len(ids)}))
 
 
 def test_a_dry_run_looks_up_what_is_new_and_writes_nothing(tmp_path: Path) -> None:
@@ -192,15 +193,42 @@ def test_a_run_of_a_version_before_that_came_later_is_taken_in(tmp_path: Path) -
 def test_a_shard_that_is_not_what_the_state_says_is_named(tmp_path: Path) -> None:
     store = Storage(str(tmp_path / "out"))
     publish(store, 1, [rows_of(["a", "b", "c"])])
-    publish(store, 2, [rows_of(["a"])])
     index = open_index(store, "manifest", tmp_path, generation=1)
-    (name,) = (shard.name for shard in index.state.shards)
-    open_index(store, "manifest", tmp_path, generation=2)
-    other = next(s.name for s in newest_state(store, "manifest")[1].shards if s.name != name)
-    folder = tmp_path / "out/commits/index/manifest"
-    (folder / name).write_bytes((folder / other).read_bytes())
+    shard = tmp_path / "out/commits/index/manifest" / index.state.shards[0].name
+    pq.write_table(pq.read_table(shard).slice(0, 1), shard)
     with pytest.raises(ManifestError, match="has 1 rows; expected 3"):
-        open_index(store, "manifest", tmp_path, generation=2).rows_of(pa.array(["a"]))
+        index.rows_of(pa.array(["a"]))
+
+
+def test_a_damaged_filter_is_named(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    publish(store, 1, [rows_of(["a", "b", "c"])])
+    index = open_index(store, "manifest", tmp_path, generation=1)
+    (filters,) = (tmp_path / "out/commits/index/manifest").glob("shard-*.filter")
+    body = filters.read_bytes()
+    for damaged in (body[:-1], bytes([body[0] ^ 1]) + body[1:]):
+        filters.write_bytes(damaged)
+        with pytest.raises(ManifestError, match="damaged"):
+            index.rows_of(pa.array(["a", "c"]))
+    filters.unlink()
+    with pytest.raises(ManifestError, match="is missing"):
+        index.rows_of(pa.array(["a", "c"]))
+
+
+def test_few_rows_and_many_are_sorted_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ["b", "é", "a/é", "a", "Z", "\U0001f30d", "\uffff", "a b"]
+    stored = []
+    for most in (0, 100):
+        monkeypatch.setattr(update, "_IN_MEMORY", most)
+        store = Storage(str(tmp_path / f"out{most}"))
+        publish(store, 1, [rows_of(ids)])
+        shards = open_index(store, "manifest", tmp_path, generation=1).state.shards
+        folder = tmp_path / f"out{most}/commits/index/manifest"
+        stored.append(pa.concat_tables(pq.read_table(folder / one.name) for one in shards))
+    assert stored[0]["pair_id"].to_pylist() == sorted(ids)
+    assert stored[1]["pair_id"].to_pylist() == sorted(ids)
 
 
 def test_a_planted_state_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,171 @@
+"""Looks pairs up in shards: their footers and filters tell which row groups to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fusion_core.archive.index.filters import FILTER_BYTES, hashes, may_hold
+from fusion_core.archive.index.state import Shard, filter_path, index_schema, shard_path
+from fusion_core.errors import ManifestError
+from fusion_core.storage.store import Storage
+
+_READERS = 8
+_AT_ONCE = 32  # row groups that one reader opens a shard for
+_FEW = 1024  # pairs in a row group from which on its filter would hardly pass over it
+_GAP = 16  # filters that are read along, so that it takes fewer requests
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A row group, and the pairs that it may hold."""
+
+    group: int
+    pairs: pa.Array
+
+
+class ShardReader:
+    """Looks pairs up in one shard.
+
+    Args:
+        storage: Where it is.
+        table: Of the index.
+        shard: What the state says of it.
+    """
+
+    def __init__(self, storage: Storage, table: str, shard: Shard):
+        self.shard = shard
+        self._storage, self._path = storage, shard_path(table, shard)
+        self._filters = filter_path(table, shard)
+        self._schema = index_schema(table)
+        self._metadata: pq.FileMetaData | None = None
+        self._ends: list[list[str]] = [[], []]
+
+    def candidates(self, pairs: pa.Array) -> list[_Candidate]:
+        """Return the row groups that may hold some of these pair ids, which are sorted.
+
+        Raises:
+            ManifestError: The shard isn't what the state says.
+            StorageError: The store failed.
+        """
+        if not len(pairs) or pairs[0].as_py() > self.shard.last:
+            return []
+        if pairs[-1].as_py() < self.shard.first:
+            return []
+        self._read_footer()
+        ids = pairs.to_numpy(zero_copy_only=False)
+        # As many ids are below the first of a group as below or at its last: none is inside.
+        below = np.searchsorted(ids, np.array(self._ends[0], object), side="left")
+        upto = np.searchsorted(ids, np.array(self._ends[1], object), side="right")
+        found = [
+            _Candidate(int(group), pairs.slice(below[group], upto[group] - below[group]))
+            for group in np.flatnonzero(upto > below)
+        ]
+        many = [one for one in found if len(one.pairs) >= _FEW]
+        return many + self._that_pass([one for one in found if len(one.pairs) < _FEW])
+
+    def rows(self, candidates: Sequence[_Candidate]) -> pa.Table:
+        """Return the rows of the candidates' pairs in their row groups."""
+        found = [self._schema.empty_table()]
+        with self._file() as file:
+            for one in candidates:
+                ids = file.read_row_group(one.group, ["pair_id"], use_threads=False)["pair_id"]
+                wanted = pc.is_in(ids, value_set=one.pairs)
+                if pc.any(wanted).as_py():
+                    rows = file.read_row_group(one.group, self._schema.names, use_threads=False)
+                    found.append(rows.cast(self._schema).filter(wanted))
+        return pa.concat_tables(found)
+
+    def _that_pass(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+        """Leave out the pairs, and row groups, that filters pass over."""
+        left = []
+        try:
+            filters = self._read_filters([one.group for one in candidates])
+            for one in candidates:
+                passed = may_hold(filters[one.group], hashes(one.pairs))
+                if passed.any():
+                    left.append(_Candidate(one.group, one.pairs.filter(pa.array(passed))))
+        except (FileNotFoundError, ValueError) as error:
+            what = "missing" if isinstance(error, FileNotFoundError) else f"damaged: {error}"
+            raise ManifestError(
+                f"{self._storage.url(self._filters)} is {what}; expected the filters of a shard "
+                "as runs write them. `fuse-archive index` makes the index anew"
+            ) from error
+        return left
+
+    def _read_filters(self, groups: Sequence[int]) -> dict[int, memoryview]:
+        """Read the filters of row groups, in few pieces."""
+        full, found = self._storage.fs_path(self._filters), {}
+        breaks = np.flatnonzero(np.diff(groups) > _GAP) + 1
+        for piece in np.split(np.asarray(groups, int), breaks) if len(groups) else ():
+            start, stop = int(piece[0]) * FILTER_BYTES, int(piece[-1] + 1) * FILTER_BYTES
+            read = partial(self._storage.fs.cat_file, full, start=start, end=stop)
+            what = f"read {self._storage.url(self._filters)}"
+            body = memoryview(self._storage.call(what, read, stop - start))
+            for group in piece.tolist():
+                at = group * FILTER_BYTES - start
+                found[group] = body[at : at + FILTER_BYTES]
+        return found
+
+    def _read_footer(self) -> None:
+        if self._metadata is not None:
+            return
+        with self._file() as file:
+            metadata = file.metadata
+        if metadata.num_rows != self.shard.rows:
+            raise ManifestError(
+                f"{self._storage.url(self._path)} has {metadata.num_rows} rows; expected "
+                f"{self.shard.rows}. `fuse-archive index` makes the index anew"
+            )
+        place = metadata.schema.names.index("pair_id")
+        for group in range(metadata.num_row_groups):
+            ends = metadata.row_group(group).column(place).statistics
+            self._ends[0].append(ends.min)
+            self._ends[1].append(ends.max)
+        self._metadata = metadata
+
+    def _file(self) -> pq.ParquetFile:
+        options: dict[str, Any] = {
+            "metadata": self._metadata,
+            "pre_buffer": False,
+            "page_checksum_verification": True,
+        }
+        full = self._storage.fs_path(self._path)
+        if self._storage.is_local:
+            return pq.ParquetFile(full, **options)
+        handle = self._storage.call(
+            f"read {self._storage.url(self._path)}",
+            lambda: self._storage.fs.open(full, "rb", block_size=1 << 20, size=self.shard.bytes),
+        )
+        return pq.ParquetFile(handle, **options)
+
+
+def look_up(readers: Sequence[ShardReader], schema: pa.Schema, pairs: pa.Array) -> pa.Table:
+    """Return all rows of these pairs.
+
+    Args:
+        readers: One for each shard.
+        schema: Of the index.
+        pairs: Sorted pair ids.
+
+    Raises:
+        ManifestError: A shard isn't what the state says.
+        StorageError: The store failed.
+    """
+    with ThreadPoolExecutor(_READERS, "index") as threads:
+        found = zip(readers, threads.map(lambda one: one.candidates(pairs), readers), strict=True)
+        work = [
+            (reader, candidates[start : start + _AT_ONCE])
+            for reader, candidates in found
+            for start in range(0, len(candidates), _AT_ONCE)
+        ]
+        tables = list(threads.map(lambda one: one[0].rows(one[1]), work))
+    return pa.concat_tables([schema.empty_table(), *tables])
