@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -90,6 +90,10 @@ benchmark-run-end: $(INSTALLED)
 # Catalogues a million scenes, opens them, and catalogues some nights more: three minutes.
 benchmark-stac: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_stac.py
+
+# The README's queries over a manifest of ten million rows, with pandas, DuckDB and Polars.
+benchmark-readers: $(INSTALLED)
+	$(PROGRAM) tests/benchmarks/bench_readers.py
 
 # Draws infra/demo.png, which the README shows.
 picture: $(INSTALLED)
