@@ -105,12 +105,22 @@ def newest_state(storage: Storage, table: str) -> tuple[int, IndexState]:
         ManifestError: Something else lies there.
         StorageError: The store failed.
     """
+    number = newest_number(storage, table)
+    return number, _read(storage, _path(table, number)) if number else IndexState()
+
+
+def newest_number(storage: Storage, table: str) -> int:
+    """Return the number of an index's newest state, whatever lies there; 0 where there is none.
+
+    Raises:
+        StorageError: The store failed.
+    """
     names = map(os.path.basename, storage.list(index_folder(table))["path"].to_pylist())
     numbers = [int(found[1]) for found in map(_STATE.fullmatch, names) if found]
     number = max(numbers, default=0)
     while storage.exists(_path(table, number + 1)):  # the listing may lag behind
         number += 1
-    return number, _read(storage, _path(table, number)) if number else IndexState()
+    return number
 
 
 def create_state(storage: Storage, table: str, number: int, state: IndexState) -> bool:

@@ -22,6 +22,7 @@ from fusion_core.archive.index.state import (
     create_state,
     filter_path,
     index_schema,
+    newest_number,
     newest_state,
     shard_path,
 )
@@ -53,13 +54,24 @@ class IndexUpdate:
         table: The table.
         folder: A scratch folder.
         place: Where the index's shards and states are written. Default: the output.
+        anew: Whether to begin with nothing, whatever there is.
     """
 
-    def __init__(self, output: Storage, table: str, folder: Path, place: Storage | None = None):
+    def __init__(
+        self,
+        output: Storage,
+        table: str,
+        folder: Path,
+        place: Storage | None = None,
+        *,
+        anew: bool = False,
+    ):
         self._output, self._table, self._folder = output, table, folder
         self._place = place or output
         self._schema = index_schema(table)
-        self._number, self.state = newest_state(output, table)
+        self._number, self.state = (
+            (newest_number(output, table), IndexState()) if anew else newest_state(output, table)
+        )
         self.added: list[Shard] = []
         """Shards that were written by this object."""
 
@@ -86,7 +98,7 @@ class IndexUpdate:
         parts = [path for path in listed if is_part_path(path) and path > self.state.carried_to]
         for start in range(0, len(parts), _PARTS_AT_ONCE):
             some = parts[start : start + _PARTS_AT_ONCE]
-            self._add(self._rows_of(some), carried_to=some[-1])
+            self.add(self._rows_of(some), carried_to=some[-1])
         self._step(self.state.model_copy(update={"carried": True}))
 
     def _take_in(self, generation: int) -> None:
@@ -104,7 +116,7 @@ class IndexUpdate:
                         writer.write(rows)
         if last != (self.state.generation, self.state.number):
             found = Spill(writer.path).to_batches()
-            self._add(found, generation=last[0], number=last[1])
+            self.add(found, generation=last[0], number=last[1])
 
     def _published(self, record: Publication) -> pa.Table:
         assert record.file is not None
@@ -138,8 +150,13 @@ class IndexUpdate:
             for rows in readers.map(lambda path: read(path), parts):
                 yield rows.cast(self._schema)
 
-    def _add(self, tables: Iterable[pa.Table | pa.RecordBatch], **covers: str | int) -> None:
-        """Write rows as shards, and a state that names them too."""
+    def add(self, tables: Iterable[pa.Table | pa.RecordBatch], **covers: str | int) -> None:
+        """Write rows as shards, and a state that names them too.
+
+        Args:
+            tables: Rows of ``index_schema``, in any order.
+            covers: What the index covers with them, as fields of ``IndexState``.
+        """
         rows = spill(self._folder, self._schema, tables)
         shards = self._sorted([rows.path]) if len(rows) else []
         rows.path.unlink()
@@ -199,7 +216,7 @@ def _to_merge(shards: Iterable[Shard]) -> list[Shard]:
     for shard in shards:
         by_size[int(math.log(max(shard.rows, _SMALLEST) / _SMALLEST, _MERGED))].append(shard)
     for _, group in sorted(by_size.items()):
-        some = group[:_MERGED]
+        some = sorted(group, key=lambda shard: shard.rows)[:_MERGED]
         if len(some) == _MERGED and sum(shard.rows for shard in some) <= MOST_ROWS:
             return some
     return []
