@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 
 from fusion_core.archive.index.state import (
     IndexState,
-    filter_path,
-    index_folder,
     index_schema,
+    remove_unnamed,
     shard_path,
 )
 from fusion_core.archive.index.update import IndexUpdate
@@ -71,15 +70,8 @@ def rebuild(output: Storage, table: str, folder: Path, generation: int) -> Index
     update = IndexUpdate(output, table, folder, anew=True)
     rows = published_rows(output, table)
     update.add(rows, generation=generation, number=number, carried=True)
-    # Whoever lost the lease finds the state's number taken, and can name none of these any more.
-    named = {path(table, shard) for shard in update.state.shards for path in _PATHS}
-    for path in output.list(index_folder(table))["path"].to_pylist():
-        if path.endswith((".parquet", ".filter")) and path not in named:
-            output.remove(path)
+    remove_unnamed(output, table, [update.state])
     return update.state
-
-
-_PATHS = (shard_path, filter_path)
 
 
 def differences(output: Storage, table: str, folder: Path) -> Differences:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Self
 
 import pyarrow as pa
@@ -89,6 +90,24 @@ def shard_path(table: str, shard: Shard) -> str:
 def filter_path(table: str, shard: Shard) -> str:
     """Return the path of the filters of a shard below the output."""
     return f"{index_folder(table)}{shard.name.removesuffix('.parquet')}.filter"
+
+
+def remove_unnamed(storage: Storage, table: str, states: Iterable[IndexState]) -> None:
+    """Remove the shards that none of these states names, where the store allows it.
+
+    It is for a run that has created the newest of them under its lease: one that lost it can
+    create no state of that number any more, so that it never names what is removed here.
+
+    Args:
+        storage: Where the index is.
+        table: Of the index.
+        states: Those that somebody may be reading, the newest one among them.
+    """
+    shards = [shard for state in states for shard in state.shards]
+    named = {path(table, shard) for shard in shards for path in (shard_path, filter_path)}
+    for path in storage.list(f"{index_folder(table)}shard-")["path"].to_pylist():
+        if path not in named:
+            storage.remove(path)
 
 
 def index_schema(table: str) -> pa.Schema:
