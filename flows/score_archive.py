@@ -113,7 +113,7 @@ def plan_scores(
         settings, source, output, date=identity.date, storage_options=run.credentials
     )
     index = open_index(output, SCORES_FOLDER, folder, generation=generation)
-    ids = images.images["pair_id"].unique().combine_chunks()
+    ids = images.images["pair_id"].unique()
     rows = index.rows_of(ids.sort())
     own, older = run.split(rows)
     plan = make_plan(

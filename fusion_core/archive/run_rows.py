@@ -38,7 +38,7 @@ RUN_SCHEMA = pa.schema(
 )
 """The columns of a run's rows that its end looks at."""
 
-_READERS, _AT_ONCE = 16, 64
+_READERS, _AT_ONCE = 16, 32
 _MEMORY = "160MB"
 _REASON = ("stage", "cause", "attempt", "error_type", "error_message", "history")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -18,6 +18,8 @@ LISTERS = 8
 """Threads that list at once unless told otherwise."""
 
 _LOOKING_UP = 32
+
+_Found: TypeAlias = tuple[str, Mapping[str, Any]]
 
 
 def list_batches(storage: StoreCalls, prefix: str, *, threads: int) -> Iterator[pa.Table]:
@@ -37,9 +39,9 @@ def list_batches(storage: StoreCalls, prefix: str, *, threads: int) -> Iterator[
     below = storage.fs_path("x")[:-1]
     start = below + prefix.lstrip("/")
     with ThreadPoolExecutor(_LOOKING_UP) as pool:
-        for page in list_parallel(_pages(storage, prefix), start, threads):
+        for found in _gathered(list_parallel(_pages(storage, prefix), start, threads)):
             # S3 consoles make empty objects with a final slash to show a folder.
-            wanted = [one for one in page.found if not one[0].endswith("/")]
+            wanted = [one for one in found if not one[0].endswith("/")]
             tell = partial(_told, storage, len(below))
             rows = map(tell, wanted) if storage.identity != "checksum" else pool.map(tell, wanted)
             table = listing_table(row for row in rows if row is not None)
@@ -47,8 +49,20 @@ def list_batches(storage: StoreCalls, prefix: str, *, threads: int) -> Iterator[
                 yield table
 
 
+def _gathered(pages: Iterable[Page]) -> Iterator[list[_Found]]:
+    """Put what pages hold together, for a folder may hold a single file."""
+    waiting: list[_Found] = []
+    for page in pages:
+        waiting += page.found
+        if len(waiting) >= PAGE:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
 def _told(
-    storage: StoreCalls, cut: int, found: tuple[str, Mapping[str, Any]]
+    storage: StoreCalls, cut: int, found: _Found
 ) -> tuple[str, str, Mapping[str, Any]] | None:
     """Return path, version and metadata of an object; None where it is gone since."""
     name, info = found

@@ -3,24 +3,19 @@
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from blind_publisher import StillHeart, begin, blind, commit, end, files, published
 from manifest_rows import row
-from tiny import TODAY, empty_memory_store
+from tiny import TODAY
 
 from fusion_core.archive import lease as lease_module
 from fusion_core.archive import pieces, rows_file
 from fusion_core.archive.layout import half_paths, part_path
-from fusion_core.archive.lease import acquire
-from fusion_core.archive.lease_record import LeaseRecord
-from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.parts import commit_part
 from fusion_core.archive.publications import last_number, publications
 from fusion_core.archive.publisher import Publisher
@@ -28,58 +23,9 @@ from fusion_core.errors import LeaseLostError, StorageError
 from fusion_core.storage.store import Storage
 
 
-class StillHeart:
-    """A heart that neither beats nor learns of others; the run is blind."""
-
-    lost_to = None
-
-    def __init__(self, output: Any, generation: int, record: LeaseRecord):
-        self.record = record
-
-    def settle(self, generation: int) -> None:
-        self.record = self.record.model_copy(update={"settled": generation})
-
-    def stop(self) -> bool:
-        return True
-
-
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_module, "Heart", StillHeart)
-
-
-def begin(output: Storage, run_id: str = "run") -> Publisher:
-    """Take the lease at once, whoever else believes to hold it, and take over."""
-    publisher = blind(output, run_id)
-    publisher.take_over()
-    return publisher
-
-
-def blind(output: Storage, run_id: str) -> Publisher:
-    lease = acquire(lambda: output, run_id, seconds=0.01, wait=True)
-    return Publisher(lambda: output, lease)
-
-
-def commit(output: Storage, publisher: Publisher, name: str, *ids: str) -> str:
-    path = part_path(TODAY, name)
-    publisher.declare([path])
-    assert commit_part(output, path, [row(pair_id) for pair_id in ids])
-    publisher.committed([path])
-    return path
-
-
-def end(publisher: Publisher) -> None:
-    publisher.finish()
-    publisher.lease.release()
-
-
-def published(output: Storage) -> Counter[str]:
-    table = read_manifest(output.url("manifest"), latest=False, columns=["pair_id"])
-    return Counter(table["pair_id"].to_pylist())
-
-
-def files(output: Storage) -> list[str]:
-    return [path.rpartition("/")[2] for path in output.list("manifest/")["path"].to_pylist()]
 
 
 @pytest.fixture
@@ -274,56 +220,3 @@ def test_a_row_is_visible_in_time(output: Storage) -> None:
         seen.wait(0.05)
     assert seen.is_set()
     end(publisher)
-
-
-class Killed(BaseException):
-    """The end of a process."""
-
-
-class Mortal(Storage):
-    """Dies at one of its calls, before or after it."""
-
-    def __init__(self, url: str, calls: Iterator[bool], *, after: bool):
-        super().__init__(url)
-        self._calls, self._after = calls, after
-
-    def call(self, *args: Any, **options: Any) -> Any:
-        dies = next(self._calls)
-        if dies and not self._after:
-            raise Killed
-        result = super().call(*args, **options)
-        if dies:
-            raise Killed
-        return result
-
-
-@given(
-    kills=st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=4),
-    nights=st.integers(1, 3),
-)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_killed_at_any_call_each_row_is_published_once(
-    kills: list[tuple[int, bool]], nights: int
-) -> None:
-    empty_memory_store()
-    url = "memory://publisher/out"
-    for night in range(nights + len(kills)):
-        at, after = kills[night] if night < len(kills) else (10**9, False)
-        mortal = Mortal(url, (k == at for k in itertools.count()), after=after)
-        try:
-            publisher = begin(mortal, f"night{night}")
-            for k in range(3):
-                path = part_path(TODAY, f"{night:x}{k}")
-                publisher.declare([path])
-                if commit_part(mortal, path, [row(f"{night}-{k}")]):
-                    publisher.committed([path])
-                publisher.publish()
-                seen = published(Storage(url))
-                assert set(seen.values()) <= {1}
-            end(publisher)
-        except Killed:
-            continue
-    commits = read_manifest(f"{url}/commits/manifest", latest=False, columns=["pair_id"])
-    assert sorted(published(Storage(url)).elements()) == sorted(commits["pair_id"].to_pylist())

@@ -70,7 +70,7 @@ def test_so_many_parts_are_read_at_once_and_no_more(
 
     rows = read_rows(Storage("memory://nowhere"), paths())
     next(rows)
-    assert taken <= 64
+    assert taken <= 32
     assert sum(map(len, rows)) == 299
     assert 2 <= max(at_once) <= 16
 

@@ -81,12 +81,21 @@ def test_folders_are_listed_as_a_plain_walk_lists_them(names: list[str]) -> None
 
 
 def test_a_large_folder_comes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fusion_core.storage.pages.PAGE", 7)
+    for module in ("pages", "list_batches"):
+        monkeypatch.setattr(f"fusion_core.storage.{module}.PAGE", 7)
     for k in range(40):
         (tmp_path / f"{k:02}").write_bytes(b"x")
     batches = list(Storage(str(tmp_path)).list_batches())
     assert [len(batch) for batch in batches] == [7] * 5 + [5]
     assert in_a_row(iter(batches))["path"].to_pylist() == [f"{k:02}" for k in range(40)]
+
+
+def test_small_folders_are_put_together(tmp_path: Path) -> None:
+    for k in range(50):
+        (tmp_path / f"{k}").mkdir()
+        (tmp_path / f"{k}" / "x").write_bytes(b"x")
+    (batch,) = Storage(str(tmp_path)).list_batches()
+    assert len(batch) == 50
 
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
