@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -86,6 +86,10 @@ benchmark-memory: $(INSTALLED)
 # The end of a run of a million pairs: two minutes, 2 GB of disk.
 benchmark-run-end: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_run_end.py
+
+# Plans nights after histories of up to ten million rows, and a first night of as many pairs.
+benchmark-planning: $(INSTALLED)
+	$(PROGRAM) tests/benchmarks/bench_planning.py
 
 # Catalogues a million scenes, opens them, and catalogues some nights more: three minutes.
 benchmark-stac: $(INSTALLED)
