@@ -87,7 +87,8 @@ benchmark-memory: $(INSTALLED)
 benchmark-run-end: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_run_end.py
 
-# Plans nights after histories of up to ten million rows, and a first night of as many pairs.
+# Plans nights after histories of up to ten million rows, and a first night of as many pairs: five
+# minutes, 10 GB of disk.
 benchmark-planning: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_planning.py
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -89,8 +88,13 @@ def _split(rows: Any) -> Any:
 
 
 def _peak() -> float:
-    """Return the most memory that this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    """Return the most memory that this process has held, in MB.
+
+    The system's ``ru_maxrss`` won't do: it begins with what the process held that started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return kilobytes * 1024 / 1e6
 
 
 class CountedStorage(Storage):
