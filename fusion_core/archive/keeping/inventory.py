@@ -14,7 +14,7 @@ from fusion_core.archive.layout import TABLES, is_part_path, is_rows_path
 from fusion_core.archive.lease_record import LeaseRecord, generations, read_record
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import SCORE_KEY
-from fusion_core.archive.publications import publications
+from fusion_core.archive.publications import publications, published_generations
 from fusion_core.archive.spill import Spill, SpillWriter, spill
 from fusion_core.archive.stored_images import IMAGE_COLUMNS, image_path
 from fusion_core.errors import ManifestError
@@ -95,21 +95,20 @@ def take_inventory(
     leases = {number: read_record(output, number) for number in generations(output)}
     known = {number: record for number, record in leases.items() if record is not None}
     # Records first, then files: what is published meanwhile is in no record that is looked at.
-    records, published = _read_records(output, known, folder, unreadable)
-    objects = spill(folder, OBJECTS_SCHEMA, [output.list().select(OBJECTS_SCHEMA.names)])
+    records, published = _read_records(output, folder, unreadable)
+    listed = (batch.select(OBJECTS_SCHEMA.names) for batch in output.list_batches())
+    objects = spill(folder, OBJECTS_SCHEMA, listed)
     tell(f"{len(objects)} objects, {len(records)} publications")
     rows = spill(folder, ROWS_SCHEMA, _read_rows(output, objects, unreadable, tell))
     return Inventory(objects, rows, records, published, known, unreadable)
 
 
-def _read_records(
-    output: Storage, leases: dict[int, LeaseRecord], folder: Path, unreadable: list[str]
-) -> tuple[Spill, Spill]:
+def _read_records(output: Storage, folder: Path, unreadable: list[str]) -> tuple[Spill, Spill]:
     with (
         SpillWriter(folder, RECORDS_SCHEMA) as records,
         SpillWriter(folder, PARTS_SCHEMA) as published,
     ):
-        for generation in sorted(leases):
+        for generation in published_generations(output):
             try:
                 for number, one in publications(output, generation):
                     row = {"generation": generation, "number": number, "file": one.file}
