@@ -12,6 +12,16 @@ from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages
 from .index.key_index import KeyIndex as KeyIndex
 from .index.key_index import open_index as open_index
+from .index.rebuild import differences as differences
+from .index.rebuild import rebuild as rebuild
+from .keeping.check import Finding as Finding
+from .keeping.check import check as check
+from .keeping.clean import CleanPlan as CleanPlan
+from .keeping.clean import clean as clean
+from .keeping.clean import plan_clean as plan_clean
+from .keeping.forget import begun_before as begun_before
+from .keeping.forget import forget as forget
+from .keeping.forget import search_for as search_for
 from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
 )
