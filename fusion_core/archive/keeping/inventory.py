@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from fusion_core.storage.store import Storage
 
 OBJECTS_SCHEMA = pa.schema([("path", pa.string()), ("bytes", pa.int64())])
 
+_READERS = 16
 _COLUMNS = tuple(
     dict.fromkeys([*SCORE_KEY, *IMAGE_COLUMNS, "status", "attempt", "run_id", "ended"])
 )
@@ -105,8 +108,10 @@ def take_inventory(
         StorageError: The store failed.
     """
     unreadable: list[str] = []
-    leases = {number: read_record(output, number) for number in generations(output)}
-    known = {number: record for number, record in leases.items() if record is not None}
+    numbers = generations(output)
+    with ThreadPoolExecutor(_READERS, "leases") as readers:
+        leases = zip(numbers, readers.map(partial(read_record, output), numbers), strict=True)
+        known = {number: record for number, record in leases if record is not None}
     # Records first, then files: what is published meanwhile is in no record that is looked at.
     records, published = _read_records(output, folder, unreadable)
     listed = (batch.select(OBJECTS_SCHEMA.names) for batch in output.list_batches())
