@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,24 @@ import pytest
 from auditor import COLUMNS, Auditor
 
 pytestmark = pytest.mark.s3
-NAMES = ("a", "b", "c")
+NAMES = ("a", "b", "c", "p1", "p2", "p3")
+_COLUMNS = (*COLUMNS, "run_id")
+ROWS = "manifest/date=2026-01-03/rows-00000001-0001.parquet"
+RECORD = "out/commits/published/00000001-00000{}.json"
+
+
+def parquet(row_groups: list[list[dict[str, Any]]]) -> bytes:
+    kinds = {"attempt": pa.int32()}
+    schema = pa.schema([(column, kinds.get(column, pa.string())) for column in _COLUMNS])
+    body = io.BytesIO()
+    with pq.ParquetWriter(body, schema) as writer:
+        for rows in row_groups:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+    return body.getvalue()
 
 
 class Output:
-    """An archive of three pairs and a correct output, to be broken."""
+    """An archive and a correct output, to be broken: three parts of before, and three published."""
 
     def __init__(self, client: Any, bucket: str):
         self.client, self.bucket = client, bucket
@@ -28,6 +42,13 @@ class Output:
         self.part("1", [self.row("a"), self.row("b")])
         self.part("2", [self.row("c")])
         self.part("closed", [])
+        self.commit("1", [self.row("p1")])
+        self.commit("2", [self.row("p2"), self.row("p3")])
+        self.commit("closed", [])
+        self.rows_file([[self.row("p1")], [self.row("p2"), self.row("p3")]])
+        self.record("00000001-000001", file=ROWS, row_groups=1, rows=1, parts=["1"])
+        self.record("00000001-000002", file=ROWS, row_groups=2, rows=2, parts=["2"])
+        self.record("00000001-000003", closed_by="r2")
         for record in (".lease/00000001.json", ".exclusive-probe", "r1/summary.md"):
             self.put(f"out/runs/{record}", b"{}")
 
@@ -41,7 +62,7 @@ class Output:
         return f"out/fused/settings/{name}.0123.png"
 
     def row(self, name: str, **changes: Any) -> dict[str, Any]:
-        row = dict.fromkeys(COLUMNS, "same") | {
+        row = dict.fromkeys(_COLUMNS, "same") | {
             "pair_id": name,
             "status": "ok",
             "attempt": 2,
@@ -55,11 +76,16 @@ class Output:
         return self.row(name, status="failed", attempt=1, stage=stage, **lost)
 
     def part(self, name: str, rows: list[dict[str, Any]]) -> None:
-        body = io.BytesIO()
-        kinds = {"attempt": pa.int32()}
-        schema = pa.schema([(column, kinds.get(column, pa.string())) for column in COLUMNS])
-        pq.write_table(pa.Table.from_pylist(rows, schema), body)
-        self.put(f"out/manifest/date=2026-01-02/part-{name}.parquet", body.getvalue())
+        self.put(f"out/manifest/date=2026-01-02/part-{name}.parquet", parquet([rows]))
+
+    def commit(self, name: str, rows: list[dict[str, Any]]) -> None:
+        self.put(f"out/commits/manifest/date=2026-01-03/part-{name}.parquet", parquet([rows]))
+
+    def rows_file(self, row_groups: list[list[dict[str, Any]]]) -> None:
+        self.put(f"out/{ROWS}", parquet(row_groups))
+
+    def record(self, name: str, **values: Any) -> None:
+        self.put(f"out/commits/published/{name}.json", json.dumps(values).encode())
 
     def auditor(self, stale_seconds: float = 60.0) -> Auditor:
         return Auditor(self.client, self.bucket, stale_seconds)
@@ -76,7 +102,7 @@ def output(s3_bucket: str) -> Output:
 def test_a_whole_output_has_no_violation(output: Output) -> None:
     found = output.auditor(stale_seconds=-1).audit("in", "out")
     assert found.violations == []
-    assert (found.pairs, found.parts, found.ok_rows, found.failed_rows) == (3, 3, 3, 0)
+    assert (found.pairs, found.parts, found.ok_rows, found.failed_rows) == (6, 4, 6, 0)
 
 
 def test_an_archive_without_pairs_is_no_proof_of_anything(output: Output) -> None:
@@ -178,6 +204,66 @@ def test_a_part_that_is_torn_is_named(output: Output) -> None:
     output.put("out/manifest/date=2026-01-02/part-9.parquet", b"PAR1 and no more")
     (found,) = output.violations()
     assert "part-9.parquet: can't be read as a part" in found
+
+
+def test_a_commit_that_is_not_published_is_named(output: Output) -> None:
+    output.commit("3", [output.row("p1", status="undone", attempt=1)])
+    (found,) = output.violations()
+    assert found.startswith("run_id=same pair_id=p1 attempt=1: committed in commits/manifest/")
+    assert found.endswith("part-3.parquet, and not published")
+
+
+def test_a_published_row_that_was_never_committed_is_named(output: Output) -> None:
+    output.delete("out/commits/manifest/date=2026-01-03/part-1.parquet")
+    assert output.violations() == [
+        f"run_id=same pair_id=p1 attempt=2: published in {ROWS}, and never committed"
+    ]
+
+
+def test_a_row_that_is_published_twice_is_named(output: Output) -> None:
+    later = output.row("p1", status="undone", attempt=1)
+    output.commit("3", [later])
+    output.rows_file([[output.row("p1")], [output.row("p2"), output.row("p3")], [later, later]])
+    found = output.violations()
+    assert f"run_id=same pair_id=p1 attempt=1: published 2 times, in {ROWS}, {ROWS}" in found
+
+
+def test_a_row_that_is_committed_twice_is_named(output: Output) -> None:
+    output.commit("3", [output.row("p1")])
+    (found,) = output.violations()
+    assert found.startswith("run_id=same pair_id=p1 attempt=2: committed 2 times, in ")
+
+
+def test_a_gap_between_records_is_named(output: Output) -> None:
+    output.delete(RECORD.format(1))
+    assert output.violations() == ["record 1-1: missing, and 1-3 is there"]
+
+
+def test_a_record_behind_the_end_of_publishing_is_named(output: Output) -> None:
+    output.record("00000001-000004", file=ROWS, row_groups=1, rows=1, parts=["1"])
+    assert output.violations() == ["record 1-4: follows 1-3, which ended the publishing"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"file": "manifest/x"}, "published in manifest/x, which doesn't exist"),
+        ({"row_groups": 3}, f"published as row group 3 of {ROWS}, which has 2"),
+        ({"rows": 3}, f"published 3 rows in row group 2 of {ROWS}, which has 2"),
+    ],
+)
+def test_a_record_that_its_file_does_not_keep_is_named(
+    output: Output, changes: dict[str, Any], said: str
+) -> None:
+    output.record("00000001-000002", **({"file": ROWS, "row_groups": 2, "rows": 2} | changes))
+    assert output.violations() == [f"record 1-2: {said}"]
+
+
+@pytest.mark.parametrize("body", [b"half", b"[1]"])
+def test_a_record_that_is_torn_is_named(output: Output, body: bytes) -> None:
+    output.put(RECORD.format(2), body)
+    found = output.violations()
+    assert found[0].startswith("commits/published/00000001-000002.json: can't be read as what")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ from driver import Driver, run_arguments
 from fault_orders import FaultOrders
 from faulty_proxy import FaultyProxy, faulty_proxy
 from kinds import Deck
+from manifest_reader import ManifestReader
+from own_check import own_findings
 from persistent_s3 import PersistentS3, persistent_s3
 from prefect_processes import prefect_server
 from ray_nodes import RayNodes, ray_nodes
@@ -123,7 +125,11 @@ class Chaos:
         arguments = self._arguments(output, strikes.nodes, through_proxy=through_proxy)
 
         def start(run: int) -> Driver:
-            return Driver(arguments, environment, self.folder / f"driver-{number}-{run}.log")
+            return Driver(
+                arguments,
+                environment | strikes.orders.environment("driver"),
+                self.folder / f"driver-{number}-{run}.log",
+            )
 
         round_ = Round(
             number,
@@ -136,13 +142,19 @@ class Chaos:
         )
         missing = self.arguments.kills - len(self.found.faults)
         hand = deck.deal(self.rng.randint(*self.arguments.per_round)) or ["actor"] * missing
+        reader = ManifestReader(strikes.store.server.url, BUCKET, output)
         try:
-            round_.run(hand)
+            with reader:
+                round_.run(hand)
         finally:
             deck.put_back(hand)
+            self.found.take_in_reader(reader)
             self.found.take_in(round_.result, through_proxy=through_proxy)
         # Whoever was ended for memory has its pairs fused in tiles; all nodes have one kernel.
-        audit = auditor.audit(SOURCE, output, orphans=memory_kills() > kills)
+        orphans = memory_kills() > kills
+        audit = auditor.audit(SOURCE, output, orphans=orphans)
+        self._use(strikes.store.server.url)
+        audit.violations += own_findings(f"s3://{BUCKET}/{output}", orphans=orphans)
         self.found.take_in_audit(number, audit)
         self.found.store_faults = proxy.made()
         self._clear(strikes.store, number - 1, auditor)

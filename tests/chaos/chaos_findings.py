@@ -11,6 +11,7 @@ from typing import Any
 import record
 from auditor import Audit
 from kinds import KINDS
+from manifest_reader import ManifestReader
 from rounds import RoundResult
 
 _SETTINGS = ("seed", "pairs", "chunk_pairs", "per_round", "faulty_every")
@@ -73,6 +74,12 @@ class Findings:
         self._left_frozen += result.left_frozen
         self._counts["rounds_with_a_faulty_store"] += through_proxy
 
+    def take_in_reader(self, reader: ManifestReader) -> None:
+        """Add what was seen in the manifest while runs wrote it."""
+        self._counts["looks_at_the_manifest"] += reader.looks
+        self._counts["looks_without_an_answer"] += reader.away
+        self.violations += reader.violations
+
     def take_in_audit(self, number: int, audit: Audit) -> None:
         """Add what an audit found after a round."""
         for name in ("ok_rows", "failed_rows", "undone_rows", "orphan_images"):
@@ -92,13 +99,14 @@ class Findings:
         by_kind = collections.Counter(one["kind"] for one in self.faults)
         names = ("driver_runs", "ok_rows", "undone_rows", "failed_rows", "orphan_images")
         more = ("rounds_audited", "rounds_with_a_faulty_store", "ended_frozen_workers")
+        reading = ("looks_at_the_manifest", "looks_without_an_answer")
         return {
             "complete": self.complete,
             "settings": {name: self._arguments[name] for name in _SETTINGS},
             "kills_and_faults": len(self.faults),
             "by_kind": {kind: by_kind[kind] for kind in KINDS},
             "rounds": self.rounds,
-            **{name: self._counts[name] for name in (*names, *more)},
+            **{name: self._counts[name] for name in (*names, *more, *reading)},
             "left_frozen_workers": self._left_frozen,
             "runs_ended": dict(self._endings),
             "ended_by_the_kernel_for_memory": memory_kills() - self._kernel_kills,

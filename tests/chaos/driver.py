@@ -11,6 +11,7 @@ from pathlib import Path
 from processes import kill_tree
 
 _TAIL = 3000
+_LONGEST_END = 30.0
 
 
 class Driver:
@@ -43,6 +44,10 @@ class Driver:
         """SIGKILL it and all that it started itself."""
         kill_tree(self._process.pid)
         self._process.wait()
+
+    def wait(self) -> None:
+        """Wait for the end of one that is about to end."""
+        self._process.wait(timeout=_LONGEST_END)
 
     def tail(self) -> str:
         """Return the end of what it printed."""

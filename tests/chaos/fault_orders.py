@@ -1,7 +1,8 @@
-"""Asks Ray's workers of the chaos suite for faults, and learns which of them were met.
+"""Asks workers and drivers of the chaos suite for faults, and learns which of them were met.
 
-The other side is ``injected/sitecustomize.py``. Both know the folder: ``orders/KIND-NUMBER`` is
-renamed to ``met/KIND-NUMBER.NODE.PID`` by the worker that meets it; ``pace`` holds the seconds that
+The other side is in ``injected``. Both know the folder: ``orders/KIND-NUMBER`` is renamed to
+``met/KIND-NUMBER.NODE.PID`` by the process that meets it; an order for a driver says where it is to
+be met, and then where it was; ``pace`` holds the seconds that
 a network takes; ``sick`` names the node that can't start workers; ``at/NODE`` holds the pairs of
 the chunk that a worker there is at.
 """
@@ -35,16 +36,27 @@ class FaultOrders:
         path = os.pathsep.join(filter(None, [str(INJECTED), os.environ.get("PYTHONPATH")]))
         return {"PYTHONPATH": path, "CHAOS_FAULTS": str(self.folder), "CHAOS_NODE": node}
 
-    def order(self, kind: str) -> str:
-        """Have the next worker that fuses meet a fault; returns the order's name."""
+    def order(self, kind: str, where: str = "") -> str:
+        """Have the next worker that fuses, or the driver, meet a fault; returns the order's name.
+
+        Args:
+            kind: Of the fault.
+            where: For a driver: the name of a point, and how often it is passed before.
+        """
         name = f"{kind}-{next(self._numbers):05}"
-        (self.folder / "orders" / name).touch()
+        staged = self.folder / name
+        staged.write_text(where)
+        staged.rename(self.folder / "orders" / name)
         return name
 
     def met_on(self, name: str) -> str | None:
         """Return the node on which an order was met; None where it wasn't yet."""
         found = next((self.folder / "met").glob(f"{name}.*"), None)
         return found.name.split(".")[1] if found else None
+
+    def met_at(self, name: str) -> str:
+        """Return the point at which a driver has met an order, once it has ended."""
+        return next((self.folder / "met").glob(f"{name}.*")).read_text()
 
     def withdraw(self, name: str) -> bool:
         """Take an order back; False where it was met meanwhile."""

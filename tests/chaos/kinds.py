@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 SHARES: Mapping[str, int] = {
-    "actor": 125,  # SIGKILL of a worker's process
-    "s3": 280,  # SIGKILL of the store, which comes back a moment later
-    "gpu": 125,  # a GPU fault, and whatever the process does after it fails of it too
-    "memory": 105,  # the kernel ends a worker that takes more memory than it may have
+    "actor": 100,  # SIGKILL of a worker's process
+    "s3": 200,  # SIGKILL of the store, which comes back a moment later
+    "gpu": 100,  # a GPU fault, and whatever the process does after it fails of it too
+    "memory": 95,  # the kernel ends a worker that takes more memory than it may have
     "hang": 90,  # the network never returns
     "frozen": 60,  # SIGSTOP of a worker's process
     "raylet": 53,  # SIGKILL of a node, or of its raylet alone
@@ -18,10 +18,27 @@ SHARES: Mapping[str, int] = {
     "shrink": 40,  # all nodes but one are lost, and come back
     "driver": 40,  # SIGKILL of the run itself
     "sick": 40,  # a node that can't start workers, for all of a run
+    "publishing": 60,  # SIGKILL of the run around a record of publication, or behind its file
+    "merging": 40,  # SIGKILL of the run while it brings the index up to date, or merges shards
+    "takeover": 40,  # SIGKILL of the run while it closes and publishes what a dead one left
 }
 """Of a thousand: more of what costs seconds than of what costs new nodes, or a new run."""
 
 KINDS = tuple(SHARES)
+
+LAID = ("merging", "takeover")
+"""Kinds that a run meets at its start, by an order that was there before."""
+
+POINTS: Mapping[str, tuple[str, ...]] = {
+    "publishing": ("before_record", "after_record", "after_file"),
+    "merging": ("before_shard", "after_shard", "before_state", "after_state"),
+    "takeover": (
+        *("before_ending", "after_ending", "before_promised", "after_promised"),
+        *("before_tombstone", "after_tombstone", "before_record", "after_record", "after_file"),
+    ),
+}
+"""Where a driver ends, for the kinds that are ordered from it."""
+
 IN_A_ROW = 3
 """Preemptions that one card stands for."""
 

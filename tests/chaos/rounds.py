@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from driver import Driver
+from kinds import LAID
 from strikes import Note, Strikes
 
 POLL_SECONDS = 0.1
 # Longer than any wait of the program that ends by itself, by the settings of these runs.
 _STUCK_SECONDS = 180.0
 _SPARE_RUNS = 8
+_OF_A_START = ("sick", *LAID)
 # Most of a short run's time is its start, and most of a fault's harm is done later.
 _AFTER_AN_IMAGE = 0.75
 # Aimed at, so that a run doesn't end before its faults: seconds for each of them, workers at work.
@@ -86,6 +89,7 @@ class Round:
         self._pairs, self._strikes, self._tell = pairs, strikes, tell
         self._rng = strikes.rng
         self._began = self._tried_since = time.monotonic()
+        self._prepared = 0  # runs that were killed for the next one to take over
         self.result = RoundResult()
 
     def run(self, hand: list[str]) -> None:
@@ -95,9 +99,11 @@ class Round:
             hand: Kinds of faults; those are taken out of it that were made.
         """
         result = self.result
-        while result.driver_runs < len(hand) + len(result.faults) + _SPARE_RUNS:
+        while result.driver_runs < self._most_runs(hand):
             if "sick" in hand:
                 self._strikes.make_sick()
+            if result.driver_runs:  # what dead runs left is there
+                self._strikes.lay([card for card in hand if card in LAID])
             result.driver_runs += 1
             driver = self._start(result.driver_runs)
             try:
@@ -111,6 +117,9 @@ class Round:
         result.violations.append(
             f"round {self._number}: not complete after {result.driver_runs} runs of the driver"
         )
+
+    def _most_runs(self, hand: list[str]) -> int:
+        return len(hand) + len(self.result.faults) + self._prepared + _SPARE_RUNS
 
     def _watch(self, driver: Driver, hand: list[str]) -> bool:
         """Make faults while a driver runs; return whether it ended well."""
@@ -128,17 +137,20 @@ class Round:
                 return False
             begin = image_at if moment.after_image else armed
             if begin and now >= begin + moment.delay and self._strike(driver, hand):
-                if self.result.faults[-1]["kind"] == "driver":
+                if driver.exit_code() == -signal.SIGKILL:
                     self.result.endings["killed"] += 1
                     return False
                 moment, armed, image_at = Moment.draw(self._rng), time.monotonic(), 0.0
                 moved = max(moved, armed - _STUCK_SECONDS / 2)
+        if code == -signal.SIGKILL and self._strikes.laid_is_met():
+            self.result.endings["killed"] += 1
+            return False
         self._note_end(driver, code)
         return code == 0
 
     def _set_pace(self, hand: list[str]) -> None:
         """Have pairs take so long that there are some left for all that is to go wrong."""
-        cards = sum(card != "sick" for card in hand)
+        cards = sum(card not in _OF_A_START for card in hand)
         left = max(self._pairs - self._images(), 1)
         pace = min(cards * _SECONDS_A_FAULT * _WORKERS / left, _LONGEST_PACE)
         self._strikes.orders.set_pace(pace)
@@ -148,6 +160,10 @@ class Round:
         card = next((card for card in hand if card != "sick"), None)
         if card is None:
             return False
+        if card in LAID:  # it takes a run that begins where another one was killed
+            driver.kill()
+            self._prepared += 1
+            return True
         begun = time.monotonic()
         if made := self._strikes.make(card, driver):
             hand.remove(card)
@@ -161,9 +177,9 @@ class Round:
         return False
 
     def _heal(self, hand: list[str], driver: Driver) -> None:
-        if met := self._strikes.heal():
-            hand.remove("sick")
-            self._note(met, driver, time.monotonic())
+        for met in [*self._strikes.heal(), *self._strikes.take_back()]:
+            hand.remove(met["kind"])
+            self._note([met], driver, time.monotonic())
         ended, left = self._strikes.end_frozen()
         self.result.ended_frozen += ended
         self.result.left_frozen += left

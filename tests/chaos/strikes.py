@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from driver import Driver
 from fault_orders import FaultOrders
-from kinds import IN_A_ROW
+from kinds import IN_A_ROW, POINTS
 from persistent_s3 import PersistentS3
 from processes import alive
 from ray_nodes import RayNodes, kill
@@ -22,6 +22,7 @@ _SEEN_WITHIN = 8.0
 # Seconds that a pair takes while a chunk is looked for, and once it is found and to be hit.
 _PACE_UNSEEN, _PACE_SEEN = 0.3, 1.5
 _POLL = 0.05
+_MOST_PASSES = 2  # of a point, before a driver ends there
 Note = dict[str, Any]
 
 
@@ -43,6 +44,7 @@ class Strikes:
         self.nodes, self.store, self.orders, self.rng = nodes, store, orders, rng
         self.sick_node: str | None = None
         self._frozen: dict[int, tuple[str, float]] = {}
+        self._laid: str | None = None
 
     def make(self, kind: str, driver: Driver) -> list[Note]:
         """Make a fault of a kind; three at once where that is what the kind is."""
@@ -67,6 +69,17 @@ class Strikes:
     def driver(self, driver: Driver) -> list[Note]:
         driver.kill()
         return [{}]
+
+    def publishing(self, driver: Driver) -> list[Note]:
+        """Have the run end in the middle of the next publication, or of the one after."""
+        if not self.orders.at_work().keys() & self.nodes.names:
+            return []
+        name = self._order_of_driver("publishing")
+        _wait(lambda: self.orders.met_on(name), _MET_WITHIN, driver)
+        if self.orders.withdraw(name):
+            return []
+        driver.wait()
+        return [{"at": self.orders.met_at(name)}]
 
     def s3(self, _: Driver) -> list[Note]:
         outage = round(self.rng.uniform(0.1, LONGEST_OUTAGE), 2)
@@ -149,6 +162,21 @@ class Strikes:
         self.sick_node = self.rng.choice(self.nodes.names)
         self.orders.set_sick(self.sick_node)
 
+    def lay(self, kinds: Sequence[str]) -> None:
+        """Have the next run end at its start, by one of these kinds; with none nothing is laid."""
+        self._laid = self._order_of_driver(self.rng.choice(kinds)) if kinds else None
+
+    def laid_is_met(self) -> bool:
+        """Tell whether a run has met what was laid for it."""
+        return self._laid is not None and self.orders.met_on(self._laid) is not None
+
+    def take_back(self) -> list[Note]:
+        """Take back what was laid, once the run has ended; returns it if it was met."""
+        name, self._laid = self._laid, None
+        if name is None or self.orders.withdraw(name):
+            return []
+        return [{"kind": name.partition("-")[0], "at": self.orders.met_at(name)}]
+
     def heal(self) -> list[Note]:
         """Have all nodes start workers again; returns what the sick one refused, if it did."""
         refused = self.orders.refusals() if self.sick_node else 0
@@ -172,6 +200,10 @@ class Strikes:
         kill(left)
         self._frozen.clear()
         return ended, told
+
+    def _order_of_driver(self, kind: str) -> str:
+        point, passes = self.rng.choice(POINTS[kind]), self.rng.randrange(_MOST_PASSES)
+        return self.orders.order(kind, f"{point} {passes}")
 
     def _ordered(self, kind: str, driver: Driver) -> list[Note]:
         if not self.orders.at_work().keys() & self.nodes.names:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kinds import IN_A_ROW, KINDS, SHARES, counts
+from kinds import IN_A_ROW, KINDS, LAID, SHARES, counts
 from processes import kill_tree
 
 pytestmark = [
@@ -44,7 +44,8 @@ def test_nothing_is_lost_or_doubled_by_one_fault_of_each_kind(tmp_path: Path) ->
     assert found["violations"] == []
     assert found["suite_errors"] == []
     assert (found["ok_rows"], found["failed_rows"]) == (PAIRS * found["rounds"], 0)
-    assert found["runs_ended"]["killed"] == 1
+    assert found["looks_at_the_manifest"] > 0
+    assert found["runs_ended"]["killed"] >= len(("driver", "publishing", *LAID))
 
 
 def test_a_thousand_hold_forty_of_each_kind() -> None:

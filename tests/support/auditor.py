@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from audited_publications import publications
 
 STALE_SECONDS = 60.0
 KEY = ("pair_id", "ir_version", "vi_version", "settings_hash", "model_hash")
@@ -71,6 +72,8 @@ class Auditor:
         found.violations += accounted(pairs, rows)
         found.violations += doubled(rows)
         found.violations += misnumbered(rows)
+        everything = self._keys(f"{output}/")
+        found.violations += publications(output, everything, self._read).violations
         named = {row["fused_url"]: row for row in rows if row["status"] == "ok"}
         found.violations += self._images(named.values())
         start = f"s3://{self._bucket}/"

@@ -1,8 +1,9 @@
-"""Has faults happen inside Ray's workers of the chaos suite, when its process asks for them.
+"""Has faults happen inside workers and drivers of the chaos suite, when its process asks for them.
 
 Python loads a module of this name at its start from the folders of PYTHONPATH, so the product holds
 no hook for it. What is asked for lies in the folder that CHAOS_FAULTS names, see ``fault_orders``:
-an order is met by the first worker that renames it, and so by one alone.
+an order is met by the first worker that renames it, and so by one alone. Workers look for their own
+kinds of orders, and drivers for theirs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, NoReturn
 _CGROUPS = Path("/sys/fs/cgroup/memory")
 _LIMIT = 256 << 20
 _WANTED = 1 << 30
+_KINDS = ("gpu", "memory", "hang")
 
 
 class Faults:
@@ -73,10 +75,13 @@ class Faults:
 
     def _claim(self) -> str | None:
         for order in sorted((self.folder / "orders").iterdir()):
+            kind = order.name.partition("-")[0]
+            if kind not in _KINDS:
+                continue
             met = self.folder / "met" / f"{order.name}.{self.node}.{os.getpid()}"
             with suppress(FileNotFoundError):  # another one was first
                 order.rename(met)
-                return order.name.partition("-")[0]
+                return kind
         return None
 
 
@@ -162,4 +167,8 @@ class _Patching(importlib.abc.MetaPathFinder):
 
 if "CHAOS_FAULTS" in os.environ and "CHAOS_NODE" in os.environ:
     FAULTS = Faults(Path(os.environ["CHAOS_FAULTS"]), os.environ["CHAOS_NODE"])
+    if FAULTS.node == "driver":
+        from driver_faults import DriverFaults
+
+        _PATCHES = DriverFaults(FAULTS.folder).patches
     sys.meta_path.insert(0, _Patching())

@@ -1,0 +1,133 @@
+"""Ends the driver of the chaos suite by SIGKILL between two steps that it has in mind.
+
+An order ``KIND-NUMBER`` holds a point and how often that is passed before it is met. Where a step
+comes to its end and the point was not passed so often, the order is met there.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_MERGED = 2  # shards of about one size: a round's runs make few of them
+
+
+class DriverFaults:
+    """The faults of this process.
+
+    Args:
+        folder: Where the orders are.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.taking_over = False
+        self._passed: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def reach(self, kind: str, point: str, *, end: bool = False) -> None:
+        """End this process if there is an order for this point.
+
+        Args:
+            kind: Of the order.
+            point: Name of the point.
+            end: Whether nothing more comes in which an order of the kind could be met.
+        """
+        with self._lock:  # held by whoever ends the process, so that nobody else goes on
+            for order in sorted((self.folder / "orders").glob(f"{kind}-*")):
+                with suppress(FileNotFoundError):  # taken back
+                    wanted, passes = order.read_text().split()
+                    if wanted == point:
+                        self._passed[order.name] += 1
+                    if end or self._passed[order.name] > int(passes):
+                        self._meet(order, point)
+
+    def _meet(self, order: Path, point: str) -> None:
+        met = self.folder / "met"
+        claimed = order.rename(met / f"claimed-{order.name}")
+        claimed.write_text(point)
+        claimed.rename(met / f"{order.name}.driver.{os.getpid()}")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def publishing(self) -> str:
+        """Return the kind of what is published now."""
+        return "takeover" if self.taking_over else "publishing"
+
+    def patch_publisher(self, module: ModuleType) -> None:
+        """Meet orders around a record and behind a file, and at the end of taking over."""
+        _around(module, "create_publication", self._points(self.publishing, "record"))
+        finish, take_over = module.Publisher._finish, module.Publisher.take_over
+
+        @functools.wraps(finish)
+        def finish_and_meet(publisher: Any, storage: Any) -> None:
+            finish(publisher, storage)
+            self.reach(self.publishing(), "after_file")
+
+        @functools.wraps(take_over)
+        def take_over_and_meet(publisher: Any) -> Any:
+            self.taking_over = True
+            closed = take_over(publisher)
+            self.taking_over = False
+            if publisher.lease.generation > 1:
+                self.reach("takeover", "end", end=True)
+            return closed
+
+        module.Publisher._finish = finish_and_meet
+        module.Publisher.take_over = take_over_and_meet
+
+    def patch_fencing(self, module: ModuleType) -> None:
+        """Meet orders around each step that closes what a dead run left open."""
+        for name, step in (
+            ("end_publishing", "ending"),
+            ("write_promised", "promised"),
+            ("commit_part", "tombstone"),
+        ):
+            _around(module, name, self._points(lambda: "takeover", step))
+
+    def patch_update(self, module: ModuleType) -> None:
+        """Meet orders around shards and states of the index, and merge few shards already."""
+        module._MERGED = _MERGED  # type: ignore[attr-defined]
+        _around(module, "write_shards", self._points(lambda: "merging", "shard"))
+        _around(module.IndexUpdate, "_step", self._points(lambda: "merging", "state"))
+        original = module.IndexUpdate.run
+
+        @functools.wraps(original)
+        def run(update: Any, generation: int) -> Any:
+            state = original(update, generation)
+            self.reach("merging", "end", end=True)
+            return state
+
+        module.IndexUpdate.run = run
+
+    def _points(self, kind: Callable[[], str], step: str) -> Callable[[str], None]:
+        return lambda when: self.reach(kind(), f"{when}_{step}")
+
+    @property
+    def patches(self) -> dict[str, Callable[[ModuleType], None]]:
+        """What patches which module."""
+        return {
+            "fusion_core.archive.publisher": self.patch_publisher,
+            "fusion_core.archive.fencing": self.patch_fencing,
+            "fusion_core.archive.index.update": self.patch_update,
+        }
+
+
+def _around(owner: Any, name: str, reach: Callable[[str], None]) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def call(*arguments: Any, **more: Any) -> Any:
+        reach("before")
+        result = original(*arguments, **more)
+        reach("after")
+        return result
+
+    setattr(owner, name, call)
