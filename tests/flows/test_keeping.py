@@ -13,6 +13,7 @@ from fusion_core.archive.index.state import newest_state
 from fusion_core.archive.index.update import IndexUpdate
 from fusion_core.archive.keeping.forget import JOURNAL
 from fusion_core.archive.layout import part_path
+from fusion_core.archive.lease import acquire
 from fusion_core.errors import SettingsError
 from fusion_core.storage.store import Storage
 
@@ -91,11 +92,11 @@ def test_clean_refuses_while_a_run_is_at_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = Storage(str(tmp_path / "output"))
-    publisher = begin(output)  # whose heart beats
+    lease = acquire(lambda: output, "run", seconds=5, wait=False)  # its heart beats
     with pytest.raises(SystemExit, match="1"):
         main(["clean", "--output", output.url(""), "--yes"])
     assert "OutputBusyError: run on" in capsys.readouterr().err
-    end(publisher)
+    lease.release()
 
 
 def test_a_pair_is_forgotten_and_what_was_looked_at_is_told(
