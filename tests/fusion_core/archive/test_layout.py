@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fusion_core.archive.layout import LONGEST_PATH, fused_path, path_beside
+from fusion_core.archive.layout import LONGEST_PATH, fused_path, is_image_of, path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.images.codecs import EXTENSIONS
 from fusion_core.settings.fuse import ImageFormat
@@ -144,3 +144,14 @@ def test_any_key_can_be_written_and_read_on_s3(pair_id: str, s3_bucket: str) -> 
     assert storage.create(key(pair_id), pair_id.encode())
     assert storage.list()["path"].to_pylist() == [key(pair_id)]
     assert storage.read(key(pair_id)) == pair_id.encode()
+
+
+@pytest.mark.parametrize("pair_id", ["a", "c/d", "é/.7", "x" * 300, "漢字/" * 80 + "1"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_image_is_known_by_its_pairs_id(pair_id: str, *, whole: bool) -> None:
+    pair = PairRef(pair_id, "", 0, "v", "", 0, "v")
+    path = fused_path(pair, "5e77", "ab" * 32, "png", whole=whole)
+    stem = path.removesuffix(".png")
+    for name in (path, path_beside(path, "cd" * 32), f"{stem}.quicklook.png", f"{stem}.json"):
+        assert is_image_of(name, ["other", pair_id])
+        assert not is_image_of(name, ["other", f"{pair_id}/1", f"z{pair_id}"])

@@ -15,7 +15,7 @@ from tiny import TODAY
 
 from fusion_core.archive.index.state import create_state, newest_state
 from fusion_core.archive.keeping import disposable
-from fusion_core.archive.keeping.check import check
+from fusion_core.archive.keeping.check import Finding, check
 from fusion_core.archive.keeping.clean import CleanPlan, clean, plan_clean
 from fusion_core.archive.keeping.disposable import KINDS
 from fusion_core.archive.layout import part_path
@@ -61,8 +61,8 @@ def cleaned(output: Storage, tmp_path: Path, *kinds: str) -> CleanPlan:
     return plan
 
 
-def sound(output: Storage, tmp_path: Path) -> bool:
-    return not check(output, scratch(tmp_path), deep=True, tell=lambda _: None)
+def findings(output: Storage, tmp_path: Path) -> list[Finding]:
+    return check(output, scratch(tmp_path), deep=True, tell=lambda _: None)
 
 
 def paths(output: Storage) -> set[str]:
@@ -151,7 +151,7 @@ def test_what_nobody_needs_goes_and_nothing_else(
     young = {f"manifest/.{2:032x}.tmp"} if kind == "temporaries" else set()
     for path in young:
         archive.output.remove(path)
-    assert sound(archive.output, tmp_path)
+    assert findings(archive.output, tmp_path) == []
 
 
 def test_all_kinds_are_planted_here() -> None:
@@ -247,6 +247,6 @@ def test_killed_at_any_call_and_run_again_it_leaves_a_sound_output(
             cleaned(output, tmp_path)
             assert not goes & paths(output)
             assert named <= paths(output)
-            assert sound(output, tmp_path)
+            assert findings(output, tmp_path) == []
         else:
             break
