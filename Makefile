@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -87,9 +87,18 @@ benchmark-memory: $(INSTALLED)
 benchmark-run-end: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_run_end.py
 
+# Plans nights after histories of up to ten million rows, and a first night of as many pairs: five
+# minutes, 10 GB of disk.
+benchmark-planning: $(INSTALLED)
+	$(PROGRAM) tests/benchmarks/bench_planning.py
+
 # Catalogues a million scenes, opens them, and catalogues some nights more: three minutes.
 benchmark-stac: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_stac.py
+
+# The README's queries over a manifest of ten million rows, with pandas, DuckDB and Polars.
+benchmark-readers: $(INSTALLED)
+	$(PROGRAM) tests/benchmarks/bench_readers.py
 
 # Draws infra/demo.png, which the README shows.
 picture: $(INSTALLED)

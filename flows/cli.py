@@ -102,6 +102,70 @@ class DemoCommand(BaseModel):
         _print(run_demo(self.folder, self.pairs, self.seed))
 
 
+class _OutputCommand(BaseModel):
+    output: str = Field(description="Folder or bucket that runs write to: any fsspec URL.")
+    credentials_block: str | None = Field(
+        None,
+        description="Name of a Prefect Secret block with the storage options, as for run.",
+    )
+
+
+class CheckCommand(_OutputCommand):
+    """Look for all that must not be in an output; ends with 1 where there is any."""
+
+    deep: bool = Field(False, description="Read every image, and compare its sha256.")
+
+    def cli_cmd(self) -> None:
+        """Look, and say what was found."""
+        from flows.keeping import check_output
+
+        text, found = check_output(self.output, self.credentials_block, deep=self.deep)
+        _print(text)
+        sys.exit(int(found))
+
+
+class CleanCommand(_OutputCommand):
+    """Tell what nobody needs any more in an output, and remove it with --yes."""
+
+    kinds: str = Field(
+        "",
+        description="What to look at, with commas: images, runs, commits, leases, index, "
+        "temporaries. Default: all.",
+    )
+    days: float = Field(
+        30.0, ge=1.0, description="Folders of runs, and commits, stay for so many days."
+    )
+    forget: str | None = Field(
+        None,
+        description="Remove all that there is of these pairs instead, and search for what is left: "
+        "ids with commas, or @FILE with one on each line.",
+    )
+    yes: bool = Field(False, description="Remove it. Default: only tell.")
+
+    def cli_cmd(self) -> None:
+        """Tell, or remove."""
+        from flows.keeping import clean_output, forget_pairs, read_pairs
+
+        where = self.output, self.credentials_block
+        if self.forget is None:
+            kinds = [kind.strip() for kind in self.kinds.split(",") if kind.strip()]
+            _print(clean_output(*where, kinds=kinds, days=self.days, really=self.yes))
+            return
+        text, well = forget_pairs(*where, read_pairs(self.forget), really=self.yes)
+        _print(text)
+        sys.exit(int(not well))
+
+
+class IndexCommand(_OutputCommand):
+    """Make the index by which runs plan anew from the manifest."""
+
+    def cli_cmd(self) -> None:
+        """Make it."""
+        from flows.keeping import rebuild_index
+
+        _print(rebuild_index(self.output, self.credentials_block))
+
+
 class FuseArchive(BaseSettings):
     """Fuses archives of infrared and visible image pairs, scores them, and keeps a manifest."""
 
@@ -122,6 +186,11 @@ class FuseArchive(BaseSettings):
     evaluate: CliSubCommand[EvaluateCommand] = Field(
         description="Fuse with several models, and compare them with published results."
     )
+    check: CliSubCommand[CheckCommand] = Field(description="Look for what is wrong in an output.")
+    clean: CliSubCommand[CleanCommand] = Field(
+        description="Remove what nobody needs any more, or all there is of some pairs."
+    )
+    index: CliSubCommand[IndexCommand] = Field(description="Make the index of an output anew.")
     demo: CliSubCommand[DemoCommand] = Field(description="Generate a small archive and fuse it.")
 
     @classmethod

@@ -12,6 +12,19 @@ from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages
 from .index.key_index import KeyIndex as KeyIndex
 from .index.key_index import open_index as open_index
+from .index.rebuild import differences as differences
+from .index.rebuild import rebuild as rebuild
+from .index.state import newest_number as newest_number
+from .keeping.check import Finding as Finding
+from .keeping.check import check as check
+from .keeping.clean import CleanPlan as CleanPlan
+from .keeping.clean import clean as clean
+from .keeping.clean import plan_clean as plan_clean
+from .keeping.forget import JOURNAL as JOURNAL
+from .keeping.forget import Search as Search
+from .keeping.forget import begun_before as begun_before
+from .keeping.forget import forget as forget
+from .keeping.forget import search_for as search_for
 from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
 )
@@ -20,6 +33,9 @@ from .layout import (
 )
 from .layout import (
     SCORES_FOLDER as SCORES_FOLDER,
+)
+from .layout import (
+    TABLES as TABLES,
 )
 from .layout import (
     part_path as part_path,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Collection
 from urllib.parse import quote
 
 from fusion_core.archive.plan import PairRef
@@ -53,6 +54,9 @@ LONGEST_PATH = 800
 for what ``path_beside`` and a quicklook add, and 197 are left for the output's own folders. It
 can't depend on those, for an output that is moved keeps its paths."""
 
+_IMAGE = re.compile(
+    rf"{FUSED_FOLDER}/[^/]+/(.+)\.[0-9a-f]{{16}}(?:-[0-9a-f]{{16}})?(?:\.quicklook)?\.[a-z]+"
+)
 _HALF_ESCAPE = re.compile(r"%[0-9A-F]?$")
 _ID_DIGITS = 32
 _LONGEST_HEAD = _LONGEST_NAME - _ID_DIGITS - 1  # of the last name, with a digest behind it
@@ -92,6 +96,26 @@ def fused_path(
     if not whole and len(start) + len(name) + len(end) > LONGEST_PATH:
         name = _shortened(name, pair.pair_id, LONGEST_PATH - len(start) - len(end))
     return f"{start}{name}{end}"
+
+
+def is_image_of(path: str, pair_ids: Collection[str]) -> bool:
+    """Tell whether a path below ``fused`` is called as the images of one of these pairs are.
+
+    Also as their quicklooks and items are. Ids that begin with the same 150 characters may share a
+    name, so it need not be a pair's own.
+
+    Args:
+        path: The path below the output.
+        pair_ids: Of the pairs.
+    """
+    found = _IMAGE.fullmatch(path)
+    if not found:
+        return False
+    return any(
+        found[1] == "/".join(_safe(part) for part in pair_id.split("/"))
+        or found[1].endswith(f"~{_digest(pair_id)}")
+        for pair_id in pair_ids
+    )
 
 
 def path_beside(path: str, sha256: str) -> str:
@@ -170,8 +194,11 @@ def _shortened(name: str, pair_id: str, longest: int) -> str:
     """Return the start of an encoded name with a digest of the whole id behind it."""
     folders, _, last = name[: longest - _ID_DIGITS - 1].rpartition("/")
     head = _HALF_ESCAPE.sub("", last[:_LONGEST_HEAD])
-    digest = hashlib.sha256(pair_id.encode()).hexdigest()[:_ID_DIGITS]
-    return f"{folders}/{head}~{digest}" if folders else f"{head}~{digest}"
+    return f"{folders}/{head}~{_digest(pair_id)}" if folders else f"{head}~{_digest(pair_id)}"
+
+
+def _digest(pair_id: str) -> str:
+    return hashlib.sha256(pair_id.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def _safe(part: str) -> str:

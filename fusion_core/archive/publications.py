@@ -127,6 +127,19 @@ def publications(
         yield number, record
 
 
+def published_generations(storage: Storage) -> list[int]:
+    """Return the generations that have records: also ones whose lease is long forgotten.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    found: set[int] = set()
+    for batch in storage.list_batches(f"{PUBLISHED_FOLDER}/"):
+        names = (path.rpartition("/")[2] for path in batch["path"].to_pylist())
+        found.update(int(one[1]) for one in map(_NAME.fullmatch, names) if one)
+    return sorted(found)
+
+
 def last_number(storage: Storage, generation: int) -> int:
     """Return the number of a generation's last record, 0 where there is none.
 

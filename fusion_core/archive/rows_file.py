@@ -51,14 +51,7 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
     collected: list[pq.FileMetaData] = []
     rows = rows.select(PART_SCHEMA.names).cast(PART_SCHEMA)
     rows = rows.sort_by([(name, "ascending") for name in ORDER]).combine_chunks()
-    with pq.ParquetWriter(
-        sink,
-        PART_SCHEMA,
-        compression="zstd",
-        write_page_checksum=True,
-        write_statistics=_STATISTICS,
-        metadata_collector=collected,
-    ) as writer:
+    with _writer(sink, PART_SCHEMA, collected) as writer:
         # The writer has begun a file, as the body does; what comes next lies behind the body.
         sink.write(body.removeprefix(_MAGIC))
         writer.write_table(rows, row_group_size=len(rows))
@@ -72,6 +65,20 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
     footer = io.BytesIO()
     metadata.write_metadata_file(footer)
     sink.write(footer.getvalue().removeprefix(_MAGIC))
+    return bytes(sink.getvalue())
+
+
+def written(schema: pa.Schema, row_groups: Sequence[pa.Table]) -> bytes:
+    """Return the bytes of a file of these row groups, any of which may be without rows.
+
+    Args:
+        schema: Of all of them, with its metadata.
+        row_groups: Their rows, which stay as they are sorted.
+    """
+    sink = pa.BufferOutputStream()
+    with _writer(sink, schema, []) as writer:
+        for rows in row_groups:
+            writer.write_table(rows.combine_chunks(), row_group_size=max(1, len(rows)))
     return bytes(sink.getvalue())
 
 
@@ -158,6 +165,19 @@ def read_row_group(storage: Storage, path: str, group: int, columns: Sequence[st
             "published rows that has it, as a record says; restore the file"
         ) from error
     return rows
+
+
+def _writer(
+    sink: pa.NativeFile, schema: pa.Schema, collected: list[pq.FileMetaData]
+) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        write_page_checksum=True,
+        write_statistics=[name for name in _STATISTICS if name in schema.names],
+        metadata_collector=collected,
+    )
 
 
 def _opened(storage: Storage, path: str, size: int, columns: Sequence[str]) -> Any:

@@ -7,3 +7,6 @@ from .probe import count_pixels as count_pixels
 from .probe import is_scene as is_scene
 from .probe import may_be_scenes as may_be_scenes
 from .stac_catalog import write_scene_catalog as write_scene_catalog
+from .stac_keeping import catalogs_from as catalogs_from
+from .stac_keeping import rewrite_catalogs as rewrite_catalogs
+from .stac_keeping import unreadable_roots as unreadable_roots

@@ -14,18 +14,21 @@ from published_rows import as_part, publish
 
 from fusion_core.archive.index.shards import write_shards
 from fusion_core.archive.index.state import IndexState, create_state, index_schema
-from fusion_core.archive.pairing import PAIRS_SCHEMA
-from fusion_core.archive.spill import Spill, spill
+from fusion_core.archive.spill import spill
+from fusion_core.storage.listing import LISTING_SCHEMA
 from fusion_core.storage.store import Storage
 
-_BATCH = 1 << 17
+_BATCH = 1 << 16
+MODEL_HASH, SETTINGS_HASH = "ab" * 32, "c0ffee0123456789"
 _CAMERAS = 100
 _HEX = np.frombuffer(b"".join(b"%02x" % k for k in range(256)), "S2")
 _FIRST_DAY = dt.date(2026, 1, 1)
 _FRAMES = 100  # of a camera a day
 
 
-def write_history(output: Storage, kind: str, rows: int, folder: Path) -> None:
+def write_history(
+    output: Storage, kind: str, rows: int, folder: Path, *, night: int = 10_000
+) -> None:
     """Write an index of so many rows, whose last night is published and not taken in yet.
 
     Args:
@@ -33,6 +36,7 @@ def write_history(output: Storage, kind: str, rows: int, folder: Path) -> None:
         kind: ``cameras`` or ``random``, see ``pair_ids``.
         rows: How many.
         folder: A scratch folder.
+        night: Pairs of the last night.
     """
     schema = index_schema("manifest")
     batches = (known_rows(ids) for ids in pair_ids(kind, rows))
@@ -40,13 +44,15 @@ def write_history(output: Storage, kind: str, rows: int, folder: Path) -> None:
     shards = tuple(write_shards(output, "manifest", made, folder))
     made.path.unlink()
     create_state(output, "manifest", 1, IndexState(shards=shards, carried=True))
-    night = pa.concat_tables(map(known_rows, pair_ids(kind, 10_000, night=1)))
-    publish(output, 1, [as_part(night)])
+    last = pa.concat_tables(map(known_rows, pair_ids(kind, night, night=1)))
+    publish(output, 1, [as_part(last)])
 
 
-def new_pairs(kind: str, count: int, folder: Path) -> Spill:
-    """Return the pairs of a night that are in no history."""
-    return spill(folder, PAIRS_SCHEMA, map(listed_pairs, pair_ids(kind, count, night=2)))
+def new_files(kind: str, pairs: int) -> Iterator[pa.Table]:
+    """Yield the listing of a night's files, of pairs that are in no history."""
+    for side in ("ir", "vi"):
+        for ids in pair_ids(kind, pairs, night=2):
+            yield listed(ids, side)
 
 
 def pair_ids(kind: str, count: int, night: int = 0) -> Iterator[pa.Array]:
@@ -80,8 +86,8 @@ def known_rows(ids: pa.Array) -> pa.Table:
     texts = {
         "stage": pc.if_else(pc.equal(status, "failed"), "decode", None),
         "run_id": pa.repeat("20261120T020000Z-0a1b2c3d", count),
-        "model_hash": pa.repeat("ab" * 32, count),
-        "settings_hash": pa.repeat("c0ffee0123456789", count),
+        "model_hash": pa.repeat(MODEL_HASH, count),
+        "settings_hash": pa.repeat(SETTINGS_HASH, count),
         "history": pa.nulls(count, pa.string()),
     }
     ended = pa.scalar(dt.datetime(2026, 11, 20, 3, tzinfo=dt.UTC), pa.timestamp("us", tz="UTC"))
@@ -97,21 +103,20 @@ def known_rows(ids: pa.Array) -> pa.Table:
     )
 
 
-def listed_pairs(ids: pa.Array) -> pa.Table:
-    """Return pairs as a listing gives them."""
-    sizes = pa.repeat(pa.scalar(300_000, pa.int64()), len(ids))
-    paths = {
-        f"{side}_path": pc.binary_join_element_wise(f"{side}/", ids, ".png", "")
-        for side in ("ir", "vi")
-    }
-    columns = {**paths, **_versions(ids), "pair_id": ids, "ir_bytes": sizes, "vi_bytes": sizes}
-    columns["archived"] = pa.nulls(len(ids), pa.string())
-    return pa.table([columns[name] for name in PAIRS_SCHEMA.names], schema=PAIRS_SCHEMA)
+def listed(ids: pa.Array, side: str) -> pa.Table:
+    """Return the files of one side of pairs as a listing gives them."""
+    columns = [
+        pc.binary_join_element_wise(f"{side}/", ids, ".png", ""),
+        pa.repeat(pa.scalar(300_000, pa.int64()), len(ids)),
+        _versions(ids)[f"{side}_version"],
+        pa.nulls(len(ids), pa.string()),
+    ]
+    return pa.table(columns, schema=LISTING_SCHEMA)
 
 
 def _versions(ids: pa.Array) -> dict[str, pa.Array]:
     """Return ETags, which nothing compresses."""
-    seed = len(ids) + (hash_of(ids[0].as_py()) if len(ids) else 0)
+    seed = len(ids) + (_number_of(ids[0].as_py()) if len(ids) else 0)
     random = np.random.default_rng(seed)
     return {
         f"{side}_version": _hex(random.integers(0, 1 << 63, (len(ids), 2), np.uint64))
@@ -119,7 +124,7 @@ def _versions(ids: pa.Array) -> dict[str, pa.Array]:
     }
 
 
-def hash_of(text: str) -> int:
+def _number_of(text: str) -> int:
     """Return a number of a text that is the same in each process."""
     return sum(ord(letter) * 131**place for place, letter in enumerate(text)) % (1 << 32)
 

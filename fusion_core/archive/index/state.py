@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Self
 
 import pyarrow as pa
@@ -91,6 +92,24 @@ def filter_path(table: str, shard: Shard) -> str:
     return f"{index_folder(table)}{shard.name.removesuffix('.parquet')}.filter"
 
 
+def remove_unnamed(storage: Storage, table: str, states: Iterable[IndexState]) -> None:
+    """Remove the shards that none of these states names, where the store allows it.
+
+    It is for a run that has created the newest of them under its lease: one that lost it can
+    create no state of that number any more, so that it never names what is removed here.
+
+    Args:
+        storage: Where the index is.
+        table: Of the index.
+        states: Those that somebody may be reading, the newest one among them.
+    """
+    shards = [shard for state in states for shard in state.shards]
+    named = {path(table, shard) for shard in shards for path in (shard_path, filter_path)}
+    for path in storage.list(f"{index_folder(table)}shard-")["path"].to_pylist():
+        if path not in named:
+            storage.remove(path)
+
+
 def index_schema(table: str) -> pa.Schema:
     """Return the columns of a table's index: keys, attempts, model and settings."""
     key = PAIR_KEY if table == MANIFEST_FOLDER else SCORE_KEY
@@ -105,12 +124,22 @@ def newest_state(storage: Storage, table: str) -> tuple[int, IndexState]:
         ManifestError: Something else lies there.
         StorageError: The store failed.
     """
+    number = newest_number(storage, table)
+    return number, _read(storage, _path(table, number)) if number else IndexState()
+
+
+def newest_number(storage: Storage, table: str) -> int:
+    """Return the number of an index's newest state, whatever lies there; 0 where there is none.
+
+    Raises:
+        StorageError: The store failed.
+    """
     names = map(os.path.basename, storage.list(index_folder(table))["path"].to_pylist())
     numbers = [int(found[1]) for found in map(_STATE.fullmatch, names) if found]
     number = max(numbers, default=0)
     while storage.exists(_path(table, number + 1)):  # the listing may lag behind
         number += 1
-    return number, _read(storage, _path(table, number)) if number else IndexState()
+    return number
 
 
 def create_state(storage: Storage, table: str, number: int, state: IndexState) -> bool:

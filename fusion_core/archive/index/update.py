@@ -20,16 +20,17 @@ from fusion_core.archive.index.state import (
     IndexState,
     Shard,
     create_state,
-    filter_path,
     index_schema,
+    newest_number,
     newest_state,
+    remove_unnamed,
     shard_path,
 )
 from fusion_core.archive.layout import is_part_path, table_of
 from fusion_core.archive.lease_record import declared_intents, read_record
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.publications import Publication, publications
-from fusion_core.archive.rows_file import read_row_group
+from fusion_core.archive.rows_file import read_row_group, row_groups_of
 from fusion_core.archive.spill import Spill, SpillWriter, engine, query, spill
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
@@ -53,13 +54,25 @@ class IndexUpdate:
         table: The table.
         folder: A scratch folder.
         place: Where the index's shards and states are written. Default: the output.
+        anew: Whether to begin with nothing, whatever there is.
     """
 
-    def __init__(self, output: Storage, table: str, folder: Path, place: Storage | None = None):
+    def __init__(
+        self,
+        output: Storage,
+        table: str,
+        folder: Path,
+        place: Storage | None = None,
+        *,
+        anew: bool = False,
+    ):
         self._output, self._table, self._folder = output, table, folder
         self._place = place or output
         self._schema = index_schema(table)
-        self._number, self.state = newest_state(output, table)
+        self._number, self.state = (
+            (newest_number(output, table), IndexState()) if anew else newest_state(output, table)
+        )
+        self._before = self.state
         self.added: list[Shard] = []
         """Shards that were written by this object."""
 
@@ -78,6 +91,8 @@ class IndexUpdate:
         self._take_in(generation)
         if self._place is self._output:
             self._merge()
+            # A dry run holds no lease, and may be reading what there was when this run began.
+            remove_unnamed(self._output, self._table, [self._before, self.state])
         return self.state
 
     def _carry_over(self) -> None:
@@ -86,7 +101,7 @@ class IndexUpdate:
         parts = [path for path in listed if is_part_path(path) and path > self.state.carried_to]
         for start in range(0, len(parts), _PARTS_AT_ONCE):
             some = parts[start : start + _PARTS_AT_ONCE]
-            self._add(self._rows_of(some), carried_to=some[-1])
+            self.add(self._rows_of(some), carried_to=some[-1])
         self._step(self.state.model_copy(update={"carried": True}))
 
     def _take_in(self, generation: int) -> None:
@@ -94,7 +109,10 @@ class IndexUpdate:
         with SpillWriter(self._folder, self._schema) as writer:
             for number in range(max(self.state.generation, 1), generation + 1):
                 after = self.state.number if number == self.state.generation else 0
-                for place, record in publications(self._output, number, after):
+                records = publications(self._output, number, after)
+                for place, record in records:
+                    if self._is_unwritten(record) and next(records, None) is None:
+                        break
                     last = number, place
                     if record.file is not None and table_of(record.file) == self._table:
                         writer.write(self._published(record))
@@ -104,7 +122,13 @@ class IndexUpdate:
                         writer.write(rows)
         if last != (self.state.generation, self.state.number):
             found = Spill(writer.path).to_batches()
-            self._add(found, generation=last[0], number=last[1])
+            self.add(found, generation=last[0], number=last[1])
+
+    def _is_unwritten(self, record: Publication) -> bool:
+        """Tell whether a file is still to grow, by who publishes or by who takes over from it."""
+        if self._place is self._output or record.file is None:
+            return False  # under the lease all records are in their files
+        return row_groups_of(self._output, record.file) < record.row_groups
 
     def _published(self, record: Publication) -> pa.Table:
         assert record.file is not None
@@ -138,8 +162,13 @@ class IndexUpdate:
             for rows in readers.map(lambda path: read(path), parts):
                 yield rows.cast(self._schema)
 
-    def _add(self, tables: Iterable[pa.Table | pa.RecordBatch], **covers: str | int) -> None:
-        """Write rows as shards, and a state that names them too."""
+    def add(self, tables: Iterable[pa.Table | pa.RecordBatch], **covers: str | int) -> None:
+        """Write rows as shards, and a state that names them too.
+
+        Args:
+            tables: Rows of ``index_schema``, in any order.
+            covers: What the index covers with them, as fields of ``IndexState``.
+        """
         rows = spill(self._folder, self._schema, tables)
         shards = self._sorted([rows.path]) if len(rows) else []
         rows.path.unlink()
@@ -187,10 +216,6 @@ class IndexUpdate:
                 path.unlink()
             kept = [shard for shard in self.state.shards if shard not in group]
             self._step(self.state.model_copy(update={"shards": (*kept, *merged)}))
-            # Who plans under the state of before is the lease's holder, and that is us.
-            for shard in group:
-                self._output.remove(shard_path(self._table, shard))
-                self._output.remove(filter_path(self._table, shard))
 
 
 def _to_merge(shards: Iterable[Shard]) -> list[Shard]:
@@ -199,7 +224,7 @@ def _to_merge(shards: Iterable[Shard]) -> list[Shard]:
     for shard in shards:
         by_size[int(math.log(max(shard.rows, _SMALLEST) / _SMALLEST, _MERGED))].append(shard)
     for _, group in sorted(by_size.items()):
-        some = group[:_MERGED]
+        some = sorted(group, key=lambda shard: shard.rows)[:_MERGED]
         if len(some) == _MERGED and sum(shard.rows for shard in some) <= MOST_ROWS:
             return some
     return []

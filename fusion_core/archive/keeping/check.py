@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from fusion_core.archive.keeping.inventory import Inventory, take_inventory
-from fusion_core.archive.layout import COMMITS_FOLDER, FUSED_FOLDER, TABLES
+from fusion_core.archive.keeping.inventory import UNNAMED_IMAGES, Inventory, take_inventory
+from fusion_core.archive.layout import COMMITS_FOLDER, TABLES
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.spill import engine
 from fusion_core.errors import FuseArchiveError, ManifestError
@@ -67,11 +67,7 @@ _QUERIES = {
         SELECT rows.pair_id || ': ' || image || ' has ' || objects.bytes || ' bytes, ' || file
             || ' says ' || rows.bytes
         FROM rows JOIN objects ON rows.image = objects.path WHERE objects.bytes <> rows.bytes""",
-    "image of no row": f"""
-        SELECT path FROM objects ANTI JOIN (
-            SELECT DISTINCT regexp_replace(image, '[.][a-z]+$', '') AS stem FROM rows
-        ) AS named ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem
-        WHERE starts_with(path, '{FUSED_FOLDER}/')""",
+    "image of no row": f"SELECT path FROM ({UNNAMED_IMAGES})",
     "file of no record": """
         SELECT path FROM objects ANTI JOIN records ON path = file
         WHERE regexp_matches(path, '^(manifest|scores)/.*rows-')""",
@@ -81,7 +77,7 @@ _QUERIES = {
             AND NOT regexp_matches(path, '/date=[0-9-]+/(rows|part)-[0-9a-z-]+[.]parquet$')""",
     "temporary": """
         SELECT path FROM objects
-        WHERE regexp_matches(path, '(^|/)[.]|[.]tmp$') AND NOT starts_with(path, 'runs/.')""",
+        WHERE regexp_matches(path, '[.]tmp$')""",
 }
 
 
@@ -107,7 +103,7 @@ def check(
     found = take_inventory(output, folder, tell)
     findings = [_finding("unreadable", iter(found.unreadable))]
     with engine(folder) as connection:
-        _load(connection, found)
+        found.show(connection)
         for kind, sql in _QUERIES.items():
             tell(f"looking for: {kind}")
             findings.append(_finding(kind, _words(connection, sql)))
@@ -117,12 +113,6 @@ def check(
             tell("reading all images")
             findings.append(_finding("image of other bytes", _other_bytes(output, connection)))
     return [one for one in findings if one.count]
-
-
-def _load(connection: duckdb.DuckDBPyConnection, found: Inventory) -> None:
-    for name in ("objects", "rows", "records", "published"):
-        path = getattr(found, name).path
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{path}')")
 
 
 def _words(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[str]:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion_core.archive.layout import TABLES, is_part_path, is_rows_path
+from fusion_core.archive.layout import FUSED_FOLDER, TABLES, is_part_path, is_rows_path
 from fusion_core.archive.lease_record import LeaseRecord, generations, read_record
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import SCORE_KEY
-from fusion_core.archive.publications import publications
-from fusion_core.archive.spill import Spill, SpillWriter, spill
+from fusion_core.archive.publications import publications, published_generations
+from fusion_core.archive.spill import Spill, SpillWriter, show, spill
 from fusion_core.archive.stored_images import IMAGE_COLUMNS, image_path
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
 OBJECTS_SCHEMA = pa.schema([("path", pa.string()), ("bytes", pa.int64())])
 
+_READERS = 16
 _COLUMNS = tuple(
     dict.fromkeys([*SCORE_KEY, *IMAGE_COLUMNS, "status", "attempt", "run_id", "ended"])
 )
@@ -46,8 +50,15 @@ RECORDS_SCHEMA = pa.schema(
         ("rows", pa.int64()),
     ]
 )
+UNNAMED_IMAGES = f"""
+    SELECT path, bytes FROM objects ANTI JOIN (
+        SELECT DISTINCT regexp_replace(image, '[.][a-z]+$', '') AS stem FROM rows
+    ) AS named ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem
+    WHERE starts_with(path, '{FUSED_FOLDER}/') AND NOT regexp_matches(path, '[.]tmp$')"""
+"""Query of images that no row names, nor as a quicklook or item beside one that a row names."""
+
 _TABLES = tuple(f"{table}/" for table in TABLES)
-PARTS_SCHEMA = pa.schema([("path", pa.string())])
+PARTS_SCHEMA = pa.schema([("path", pa.string()), ("generation", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Inventory:
         objects: All objects, of ``OBJECTS_SCHEMA``.
         rows: All rows that people can read, of ``ROWS_SCHEMA``.
         records: All records of publications, of ``RECORDS_SCHEMA``.
-        published: The parts that these name, of ``PARTS_SCHEMA``.
+        published: The parts that these name, and who published them, of ``PARTS_SCHEMA``.
         leases: The records of the lease by generation.
         unreadable: Paths of what can't be read, each with the reason.
     """
@@ -69,6 +80,11 @@ class Inventory:
     published: Spill
     leases: dict[int, LeaseRecord]
     unreadable: list[str] = field(default_factory=list)
+
+    def show(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a connection's queries know the tables by their names."""
+        tables = {name: getattr(self, name) for name in ("objects", "rows", "records")}
+        show(connection, **tables, published=self.published)
 
     @property
     def at_work(self) -> str | None:
@@ -92,30 +108,32 @@ def take_inventory(
         StorageError: The store failed.
     """
     unreadable: list[str] = []
-    leases = {number: read_record(output, number) for number in generations(output)}
-    known = {number: record for number, record in leases.items() if record is not None}
+    numbers = generations(output)
+    with ThreadPoolExecutor(_READERS, "leases") as readers:
+        leases = zip(numbers, readers.map(partial(read_record, output), numbers), strict=True)
+        known = {number: record for number, record in leases if record is not None}
     # Records first, then files: what is published meanwhile is in no record that is looked at.
-    records, published = _read_records(output, known, folder, unreadable)
-    objects = spill(folder, OBJECTS_SCHEMA, [output.list().select(OBJECTS_SCHEMA.names)])
+    records, published = _read_records(output, folder, unreadable)
+    listed = (batch.select(OBJECTS_SCHEMA.names) for batch in output.list_batches())
+    objects = spill(folder, OBJECTS_SCHEMA, listed)
     tell(f"{len(objects)} objects, {len(records)} publications")
     rows = spill(folder, ROWS_SCHEMA, _read_rows(output, objects, unreadable, tell))
     return Inventory(objects, rows, records, published, known, unreadable)
 
 
-def _read_records(
-    output: Storage, leases: dict[int, LeaseRecord], folder: Path, unreadable: list[str]
-) -> tuple[Spill, Spill]:
+def _read_records(output: Storage, folder: Path, unreadable: list[str]) -> tuple[Spill, Spill]:
     with (
         SpillWriter(folder, RECORDS_SCHEMA) as records,
         SpillWriter(folder, PARTS_SCHEMA) as published,
     ):
-        for generation in sorted(leases):
+        for generation in published_generations(output):
             try:
                 for number, one in publications(output, generation):
                     row = {"generation": generation, "number": number, "file": one.file}
                     row |= {"row_groups": one.row_groups, "rows": one.rows}
                     records.write(pa.Table.from_pylist([row], schema=RECORDS_SCHEMA))
-                    published.write(pa.table({"path": pa.array(one.parts, pa.string())}))
+                    parts = [{"path": path, "generation": generation} for path in one.parts]
+                    published.write(pa.Table.from_pylist(parts, schema=PARTS_SCHEMA))
             except ManifestError as error:
                 unreadable.append(str(error))
     return Spill(records.path), Spill(published.path)

@@ -19,6 +19,7 @@ from fusion_core.archive.layout import half_paths, part_path
 from fusion_core.archive.parts import commit_part
 from fusion_core.archive.publications import last_number, publications
 from fusion_core.archive.publisher import Publisher
+from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import LeaseLostError, StorageError
 from fusion_core.storage.store import Storage
 
@@ -220,3 +221,34 @@ def test_a_row_is_visible_in_time(output: Storage) -> None:
         seen.wait(0.05)
     assert seen.is_set()
     end(publisher)
+
+
+def test_a_file_that_a_late_write_has_replaced_by_an_earlier_one_is_made_good(
+    output: Storage,
+) -> None:
+    first = begin(output, "first")
+    bodies = []
+    for name in "abc":
+        commit(output, first, name, name)
+        first.publish()
+        (path,) = output.list("manifest/")["path"].to_pylist()
+        bodies.append(output.read(path))
+    output.write(path, bodies[0])
+    assert published(output) == Counter("a")
+    end(begin(output, "second"))
+    assert published(output) == Counter("abc")
+
+
+def test_a_file_of_another_make_is_not_gone_on_with(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin(output, "first")
+    commit(output, first, "a", "a")
+    end(first)
+    fewer = PART_SCHEMA.remove(PART_SCHEMA.get_field_index("engine"))
+    monkeypatch.setattr(rows_file, "PART_SCHEMA", fewer)
+    second = begin(output, "second")
+    commit(output, second, "b", "b")
+    end(second)
+    assert files(output) == ["rows-00000001-0001.parquet", "rows-00000002-0001.parquet"]
+    assert published(output) == Counter("ab")

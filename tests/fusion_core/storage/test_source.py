@@ -32,6 +32,8 @@ def use(storage: Storage, folder: Path) -> None:
     local.write_bytes(b"bytes")
     actions: list[Callable[[], Any]] = [
         storage.list,
+        lambda: list(storage.list_batches()),
+        lambda: storage.head("a.tif", ChecksumMode="ENABLED"),
         lambda: storage.info("a.tif"),
         lambda: storage.read("a.tif", 9),
         lambda: storage.exists("a.tif"),
@@ -52,7 +54,7 @@ def use(storage: Storage, folder: Path) -> None:
 def test_every_request_says_who_pays(pays: bool, tmp_path: Path) -> None:
     with scripted_s3(answer) as (options, asked):
         use(open_source(settings(requester_pays=pays), options), tmp_path)
-    assert len(asked) >= 12
+    assert len(asked) >= 14
     assert {request.headers.get(PAYER) for request in asked} == {"requester" if pays else None}
 
 

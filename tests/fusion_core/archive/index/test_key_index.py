@@ -23,7 +23,7 @@ from plan_tables import (
     make_pairing,
     make_rows,
 )
-from published_rows import as_part, lay_part_of_before, publish
+from published_rows import DAY, as_part, lay_part_of_before, publish
 from tiny import empty_memory_store
 
 from fusion_core.archive import planning
@@ -31,10 +31,12 @@ from fusion_core.archive.attempts import Patience, last_attempts
 from fusion_core.archive.index import shards, update
 from fusion_core.archive.index.key_index import open_index
 from fusion_core.archive.index.state import index_schema, newest_state
+from fusion_core.archive.layout import part_path, rows_path
 from fusion_core.archive.lease_record import LeaseRecord, intent_path, write_record
 from fusion_core.archive.older import split_by_version
 from fusion_core.archive.plan import make_plan
 from fusion_core.archive.planning import plan_pairs
+from fusion_core.archive.publications import Publication, create_publication
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
@@ -133,6 +135,35 @@ def test_a_dry_run_looks_up_what_is_new_and_writes_nothing(tmp_path: Path) -> No
     index = open_index(store, "manifest", tmp_path / "scratch")
     found = index.rows_of(pa.array(["a", "b"]))["pair_id"].to_pylist()
     assert (found, store.list()["path"].to_pylist()) == (["a"], before)
+
+
+def test_a_dry_run_is_not_disturbed_by_a_run_that_merges_what_it_reads(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    (tmp_path / "scratch").mkdir()
+    publish(store, 1, [rows_of(["a"])])
+    open_index(store, "manifest", tmp_path, generation=1)
+    dry = open_index(store, "manifest", tmp_path / "scratch")
+    for generation in (2, 3):
+        publish(store, generation, [rows_of([f"b{generation}"])])
+    merged = open_index(store, "manifest", tmp_path, generation=3).state
+    assert not {shard.name for shard in merged.shards} & {s.name for s in dry.state.shards}
+    assert dry.rows_of(pa.array(["a"]))["pair_id"].to_pylist() == ["a"]
+    last = open_index(store, "manifest", tmp_path, generation=4).state
+    left = sorted(path.name for path in (tmp_path / "out").rglob("shard-*.parquet"))
+    assert left == sorted(shard.name for shard in last.shards)
+
+
+def test_a_dry_run_leaves_out_what_is_being_published(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    (tmp_path / "scratch").mkdir()
+    publish(store, 1, [rows_of(["a"])])
+    path, part = rows_path(DAY, 1, 1), part_path(DAY, "1x2")
+    begun = Publication(file=path, row_groups=2, rows=1, parts=(part,))
+    assert create_publication(store, 1, 2, begun)
+    dry = open_index(store, "manifest", tmp_path / "scratch")
+    assert dry.rows_of(pa.array(["a"]))["pair_id"].to_pylist() == ["a"]
+    with pytest.raises(ManifestError, match="row group 1"):
+        open_index(store, "manifest", tmp_path, generation=1)
 
 
 def test_what_was_published_is_taken_in_once(tmp_path: Path) -> None:

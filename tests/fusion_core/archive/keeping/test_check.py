@@ -15,34 +15,8 @@ from fusion_core.archive.keeping.check import Finding, check
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import acquire
 from fusion_core.archive.parts import commit_part, read_part
-from fusion_core.archive.plan import Chunk
 from fusion_core.archive.publications import publication_path
-from fusion_core.archive.publisher import Publisher
 from fusion_core.archive.rows_file import grown
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive whose pairs are fused and published, two by two."""
-    folder = tmp_path_factory.mktemp("archive")
-    archive = ArchiveFixture(str(folder))
-    lease = acquire(lambda: archive.output, "run", seconds=60, wait=False)
-    publisher = Publisher(lambda: archive.output, lease)
-    publisher.take_over()
-    pairs = archive.chunk().pairs
-    for name, some in (("0a", pairs[:2]), ("0b", pairs[2:])):
-        publisher.declare([part_path(TODAY, name)])
-        publisher.committed(archive.worker("run").run(Chunk(name, some)).parts)
-        publisher.publish()
-    publisher.finish()
-    lease.release()
-    return folder
-
-
-@pytest.fixture
-def archive(made: Path, tmp_path: Path) -> ArchiveFixture:
-    shutil.copytree(made, tmp_path / "copy")
-    return ArchiveFixture(str(tmp_path / "copy"))
 
 
 def findings(archive: ArchiveFixture, tmp_path: Path, *, deep: bool = False) -> dict[str, Finding]:

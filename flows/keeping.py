@@ -1,0 +1,256 @@
+"""The commands that keep house in an output: check it, clean it, make its index anew."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.credentials import StorageCredentials
+from flows.summaries.listings import plain
+from fusion_core.archive import (
+    JOURNAL,
+    RUNS_FOLDER,
+    TABLES,
+    CleanPlan,
+    Finding,
+    Lease,
+    Publisher,
+    Search,
+    acquire,
+    begun_before,
+    check,
+    clean,
+    differences,
+    forget,
+    newest_number,
+    plan_clean,
+    rebuild,
+    search_for,
+)
+from fusion_core.errors import ManifestError, SettingsError, UnreachableError
+from fusion_core.scenes import catalogs_from, rewrite_catalogs, unreadable_roots
+from fusion_core.storage import Storage, scratch_folder
+
+_SECONDS = 60.0  # without a sign of life, after which others take over
+_MOST_LEFT = 100
+
+
+def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]:
+    """Look for all that must not be in an output.
+
+    Args:
+        url: The output's.
+        block: Name of the Secret block with its storage options.
+        deep: Read every image too.
+
+    Returns:
+        What was found, as markdown, and whether anything was.
+
+    Raises:
+        FuseArchiveError: The store failed, or the credentials can't be had.
+    """
+    output = _storage(url, block)()
+    with scratch_folder() as folder:
+        found = check(output, folder, deep=deep, tell=_tell)
+        _tell("comparing the index with the manifest")
+        found += _index_differs(output, folder)
+    found += _left_undone(output)
+    parts = [f"# What is wrong with {plain(url)}", "" if found else "Nothing was found."]
+    for one in found:
+        parts += [f"## {one.kind}: {one.count}", "", *_listed(one.first, one.count)]
+    return "\n".join(parts), bool(found)
+
+
+def rebuild_index(url: str, block: str | None) -> str:
+    """Make the index of an output anew, under its lease; return what it holds, as markdown.
+
+    Raises:
+        OutputBusyError: A run is at work on it.
+        FuseArchiveError: A file can't be read, or the store failed.
+    """
+    connect = _storage(url, block)
+    lines = []
+    with scratch_folder() as folder, _held(connect, "index") as lease:
+        for table in TABLES:
+            state = rebuild(connect(), table, folder, lease.generation)
+            lines.append(f"- {table}: {state.rows} rows in {len(state.shards)} shards")
+    return "\n".join([f"# The index of {plain(url)} was made anew", "", *lines])
+
+
+def clean_output(
+    url: str, block: str | None, *, kinds: Sequence[str], days: float, really: bool
+) -> str:
+    """Tell what may go from an output, and remove it if it is really wanted.
+
+    Args:
+        url: The output's.
+        block: Name of the Secret block with its storage options.
+        kinds: What to look at; empty for all.
+        days: Folders of runs, and commits, stay for so long.
+        really: Whether to remove it.
+
+    Returns:
+        What may go, or went, as markdown.
+
+    Raises:
+        OutputBusyError: A run is at work on it.
+        FuseArchiveError: Something can't be read, or removed, or the store failed.
+    """
+    connect = _storage(url, block)
+
+    def plan(folder: Path, settled: int = 0) -> CleanPlan:
+        return plan_clean(
+            output := connect(),
+            folder,
+            kinds=kinds,
+            days=days,
+            now=dt.datetime.now(dt.UTC),
+            settled=settled,
+            needed_from=catalogs_from(output),
+            tell=_tell,
+        )
+
+    with scratch_folder() as folder:
+        if not really:
+            return _planned(url, plan(folder), "may go; `--yes` removes it")
+        with _held(connect, "clean") as lease:
+            if begun_before(connect()):
+                _tell("going on with what was to be forgotten")
+                forget(connect(), (), folder, lease, rewrite_catalogs, _tell)
+            planned = plan(folder, lease.generation - 1)
+            clean(connect(), planned, lease.check, _tell)
+        return _planned(url, planned, "is removed")
+
+
+def forget_pairs(
+    url: str, block: str | None, pair_ids: Collection[str], *, really: bool
+) -> tuple[str, bool]:
+    """Remove all that an output holds of pairs, if it is really wanted, and search it for them.
+
+    Args:
+        url: The output's.
+        block: Name of the Secret block with its storage options.
+        pair_ids: Ids of the pairs.
+        really: Whether to remove it.
+
+    Returns:
+        What was looked at and what names the pairs, as markdown, and whether all is well: they
+        are gone, or only looked for.
+
+    Raises:
+        OutputBusyError: A run is at work on it.
+        FuseArchiveError: Something can't be read, or removed, or the store failed.
+    """
+    connect = _storage(url, block)
+    with scratch_folder() as folder:
+        if not really:
+            found = search_for(connect(), folder, pair_ids, _tell)
+            return _searched(url, found, "name the pairs; `--yes` removes that"), True
+        with _held(connect, "forget") as lease:
+            found = forget(connect(), pair_ids, folder, lease, rewrite_catalogs, _tell)
+    return _searched(url, found, "still name the pairs"), not found.left
+
+
+def read_pairs(text: str) -> tuple[str, ...]:
+    """Return the pair ids of ``--forget``: a list with commas, or @FILE with one on each line.
+
+    Raises:
+        SettingsError: The file can't be read, or there is no id.
+    """
+    try:
+        file = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"--forget: {text[1:]} can't be read: {error}; expected a text file with a pair id "
+            "on each line"
+        ) from error
+    ids = text.split(",") if file is None else file.splitlines()
+    found = tuple(dict.fromkeys(one.strip() for one in ids if one.strip()))
+    if not found:
+        raise SettingsError(f"--forget: found no pair id in {text!r}; expected at least one")
+    return found
+
+
+@contextmanager
+def _held(connect: Callable[[], Storage], what: str) -> Iterator[Lease]:
+    """Hold an output's lease, with all that dead runs left open closed and published.
+
+    Raises:
+        OutputBusyError: A living run is at work on it.
+    """
+    run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{what}-{uuid.uuid4().hex[:8]}"
+    exclusive = connect().check_exclusive(RUNS_FOLDER)
+    lease = acquire(connect, run_id, seconds=_SECONDS, wait=False, exclusive=exclusive)
+    publisher = Publisher(connect, lease)
+    try:
+        publisher.take_over()
+        yield lease
+        publisher.finish()
+    except UnreachableError:
+        lease.abandon()  # there is nobody to give it back to
+        raise
+    except BaseException:
+        lease.release()
+        raise
+    lease.release()
+
+
+def _storage(url: str, block: str | None) -> Callable[[], Storage]:
+    credentials = StorageCredentials(block)
+    return lambda: Storage(url, credentials)
+
+
+def _index_differs(output: Storage, folder: Path) -> list[Finding]:
+    found: list[str] = []
+    count = 0
+    for table in TABLES:
+        try:
+            if not newest_number(output, table):
+                continue
+            told = differences(output, table, folder)
+        except ManifestError as error:
+            found, count = [*found, str(error)], count + 1
+            continue
+        count += told.missing + told.superfluous
+        found += [f"{table}: a row of {one} is missing" for one in told.first_missing]
+        found += [f"{table}: a row of {one} is in no file" for one in told.first_superfluous]
+    kind = "index differs from the manifest"
+    return [Finding(kind, count, tuple(found))] if count else []
+
+
+def _left_undone(output: Storage) -> list[Finding]:
+    found = []
+    if roots := unreadable_roots(output):
+        found.append(Finding("catalogue unreadable", len(roots), tuple(roots)))
+    if begun := begun_before(output):
+        text = f"{JOURNAL}: {len(begun)} pairs; `fuse-archive clean --yes` goes on with it"
+        found.append(Finding("pairs half forgotten", len(begun), (text,)))
+    return found
+
+
+def _planned(url: str, plan: CleanPlan, what: str) -> str:
+    parts = [f"# What {what}, of {plain(url)}", "" if plan.removals else "Nothing."]
+    for one in plan.removals:
+        parts += [f"## {one.kind}: {one.count} objects, {one.bytes} bytes", ""]
+        parts += _listed(one.first, one.count)
+    return "\n".join(parts)
+
+
+def _searched(url: str, found: Search, what: str) -> str:
+    parts = [f"# {len(found.left)} objects of {plain(url)} {what}", ""]
+    parts += _listed(found.left[:_MOST_LEFT], len(found.left))
+    parts += ["Paths and texts of these were looked at, of pictures the paths:", ""]
+    return "\n".join([*parts, *(f"- {plain(k)}: {n}" for k, n in found.looked_at.items())])
+
+
+def _listed(first: Sequence[str], count: int) -> list[str]:
+    more = [f"- … and {count - len(first)} more"] if count > len(first) else []
+    return [*(f"- {plain(text)}" for text in first), *more, ""]
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
