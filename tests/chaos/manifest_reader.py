@@ -71,8 +71,11 @@ class ManifestReader:
         self._seen = rows
 
     def _keep_looking(self) -> None:
-        while not self._ended.wait(_EVERY):
-            self.look()
+        try:
+            while not self._ended.wait(_EVERY):
+                self.look()
+        except Exception as error:  # else nobody would notice that it looks no more
+            self._violates(f"the reader itself failed: {type(error).__name__}: {error}")
 
     def _rows(self) -> Counter[Row]:
         rows: Counter[Row] = Counter()

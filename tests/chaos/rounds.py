@@ -19,6 +19,8 @@ POLL_SECONDS = 0.1
 # Longer than any wait of the program that ends by itself, by the settings of these runs.
 _STUCK_SECONDS = 180.0
 _SPARE_RUNS = 8
+# Beside the runs that begin where another one was killed for it.
+_LAID_BY_CHANCE = 0.25
 _OF_A_START = ("sick", *LAID)
 # Most of a short run's time is its start, and most of a fault's harm is done later.
 _AFTER_AN_IMAGE = 0.75
@@ -89,7 +91,8 @@ class Round:
         self._pairs, self._strikes, self._tell = pairs, strikes, tell
         self._rng = strikes.rng
         self._began = self._tried_since = time.monotonic()
-        self._prepared = 0  # runs that were killed for the next one to take over
+        self._prepared = 0  # runs that were killed so that the next one has something to do
+        self._to_lay = False
         self.result = RoundResult()
 
     def run(self, hand: list[str]) -> None:
@@ -102,8 +105,9 @@ class Round:
         while result.driver_runs < self._most_runs(hand):
             if "sick" in hand:
                 self._strikes.make_sick()
-            if result.driver_runs:  # what dead runs left is there
+            if self._to_lay or (result.driver_runs and self._rng.random() < _LAID_BY_CHANCE):
                 self._strikes.lay([card for card in hand if card in LAID])
+                self._to_lay = False
             result.driver_runs += 1
             driver = self._start(result.driver_runs)
             try:
@@ -163,6 +167,7 @@ class Round:
         if card in LAID:  # it takes a run that begins where another one was killed
             driver.kill()
             self._prepared += 1
+            self._to_lay = True
             return True
         begun = time.monotonic()
         if made := self._strikes.make(card, driver):

@@ -22,7 +22,7 @@ _SEEN_WITHIN = 8.0
 # Seconds that a pair takes while a chunk is looked for, and once it is found and to be hit.
 _PACE_UNSEEN, _PACE_SEEN = 0.3, 1.5
 _POLL = 0.05
-_MOST_PASSES = 2  # of a point, before a driver ends there
+_PASSES = (0, 0, 0, 1)  # of a point, before a driver ends there
 Note = dict[str, Any]
 
 
@@ -202,7 +202,7 @@ class Strikes:
         return ended, told
 
     def _order_of_driver(self, kind: str) -> str:
-        point, passes = self.rng.choice(POINTS[kind]), self.rng.randrange(_MOST_PASSES)
+        point, passes = self.rng.choice(POINTS[kind]), self.rng.choice(_PASSES)
         return self.orders.order(kind, f"{point} {passes}")
 
     def _ordered(self, kind: str, driver: Driver) -> list[Note]:

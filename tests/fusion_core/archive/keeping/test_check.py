@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from archive_fixture import NAMES, ArchiveFixture
+from audited_publications import publications
 from tiny import TODAY
 
 from fusion_core.archive.keeping.check import Finding, check
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import acquire
 from fusion_core.archive.parts import commit_part, read_part
+from fusion_core.archive.publications import publication_path
 from fusion_core.archive.rows_file import grown
 
 
@@ -107,8 +109,32 @@ PLANTED: dict[str, Callable[[ArchiveFixture], None]] = {
 }
 
 
+AUDITED = {
+    **{kind: PLANTED[kind] for kind in ("row twice", "done twice", "attempt twice")},
+    **{kind: PLANTED[kind] for kind in ("rows not in the file", "not published")},
+    "file gone": lambda archive: rows_file(archive).unlink(),
+    "record gone": lambda archive: archive.output.remove(publication_path(1, 1)),
+    "record torn": lambda archive: archive.output.write(publication_path(1, 2), b"half"),
+}
+"""What the auditor of the chaos suite knows too, which shares no code with this package."""
+
+
+def audited(archive: ArchiveFixture) -> list[str]:
+    root = Path(archive.output.fs_path(""))
+    keys = [str(path.relative_to(root.parent)) for path in root.rglob("*") if path.is_file()]
+    return publications(root.name, keys, lambda key: (root.parent / key).read_bytes()).violations
+
+
 def test_a_sound_output_has_no_findings(archive: ArchiveFixture, tmp_path: Path) -> None:
     assert findings(archive, tmp_path, deep=True) == {}
+    assert audited(archive) == []
+
+
+@pytest.mark.parametrize("kind", AUDITED)
+def test_the_auditor_agrees(kind: str, archive: ArchiveFixture, tmp_path: Path) -> None:
+    AUDITED[kind](archive)
+    assert findings(archive, tmp_path)
+    assert audited(archive)
 
 
 @pytest.mark.parametrize("kind", PLANTED)
