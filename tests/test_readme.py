@@ -12,6 +12,7 @@ from prefect_processes import prefect_server
 from s3_servers import S3Server
 from tiny import plain_network, tiny_model, write_fused, write_pairs
 
+from flows.cli import CheckCommand, CleanCommand
 from fusion_core.demo import write_archive
 from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
 from fusion_core.models.weights_file import save_weights
@@ -145,6 +146,8 @@ def test_every_option_that_is_named_exists() -> None:
         *ScoreArchiveSettings.model_fields,
         *EvaluateSettings.model_fields,
         *AblateSettings.model_fields,
+        *CheckCommand.model_fields,
+        *CleanCommand.model_fields,
     }
     options = {f"--{name.replace('_', '-')}" for name in fields}
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}

@@ -1,6 +1,6 @@
 """A storage whose process ends at one of its calls."""
 
-from collections.abc import Iterator
+import itertools
 from typing import Any
 
 from fusion_core.storage.store import Storage
@@ -11,19 +11,21 @@ class Killed(BaseException):
 
 
 class Mortal(Storage):
-    """Dies at one of its calls, before or after it, and at all that follow."""
+    """Dies at call number ``at``, before or after it; no thread's call gets through any more."""
 
-    def __init__(self, url: str, calls: Iterator[bool], *, after: bool):
+    def __init__(self, url: str, at: int, *, after: bool):
         super().__init__(url)
-        self._calls, self._after, self._dead = calls, after, False
+        self.dead = False
+        self._at, self._after, self._calls = at, after, itertools.count()
 
     def call(self, *args: Any, **options: Any) -> Any:
-        dies = next(self._calls)
-        if self._dead or (dies and not self._after):
-            self._dead = True  # also for its other threads
+        dies = next(self._calls) == self._at
+        if self.dead or (dies and not self._after):
+            self.dead = True
             raise Killed
-        result = super().call(*args, **options)
-        if dies:
-            self._dead = True
-            raise Killed
-        return result
+        try:
+            return super().call(*args, **options)
+        finally:
+            if dies:
+                self.dead = True
+                raise Killed

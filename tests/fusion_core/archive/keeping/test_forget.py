@@ -182,12 +182,12 @@ def test_a_journal_of_another_make_is_named(output: Storage, tmp_path: Path) -> 
 def test_killed_at_any_call_it_is_finished_by_whoever_comes_next(
     *, after: bool, made: Path, tmp_path: Path
 ) -> None:
-    for at in itertools.count(0, 5):
+    for at in itertools.count(0, 9):
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
         shutil.copytree(made, tmp_path / "copy")
         output = ArchiveFixture(str(tmp_path / "copy")).output
         plant(output)
-        mortal = Mortal(output.url(""), (k == at for k in itertools.count()), after=after)
+        mortal = Mortal(output.url(""), at, after=after)
         try:
             forgotten(mortal, tmp_path)
         except Killed:
@@ -198,4 +198,5 @@ def test_killed_at_any_call_it_is_finished_by_whoever_comes_next(
             assert findings(output, tmp_path) == []
             assert not output.exists(JOURNAL)
         else:
+            assert not mortal.dead
             break
