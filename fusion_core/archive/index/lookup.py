@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fusion_core.archive.index.filters import FILTER_BYTES, hashes, may_hold
 from fusion_core.archive.index.state import Shard, filter_path, index_schema, shard_path
@@ -26,10 +27,11 @@ _GAP = 16  # filters that are read along, so that it takes fewer requests
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A row group, and the pairs that it may hold."""
+    """A row group, and the pairs that it may hold, with their hashes."""
 
     group: int
     pairs: pa.Array
+    hashes: NDArray[np.uint64]
 
 
 class ShardReader:
@@ -49,8 +51,12 @@ class ShardReader:
         self._metadata: pq.FileMetaData | None = None
         self._ends: list[list[str]] = [[], []]
 
-    def candidates(self, pairs: pa.Array) -> list[_Candidate]:
+    def candidates(self, pairs: pa.Array, numbers: NDArray[np.uint64]) -> list[_Candidate]:
         """Return the row groups that may hold some of these pair ids, which are sorted.
+
+        Args:
+            pairs: The ids.
+            numbers: Their hashes.
 
         Raises:
             ManifestError: The shard isn't what the state says.
@@ -66,8 +72,9 @@ class ShardReader:
         below = np.searchsorted(ids, np.array(self._ends[0], object), side="left")
         upto = np.searchsorted(ids, np.array(self._ends[1], object), side="right")
         found = [
-            _Candidate(int(group), pairs.slice(below[group], upto[group] - below[group]))
+            _Candidate(int(group), pairs.slice(first, end - first), numbers[first:end])
             for group in np.flatnonzero(upto > below)
+            for first, end in [(int(below[group]), int(upto[group]))]
         ]
         many = [one for one in found if len(one.pairs) >= _FEW]
         return many + self._that_pass([one for one in found if len(one.pairs) < _FEW])
@@ -90,9 +97,10 @@ class ShardReader:
         try:
             filters = self._read_filters([one.group for one in candidates])
             for one in candidates:
-                passed = may_hold(filters[one.group], hashes(one.pairs))
+                passed = may_hold(filters[one.group], one.hashes)
                 if passed.any():
-                    left.append(_Candidate(one.group, one.pairs.filter(pa.array(passed))))
+                    asked = one.pairs.filter(pa.array(passed))
+                    left.append(_Candidate(one.group, asked, one.hashes[passed]))
         except (FileNotFoundError, ValueError) as error:
             what = "missing" if isinstance(error, FileNotFoundError) else f"damaged: {error}"
             raise ManifestError(
@@ -160,8 +168,10 @@ def look_up(readers: Sequence[ShardReader], schema: pa.Schema, pairs: pa.Array) 
         ManifestError: A shard isn't what the state says.
         StorageError: The store failed.
     """
+    numbers = hashes(pairs) if readers else np.zeros(0, np.uint64)
     with ThreadPoolExecutor(_READERS, "index") as threads:
-        found = zip(readers, threads.map(lambda one: one.candidates(pairs), readers), strict=True)
+        asked = threads.map(lambda one: one.candidates(pairs, numbers), readers)
+        found = zip(readers, asked, strict=True)
         work = [
             (reader, candidates[start : start + _AT_ONCE])
             for reader, candidates in found
