@@ -48,7 +48,7 @@ def test_a_pair_that_kills_its_process_is_found_and_its_neighbours_are_fused(
     assert committed(tmp_path) == sorted(expected)
     assert sum(result.ok for result in results) == len(names) - 1
     (row,) = read_manifest(
-        f"{tmp_path}/{MANIFEST_FOLDER}", filters=[("status", "=", "undone")]
+        f"{tmp_path}/commits/{MANIFEST_FOLDER}", filters=[("status", "=", "undone")]
     ).to_pylist()
     assert "alone died, 2 times" in row["error_message"]
     assert (row["cause"], row["stage"], row["attempt"]) == ("worker", "crash", 2)

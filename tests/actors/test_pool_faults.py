@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = read_manifest(
-        f"{folder}/{MANIFEST_FOLDER}", latest=False
+        f"{folder}/commits/{MANIFEST_FOLDER}", latest=False
     ).to_pylist()
     return rows
 

@@ -158,5 +158,5 @@ def pool_of(size: int, folder: Path, *, cpus: float = 1, **options: Any) -> Acto
 
 def committed(folder: Path) -> list[str]:
     """Pair and status of every row of the manifest, sorted."""
-    rows = read_manifest(f"{folder}/{MANIFEST_FOLDER}", latest=False).to_pylist()
+    rows = read_manifest(f"{folder}/commits/{MANIFEST_FOLDER}", latest=False).to_pylist()
     return sorted(f"{row['pair_id']} {row['status']}" for row in rows)
