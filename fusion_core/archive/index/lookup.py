@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from fusion_core.storage.store import Storage
 _READERS = 8
 _AT_ONCE = 32  # row groups that one reader opens a shard for
 _FEW = 1024  # pairs in a row group from which on its filter would hardly pass over it
+_LAST = chr(sys.maxunicode)  # no text sorts behind it, but such that begin so
 _GAP = 16  # filters that are read along, so that it takes fewer requests
 
 
@@ -136,8 +138,9 @@ class ShardReader:
         place = metadata.schema.names.index("pair_id")
         for group in range(metadata.num_row_groups):
             ends = metadata.row_group(group).column(place).statistics
-            self._ends[0].append(ends.min)
-            self._ends[1].append(ends.max)
+            known = ends is not None and ends.has_min_max  # Parquet keeps none of long texts
+            self._ends[0].append(ends.min if known else "")
+            self._ends[1].append(ends.max if known else _LAST)
         self._metadata = metadata
 
     def _file(self) -> pq.ParquetFile:

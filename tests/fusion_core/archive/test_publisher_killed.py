@@ -1,14 +1,11 @@
 """Killed at any call to the store, and gone on with by others: each row is published once."""
 
-import itertools
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from blind_publisher import StillHeart, begin, end, published
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from manifest_rows import row
+from mortal_storage import Killed, Mortal
 from tiny import TODAY, empty_memory_store
 
 from fusion_core.archive import lease as lease_module
@@ -21,27 +18,6 @@ from fusion_core.storage.store import Storage
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_module, "Heart", StillHeart)
-
-
-class Killed(BaseException):
-    """The end of a process."""
-
-
-class Mortal(Storage):
-    """Dies at one of its calls, before or after it."""
-
-    def __init__(self, url: str, calls: Iterator[bool], *, after: bool):
-        super().__init__(url)
-        self._calls, self._after = calls, after
-
-    def call(self, *args: Any, **options: Any) -> Any:
-        dies = next(self._calls)
-        if dies and not self._after:
-            raise Killed
-        result = super().call(*args, **options)
-        if dies:
-            raise Killed
-        return result
 
 
 @given(
@@ -57,8 +33,8 @@ def test_killed_at_any_call_each_row_is_published_once(
     empty_memory_store()
     url = "memory://publisher/out"
     for night in range(nights + len(kills)):
-        at, after = kills[night] if night < len(kills) else (10**9, False)
-        mortal = Mortal(url, (k == at for k in itertools.count()), after=after)
+        at, after = kills[night] if night < len(kills) else (-1, False)
+        mortal = Mortal(url, at, after=after)
         try:
             publisher = begin(mortal, f"night{night}")
             for k in range(3):

@@ -262,6 +262,14 @@ def test_few_rows_and_many_are_sorted_alike(
     assert stored[1]["pair_id"].to_pylist() == sorted(ids)
 
 
+def test_ids_of_any_length_are_found(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    ids = sorted(["a", "b" * 9000, "b" * 9001, "c"])
+    publish(store, 1, [rows_of(ids)])
+    index = open_index(store, "manifest", tmp_path, generation=1)
+    assert index.rows_of(pa.array(ids))["pair_id"].to_pylist() == ids
+
+
 def test_a_planted_state_is_refused(tmp_path: Path) -> None:
     store = Storage(str(tmp_path / "out"))
     path = "commits/index/manifest/00000001.json"
