@@ -7,7 +7,12 @@ import torch
 from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps, padded_width, smooth
 from fusion_core.metrics.masks import all_valid, counted_blocks
-from fusion_core.metrics.moments import LocalCovariances, local_covariances
+from fusion_core.metrics.moments import (
+    LocalCovariances,
+    LocalMoments,
+    local_covariances,
+    local_moments,
+)
 from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, sum_pixels
 
 NOISE_VARIANCE = 2.0
@@ -15,10 +20,17 @@ NOISE_VARIANCE = 2.0
 
 _TINY = 1e-10
 
+_FEW = 1 << 16
+"""Pixels up to which an image is worked on in float64: it has so few windows that what fp32 rounds
+in each, a hundred-thousandth where a source has two near levels, isn't evened out."""
+
 
 def vif_sums(tile: MetricTile) -> torch.Tensor:
     """Add up the information of a tile's windows, (2 sources, B, kept and available) in nats."""
     images = tile.centred(max(tile.width, padded_width(tile.width, VIF_WINDOWS[1], 2)))
+    if few := images.shape[-2] * tile.width <= _FEW:
+        images = images.double()
+    covariances = local_moments if few else local_covariances
     (rows, columns), columns_read = tile.size, tile.width
     valid = tile.data(HALO_AFTER)
     sums = images.new_zeros(2, images.shape[1], 2, dtype=torch.float64)
@@ -38,7 +50,7 @@ def vif_sums(tile: MetricTile) -> torch.Tensor:
         height = min(rows, images.shape[-2] - size + 1)
         width = min(columns, columns_read - size + 1)
         for block, counted in counted_blocks(height, width, images, all_valid(valid, size)):
-            sums += _information(local_covariances(block.cut(images, size - 1), taps), counted)
+            sums += _information(covariances(block.cut(images, size - 1), taps), counted)
     return sums
 
 
@@ -48,7 +60,9 @@ def vif_value(sums: torch.Tensor, convention: Convention = "published") -> torch
     return ratios.sum(dim=0) if convention == "published" else ratios.mean(dim=0)
 
 
-def _information(moments: LocalCovariances, counted: torch.Tensor | None) -> torch.Tensor:
+def _information(
+    moments: LocalCovariances | LocalMoments, counted: torch.Tensor | None
+) -> torch.Tensor:
     """Return the information kept and available at one scale, (2, B, 2), in nats."""
     variances = torch.threshold_(moments.variances, _TINY, 0.0)
     # A negative gain counts as none: all that the fused image holds is then noise.

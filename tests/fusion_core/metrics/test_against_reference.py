@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from metric_cases import KINDS, assert_close, make
@@ -30,6 +30,7 @@ def test_images_of_every_kind(shape, of, seed):
 
 @settings(max_examples=60)
 @given(shape=shapes, kind=kinds, weight=st.floats(0, 1), seed=seeds)
+@example(shape=(17, 29), kind="two levels", weight=0.125, seed=1)
 def test_fused_images_that_keep_something_of_both(shape, kind, weight, seed):
     rng = np.random.default_rng(seed)
     ir, vi = make(kind, shape, rng), make("noise", shape, rng)
