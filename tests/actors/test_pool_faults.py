@@ -79,6 +79,7 @@ def test_a_gpu_that_fails_again_is_left_out_and_no_pair_is_blamed(
     assert places[broken] <= 3, "left out after its second fault, one more may have been on its way"
 
 
+@pytest.mark.long
 def test_a_pair_that_breaks_every_gpu_is_found_and_no_gpu_is_left_out(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ def test_what_a_store_refused_is_tried_once_more_elsewhere_and_then_left_for_lat
     assert last["history"].endswith("; ok")
 
 
+@pytest.mark.long
 def test_the_pool_grows_and_shrinks_with_the_cluster(ray_nodes: Cluster, tmp_path: Path) -> None:
     first = ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
     make = making(ScriptedActor, str(tmp_path), resources={"spot": 1})
