@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from generated_scenes import write_raster
+from s3_servers import S3Server
 from scripted_s3 import Reply, Request, page, scripted_s3
 
 from fusion_core.errors import SourceChangedError, StorageError
@@ -136,7 +137,11 @@ def test_every_version_of_a_long_list_is_seen_once(
 
 
 @pytest.mark.s3
-def test_a_checksum_that_s3_keeps_stays_where_an_object_is_copied(s3_bucket: str) -> None:
+def test_a_checksum_that_s3_keeps_stays_where_an_object_is_copied(
+    s3: S3Server, s3_bucket: str
+) -> None:
+    if s3.name == "radosgw":
+        pytest.skip("radosgw 16 keeps no checksums of objects, and no class of rare access")
     storage = Storage(f"s3://{s3_bucket}", identity="checksum")
     put = {"Bucket": s3_bucket, "Body": b"body", "ChecksumAlgorithm": "SHA256"}
     storage.fs.call_s3("put_object", Key="a", **put)
