@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,15 @@ class ShardReader:
         return many + self._that_pass([one for one in found if len(one.pairs) < _FEW])
 
     def rows(self, candidates: Sequence[_Candidate]) -> pa.Table:
-        """Return the rows of the candidates' pairs in their row groups."""
+        """Return the rows of the candidates' pairs in their row groups.
+
+        Raises:
+            StorageError: The store failed for good.
+        """
+        # From the opening on, for any read of an open file may meet a fault that passes.
+        return self._again(lambda: self._rows_once(candidates))
+
+    def _rows_once(self, candidates: Sequence[_Candidate]) -> pa.Table:
         found = [self._schema.empty_table()]
         with self._file() as file:
             for one in candidates:
@@ -128,8 +136,7 @@ class ShardReader:
     def _read_footer(self) -> None:
         if self._metadata is not None:
             return
-        with self._file() as file:
-            metadata = file.metadata
+        metadata = self._again(self._footer_once)
         if metadata.num_rows != self.shard.rows:
             raise ManifestError(
                 f"{self._storage.url(self._path)} has {metadata.num_rows} rows; expected "
@@ -143,6 +150,14 @@ class ShardReader:
             self._ends[1].append(ends.max if known else _LAST)
         self._metadata = metadata
 
+    def _footer_once(self) -> pq.FileMetaData:
+        with self._file() as file:
+            return file.metadata
+
+    def _again(self, read: Callable[[], Any]) -> Any:
+        """Read the shard, again while that fails for a passing reason."""
+        return self._storage.call(f"read {self._storage.url(self._path)}", read, self.shard.bytes)
+
     def _file(self) -> pq.ParquetFile:
         options: dict[str, Any] = {
             "metadata": self._metadata,
@@ -152,10 +167,7 @@ class ShardReader:
         full = self._storage.fs_path(self._path)
         if self._storage.is_local:
             return pq.ParquetFile(full, **options)
-        handle = self._storage.call(
-            f"read {self._storage.url(self._path)}",
-            lambda: self._storage.fs.open(full, "rb", block_size=1 << 20, size=self.shard.bytes),
-        )
+        handle = self._storage.fs.open(full, "rb", block_size=1 << 20, size=self.shard.bytes)
         return pq.ParquetFile(handle, **options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,11 @@ def _finding(kind: str, words: Iterator[str]) -> Finding:
     return Finding(kind, count, tuple(sorted(first)))
 
 
+def _footer(output: Storage, file: str) -> pq.FileMetaData:
+    with output.fs.open(output.fs_path(file), "rb") as handle:
+        return pq.ParquetFile(handle).metadata
+
+
 def _broken_promises(output: Storage, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Tell which row groups lack rows that a record says were published in them."""
     files = connection.execute(
@@ -137,8 +143,7 @@ def _broken_promises(output: Storage, connection: duckdb.DuckDBPyConnection) -> 
     ).fetchall()
     for file, promised in files:
         try:
-            with output.fs.open(output.fs_path(file), "rb") as handle:
-                metadata = pq.ParquetFile(handle).metadata
+            metadata = output.call(f"read {output.url(file)}", partial(_footer, output, file))
         except Exception as error:
             yield f"{file}: {error}"
             continue
