@@ -54,6 +54,10 @@ def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]
         FuseArchiveError: The store failed, or the credentials can't be had.
     """
     output = _storage(url, block)()
+    if not any(len(batch) for batch in output.list_batches()):
+        raise SettingsError(
+            f"there is nothing below {url}; expected an output of runs. Check the URL"
+        )
     with scratch_folder() as folder:
         found = check(output, folder, deep=deep, tell=_tell)
         _tell("comparing the index with the manifest")

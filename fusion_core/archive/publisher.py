@@ -23,7 +23,7 @@ from fusion_core.archive.pieces import Piece, read_pieces
 from fusion_core.archive.publications import Publication, create_publication
 from fusion_core.archive.rows_file import can_grow, grown
 from fusion_core.archive.write_intents import WriteIntents
-from fusion_core.errors import FuseArchiveError, LeaseLostError
+from fusion_core.errors import LeaseLostError
 from fusion_core.storage.store import Storage
 
 log = logging.getLogger(__name__)
@@ -193,5 +193,5 @@ class Publisher:
                 self.publish()
             except LeaseLostError:
                 return  # the run finds out by itself
-            except FuseArchiveError as error:
+            except Exception as error:  # whatever it is, the next time may do better
                 log.warning("What was committed isn't published yet, but will be: %s", error)

@@ -252,3 +252,27 @@ def test_a_file_of_another_make_is_not_gone_on_with(
     end(second)
     assert files(output) == ["rows-00000001-0001.parquet", "rows-00000002-0001.parquet"]
     assert published(output) == Counter("ab")
+
+
+def test_whatever_fails_in_the_thread_is_tried_again(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = begin(output)
+    publisher = Publisher(lambda: output, publisher.lease, 0.05)
+    commit(output, publisher, "a", "a")
+    real, fails_once = Publisher.publish, iter([RuntimeError("nobody foresaw this")])
+
+    def publish(self: Publisher) -> None:
+        for error in fails_once:
+            raise error
+        real(self)
+
+    monkeypatch.setattr(Publisher, "publish", publish)
+    publisher.start()
+    pause = threading.Event()
+    for _ in range(100):
+        if published(output):
+            break
+        pause.wait(0.05)
+    publisher.stop()
+    assert published(output) == Counter("a")
