@@ -26,7 +26,7 @@ from fusion_core.storage.store import Storage
 PUBLISHED_FOLDER = f"{COMMITS_FOLDER}/published"
 
 MOST_PARTS = 16_384
-"""Parts that one record publishes at most: five minutes of a night of a million chunks of one pair."""
+"""Parts that one record publishes at most: some minutes of a million chunks of one pair."""
 
 _LARGEST = 4 << 20  # bytes; 16,384 paths are 1.2 MB, and as many may be open
 _NAME = re.compile(r"([0-9]{8,18})-([0-9]{6,18})\.json")

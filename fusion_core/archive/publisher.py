@@ -59,6 +59,7 @@ class Publisher:
         self._publishing = threading.Lock()
         self._intents = WriteIntents()
         self._step: _Step | None = None
+        self._tried = False  # whether a write of the step's file has failed
         self._records = 0
         self._files: defaultdict[str, int] = defaultdict(int)
         self._ended = threading.Event()
@@ -169,8 +170,11 @@ class Publisher:
             )
         # A write that fails may still arrive later, and nobody is to build upon that file.
         self.lease.tails.pop(step.piece.folder, None)
+        tried, self._tried = self._tried, True
         storage.write(step.record.file, step.body)
-        self.lease.tails[step.piece.folder] = step.record.file, step.record.row_groups
+        self._tried = False
+        if not tried:
+            self.lease.tails[step.piece.folder] = step.record.file, step.record.row_groups
         with self._lock:
             self._intents.published(step.piece.parts, step.settled)
         self._records, self._step = step.number, None
