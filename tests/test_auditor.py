@@ -220,6 +220,16 @@ def test_a_published_row_that_was_never_committed_is_named(output: Output) -> No
     ]
 
 
+def test_a_commit_that_was_removed_was_one(output: Output) -> None:
+    key = "out/commits/manifest/date=2026-01-03/part-1.parquet"
+    removed = {key: parquet([[output.row("p1")]]), "out/commits/published/x": b"half"}
+    output.delete(key)
+    assert output.auditor().audit("in", "out", removed=removed).violations == []
+    removed[key] = parquet([[output.row("p1"), output.row("p4")]])
+    (found,) = output.auditor().audit("in", "out", removed=removed).violations
+    assert found.endswith("and not published")
+
+
 def test_a_row_that_is_published_twice_is_named(output: Output) -> None:
     later = output.row("p1", status="undone", attempt=1)
     output.commit("3", [later])

@@ -22,9 +22,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import boto3
-from auditor import STALE_SECONDS, Auditor
+from auditor import STALE_SECONDS, Audit, Auditor
 from chaos_findings import Findings, memory_kills
-from driver import Driver, run_arguments
+from driver import Driver, clean_arguments, run_arguments
 from fault_orders import FaultOrders
 from faulty_proxy import FaultyProxy, faulty_proxy
 from kinds import Deck
@@ -122,13 +122,16 @@ class Chaos:
         through_proxy = bool(every) and number % every == 0
         self._use(proxy.url if through_proxy else strikes.store.server.url)
         output, told = f"run{number}", " through a store at fault" if through_proxy else ""
-        arguments = self._arguments(output, strikes.nodes, through_proxy=through_proxy)
+        words = {
+            "run": self._arguments(output, strikes.nodes, through_proxy=through_proxy),
+            "clean": clean_arguments(f"s3://{BUCKET}/{output}"),
+        }
 
-        def start(run: int) -> Driver:
+        def start(command: str, time: int) -> Driver:
             return Driver(
-                arguments,
+                words[command],
                 environment | strikes.orders.environment("driver"),
-                self.folder / f"driver-{number}-{run}.log",
+                self.folder / f"{command}-{number}-{time}.log",
             )
 
         round_ = Round(
@@ -146,18 +149,32 @@ class Chaos:
         try:
             with reader:
                 round_.run(hand)
+            # Whoever was ended for memory has its pairs fused in tiles; all nodes have one kernel.
+            self._judge(round_, auditor, strikes.store, orphans=memory_kills() > kills)
         finally:
             deck.put_back(hand)
             self.found.take_in_reader(reader)
             self.found.take_in(round_.result, through_proxy=through_proxy)
-        # Whoever was ended for memory has its pairs fused in tiles; all nodes have one kernel.
-        orphans = memory_kills() > kills
-        audit = auditor.audit(SOURCE, output, orphans=orphans)
-        self._use(strikes.store.server.url)
-        audit.violations += own_findings(f"s3://{BUCKET}/{output}", orphans=orphans)
-        self.found.take_in_audit(number, audit)
         self.found.store_faults = proxy.made()
         self._clear(strikes.store, number - 1, auditor)
+
+    def _judge(
+        self, round_: Round, auditor: Auditor, store: PersistentS3, *, orphans: bool
+    ) -> None:
+        """Audit what a round left, have it cleaned, and audit it once more."""
+        number, output = self.found.rounds, f"run{self.found.rounds}"
+        self._use(store.server.url)
+        audit = self._audit(auditor, store, output, orphans=orphans)
+        self.found.take_in_audit(number, audit)
+        round_.clean([])
+        audit = self._audit(auditor, store, output, orphans=False)
+        self.found.take_in_cleaned(number, audit, store.removed(BUCKET, f"{output}/"))
+
+    def _audit(self, auditor: Auditor, store: PersistentS3, output: str, *, orphans: bool) -> Audit:
+        removed = store.removed(BUCKET, f"{output}/")
+        audit = auditor.audit(SOURCE, output, orphans=orphans, removed=removed)
+        audit.violations += own_findings(f"s3://{BUCKET}/{output}", orphans=orphans)
+        return audit
 
     def _arguments(self, output: str, nodes: RayNodes, *, through_proxy: bool) -> list[str]:
         return run_arguments(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Findings:
         self._endings += result.endings
         self._failures += result.driver_failures
         self._counts["driver_runs"] += result.driver_runs
+        self._counts["cleanings"] += result.cleanings
         self._counts["ended_frozen_workers"] += result.ended_frozen
         self._left_frozen += result.left_frozen
         self._counts["rounds_with_a_faulty_store"] += through_proxy
@@ -94,10 +95,29 @@ class Findings:
             f"{audit.failed_rows} failed rows, {len(found)} violations"
         )
 
+    def take_in_cleaned(self, number: int, audit: Audit, removed: Collection[str]) -> None:
+        """Add what an audit found once the output of a round was cleaned as well.
+
+        Args:
+            number: Of the round.
+            audit: What was found.
+            removed: Keys of all that was removed in the round.
+        """
+        self._counts["objects_removed"] += len(removed)
+        self.violations += [f"round {number}: cleaned, {one}" for one in audit.violations]
+
     def results(self) -> dict[str, Any]:
         """Return what the record holds."""
         by_kind = collections.Counter(one["kind"] for one in self.faults)
-        names = ("driver_runs", "ok_rows", "undone_rows", "failed_rows", "orphan_images")
+        names = (
+            "driver_runs",
+            "cleanings",
+            "objects_removed",
+            "ok_rows",
+            "undone_rows",
+            "failed_rows",
+            "orphan_images",
+        )
         more = ("rounds_audited", "rounds_with_a_faulty_store", "ended_frozen_workers")
         reading = ("looks_at_the_manifest", "looks_without_an_answer")
         return {

@@ -1,4 +1,4 @@
-"""One ``fuse-archive run`` in a process of its own, which may be killed and started again."""
+"""One ``fuse-archive`` in a process of its own, which may be killed and started again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Driver:
     """A running command line.
 
     Args:
-        arguments: Of ``fuse-archive run``.
+        arguments: Of ``fuse-archive``, its command first.
         environment: All of its environment.
         log: Where what it prints goes.
     """
@@ -28,7 +28,7 @@ class Driver:
         self.began = time.monotonic()
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "fuse-archive"), "run", *arguments],
+                [str(Path(sys.executable).parent / "fuse-archive"), *arguments],
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -45,9 +45,9 @@ class Driver:
         kill_tree(self._process.pid)
         self._process.wait()
 
-    def wait(self) -> None:
-        """Wait for the end of one that is about to end."""
-        self._process.wait(timeout=_LONGEST_END)
+    def wait(self, seconds: float = _LONGEST_END) -> int:
+        """Wait for the end of one that is about to end; returns its exit code."""
+        return self._process.wait(timeout=seconds)
 
     def tail(self) -> str:
         """Return the end of what it printed."""
@@ -55,7 +55,7 @@ class Driver:
 
 
 def run_arguments(settings: Mapping[str, str]) -> list[str]:
-    """Return the arguments of a run that is gentle to the machine, and gives up no pair for good.
+    """Return the words of a run that is gentle to the machine, and gives up no pair for good.
 
     Args:
         settings: Further ones, by name.
@@ -72,4 +72,13 @@ def run_arguments(settings: Mapping[str, str]) -> list[str]:
         "worker-patience": "60",
         **settings,
     }
-    return [word for name, value in values.items() for word in (f"--{name}", value)]
+    return ["run", *(word for name, value in values.items() for word in (f"--{name}", value))]
+
+
+def clean_arguments(output: str) -> list[str]:
+    """Return the words of a cleaning that leaves nothing because it is young.
+
+    Args:
+        output: URL of the output.
+    """
+    return ["clean", "--output", output, "--days", "0", "--yes"]

@@ -7,11 +7,13 @@ import json
 import os
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote
 
 STAGING = ".staging"
+REMOVED = ".removed"
 _LONGEST_NAME = 255
 
 
@@ -25,7 +27,10 @@ class S3Error(Exception):
 
 
 class FileStore:
-    """Objects as files below a folder: a line with the ETag, then the bytes."""
+    """Objects as files below a folder: a line with the ETag, then the bytes.
+
+    What is deleted is kept aside, for the auditor.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -72,7 +77,11 @@ class FileStore:
         return etag
 
     def delete(self, bucket: str, key: str) -> None:
-        self.path(bucket, key).unlink(missing_ok=True)
+        path = self.path(bucket, key)
+        aside = self.folder / REMOVED / bucket
+        aside.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            os.replace(path, aside / path.name)
 
     def keys(self, bucket: str) -> list[str]:
         # As UTF-8 bytes, the order in which S3 lists.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 SHARES: Mapping[str, int] = {
     "actor": 100,  # SIGKILL of a worker's process
-    "s3": 200,  # SIGKILL of the store, which comes back a moment later
+    "s3": 160,  # SIGKILL of the store, which comes back a moment later
     "gpu": 100,  # a GPU fault, and whatever the process does after it fails of it too
     "memory": 95,  # the kernel ends a worker that takes more memory than it may have
     "hang": 90,  # the network never returns
@@ -21,6 +21,7 @@ SHARES: Mapping[str, int] = {
     "publishing": 60,  # SIGKILL of the run around a record of publication, or behind its file
     "merging": 40,  # SIGKILL of the run while it brings the index up to date, or merges shards
     "takeover": 40,  # SIGKILL of the run while it closes and publishes what a dead one left
+    "cleaning": 40,  # SIGKILL of ``clean`` between two runs, while it removes what nobody needs
 }
 """Of a thousand: more of what costs seconds than of what costs new nodes, or a new run."""
 
@@ -29,6 +30,9 @@ KINDS = tuple(SHARES)
 LAID = ("merging", "takeover")
 """Kinds that a run meets at its start, by an order that was there before."""
 
+BETWEEN_RUNS = (*LAID, "cleaning")
+"""Kinds for which the run that is at work is killed."""
+
 POINTS: Mapping[str, tuple[str, ...]] = {
     "publishing": ("before_record", "after_record", "after_file"),
     "merging": ("before_shard", "after_shard", "before_state", "after_state"),
@@ -36,8 +40,9 @@ POINTS: Mapping[str, tuple[str, ...]] = {
         *("before_ending", "after_ending", "before_promised", "after_promised"),
         *("before_tombstone", "after_tombstone", "before_record", "after_record", "after_file"),
     ),
+    "cleaning": ("before_removal", "after_removal"),
 }
-"""Where a driver ends, for the kinds that are ordered from it."""
+"""Where a driver or a ``clean`` ends, for the kinds that are ordered from it."""
 
 IN_A_ROW = 3
 """Preemptions that one card stands for."""

@@ -7,12 +7,12 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from driver import Driver
-from kinds import LAID
+from kinds import BETWEEN_RUNS, LAID
 from strikes import Note, Strikes
 
 POLL_SECONDS = 0.1
@@ -21,7 +21,8 @@ _STUCK_SECONDS = 180.0
 _SPARE_RUNS = 8
 # Beside the runs that begin where another one was killed for it.
 _LAID_BY_CHANCE = 0.25
-_OF_A_START = ("sick", *LAID)
+_CLEANED_BY_CHANCE = 0.15
+_OF_A_START = ("sick", *BETWEEN_RUNS)
 # Most of a short run's time is its start, and most of a fault's harm is done later.
 _AFTER_AN_IMAGE = 0.75
 # Aimed at, so that a run doesn't end before its faults: seconds for each of them, workers at work.
@@ -32,6 +33,8 @@ _LONGEST_TRY = 15.0
 _TOLD = 1500
 EXPECTED = ("NoWorkerError", "UnreachableError", "LeaseLostError", "StorageError")
 """What may end a run here, to be gone on with by the next: places that all failed, a lost store."""
+# A dead run's last heartbeat may arrive late, and then it seems to live.
+_EXPECTED_OF_CLEANING = (*EXPECTED, "OutputBusyError")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class RoundResult:
 
     faults: list[Note] = field(default_factory=list)
     driver_runs: int = 0
+    cleanings: int = 0
     endings: Counter[str] = field(default_factory=Counter)
     driver_failures: list[dict[str, Any]] = field(default_factory=list)
     ended_frozen: int = 0
@@ -67,7 +71,7 @@ class Round:
 
     Args:
         number: Of the round.
-        start: Starts the driver; its argument is the number of the run within the round.
+        start: Starts a command, ``run`` or ``clean``; the number is that of it within the round.
         images: Counts the images that there are, also while the store is away.
         undone: Returns the pairs that have no successful row, once no run is at work.
         pairs: Number of pairs in the archive.
@@ -78,7 +82,7 @@ class Round:
     def __init__(
         self,
         number: int,
-        start: Callable[[int], Driver],
+        start: Callable[[str, int], Driver],
         images: Callable[[], int],
         undone: Callable[[], list[str]],
         *,
@@ -92,7 +96,7 @@ class Round:
         self._rng = strikes.rng
         self._began = self._tried_since = time.monotonic()
         self._prepared = 0  # runs that were killed so that the next one has something to do
-        self._to_lay = False
+        self._to_lay = self._to_clean = False
         self.result = RoundResult()
 
     def run(self, hand: list[str]) -> None:
@@ -103,13 +107,16 @@ class Round:
         """
         result = self.result
         while result.driver_runs < self._most_runs(hand):
+            if self._to_clean or (result.driver_runs and self._rng.random() < _CLEANED_BY_CHANCE):
+                self._to_clean = False
+                self.clean(hand)
             if "sick" in hand:
                 self._strikes.make_sick()
             if self._to_lay or (result.driver_runs and self._rng.random() < _LAID_BY_CHANCE):
                 self._strikes.lay([card for card in hand if card in LAID])
                 self._to_lay = False
             result.driver_runs += 1
-            driver = self._start(result.driver_runs)
+            driver = self._start("run", result.driver_runs)
             try:
                 ended = self._watch(driver, hand)
             finally:
@@ -121,6 +128,25 @@ class Round:
         result.violations.append(
             f"round {self._number}: not complete after {result.driver_runs} runs of the driver"
         )
+
+    def clean(self, hand: list[str]) -> None:
+        """Clean the output, and have that end in the middle if a card of the hand says so.
+
+        Args:
+            hand: Kinds of faults; that one is taken out of it, if it was made.
+        """
+        self._strikes.lay([card for card in hand if card == "cleaning"])
+        self.result.cleanings += 1
+        cleaner = self._start("clean", self.result.cleanings)
+        try:
+            code = cleaner.wait(_STUCK_SECONDS)
+            if code == -signal.SIGKILL and self._strikes.laid_is_met():
+                self.result.endings["killed"] += 1
+            else:
+                self._note_end(cleaner, code, _EXPECTED_OF_CLEANING)
+        finally:
+            cleaner.kill()
+            self._heal(hand, cleaner)
 
     def _most_runs(self, hand: list[str]) -> int:
         return len(hand) + len(self.result.faults) + self._prepared + _SPARE_RUNS
@@ -164,10 +190,10 @@ class Round:
         card = next((card for card in hand if card != "sick"), None)
         if card is None:
             return False
-        if card in LAID:  # it takes a run that begins where another one was killed
+        if card in BETWEEN_RUNS:  # it takes what begins where a run was killed
             driver.kill()
             self._prepared += 1
-            self._to_lay = True
+            self._to_lay, self._to_clean = card in LAID, card not in LAID
             return True
         begun = time.monotonic()
         if made := self._strikes.make(card, driver):
@@ -200,8 +226,8 @@ class Round:
         self.result.faults += [{**when, **note} for note in made]
         self._tell(f"{made[0]['kind']} at {when['images']} images")
 
-    def _note_end(self, driver: Driver, code: int) -> None:
-        """Note how a run ended that nobody killed."""
+    def _note_end(self, driver: Driver, code: int, expected: Collection[str] = EXPECTED) -> None:
+        """Note how a command ended that nobody killed."""
         printed = driver.tail()
         found = re.findall(r"^fuse-archive: (\w+):", printed, re.MULTILINE)
         ending = "well" if code == 0 else (found[-1] if found else f"exit code {code}")
@@ -209,7 +235,7 @@ class Round:
         if code == 0:
             return
         self._tell(f"the driver ended by itself: {ending}")
-        if ending not in EXPECTED:
+        if ending not in expected:
             self._violates(f"the driver ended by itself, {ending}", driver)
         now, life = time.monotonic() - self._began, time.monotonic() - driver.began
         failure = {

@@ -22,7 +22,9 @@ _SEEN_WITHIN = 8.0
 # Seconds that a pair takes while a chunk is looked for, and once it is found and to be hit.
 _PACE_UNSEEN, _PACE_SEEN = 0.3, 1.5
 _POLL = 0.05
-_PASSES = (0, 0, 0, 1)  # of a point, before a driver ends there
+# How often a point is passed before a driver ends there.
+_PASSES = (0, 0, 0, 1)
+_REMOVALS = range(40)
 Note = dict[str, Any]
 
 
@@ -163,7 +165,7 @@ class Strikes:
         self.orders.set_sick(self.sick_node)
 
     def lay(self, kinds: Sequence[str]) -> None:
-        """Have the next run end at its start, by one of these kinds; with none nothing is laid."""
+        """Have the next command end where it is ordered to; with no kinds nothing is laid."""
         self._laid = self._order_of_driver(self.rng.choice(kinds)) if kinds else None
 
     def laid_is_met(self) -> bool:
@@ -202,7 +204,8 @@ class Strikes:
         return ended, told
 
     def _order_of_driver(self, kind: str) -> str:
-        point, passes = self.rng.choice(POINTS[kind]), self.rng.choice(_PASSES)
+        point = self.rng.choice(POINTS[kind])
+        passes = self.rng.choice(_REMOVALS if kind == "cleaning" else _PASSES)
         return self.orders.order(kind, f"{point} {passes}")
 
     def _ordered(self, kind: str, driver: Driver) -> list[Note]:

@@ -32,6 +32,7 @@ if run == "first":
     publisher.publish()
 lease.release()
 """
+CLEAN = "from flows.cli import main; main()"
 LEFT = {
     "before_record": (0, 0),
     "after_record": (1, 0),
@@ -68,6 +69,25 @@ def test_a_driver_ends_around_a_publication(
     assert (orders.met_on(laid), orders.met_at(laid)) == ("driver", point)
     assert left(tmp_path / "archive") == LEFT[point]
     assert orders.withdraw(of_a_worker), "a driver meets no worker's order"
+
+
+@pytest.mark.parametrize(
+    ("order", "met"), [("after_removal 0", "after_removal"), ("before_removal 99", "end")]
+)
+def test_a_cleaning_ends_while_it_removes(
+    orders: FaultOrders, tmp_path: Path, order: str, met: str
+) -> None:
+    archive = tmp_path / "archive"
+    assert drive(orders, archive, "first") == 0
+    (commit,) = archive.rglob("commits/*/date=*/part-*.parquet")
+    laid = orders.order("cleaning", order)
+    output = str(next(archive.rglob("commits")).parent)
+    words = ["-c", CLEAN, "clean", "--output", output, "--days", "0", "--yes"]
+    environment = os.environ | orders.environment("driver")
+    done = subprocess.run([sys.executable, *words], env=environment, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert orders.met_at(laid) == met
+    assert not commit.exists()
 
 
 @pytest.mark.long

@@ -131,6 +131,19 @@ def test_ranges_listings_and_deletions_are_those_of_s3(server: PersistentS3) -> 
         client.list_objects_v2(Bucket="nowhere")
 
 
+def test_what_was_deleted_is_kept_aside_until_it_is_forgotten(server: PersistentS3) -> None:
+    client = client_of(server)
+    for key in ("a/1", "a/2", "b/1"):
+        client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        client.delete_object(Bucket=BUCKET, Key=key)
+        client.delete_object(Bucket=BUCKET, Key=key)
+    assert server.removed(BUCKET, "a/") == {"a/1": b"a/1", "a/2": b"a/2"}
+    assert server.keys(BUCKET) == []
+    assert "Contents" not in client.list_objects_v2(Bucket=BUCKET)
+    server.forget(BUCKET, "a/")
+    assert server.removed(BUCKET, "") == {"b/1": b"b/1"}
+
+
 def test_bodies_in_chunks_and_conditions_on_an_etag(server: PersistentS3) -> None:
     client = client_of(server)
     body = os.urandom(200_000)

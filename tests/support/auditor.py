@@ -23,6 +23,8 @@ LOCAL_TEMPORARY = "fuse-archive-*"
 
 # Written by every run, below the output, and kept: who holds the output, and the store's probe.
 _RECORDS = ("runs/.lease", "runs/.exclusive-probe")
+_COMMITS = "commits/manifest/"
+_NOTHING: Mapping[str, bytes] = {}
 Row = Mapping[str, Any]
 
 
@@ -53,7 +55,14 @@ class Auditor:
         self._bucket = bucket
         self._stale_seconds = stale_seconds
 
-    def audit(self, source: str, output: str, *, orphans: bool = False) -> Audit:
+    def audit(
+        self,
+        source: str,
+        output: str,
+        *,
+        orphans: bool = False,
+        removed: Mapping[str, bytes] = _NOTHING,
+    ) -> Audit:
         """Check one output against its archive, once all runs over it have ended.
 
         Args:
@@ -61,6 +70,7 @@ class Auditor:
             output: Prefix of the output.
             orphans: Whether there may be images that no row names: where memory ran out, a pair may
                 have been fused twice, to other bytes.
+            removed: What was deleted below the output, by key: a commit that has gone was one.
         """
         found = Audit()
         pairs = self._pairs(source)
@@ -72,8 +82,14 @@ class Auditor:
         found.violations += accounted(pairs, rows)
         found.violations += doubled(rows)
         found.violations += misnumbered(rows)
-        everything = self._keys(f"{output}/")
-        found.violations += publications(output, everything, self._read).violations
+        there = self._keys(f"{output}/")
+        gone = removed.keys() - set(there)
+
+        def read(key: str) -> bytes:
+            return removed[key] if key in gone else self._read(key)
+
+        commits = sorted(key for key in gone if key.startswith(f"{output}/{_COMMITS}"))
+        found.violations += publications(output, [*there, *commits], read).violations
         named = {row["fused_url"]: row for row in rows if row["status"] == "ok"}
         found.violations += self._images(named.values())
         start = f"s3://{self._bucket}/"

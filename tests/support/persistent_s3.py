@@ -20,6 +20,7 @@ _PROGRAM = Path(__file__).resolve().parents[1] / "chaos" / "file_s3.py"
 # the server is away could be given it as its own end, and connect to itself.
 _PORTS = range(20_000, 32_000)
 _ATTEMPTS = 5
+_REMOVED = Path(".removed")  # where file_store keeps what was deleted
 
 
 class PersistentS3:
@@ -68,12 +69,23 @@ class PersistentS3:
         names = os.listdir(self.folder / bucket)
         return sorted(unquote(name) for name in names if name.startswith(start))
 
+    def removed(self, bucket: str, prefix: str) -> dict[str, bytes]:
+        """Return by key what was deleted through the server below a prefix, as it last was."""
+        return {
+            unquote(path.name): path.read_bytes().partition(b"\n")[2]
+            for path in self._files(_REMOVED / bucket, prefix)
+        }
+
     def forget(self, bucket: str, prefix: str) -> None:
         """Delete all objects whose keys begin with a prefix, without asking the server."""
-        start = quote(prefix, safe="")
-        for path in (self.folder / bucket).iterdir():
-            if path.name.startswith(start):
+        for folder in (Path(bucket), _REMOVED / bucket):
+            for path in self._files(folder, prefix):
                 path.unlink()
+
+    def _files(self, folder: Path, prefix: str) -> list[Path]:
+        start = quote(prefix, safe="")
+        paths = (self.folder / folder).glob("*")
+        return sorted(path for path in paths if path.name.startswith(start))
 
 
 @contextmanager

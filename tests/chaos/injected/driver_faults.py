@@ -1,4 +1,4 @@
-"""Ends the driver of the chaos suite by SIGKILL between two steps that it has in mind.
+"""Ends a driver or a cleaning of the chaos suite by SIGKILL between two steps that it has in mind.
 
 An order ``KIND-NUMBER`` holds a point and how often that is passed before it is met. Where a step
 comes to its end and the point was not passed so often, the order is met there.
@@ -18,6 +18,8 @@ from types import ModuleType
 from typing import Any
 
 _MERGED = 2  # shards of about one size: a round's runs make few of them
+_KEPT = 3  # records of the lease and states of an index
+_LEASE_SECONDS = 6.0  # of a cleaning: the run that follows a killed one waits for so long
 
 
 class DriverFaults:
@@ -29,7 +31,7 @@ class DriverFaults:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.taking_over = False
+        self.taking_over = self.cleaning = False
         self._passed: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -107,6 +109,36 @@ class DriverFaults:
 
         module.IndexUpdate.run = run
 
+    def patch_disposable(self, module: ModuleType) -> None:
+        """Have a cleaning find more to remove than it would after a thousand nights."""
+        module.GENERATIONS = module.STATES = _KEPT  # type: ignore[attr-defined]
+
+    def patch_keeping(self, module: ModuleType) -> None:
+        """Have a cleaning's lease be a short one."""
+        module._SECONDS = _LEASE_SECONDS  # type: ignore[attr-defined]
+
+    def patch_clean(self, module: ModuleType) -> None:
+        """Meet orders around what a cleaning removes, and behind it."""
+        original = module.clean
+
+        @functools.wraps(original)
+        def clean(*arguments: Any, **more: Any) -> None:
+            self.cleaning = True
+            original(*arguments, **more)
+            self.cleaning = False
+            self.reach("cleaning", "end", end=True)
+
+        module.clean = clean  # type: ignore[attr-defined]
+
+    def patch_store(self, module: ModuleType) -> None:
+        """Meet orders of a cleaning at each object that it removes."""
+
+        def reach(when: str) -> None:
+            if self.cleaning:
+                self.reach("cleaning", f"{when}_removal")
+
+        _around(module.Storage, "remove", reach)
+
     def _points(self, kind: Callable[[], str], step: str) -> Callable[[str], None]:
         return lambda when: self.reach(kind(), f"{when}_{step}")
 
@@ -117,6 +149,10 @@ class DriverFaults:
             "fusion_core.archive.publisher": self.patch_publisher,
             "fusion_core.archive.fencing": self.patch_fencing,
             "fusion_core.archive.index.update": self.patch_update,
+            "fusion_core.archive.keeping.clean": self.patch_clean,
+            "fusion_core.archive.keeping.disposable": self.patch_disposable,
+            "fusion_core.storage.store": self.patch_store,
+            "flows.keeping": self.patch_keeping,
         }
 
 
