@@ -7,7 +7,7 @@ from blind_publisher import StillHeart, begin, commit, end
 from tiny import TODAY
 
 from flows.cli import main
-from flows.keeping import read_pairs
+from flows.keeping import check_output, read_pairs
 from fusion_core.archive import lease as lease_module
 from fusion_core.archive.index.state import newest_state
 from fusion_core.archive.index.update import IndexUpdate
@@ -52,6 +52,14 @@ def test_check_names_what_is_wrong_and_ends_with_1(
     output.remove(ORPHAN)
     status, text = called(capsys, "check", "--output", output.url(""), "--deep")
     assert (status, "Nothing was found." in text) == (0, True)
+
+
+def test_check_refuses_a_place_where_there_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "none"):
+        with pytest.raises(SettingsError, match=f"nothing below .*{name}; .* Check the URL"):
+            check_output(str(tmp_path / name), None, deep=False)
+    assert [*tmp_path.rglob("*")] == [tmp_path / "empty"]
 
 
 def test_check_looks_at_index_catalogue_and_journal(
