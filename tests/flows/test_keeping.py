@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from blind_publisher import StillHeart, begin, commit, end
+from command_line import called
 from tiny import TODAY
 
 from flows.cli import main
@@ -31,15 +32,6 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     IndexUpdate(output, "manifest", tmp_path).run(1)
     output.write(ORPHAN, b"1234")
     return output
-
-
-def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """Return the exit status and what was printed."""
-    try:
-        main([*words])
-    except SystemExit as ended:
-        return int(str(ended.code)), capsys.readouterr().out
-    return 0, capsys.readouterr().out
 
 
 def test_check_names_what_is_wrong_and_ends_with_1(
