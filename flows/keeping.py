@@ -51,6 +51,7 @@ def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]
         What was found, as markdown, and whether anything was.
 
     Raises:
+        SettingsError: There is nothing at the URL.
         FuseArchiveError: The store failed, or the credentials can't be had.
     """
     output = _storage(url, block)()

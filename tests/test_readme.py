@@ -1,14 +1,19 @@
 """Every README's examples run as they are written, and what the documents name is there."""
 
+import datetime as dt
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+import polars as pl
 import pytest
+from catalogued_scenes import scene_row, scene_rows
 from generated_scenes import scene_bands, write_raster
 from package_graph import arrows
 from prefect_processes import prefect_server
+from published_rows import publish
 from s3_servers import S3Server
 from tiny import plain_network, tiny_model, write_fused, write_pairs
 
@@ -16,6 +21,7 @@ from flows.cli import CheckCommand, CleanCommand
 from fusion_core.demo import write_archive
 from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
 from fusion_core.models.weights_file import save_weights
+from fusion_core.scenes import write_scene_catalog
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 from fusion_core.training import AblateSettings
@@ -119,14 +125,41 @@ def test_the_examples_run_as_written(
     assert "pair_id string what both source images share in their names" in printed
 
 
+def test_the_queries_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB would load from its makers what it needs for ``s3://``; so they ask a folder."""
+    monkeypatch.chdir(tmp_path)
+    output = Storage(str(tmp_path / "archive-fused"))
+    taken = dt.datetime(2026, 11, 2, tzinfo=dt.UTC)
+    named = [scene_row(f"scene_000{k}", acquired=taken) for k in (1, 2)]
+    publish(output, 1, [scene_rows(*named, scene_row("scene_0003", status="failed"))])
+    write_scene_catalog(output, "catalog")
+
+    def answers(guide: str) -> list[list[dict[str, object]]]:
+        queries = [
+            text for language, text in blocks((ROOT / guide).read_text()) if language == "sql"
+        ]
+        statements = duckdb.extract_statements("".join(queries).replace("s3://", ""))
+        return [duckdb.sql(one.query).to_arrow_table().to_pylist() for one in statements]
+
+    counted, one_pair = answers("README.md")
+    assert {row["status"]: row["count_star()"] for row in counted} == {"ok": 2, "failed": 1}
+    assert [row["pair_id"] for row in one_pair] == ["scene_0001"]
+    (scenes,) = answers("fusion_core/scenes/README.md")
+    assert {str(row["id"])[:10] for row in scenes} == {"scene_0001", "scene_0002"}
+    rows = pl.scan_parquet("archive-fused/manifest/*/*.parquet")
+    assert rows.filter(pl.col("pair_id") == "scene_0001").collect().height == 1
+
+
 def test_every_document_with_examples_is_run() -> None:
-    runnable = {"python", "sh"}
-    found = {
-        str(path.relative_to(ROOT))
-        for path in documents()
-        if runnable & {language for language, _ in blocks(path.read_text())}
-    }
-    assert found == set(GUIDES)
+    def with_blocks_of(*languages: str) -> set[str]:
+        return {
+            str(path.relative_to(ROOT))
+            for path in documents()
+            if {*languages} & {language for language, _ in blocks(path.read_text())}
+        }
+
+    assert with_blocks_of("python", "sh") == set(GUIDES)
+    assert with_blocks_of("sql") == {"README.md", "fusion_core/scenes/README.md"}
 
 
 def test_what_a_console_shows_is_what_only_an_operator_can_run() -> None:

@@ -70,7 +70,7 @@ class ArchiveSettings(PairSettings, DateSettings):
         "etag",
         description="What a file is known by, and so found changed: its ETag (size and time where "
         "the store has none), the version id that the store gave it, or a checksum. A checksum "
-        "takes a request for each file that is listed; of a local file it is computed.",
+        "costs a request for every file that is listed, every night; local files are read whole.",
     )
     worker: str = Field(
         "auto",

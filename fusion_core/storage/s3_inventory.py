@@ -183,7 +183,11 @@ def _csv(copy: Path, columns: Iterable[str]) -> Iterator[pa.Table]:
 
 
 def _decoded(keys: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Undo the URL encoding that keys have in CSV."""
+    """Undo the URL encoding that keys have in CSV; in ORC and Parquet they have none.
+
+    AWS doesn't document how it writes a blank. Reports were seen with ``+``, as in its listings,
+    and others expect ``%20``. Both are read: with either, a plus in a key is ``%2B``.
+    """
     keys = keys.combine_chunks()
     encoded = pc.match_substring_regex(keys, "[%+]")
     plain = [unquote_plus(key, errors="strict") for key in keys.filter(encoded).to_pylist()]

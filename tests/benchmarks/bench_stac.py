@@ -7,7 +7,6 @@ writes results/stac.json. It takes a few minutes, and a gigabyte of the temporar
 
 from __future__ import annotations
 
-import resource
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pystac
 from catalogued_scenes import many_scenes
+from peak_memory import peak_bytes
 from published_rows import publish
 from record import spread, write
 
@@ -78,7 +78,7 @@ def measured(folder: Path, count: int) -> dict[str, Any]:
     return {
         "written_whole": {
             "seconds": round(whole, 1),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak_memory_mb": peak_bytes() >> 20,
             "root_bytes": output.info("collection.json")["size"],
         },
         "open": opened(folder, count),

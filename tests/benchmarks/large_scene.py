@@ -19,6 +19,7 @@ import rasterio
 import torch
 from generated_scenes import texture
 from numpy.typing import NDArray
+from peak_memory import forget_peak, peak_bytes
 from rasterio.transform import Affine
 from rasterio.windows import Window
 from tiny import TODAY
@@ -51,7 +52,7 @@ def main(folder: Path, model: str, side: int = SIDE, threads: int = 2) -> dict[s
     pairs = list_pairs(settings, source, output, TODAY, {}).pairs.to_pylist()
     worker = FusionWorker(source, output, fuser, settings, identity)
     forget_peak()
-    before, begin = peak_mb(), time.perf_counter()
+    before, begin = peak_bytes() / 2**20, time.perf_counter()
     result = worker.run(Chunk("large", (PairRef(**pairs[0]),)))
     seconds = time.perf_counter() - begin
     row = read_part(output, result.parts[0]).to_pylist()[0]
@@ -68,7 +69,7 @@ def main(folder: Path, model: str, side: int = SIDE, threads: int = 2) -> dict[s
         "model_seconds": sum(spent),
         "times_the_model": seconds / sum(spent),
         "stages": stages,
-        "peak_resident_mb": peak_mb(),
+        "peak_resident_mb": peak_bytes() / 2**20,
         "resident_mb_before": before,
         "fused_mb": row["fused_bytes"] / 1e6,
         "metrics": {name: row[name] for name in ("vif", "ag", "scd", "qabf", "sf", "en", "ssim")},
@@ -114,18 +115,6 @@ def timed(fuser: Fuser) -> list[float]:
 
     fuser.__class__ = type("Timed", (own,), {"__call__": call})
     return spent
-
-
-def peak_mb() -> float:
-    """Return the largest resident memory since ``forget_peak``, in MiB."""
-    # Not getrusage, whose maximum a process inherits from the one that started it.
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
-
-
-def forget_peak() -> None:
-    """Count the largest resident memory from now on."""
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _pieces(ground: NDArray[np.float64], side: int) -> Iterator[tuple[Window, NDArray[np.uint16]]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
+from peak_memory import peak_bytes
 from planning_history import MODEL_HASH, SETTINGS_HASH, new_files
 
 from fusion_core.archive.index.key_index import open_index
@@ -54,7 +55,7 @@ def planned(night: Night) -> dict[str, Any]:
     settings = FuseArchiveSettings(
         source=night.output, output=night.output, ir="ir/{pair:path}.png", vi="vi/{pair:path}.png"
     )
-    before = _peak()
+    before = peak_bytes() / 1e6
     with tempfile.TemporaryDirectory(dir=Path(night.output).parent) as name:
         folder = Path(name)
         began, cpu = time.perf_counter(), time.process_time()
@@ -76,7 +77,7 @@ def planned(night: Night) -> dict[str, Any]:
             "seconds_index": opened - listed,
             "seconds_plan": ended - opened,
             "cpu_seconds": time.process_time() - cpu,
-            "peak_mb": _peak(),
+            "peak_mb": peak_bytes() / 1e6,
             "peak_mb_before": before,
             **(output.told() if isinstance(output, CountedStorage) else {}),
         }
@@ -85,16 +86,6 @@ def planned(night: Night) -> dict[str, Any]:
 def _split(rows: Any) -> Any:
     own = rows.filter(pc.equal(rows["model_hash"], MODEL_HASH))
     return split_by_version(own, SETTINGS_HASH, [])
-
-
-def _peak() -> float:
-    """Return the most memory that this process has held, in MB.
-
-    The system's ``ru_maxrss`` won't do: it begins with what the process held that started this one.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-    return kilobytes * 1024 / 1e6
 
 
 class CountedStorage(Storage):

@@ -13,7 +13,6 @@ import json
 import math
 import multiprocessing
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mutations import examine, mutant
+from peak_memory import forget_peak, peak_bytes
 from record import write
 
 from fusion_core.storage.store import Storage
@@ -47,14 +47,15 @@ def work(seed: int, number: Any, results: Any, first: int, store: str) -> None:
     while True:
         number.value = k
         body = numbered(seed, k)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        forget_peak()  # else a large mutant would hide those after it
+        before = peak_bytes()
         begin = time.perf_counter()
         try:
             examine(body, place)
         except Exception as error:
             results.send((k, "raised", f"{type(error).__name__}: {error}"))
         spent = time.perf_counter() - begin
-        growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10) - before
+        growth = (peak_bytes() - before) >> 20
         if spent > SLOW_SECONDS:
             results.send((k, "slow", f"{spent:.1f} s"))
         if growth > GROWTH_MIB:

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow.parquet
 import torch
 from corpus_archive import spring
+from peak_memory import forget_peak
 from tiny import tiny_fuser
 
 from fusion_core.archive.plan import cut_chunks
@@ -60,7 +61,7 @@ def main() -> None:
     chunks = list(cut_chunks([add_pixels(pairs, counts)], "corpus", CHUNK_PAIRS))
     worker.run(chunks[0])  # so that what is loaded once counts as the baseline
     baseline = _status("VmRSS")
-    _forget_peak()
+    forget_peak()
     begin = time.perf_counter()
     seconds = {}
     for chunk in chunks[1:]:
@@ -101,11 +102,6 @@ def _status(name: str) -> int:
     found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1])
-
-
-def _forget_peak() -> None:
-    """Let the peak begin at what is held now."""
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from blind_publisher import StillHeart, begin, commit, end
+from command_line import called
 from tiny import TODAY
 
 from flows.cli import main
-from flows.keeping import read_pairs
+from flows.keeping import check_output, read_pairs
 from fusion_core.archive import lease as lease_module
 from fusion_core.archive.index.state import newest_state
 from fusion_core.archive.index.update import IndexUpdate
@@ -33,15 +34,6 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     return output
 
 
-def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """Return the exit status and what was printed."""
-    try:
-        main([*words])
-    except SystemExit as ended:
-        return int(str(ended.code)), capsys.readouterr().out
-    return 0, capsys.readouterr().out
-
-
 def test_check_names_what_is_wrong_and_ends_with_1(
     output: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,6 +44,14 @@ def test_check_names_what_is_wrong_and_ends_with_1(
     output.remove(ORPHAN)
     status, text = called(capsys, "check", "--output", output.url(""), "--deep")
     assert (status, "Nothing was found." in text) == (0, True)
+
+
+def test_check_refuses_a_place_where_there_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "none"):
+        with pytest.raises(SettingsError, match=f"nothing below .*{name}; .* Check the URL"):
+            check_output(str(tmp_path / name), None, deep=False)
+    assert [*tmp_path.rglob("*")] == [tmp_path / "empty"]
 
 
 def test_check_looks_at_index_catalogue_and_journal(

@@ -2,15 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny import TODAY, pair_refs, tiny_fuser, write_pairs
 
+from fusion_core.archive.index.update import IndexUpdate
 from fusion_core.archive.layout import part_path
+from fusion_core.archive.lease import acquire
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk
+from fusion_core.archive.publisher import Publisher
 from fusion_core.images.codecs import decode
 from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.worker import RunIdentity
@@ -48,6 +52,20 @@ class ArchiveFixture:
 
     def chunk(self) -> Chunk:
         return Chunk("part", pair_refs(self.settings.source, NAMES))
+
+    def publish(self, folder: Path) -> None:
+        """Fuse and publish the pairs, two by two, and make an index; ``folder`` is for scratch."""
+        lease = acquire(lambda: self.output, "run", seconds=60, wait=False)
+        publisher = Publisher(lambda: self.output, lease)
+        publisher.take_over()
+        pairs = self.chunk().pairs
+        for name, some in (("0a", pairs[:2]), ("0b", pairs[2:])):
+            publisher.declare([part_path(TODAY, name)])
+            publisher.committed(self.worker("run").run(Chunk(name, some)).parts)
+            publisher.publish()
+        publisher.finish()
+        IndexUpdate(self.output, "manifest", folder).run(lease.generation)
+        lease.release()
 
     def rows(self) -> dict[str, dict[str, Any]]:
         return {row["pair_id"]: row for row in read_part(self.output, self.part).to_pylist()}

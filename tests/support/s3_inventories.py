@@ -42,6 +42,7 @@ def write_inventory(
     kind: str,
     files: Sequence[Sequence[Mapping[str, Any]]],
     bucket: str = "archive",
+    blank: str = "+",
 ) -> str:
     """Write a report below a URL; return the URL of its manifest.
 
@@ -50,6 +51,7 @@ def write_inventory(
         kind: CSV, ORC or Parquet.
         files: The rows of each file, by the names of ``COLUMNS``.
         bucket: The bucket that it is of.
+        blank: What CSV has for a blank in a key.
     """
     root = url if not url.startswith("s3://") else "/".join(url.split("/")[:3])
     below = url.removeprefix(root).strip("/")
@@ -57,7 +59,7 @@ def write_inventory(
     storage, told = Storage(root), []
     schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in files[0][0]])
     for k, rows in enumerate(files):
-        body = _body(kind, pa.Table.from_pylist([*rows], schema=schema))
+        body = _body(kind, pa.Table.from_pylist([*rows], schema=schema), blank)
         key = f"{folder}/data/{k}.{kind.lower()}" + (".gz" if kind == "CSV" else "")
         storage.write(key, body)
         md5 = hashlib.md5(body).hexdigest()
@@ -76,24 +78,25 @@ def write_inventory(
     return storage.url(path)
 
 
-def _body(kind: str, table: pa.Table) -> bytes:
+def _body(kind: str, table: pa.Table, blank: str) -> bytes:
     stream = io.BytesIO()
     if kind == "Parquet":
         pq.write_table(table, stream)
     elif kind == "ORC":
         pyarrow.orc.write_table(table, stream)
     else:
-        lines = (",".join(_cell(name, row[name]) for name in row) for row in table.to_pylist())
+        rows = table.to_pylist()
+        lines = (",".join(_cell(name, row[name], blank) for name in row) for row in rows)
         return gzip.compress("".join(f"{line}\n" for line in lines).encode())
     return stream.getvalue()
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: Any, blank: str) -> str:
     if value is None:
         return '""'
     if isinstance(value, bool):
         return f'"{str(value).lower()}"'
-    text = quote(value, safe="/").replace("%20", "+") if name == "key" else str(value)
+    text = quote(value, safe="/").replace("%20", blank) if name == "key" else str(value)
     return '"' + text.replace('"', '""') + '"'
 
 

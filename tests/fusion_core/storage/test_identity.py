@@ -175,3 +175,19 @@ def test_the_best_checksum_of_an_object_is_taken_else_its_etag(
 
     with scripted_s3(answer) as (options, _):
         assert listed(Storage("s3://bucket", options, identity="checksum")) == {"a": version}
+
+
+@pytest.mark.parametrize(("identity", "cost"), [("etag", 0), ("checksum", 3)])
+def test_a_checksum_costs_a_request_for_every_file_in_every_listing(
+    identity: Any, cost: int
+) -> None:
+    def answer(request: Request) -> Reply:
+        if request.method == "HEAD":
+            return Reply(200, b"", (("ETag", '"e"'), ("x-amz-checksum-crc32", "AAAAAA==")))
+        return page(*(f"<Key>{key}</Key><Size>9</Size><ETag>e</ETag>" for key in "abc"))
+
+    with scripted_s3(answer) as (options, asked):
+        storage = Storage("s3://bucket", options, identity=identity)
+        for night in (1, 2):
+            assert sum(len(batch) for batch in storage.list_batches()) == 3
+            assert [one.method for one in asked].count("HEAD") == night * cost

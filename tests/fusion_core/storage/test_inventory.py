@@ -75,6 +75,16 @@ def test_what_is_there_now_below_the_source_is_listed(kind: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("blank", ["+", "%20"])
+def test_blank_plus_and_percent_in_keys_are_told_apart(
+    blank: str, kind: str, tmp_path: Path
+) -> None:
+    names = ["ir/a b", "ir/a%20b", "ir/a%2Bb", "ir/a+b"]
+    url = write_inventory(str(tmp_path), kind, [[entry(f"in/{n}") for n in names]], blank=blank)
+    assert read(url)["path"].to_pylist() == names
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 def test_versions_are_those_that_the_store_lists(kind: str, tmp_path: Path) -> None:
     url = write_inventory(str(tmp_path), kind, [ENTRIES[3:5] + ENTRIES[6:7]])
     assert read(url, source("version"))["version"].to_pylist() == ["v:null:e-in/ir/old.png", "v:v1"]
