@@ -36,6 +36,14 @@ MOST_SECONDS, MOST_MEMORY = 1.5, 1.2
 """What the longest history may cost, in parts of what the shortest does."""
 
 MOST_MB = 2000.0
+MERGES = {
+    "4th": 3 * [10_000],
+    "16th": 3 * [40_000, 10_000],
+    "64th": 3 * [160_000, 40_000, 10_000],
+    "256th": 3 * [640_000, 160_000, 40_000, 10_000],
+}
+"""Rows of shards that wait to be merged on every fourth, sixteenth and so on of such nights."""
+
 _TOLD = ("todo", "seconds", "seconds_pairing", "seconds_index", "seconds_plan", "cpu_seconds")
 
 
@@ -46,6 +54,7 @@ def main(most: int = ROWS) -> None:
         folder = Path(name)
         results: dict[str, Any] = {
             "night": {kind: nights(folder, kind, sizes) for kind in ("cameras", "random")},
+            "night_that_merges": merging(folder, sizes[-1]),
             "first_night": {str(size): first_night(folder, size) for size in sizes[1:]},
         }
     results["bars"] = held = bars(results, sizes)
@@ -69,6 +78,18 @@ def nights(folder: Path, kind: str, sizes: list[int]) -> dict[str, Any]:
     }
     for size in sizes:
         shutil.rmtree(folder / f"{size}")
+    return told
+
+
+def merging(folder: Path, size: int) -> dict[str, Any]:
+    """Plan nights on which shards of the index are merged, after a long history."""
+    told = {}
+    for name, smaller in MERGES.items():
+        history = folder / f"{size}"
+        write_history(Storage(str(history)), "cameras", size, folder, smaller=smaller)
+        found = [night_after(folder, "cameras", size) for _ in range(ROUNDS)]
+        told[name] = {"rows_merged": sum(smaller), **medians(found)}
+        shutil.rmtree(history)
     return told
 
 

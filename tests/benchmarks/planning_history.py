@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from published_rows import as_part, publish
 
 from fusion_core.archive.index.shards import write_shards
-from fusion_core.archive.index.state import IndexState, create_state, index_schema
+from fusion_core.archive.index.state import IndexState, Shard, create_state, index_schema
 from fusion_core.archive.spill import spill
 from fusion_core.storage.listing import LISTING_SCHEMA
 from fusion_core.storage.store import Storage
@@ -27,7 +27,13 @@ _FRAMES = 100  # of a camera a day
 
 
 def write_history(
-    output: Storage, kind: str, rows: int, folder: Path, *, night: int = 10_000
+    output: Storage,
+    kind: str,
+    rows: int,
+    folder: Path,
+    *,
+    night: int = 10_000,
+    smaller: Sequence[int] = (),
 ) -> None:
     """Write an index of so many rows, whose last night is published and not taken in yet.
 
@@ -37,13 +43,17 @@ def write_history(
         rows: How many.
         folder: A scratch folder.
         night: Pairs of the last night.
+        smaller: Rows of further shards, of nights that aren't merged yet.
     """
     schema = index_schema("manifest")
-    batches = (known_rows(ids) for ids in pair_ids(kind, rows))
-    made = spill(folder, schema, (batch.select(schema.names) for batch in batches))
-    shards = tuple(write_shards(output, "manifest", made, folder))
-    made.path.unlink()
-    create_state(output, "manifest", 1, IndexState(shards=shards, carried=True))
+    shards: list[Shard] = []
+    for number, count in enumerate((rows, *smaller)):
+        nights = pair_ids(kind, count, night=number and 2 + number)
+        batches = (known_rows(ids).select(schema.names) for ids in nights)
+        made = spill(folder, schema, batches)
+        shards += write_shards(output, "manifest", made, folder)
+        made.path.unlink()
+    create_state(output, "manifest", 1, IndexState(shards=tuple(shards), carried=True))
     last = pa.concat_tables(map(known_rows, pair_ids(kind, night, night=1)))
     publish(output, 1, [as_part(last)])
 

@@ -1,10 +1,11 @@
 """Ends a run of so many pairs as a flow does, and tells what it took.
 
-    python tests/benchmarks/run_end.py FOLDER PAIRS
+    python tests/benchmarks/run_end.py FOLDER PAIRS [publish]
 
 prints a JSON line. FOLDER holds what ``bench_run_end`` generates: an output with the run's parts,
-and the plan's pairs. What is left out is Prefect's artifacts, which show the same texts and lists,
-and the drawing of the sheet, which is a worker's.
+and the plan's pairs. With ``publish`` it goes before that through all that the driver does while
+workers commit those parts: intents, records, files of rows. What is left out is Prefect's
+artifacts, which show the same texts and lists, and the drawing of the sheet, which is a worker's.
 """
 
 from __future__ import annotations
@@ -25,16 +26,22 @@ from flows.details import files_without_pair, remarks, unsuccessful, write_detai
 from flows.run import Run
 from flows.summaries.run import RunSummary
 from fusion_core.archive.found_pairs import FoundPairs
+from fusion_core.archive.lease import acquire
+from fusion_core.archive.publisher import Publisher
 from fusion_core.archive.run_rows import RunRows, collect_rows
 from fusion_core.archive.spill import Spill
 from fusion_core.storage.scratch import scratch_folder
+from fusion_core.storage.store import Storage
 
 SHOWN = 12
+AT_ONCE = 64  # parts that are declared together, as a run does
 
 
-def main(folder: Path, pairs: int) -> dict[str, Any]:
+def main(folder: Path, pairs: int, *, published: bool) -> dict[str, Any]:
     """End the run, and return what its summary says, how long it took, and the memory."""
     before = _peak()
+    seconds = publish(folder) if published else 0.0
+    published_mb = _peak() - before
     begin = time.monotonic()
     settings = settings_for(folder / "in", folder / "out", "mean")
     run = Run.begin(settings, settings_hash=SETTINGS, model_hash=MODEL)
@@ -43,7 +50,7 @@ def main(folder: Path, pairs: int) -> dict[str, Any]:
         Spill(next((folder / name).glob("*.parquet"))) for name in ("unpaired", "none")
     )
     pairing = FoundPairs(plan, unpaired, none, none)
-    parts = sorted(str(path.relative_to(folder / "out")) for path in folder.glob("out/**/part-*"))
+    parts = _parts(folder)
     with scratch_folder() as scratch:
         rows = RunRows(collect_rows(output, parts, scratch), scratch)
         read = time.monotonic() - begin
@@ -74,6 +81,8 @@ def main(folder: Path, pairs: int) -> dict[str, Any]:
         "pairs": pairs,
         "parts": len(parts),
         "seconds": round(time.monotonic() - begin, 1),
+        "seconds_of_publishing": round(seconds, 1),
+        "driver_mb_more_by_publishing": round(published_mb),
         "seconds_of_reading_parts": round(read, 1),
         "driver_mb_before": round(before),
         "driver_mb_more": round(_peak() - before),
@@ -85,10 +94,32 @@ def main(folder: Path, pairs: int) -> dict[str, Any]:
     }
 
 
+def publish(folder: Path) -> float:
+    """Declare, note and publish all parts as they would come; return how long that took."""
+    begin = time.monotonic()
+    output, parts = Storage(str(folder / "out")), _parts(folder)
+    lease = acquire(lambda: output, "run", seconds=60, wait=False)
+    publisher = Publisher(lambda: output, lease)
+    for start in range(0, len(parts), AT_ONCE):
+        publisher.declare(parts[start : start + AT_ONCE])
+        publisher.committed(parts[start : start + AT_ONCE])
+        publisher.publish()
+    publisher.finish()
+    assert publisher.all_published
+    lease.release()
+    return time.monotonic() - begin
+
+
+def _parts(folder: Path) -> list[str]:
+    found = folder.glob("out/commits/manifest/**/part-*")
+    return sorted(str(path.relative_to(folder / "out")) for path in found)
+
+
 def _peak() -> float:
     """Return the most that this process has held so far, in MB."""
     return status(Path("/proc/self"), "VmHWM") * 1024 / 1e6
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]))))
+    wanted = {"published": "publish" in sys.argv[3:]}
+    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), **wanted)))
