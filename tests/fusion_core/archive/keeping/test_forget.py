@@ -146,6 +146,58 @@ def test_a_leftover_is_found_in_whatever_form_it_is_written(
     assert forgotten(output, tmp_path, ["é/7"]).left == tuple(sorted(forms))
 
 
+WORDS = {
+    "notes/1.json": b'{"pairs": ["PAIR"]}',
+    "notes/2.txt": b"first\nPAIR\nlast",
+    "notes/3.md": b"see [it](https://here/ir/PAIR.png)",
+    "notes/4.md": b"`PAIR` is gone",
+    "notes/5.json": b'{"remarks": ["PAIR: covers 97 %"]}',
+}
+OTHERWISE = {
+    "status": "PAIR",
+    "PAIR": 0.5,
+    "counts": {"PAIR": 1, "failures": 7},
+    "seconds": 7.0,
+    "metric_version": "7",
+    "remarks": ["a: covers 7 % of PAIR", "a: 1.7", "a/PAIR: a pair of its own"],
+    "manifest": "s3://archive-fused/PAIR",
+    "file": "manifest/date=2026-11-20/rows-00000001-0001.parquet",
+}
+
+
+@pytest.mark.parametrize("word", ["7", "0001", "1.7", "ok", "vif", "date", "manifest", "rows"])
+def test_a_pair_whose_id_is_a_word_or_number_is_found_where_names_stand(
+    output: Storage, tmp_path: Path, word: str
+) -> None:
+    others = [row(name, status="failed", remark="covers 7 %") for name in ("a", f"a/{word}", "70")]
+    assert commit_part(output, "manifest/date=2026-01-01/part-0c.parquet", others)
+    otherwise = json.dumps(OTHERWISE).replace("PAIR", word).encode()
+    output.write(f"{OTHER}/summary.json", otherwise)
+    output.write(f"{OTHER}/summary.md", f"7 {word}, {word}=7\n| vif | 7 |\n".encode())
+    assert forgotten(output, tmp_path, [word]).left == ()
+    assert output.read(f"{OTHER}/summary.json") == otherwise
+    left = {path: body.replace(b"PAIR", word.encode()) for path, body in WORDS.items()}
+    left["notes/6.parquet"] = parquet(pair_id=["a", word])
+    left["notes/7.parquet"] = parquet(nested=[{"ids": [word]}])
+    for path, body in left.items():
+        output.write(path, body)
+    assert forgotten(output, tmp_path, [word]).left == tuple(sorted(left))
+
+
+def test_of_runs_only_those_that_had_the_pair_lose_what_they_wrote(
+    output: Storage, tmp_path: Path
+) -> None:
+    failed = [{"pair_id": "1", "stage": "decode", "error_message": "is cut"}]
+    output.write(f"{RUN}/summary.json", json.dumps({"failures": failed, "ok": 2}).encode())
+    output.write(f"{OTHER}/summary.json", json.dumps({"failures": [], "ok": 1}).encode())
+    output.write(f"{OTHER}/details.parquet", parquet(list=["unpaired"], path=["ir/10.png"]))
+    others = {path for path in paths(output) if path.startswith(OTHER)}
+    assert len(others) == 3
+    assert forgotten(output, tmp_path, ["1"]).left == ()
+    assert others <= paths(output)
+    assert not {f"{RUN}/summary.json", f"{RUN}/contact_sheet.png"} & paths(output)
+
+
 def test_an_image_that_shares_its_name_with_another_pairs_stays(
     archive: ArchiveFixture, tmp_path: Path
 ) -> None:
