@@ -119,7 +119,8 @@ def clean(
     Args:
         output: The output.
         plan: What was found after the lease was taken.
-        check: Raises where the lease was lost; it is asked before every few hundred objects.
+        check: Raises where the lease was lost; it is asked right before each object goes, for one
+            that slept in between would remove what its successor's rows name.
         tell: Is told how far it is.
 
     Raises:
@@ -141,10 +142,14 @@ def remove_all(
     """
     refused: list[str] = []
     count = 0
+
+    def is_left(path: str) -> bool:
+        check()
+        return not output.remove(path) and output.exists(path)
+
     with ThreadPoolExecutor(_REMOVERS, "clean") as removers:
         for some in _batches(paths):
-            check()
-            left = removers.map(lambda path: not output.remove(path) and output.exists(path), some)
+            left = removers.map(is_left, some)
             refused += [path for path, there in zip(some, left, strict=True) if there]
             count += len(some)
             tell(f"{count - len(refused)} objects removed, {len(refused)} refused")

@@ -228,6 +228,24 @@ def test_who_lost_the_lease_removes_nothing(archive: ArchiveFixture, tmp_path: P
     assert goes <= paths(archive.output)
 
 
+def test_who_loses_the_lease_in_the_middle_removes_nothing_more(
+    archive: ArchiveFixture, tmp_path: Path
+) -> None:
+    names = {f"fused/0123/{number}.{number:016x}.png" for number in range(100)}
+    for name in names:
+        archive.output.write(name, b"x")
+    plan = plan_clean(archive.output, scratch(tmp_path), kinds=["images"], now=NOW)
+    asked = itertools.count(1)
+
+    def lost() -> None:
+        if next(asked) > 40:
+            raise LeaseLostError("lost")
+
+    with pytest.raises(LeaseLostError):
+        clean(archive.output, plan, lost)
+    assert len(names & paths(archive.output)) == 60
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_at_any_call_and_run_again_it_leaves_a_sound_output(
