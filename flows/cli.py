@@ -133,7 +133,7 @@ class CleanCommand(_OutputCommand):
         "temporaries. Default: all.",
     )
     days: float = Field(
-        30.0, ge=1.0, description="Folders of runs, and commits, stay for so many days."
+        30.0, ge=0.0, description="Folders of runs, and commits, stay for so many days."
     )
     forget: str | None = Field(
         None,

@@ -68,7 +68,7 @@ def _commits(looked: Looked) -> Iterator[tuple[str, int]]:
     ended = [n for n, one in looked.found.leases.items() if one.released and one.complete]
     sql = f"""SELECT DISTINCT objects.path, bytes FROM objects JOIN published USING (path)
         WHERE starts_with(path, '{COMMITS_FOLDER}/') AND (generation <= ? OR generation IN ?)
-            AND regexp_extract(path, '/date=([0-9-]+)/', 1) < ?"""
+            AND regexp_extract(path, '/date=([0-9-]+)/', 1) <= ?"""
     yield from _found(looked, sql, looked.settled, ended, f"{looked.before:%Y-%m-%d}")
 
 

@@ -175,8 +175,17 @@ def test_commits_stay_while_their_generation_may_go_on(
 def test_young_commits_and_runs_stay(archive: ArchiveFixture, tmp_path: Path) -> None:
     plant_runs(archive.output)
     now = dt.datetime.combine(TODAY, dt.time(), dt.UTC) + dt.timedelta(days=30)
+    now -= dt.timedelta(seconds=1)
     plan = plan_clean(archive.output, scratch(tmp_path), kinds=["commits"], now=now)
     assert not plan.removals
+
+
+def test_with_no_days_at_all_the_commits_of_today_go_too(
+    archive: ArchiveFixture, tmp_path: Path
+) -> None:
+    now = dt.datetime.combine(TODAY, dt.time(8), dt.UTC)
+    plan = plan_clean(archive.output, scratch(tmp_path), kinds=["commits"], days=0, now=now)
+    assert set(plan.objects.read()["path"].to_pylist()) == plant_commits(archive.output)
 
 
 def test_records_of_the_lease_stay_where_somebody_goes_on_from_them(
