@@ -17,7 +17,7 @@ from fusion_core.archive.index.state import create_state, newest_state
 from fusion_core.archive.keeping import disposable
 from fusion_core.archive.keeping.check import Finding, check
 from fusion_core.archive.keeping.clean import CleanPlan, clean, plan_clean
-from fusion_core.archive.keeping.disposable import KINDS
+from fusion_core.archive.keeping.disposable import DEFAULT_KINDS, KINDS
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease_record import (
     LeaseRecord,
@@ -154,8 +154,9 @@ def test_what_nobody_needs_goes_and_nothing_else(
     assert findings(archive.output, tmp_path) == []
 
 
-def test_all_kinds_are_planted_here() -> None:
-    assert list(PLANT) == list(KINDS)
+def test_all_kinds_that_are_looked_at_by_default_are_planted_here() -> None:
+    assert tuple(PLANT) == DEFAULT_KINDS
+    assert [*PLANT, "superseded"] == list(KINDS)
 
 
 def test_a_sound_output_keeps_all_but_published_commits(
