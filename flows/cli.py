@@ -130,10 +130,15 @@ class CleanCommand(_OutputCommand):
     kinds: str = Field(
         "",
         description="What to look at, with commas: images, runs, commits, leases, index, "
-        "temporaries. Default: all.",
+        "temporaries, superseded. Default: all but superseded, which are images and rows whose "
+        "pair was fused again by the same method: from other files, or by other settings or "
+        "another model.",
     )
     days: float = Field(
-        30.0, ge=0.0, description="Folders of runs, and commits, stay for so many days."
+        30.0,
+        ge=0.0,
+        description="Folders of runs, and commits, stay for so many days, and images for so many "
+        "since they were superseded.",
     )
     forget: str | None = Field(
         None,

@@ -14,6 +14,7 @@ from flows.summaries.listings import plain
 from fusion_core.archive import (
     JOURNAL,
     RUNS_FOLDER,
+    SUPERSEDED_JOURNAL,
     TABLES,
     CleanPlan,
     Finding,
@@ -25,11 +26,14 @@ from fusion_core.archive import (
     check,
     clean,
     differences,
+    finish_superseded,
     forget,
     newest_number,
     plan_clean,
     rebuild,
     search_for,
+    superseding_since,
+    take_superseded_out,
 )
 from fusion_core.errors import ManifestError, SettingsError, UnreachableError
 from fusion_core.scenes import catalogs_from, rewrite_catalogs, unreadable_roots
@@ -37,6 +41,7 @@ from fusion_core.storage import Storage, scratch_folder
 
 _SECONDS = 60.0  # without a sign of life, after which others take over
 _MOST_LEFT = 100
+_FIRST_ROWS = 10
 
 
 def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]:
@@ -94,8 +99,9 @@ def clean_output(
     Args:
         url: The output's.
         block: Name of the Secret block with its storage options.
-        kinds: What to look at; empty for all.
-        days: Folders of runs, and commits, stay for so long.
+        kinds: What to look at; empty for what nobody needs.
+        days: Folders of runs, and commits, stay for so long, and images since they were
+            superseded.
         really: Whether to remove it.
 
     Returns:
@@ -126,8 +132,10 @@ def clean_output(
             if begun_before(connect()):
                 _tell("going on with what was to be forgotten")
                 forget(connect(), (), folder, lease, rewrite_catalogs, _tell)
+            finish_superseded(connect(), folder, lease, rewrite_catalogs, _tell)
             planned = plan(folder, lease.generation - 1)
-            clean(connect(), planned, lease.check, _tell)
+            take_superseded_out(connect(), planned, folder, lease, rewrite_catalogs, _tell)
+            clean(connect(), planned, lease.confirm, _tell)
         return _planned(url, planned, "is removed")
 
 
@@ -234,14 +242,26 @@ def _left_undone(output: Storage) -> list[Finding]:
     if begun := begun_before(output):
         text = f"{JOURNAL}: {len(begun)} pairs; `fuse-archive clean --yes` goes on with it"
         found.append(Finding("pairs half forgotten", len(begun), (text,)))
+    if before := superseding_since(output):
+        text = (
+            f"{SUPERSEDED_JOURNAL}: {before:%Y-%m-%d}; `fuse-archive clean --yes` goes on with it"
+        )
+        found.append(Finding("superseded half removed", 1, (text,)))
     return found
 
 
 def _planned(url: str, plan: CleanPlan, what: str) -> str:
-    parts = [f"# What {what}, of {plain(url)}", "" if plan.removals else "Nothing."]
+    rows = plan.superseded
+    parts = [f"# What {what}, of {plain(url)}", "" if plan.removals or len(rows) else "Nothing."]
     for one in plan.removals:
         parts += [f"## {one.kind}: {one.count} objects, {one.bytes} bytes", ""]
         parts += _listed(one.first, one.count)
+    if len(rows):
+        first = [
+            f"{row['pair_id']}: attempt {row['attempt'] or 0} of {row['run_id']}, in {row['file']}"
+            for row in rows.head(_FIRST_ROWS).to_pylist()
+        ]
+        parts += [f"## rows of superseded images: {len(rows)}", "", *_listed(first, len(rows))]
     return "\n".join(parts)
 
 

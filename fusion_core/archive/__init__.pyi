@@ -25,6 +25,10 @@ from .keeping.forget import Search as Search
 from .keeping.forget import begun_before as begun_before
 from .keeping.forget import forget as forget
 from .keeping.forget import search_for as search_for
+from .keeping.superseded import SUPERSEDED_JOURNAL as SUPERSEDED_JOURNAL
+from .keeping.superseded import finish_superseded as finish_superseded
+from .keeping.superseded import superseding_since as superseding_since
+from .keeping.superseded import take_superseded_out as take_superseded_out
 from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
 )

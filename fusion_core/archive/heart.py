@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
@@ -63,6 +64,11 @@ class Heart:
         """What the generation's record says, as far as is known here."""
         return self._pulse.record
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether no beat is known of for so long that others may have taken over."""
+        return time.monotonic() - self._pulse.begun_at > self.record.patience
+
     def settle(self, generation: int) -> None:
         """Let the record say that no generation up to this one is open, by a beat at once."""
         with self._lock:
@@ -101,6 +107,8 @@ class Heart:
         elif "beat" in told:
             with self._lock:
                 self._pulse.record = self.record.model_copy(update={"beat": told["beat"]})
+                # Not the moment of hearing: a run that slept hears of many beats at once.
+                self._pulse.begun_at = told["begun_at"]
         elif not told and self.lost_to is None and not self._ended.is_set():
             log.warning("The heartbeat's process has ended; a thread goes on with it")
         if not told or "ready" in told:

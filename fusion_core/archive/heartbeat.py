@@ -11,6 +11,7 @@ run ends, and when it has another parent, should a process that the run forked h
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -42,11 +43,17 @@ class Pulse:
     Args:
         generation: Its number.
         record: What it says so far.
+
+    Attributes:
+        begun_at: Moment of the monotonic clock, which all processes of a machine share, at which
+            the last beat was begun that is written: until the patience has passed since, nobody
+            takes over.
     """
 
     def __init__(self, generation: int, record: LeaseRecord):
         self.generation = generation
         self.record = record
+        self.begun_at = -math.inf
 
     @property
     def interval(self) -> float:
@@ -59,10 +66,12 @@ class Pulse:
         Raises:
             StorageError: The store failed.
         """
+        begun_at = time.monotonic()
         lost_to = successor(storage, self.generation)
         if lost_to is None:
             self.record = self.record.model_copy(update={"beat": self.record.beat + 1})
             write_record(storage, self.generation, self.record)
+            self.begun_at = begun_at
         return lost_to
 
 
@@ -131,7 +140,7 @@ def _beat(pulse: Pulse, storage: Storage) -> bool:
         _say(warning=f"{error}")
         return False
     if lost_to is None:
-        _say(beat=pulse.record.beat)
+        _say(beat=pulse.record.beat, begun_at=pulse.begun_at)
     else:
         _say(lost_to=lost_to)
     return lost_to is not None

@@ -75,6 +75,21 @@ class Lease:
                 "it committed before stands; let the other run finish"
             )
 
+    def confirm(self) -> None:
+        """Check that there is no later generation, as whoever removes or replaces objects must.
+
+        What the heartbeat saw counts for as long as nobody can have taken over since; beyond that,
+        as after a sleep, this looks itself. Those that only create are held by the fence, and by
+        ``check``, which asks nothing of the store.
+
+        Raises:
+            LeaseLostError: There is one.
+            StorageError: The store failed.
+        """
+        if self._heart.is_silent:
+            self._look(self._output())
+        self.check()
+
     def declare_intents(self, parts: Sequence[str]) -> None:
         """Declare the intent to write these parts, before any of them is committed.
 

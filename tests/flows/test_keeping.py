@@ -1,10 +1,12 @@
 """Housekeeping on the command line, called as people call it; no Ray, no Prefect server."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from blind_publisher import StillHeart, begin, commit, end
 from command_line import called
+from manifest_rows import row
 from tiny import TODAY
 
 from flows.cli import main
@@ -13,8 +15,12 @@ from fusion_core.archive import lease as lease_module
 from fusion_core.archive.index.state import newest_state
 from fusion_core.archive.index.update import IndexUpdate
 from fusion_core.archive.keeping.forget import JOURNAL
+from fusion_core.archive.keeping.superseded import SUPERSEDED_JOURNAL
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease import acquire
+from fusion_core.archive.manifest import read_manifest
+from fusion_core.archive.parts import commit_part
+from fusion_core.archive.stored_images import image_path
 from fusion_core.errors import SettingsError
 from fusion_core.storage.store import Storage
 
@@ -122,6 +128,63 @@ def test_clean_goes_on_with_what_was_to_be_forgotten(
     assert not output.exists(JOURNAL)
     _, text = called(capsys, "clean", "--output", output.url(""), "--forget", "p1")
     assert "# 0 objects" in text
+
+
+def fuse_twice(output: Storage, pair_id: str) -> tuple[str, str]:
+    """Publish rows of a pair by two settings; return the paths of their images."""
+    body = b"an image"
+    told = {"fused_sha256": hashlib.sha256(body).hexdigest(), "fused_bytes": len(body)}
+    told |= {"fused_format": "png", "model_hash": "m", "device": "cpu"}
+    told |= {"precision": "fp32", "engine": "eager"}
+    rows = [row(pair_id, n, attempt=n, settings_hash=f"{n:016x}", **told) for n in (1, 2)]
+    first, second = (str(image_path({**one, "fused_url": ""})) for one in rows)
+    for path in (first, second):
+        output.write(path, body)
+    publisher, part = begin(output, "later"), part_path(TODAY, "0b")
+    publisher.declare([part])
+    assert commit_part(output, part, rows)
+    publisher.committed([part])
+    end(publisher)
+    return first, second
+
+
+def attempts(output: Storage, pair_id: str) -> list[int]:
+    rows = read_manifest(output.url("manifest"), latest=False, filters=[("pair_id", "=", pair_id)])
+    return sorted(rows["attempt"].to_pylist())
+
+
+def test_what_was_fused_again_goes_only_where_its_kind_is_named(
+    output: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = fuse_twice(output, "p3")
+    words = ("clean", "--output", output.url(""), "--days", "0")
+    called(capsys, *words, "--yes")
+    assert attempts(output, "p3") == [1, 2]
+    words = (*words, "--kinds", "superseded")
+    status, text = called(capsys, *words)
+    assert (status, "## superseded: 1 objects, 8 bytes" in text) == (0, True)
+    assert "## rows of superseded images: 1" in text
+    assert "p3: attempt 1 of x, in " in text
+    assert output.exists(first)
+    status, text = called(capsys, *words, "--yes")
+    assert (status, "is removed" in text) == (0, True)
+    assert (output.exists(first), output.exists(second)) == (False, True)
+    assert attempts(output, "p3") == [2]
+    status, text = called(capsys, "check", "--output", output.url(""), "--deep")
+    assert (status, "Nothing was found." in text) == (0, True)
+
+
+def test_whatever_is_cleaned_next_what_was_half_removed_is_told_and_finished(
+    output: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fuse_twice(output, "p3")
+    output.write(SUPERSEDED_JOURNAL, b'{"before": "2100-01-31T00:00:00Z"}')
+    status, text = called(capsys, "check", "--output", output.url(""))
+    assert (status, "## superseded half removed: 1" in text) == (1, True)
+    assert f"{SUPERSEDED_JOURNAL}: 2100-01-31" in text
+    called(capsys, "clean", "--output", output.url(""), "--yes", "--kinds", "temporaries")
+    assert not output.exists(SUPERSEDED_JOURNAL)
+    assert attempts(output, "p3") == [2]
 
 
 def test_the_index_is_made_anew(output: Storage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ class StillHeart:
     """A heart that neither beats nor learns of others; the run is blind."""
 
     lost_to = None
+    is_silent = False
 
     def __init__(self, output: Any, generation: int, record: LeaseRecord):
         self.record = record

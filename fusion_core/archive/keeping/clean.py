@@ -11,9 +11,16 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from fusion_core.archive.keeping.disposable import KINDS, Looked
-from fusion_core.archive.keeping.inventory import take_inventory
-from fusion_core.archive.spill import Spill, SpillWriter, engine
+from fusion_core.archive.keeping.disposable import (
+    DEFAULT_KINDS,
+    KINDS,
+    SUPERSEDED,
+    SUPERSEDED_SCHEMA,
+    Looked,
+    superseded_rows,
+)
+from fusion_core.archive.keeping.inventory import Inventory, take_inventory
+from fusion_core.archive.spill import Spill, SpillWriter, engine, show, spill
 from fusion_core.errors import ManifestError, SettingsError, StorageError
 from fusion_core.storage.store import Storage
 
@@ -52,10 +59,17 @@ class CleanPlan:
     Attributes:
         objects: All of it, of ``PLAN_SCHEMA``.
         removals: The same by kind, without those of which there is nothing.
+        superseded: The rows that have to be taken out first, of ``SUPERSEDED_SCHEMA``, sorted by
+            their files; none where the kind isn't wanted.
+        before: The time up to which something was superseded.
+        found: What lies in the output.
     """
 
     objects: Spill
     removals: tuple[Removal, ...]
+    superseded: Spill
+    before: dt.datetime
+    found: Inventory
 
 
 def plan_clean(
@@ -74,8 +88,9 @@ def plan_clean(
     Args:
         output: The output.
         folder: A scratch folder.
-        kinds: Of ``KINDS``. Default: all.
-        days: Folders of runs, and commits, stay for so long.
+        kinds: Of ``KINDS``. Default: ``DEFAULT_KINDS``.
+        days: Folders of runs, and commits, stay for so long, and images since they were
+            superseded.
         now: The time.
         settled: A generation of the lease up to which none can commit anything any more. What the
             records of the lease say comes on top.
@@ -100,10 +115,17 @@ def plan_clean(
     before = now - dt.timedelta(days=days)
     with engine(folder) as connection, SpillWriter(folder, PLAN_SCHEMA) as writer:
         found.show(connection)
+        wanted = kinds or DEFAULT_KINDS
+        superseded = (
+            superseded_rows(connection, folder, before)
+            if SUPERSEDED in wanted
+            else spill(folder, SUPERSEDED_SCHEMA, [])
+        )
+        show(connection, superseded=superseded)
         looked = Looked(output, found, connection, before, now, settled, needed_from)
-        wanted = kinds or KINDS
         removals = [_written(kind, KINDS[kind](looked), writer) for kind in KINDS if kind in wanted]
-    return CleanPlan(Spill(writer.path), tuple(one for one in removals if one.count))
+    objects, told = Spill(writer.path), tuple(one for one in removals if one.count)
+    return CleanPlan(objects, told, superseded, before, found)
 
 
 def clean(
@@ -112,14 +134,16 @@ def clean(
     check: Callable[[], None],
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Remove what was planned, while the output's lease is held.
+    """Remove the objects that were planned, while the output's lease is held.
 
     Killed at any moment it leaves an output that is sound, and less to be removed.
 
     Args:
         output: The output.
-        plan: What was found after the lease was taken.
-        check: Raises where the lease was lost; it is asked before every few hundred objects.
+        plan: What was found after the lease was taken. Rows that name any of its objects are taken
+            out already, see ``take_superseded_out``.
+        check: Raises where the lease was lost; it is asked right before each object goes, for one
+            that slept in between would remove what its successor's rows name.
         tell: Is told how far it is.
 
     Raises:
@@ -141,10 +165,14 @@ def remove_all(
     """
     refused: list[str] = []
     count = 0
+
+    def is_left(path: str) -> bool:
+        check()
+        return not output.remove(path) and output.exists(path)
+
     with ThreadPoolExecutor(_REMOVERS, "clean") as removers:
         for some in _batches(paths):
-            check()
-            left = removers.map(lambda path: not output.remove(path) and output.exists(path), some)
+            left = removers.map(is_left, some)
             refused += [path for path, there in zip(some, left, strict=True) if there]
             count += len(some)
             tell(f"{count - len(refused)} objects removed, {len(refused)} refused")

@@ -5,13 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from fusion_core.archive.index.state import filter_path, index_folder, newest_state, shard_path
-from fusion_core.archive.keeping.inventory import UNNAMED_IMAGES, Inventory
-from fusion_core.archive.layout import COMMITS_FOLDER, RUNS_FOLDER, TABLES
+from fusion_core.archive.keeping.inventory import (
+    ROWS_SCHEMA,
+    STEM,
+    UNNAMED_IMAGES,
+    Inventory,
+    images_by_stem,
+)
+from fusion_core.archive.layout import COMMITS_FOLDER, MANIFEST_FOLDER, RUNS_FOLDER, TABLES
 from fusion_core.archive.lease_record import LEASE_FOLDER
+from fusion_core.archive.spill import Spill, query
 from fusion_core.storage.store import Storage
 
 GENERATIONS = 1000
@@ -19,6 +28,16 @@ GENERATIONS = 1000
 
 STATES = 100
 """So many of the newest states of an index stay."""
+
+SUPERSEDED = "superseded"
+"""The kind that is looked at only where it is named."""
+
+SUPERSEDED_SCHEMA = pa.schema(
+    [
+        ROWS_SCHEMA.field(name)
+        for name in ("file", "pair_id", "method", "attempt", "run_id", "ended", "image")
+    ]
+)
 
 _AGE = dt.timedelta(hours=1)  # of a temporary file that nobody is writing any more
 _RUN = f"^{RUNS_FOLDER}/([0-9]{{8}}T[0-9]{{6}}Z-[^/]+)/"
@@ -31,7 +50,7 @@ class Looked:
     Attributes:
         output: The output.
         found: What lies in it.
-        connection: Knows the tables of that.
+        connection: Knows the tables of that, and ``superseded``, the rows that go.
         before: Folders of runs, and commits, of later than this stay.
         now: The time.
         settled: The generation of the lease up to which none can commit anything any more.
@@ -45,6 +64,31 @@ class Looked:
     now: dt.datetime
     settled: int
     needed_from: int
+
+
+def superseded_rows(
+    connection: duckdb.DuckDBPyConnection, folder: Path, before: dt.datetime
+) -> Spill:
+    """Return the ok rows of ours whose pair and method have a later one from before a time.
+
+    Taking some of them out leaves the others superseded, so that a removal can be gone on with.
+
+    Args:
+        connection: Knows the tables of an inventory.
+        folder: A scratch folder for the result.
+        before: The time.
+
+    Returns:
+        Rows of ``SUPERSEDED_SCHEMA``, sorted by their files.
+    """
+    # By groups, not rows: the same row that is in two files is no later one than itself.
+    sql = f"""SELECT {", ".join(SUPERSEDED_SCHEMA.names)} FROM (
+            SELECT *, min(ended) OVER (
+                PARTITION BY pair_id, method ORDER BY coalesce(attempt, 0), ended, run_id
+                GROUPS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS superseded
+            FROM rows WHERE tab = '{MANIFEST_FOLDER}' AND image IS NOT NULL)
+        WHERE superseded < ? ORDER BY file, pair_id, method, attempt, ended"""
+    return query(connection, folder, sql, [before])
 
 
 def _images(looked: Looked) -> Iterator[tuple[str, int]]:
@@ -118,6 +162,15 @@ def _temporaries(looked: Looked) -> Iterator[tuple[str, int]]:
             yield path, size
 
 
+def _superseded(looked: Looked) -> Iterator[tuple[str, int]]:
+    """Yield images that superseded rows name, and no other row does."""
+    stems = f"""SELECT stem FROM (
+            SELECT {STEM} AS stem, 1 AS n FROM rows WHERE image IS NOT NULL
+            UNION ALL SELECT {STEM}, -1 FROM superseded)
+        GROUP BY stem HAVING sum(n) = 0"""
+    yield from _found(looked, images_by_stem("SEMI", stems))
+
+
 def _found(looked: Looked, sql: str, *parameters: object) -> Iterator[tuple[str, int]]:
     result = looked.connection.execute(f"{sql} ORDER BY path", list(parameters))
     while rows := result.fetchmany(1000):
@@ -131,5 +184,9 @@ KINDS: dict[str, Callable[[Looked], Iterator[tuple[str, int]]]] = {
     "leases": _leases,
     "index": _index,
     "temporaries": _temporaries,
+    SUPERSEDED: _superseded,
 }
 """By name what yields path and size of what may go."""
+
+DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != SUPERSEDED)
+"""What nobody needs; several settings side by side may be wanted, to compare them."""

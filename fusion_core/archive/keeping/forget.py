@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fusion_core.archive.index.rebuild import rebuild
-from fusion_core.archive.index.state import index_folder, newest_number
 from fusion_core.archive.keeping.clean import remove_all
-from fusion_core.archive.keeping.forget_rows import forget_rows
 from fusion_core.archive.keeping.inventory import Inventory, take_inventory
 from fusion_core.archive.keeping.naming import PICTURES, Naming
+from fusion_core.archive.keeping.rows_out import rebuild_indexes, take_rows_out
 from fusion_core.archive.layout import COMMITS_FOLDER, FUSED_FOLDER, RUNS_FOLDER, TABLES
 from fusion_core.archive.lease import Lease
 from fusion_core.archive.lease_record import LEASE_FOLDER
+from fusion_core.archive.parts import read_part
 from fusion_core.archive.spill import Spill, engine
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
@@ -110,17 +110,41 @@ def forget(
         )
     naming = Naming(pairs, _ids(found))
     tell("removing images")
-    remove_all(output, _images(found, naming, folder), lease.check)
+    remove_all(output, _images(found, naming, folder), lease.confirm)
     tell("removing what runs wrote of the pairs")
-    remove_all(output, _of_runs(output, found, naming, folder), lease.check)
+    remove_all(output, _of_runs(output, found, naming, folder), lease.confirm)
     tell("removing rows")
-    count = forget_rows(output, found, pairs, lease.check)
+    count = forget_rows(output, found, pairs, lease.confirm)
     tell(f"{count} files of rows written anew; now the index and the catalogues")
-    _rebuild_indexes(output, folder, lease)
+    rebuild_indexes(output, TABLES, folder, lease)
+    lease.confirm()
     rewrite_catalogs(output)
     search = search_for(output, folder, pairs, tell)
-    remove_all(output, [JOURNAL], lease.check)
+    remove_all(output, [JOURNAL], lease.confirm)
     return search
+
+
+def forget_rows(
+    output: Storage, found: Inventory, pair_ids: Collection[str], check: Callable[[], None]
+) -> int:
+    """Write all files anew that hold rows of pairs, without these; return how many.
+
+    Args:
+        output: The output.
+        found: What lies in it.
+        pair_ids: Ids of the pairs.
+        check: Raises where the lease was lost.
+
+    Raises:
+        ManifestError: A file or a record can't be read.
+        StorageError: The store failed.
+    """
+    ids = pa.array(sorted(pair_ids), pa.string())
+
+    def goes(path: str, size: int) -> pa.ChunkedArray:
+        return pc.is_in(read_part(output, path, ["pair_id"], size=size)["pair_id"], value_set=ids)
+
+    return take_rows_out(output, found, goes, check)
 
 
 def search_for(
@@ -217,14 +241,3 @@ def _of_runs(output: Storage, found: Inventory, naming: Naming, folder: Path) ->
 
 def _is_of_run(path: str) -> bool:
     return path.startswith(f"{RUNS_FOLDER}/") and not path.startswith(f"{LEASE_FOLDER}/")
-
-
-def _rebuild_indexes(output: Storage, folder: Path, lease: Lease) -> None:
-    for table in TABLES:
-        if not newest_number(output, table):
-            continue
-        rebuild(output, table, folder, lease.generation)
-        states = output.list(index_folder(table))["path"].to_pylist()
-        newest = f"{newest_number(output, table):08}.json"
-        old = [path for path in states if path.endswith(".json") and not path.endswith(newest)]
-        remove_all(output, old, lease.check)  # they tell the first and last ids of shards

@@ -50,11 +50,24 @@ RECORDS_SCHEMA = pa.schema(
         ("rows", pa.int64()),
     ]
 )
-UNNAMED_IMAGES = f"""
-    SELECT path, bytes FROM objects ANTI JOIN (
-        SELECT DISTINCT regexp_replace(image, '[.][a-z]+$', '') AS stem FROM rows
-    ) AS named ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem
-    WHERE starts_with(path, '{FUSED_FOLDER}/') AND NOT regexp_matches(path, '[.]tmp$')"""
+STEM = "regexp_replace(image, '[.][a-z]+$', '')"
+"""What an image's path has in common with those of its quicklook and its item, in SQL."""
+
+
+def images_by_stem(join: str, stems: str) -> str:
+    """Return a query of images, quicklooks and items.
+
+    Args:
+        join: ``SEMI`` for those that have one of the stems, ``ANTI`` for all others.
+        stems: Query of a column ``stem``, each as of ``STEM``.
+    """
+    return f"""
+        SELECT path, bytes FROM objects {join} JOIN ({stems}) AS named
+        ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem
+        WHERE starts_with(path, '{FUSED_FOLDER}/') AND NOT regexp_matches(path, '[.]tmp$')"""
+
+
+UNNAMED_IMAGES = images_by_stem("ANTI", f"SELECT DISTINCT {STEM} AS stem FROM rows")
 """Query of images that no row names, nor as a quicklook or item beside one that a row names."""
 
 _TABLES = tuple(f"{table}/" for table in TABLES)

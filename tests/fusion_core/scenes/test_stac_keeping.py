@@ -7,7 +7,7 @@ from catalogued_scenes import scene_row, scene_rows
 from catalogues import shown
 from published_rows import publish
 
-from fusion_core.archive.keeping.forget_rows import forget_rows
+from fusion_core.archive.keeping.forget import forget_rows
 from fusion_core.archive.keeping.inventory import take_inventory
 from fusion_core.scenes.stac_catalog import write_scene_catalog
 from fusion_core.scenes.stac_keeping import catalogs_from, rewrite_catalogs, unreadable_roots

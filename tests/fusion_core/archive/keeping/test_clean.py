@@ -17,7 +17,7 @@ from fusion_core.archive.index.state import create_state, newest_state
 from fusion_core.archive.keeping import disposable
 from fusion_core.archive.keeping.check import Finding, check
 from fusion_core.archive.keeping.clean import CleanPlan, clean, plan_clean
-from fusion_core.archive.keeping.disposable import KINDS
+from fusion_core.archive.keeping.disposable import DEFAULT_KINDS, KINDS
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.lease_record import (
     LeaseRecord,
@@ -154,8 +154,9 @@ def test_what_nobody_needs_goes_and_nothing_else(
     assert findings(archive.output, tmp_path) == []
 
 
-def test_all_kinds_are_planted_here() -> None:
-    assert list(PLANT) == list(KINDS)
+def test_all_kinds_that_are_looked_at_by_default_are_planted_here() -> None:
+    assert tuple(PLANT) == DEFAULT_KINDS
+    assert [*PLANT, "superseded"] == list(KINDS)
 
 
 def test_a_sound_output_keeps_all_but_published_commits(
@@ -175,8 +176,17 @@ def test_commits_stay_while_their_generation_may_go_on(
 def test_young_commits_and_runs_stay(archive: ArchiveFixture, tmp_path: Path) -> None:
     plant_runs(archive.output)
     now = dt.datetime.combine(TODAY, dt.time(), dt.UTC) + dt.timedelta(days=30)
+    now -= dt.timedelta(seconds=1)
     plan = plan_clean(archive.output, scratch(tmp_path), kinds=["commits"], now=now)
     assert not plan.removals
+
+
+def test_with_no_days_at_all_the_commits_of_today_go_too(
+    archive: ArchiveFixture, tmp_path: Path
+) -> None:
+    now = dt.datetime.combine(TODAY, dt.time(8), dt.UTC)
+    plan = plan_clean(archive.output, scratch(tmp_path), kinds=["commits"], days=0, now=now)
+    assert set(plan.objects.read()["path"].to_pylist()) == plant_commits(archive.output)
 
 
 def test_records_of_the_lease_stay_where_somebody_goes_on_from_them(
@@ -226,6 +236,24 @@ def test_who_lost_the_lease_removes_nothing(archive: ArchiveFixture, tmp_path: P
     with pytest.raises(LeaseLostError):
         clean(archive.output, plan, lost)
     assert goes <= paths(archive.output)
+
+
+def test_who_loses_the_lease_in_the_middle_removes_nothing_more(
+    archive: ArchiveFixture, tmp_path: Path
+) -> None:
+    names = {f"fused/0123/{number}.{number:016x}.png" for number in range(100)}
+    for name in names:
+        archive.output.write(name, b"x")
+    plan = plan_clean(archive.output, scratch(tmp_path), kinds=["images"], now=NOW)
+    asked = itertools.count(1)
+
+    def lost() -> None:
+        if next(asked) > 40:
+            raise LeaseLostError("lost")
+
+    with pytest.raises(LeaseLostError):
+        clean(archive.output, plan, lost)
+    assert len(names & paths(archive.output)) == 60
 
 
 @pytest.mark.long
