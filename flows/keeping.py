@@ -60,10 +60,7 @@ def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]
         FuseArchiveError: The store failed, or the credentials can't be had.
     """
     output = _storage(url, block)()
-    if not any(len(batch) for batch in output.list_batches()):
-        raise SettingsError(
-            f"there is nothing below {url}; expected an output of runs. Check the URL"
-        )
+    _require_an_output(output)
     with scratch_folder() as folder:
         found = check(output, folder, deep=deep, tell=_tell)
         _tell("comparing the index with the manifest")
@@ -193,8 +190,10 @@ def _held(connect: Callable[[], Storage], what: str) -> Iterator[Lease]:
     """Hold an output's lease, with all that dead runs left open closed and published.
 
     Raises:
+        SettingsError: There is no output.
         OutputBusyError: A living run is at work on it.
     """
+    _require_an_output(connect())
     run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{what}-{uuid.uuid4().hex[:8]}"
     exclusive = connect().check_exclusive(RUNS_FOLDER)
     lease = acquire(connect, run_id, seconds=_SECONDS, wait=False, exclusive=exclusive)
@@ -210,6 +209,14 @@ def _held(connect: Callable[[], Storage], what: str) -> Iterator[Lease]:
         lease.release()
         raise
     lease.release()
+
+
+def _require_an_output(output: Storage) -> None:
+    if not any(len(batch) for batch in output.list_batches()):
+        raise SettingsError(
+            f"there is nothing below {output.url('').rstrip('/')}; expected an output of runs. "
+            "Check the URL"
+        )
 
 
 def _storage(url: str, block: str | None) -> Callable[[], Storage]:

@@ -170,6 +170,9 @@ class Publisher:
             )
         # A write that fails may still arrive later, and nobody is to build upon that file.
         self.lease.tails.pop(step.piece.folder, None)
+        # Whoever took over while this run slept has written the file, and may have written it
+        # anew without rows that were to be forgotten.
+        self.lease.confirm()
         tried, self._tried = self._tried, True
         storage.write(step.record.file, step.body)
         self._tried = False

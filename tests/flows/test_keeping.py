@@ -60,6 +60,17 @@ def test_check_refuses_a_place_where_there_is_nothing(tmp_path: Path) -> None:
     assert [*tmp_path.rglob("*")] == [tmp_path / "empty"]
 
 
+@pytest.mark.parametrize("words", [("index",), ("clean", "--yes"), ("clean", "--forget", "a")])
+def test_nothing_is_written_where_there_is_no_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    place = tmp_path / "mistyped"
+    with pytest.raises(SystemExit, match="1"):
+        main([words[0], "--output", str(place), *words[1:], *["--yes"][: "--forget" in words]])
+    assert f"nothing below {place}; expected an output" in capsys.readouterr().err
+    assert not place.exists()
+
+
 def test_check_looks_at_index_catalogue_and_journal(
     output: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -225,6 +225,21 @@ def test_a_row_is_visible_in_time(output: Storage) -> None:
     end(publisher)
 
 
+def test_one_that_slept_writes_no_file_that_its_successor_may_have_written_anew(
+    output: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper = begin(output, "first")
+    commit(output, sleeper, "0a", "p1")
+    successor = blind(output, "second")
+    monkeypatch.setattr(sleeper.lease._heart, "is_silent", True)
+    with pytest.raises(LeaseLostError, match="second took the output over"):
+        sleeper.publish()
+    assert files(output) == []
+    successor.take_over()
+    assert published(output) == {"p1": 1}
+    end(successor)
+
+
 def test_a_file_that_a_late_write_has_replaced_by_an_earlier_one_is_made_good(
     output: Storage,
 ) -> None:
