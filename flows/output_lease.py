@@ -10,13 +10,14 @@ from prefect import get_run_logger
 
 from flows.run import Run
 from flows.summaries.skipped import SkippedRun
-from fusion_core.archive import RUNS_FOLDER, Publisher, acquire
+from fusion_core.archive import RUNS_FOLDER, TABLES, Lease, Publisher, acquire, merge_shards
 from fusion_core.errors import (
     FuseArchiveError,
     LeaseLostError,
     OutputBusyError,
     UnreachableError,
 )
+from fusion_core.storage import Storage, scratch_folder
 
 
 def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
@@ -35,6 +36,7 @@ def output_lease(run: Run[Any]) -> Iterator[Publisher]:
     """Hold the output's lease during the block, and publish what is committed under it.
 
     Before the block, what dead runs left open is closed, and what they committed is published.
+    Behind it, if it ended well, what has grown in the index is merged.
 
     Raises:
         OutputBusyError: A living run is at work, and the setting ``overlap`` says to skip, or the
@@ -71,6 +73,7 @@ def output_lease(run: Run[Any]) -> Iterator[Publisher]:
         publisher.start()
         yield publisher
         publisher.finish()
+        _merge_indexes(run.output(), lease)
     except UnreachableError:
         publisher.stop()
         lease.abandon()  # there is nobody to give it back to
@@ -82,6 +85,17 @@ def output_lease(run: Run[Any]) -> Iterator[Publisher]:
         lease.release()
         raise
     lease.release()
+
+
+def _merge_indexes(output: Storage, lease: Lease) -> None:
+    """Leave indexes of few shards; a run that has done its work doesn't fail of this."""
+    try:
+        with scratch_folder() as folder:
+            for table in TABLES:
+                lease.confirm()
+                merge_shards(output, table, folder)
+    except Exception as error:  # whatever it is: the next run merges
+        get_run_logger().warning("Merging the index is left to the next run: %s", error)
 
 
 def _publish_what_there_is(publisher: Publisher) -> None:

@@ -15,6 +15,7 @@ from .index.key_index import open_index as open_index
 from .index.rebuild import differences as differences
 from .index.rebuild import rebuild as rebuild
 from .index.state import newest_number as newest_number
+from .index.update import merge_shards as merge_shards
 from .keeping.check import Finding as Finding
 from .keeping.check import check as check
 from .keeping.clean import CleanPlan as CleanPlan

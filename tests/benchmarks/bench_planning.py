@@ -45,6 +45,7 @@ MERGES = {
 """Rows of shards that wait to be merged on every fourth, sixteenth and so on of such nights."""
 
 _TOLD = ("todo", "seconds", "seconds_pairing", "seconds_index", "seconds_plan", "cpu_seconds")
+_TOLD_OF_MERGING = ("seconds_merging", "peak_mb_merging")
 
 
 def main(most: int = ROWS) -> None:
@@ -82,13 +83,13 @@ def nights(folder: Path, kind: str, sizes: list[int]) -> dict[str, Any]:
 
 
 def merging(folder: Path, size: int) -> dict[str, Any]:
-    """Plan nights on which shards of the index are merged, after a long history."""
+    """Plan nights at whose end shards of the index are merged, after a long history."""
     told = {}
     for name, smaller in MERGES.items():
         history = folder / f"{size}"
         write_history(Storage(str(history)), "cameras", size, folder, smaller=smaller)
         found = [night_after(folder, "cameras", size) for _ in range(ROUNDS)]
-        told[name] = {"rows_merged": sum(smaller), **medians(found)}
+        told[name] = {"rows_merged": sum(smaller), **medians(found, *_TOLD_OF_MERGING)}
         shutil.rmtree(history)
     return told
 
@@ -122,9 +123,9 @@ def in_own_process(night: Night) -> dict[str, Any]:
     return measured
 
 
-def medians(found: list[dict[str, Any]]) -> dict[str, Any]:
+def medians(found: list[dict[str, Any]], *more: str) -> dict[str, Any]:
     """Return the medians of what was measured, and the shortest and longest time."""
-    names = [*_TOLD, "peak_mb", "peak_mb_before"]
+    names = [*_TOLD, "peak_mb", "peak_mb_before", *more]
     told = {name: round(statistics.median(one[name] for one in found), 3) for name in names}
     seconds = [round(one["seconds"], 3) for one in found]
     return {**told, "rounds": len(found), "seconds_from_to": [min(seconds), max(seconds)]}
@@ -144,6 +145,11 @@ def bars(results: dict[str, Any], sizes: list[int]) -> dict[str, Any]:
         for name, most in (("seconds", MOST_SECONDS), ("peak_mb", MOST_MEMORY)):
             ratio = round(longest[name] / shortest[name], 3)
             held[f"night, {kind}, {name}"] = {"ratio": ratio, "most": most, "held": ratio <= most}
+    usual = results["night"]["cameras"][str(SHORTEST)]["seconds"]
+    for name, found in results["night_that_merges"].items():
+        ratio = round(found["seconds"] / usual, 3)
+        bar = {"ratio": ratio, "most": MOST_SECONDS, "held": ratio <= MOST_SECONDS}
+        held[f"{name} night, which merges, seconds"] = bar
     for size, first in results["first_night"].items():
         peak = first["peak_mb"]
         bar = {"mb": peak, "most": MOST_MB, "held": peak < MOST_MB}

@@ -23,6 +23,7 @@ from peak_memory import peak_bytes
 from planning_history import MODEL_HASH, SETTINGS_HASH, new_files
 
 from fusion_core.archive.index.key_index import open_index
+from fusion_core.archive.index.update import merge_shards
 from fusion_core.archive.older import split_by_version
 from fusion_core.archive.planning import plan_pairs
 from fusion_core.jobs.listing import pair_batches
@@ -68,6 +69,12 @@ def planned(night: Night) -> dict[str, Any]:
         opened = time.perf_counter()
         plan = plan_pairs(found, index, _split, folder)
         ended = time.perf_counter()
+        told = {
+            "cpu_seconds": time.process_time() - cpu,
+            "peak_mb": peak_bytes() / 1e6,
+            **(output.told() if isinstance(output, CountedStorage) else {}),
+        }
+        merge_shards(output, "manifest", folder)  # as a run does at its end
         return {
             **asdict(night),
             "todo": len(plan.todo),
@@ -76,10 +83,10 @@ def planned(night: Night) -> dict[str, Any]:
             "seconds_pairing": listed - began,
             "seconds_index": opened - listed,
             "seconds_plan": ended - opened,
-            "cpu_seconds": time.process_time() - cpu,
-            "peak_mb": peak_bytes() / 1e6,
             "peak_mb_before": before,
-            **(output.told() if isinstance(output, CountedStorage) else {}),
+            **told,
+            "seconds_merging": time.perf_counter() - ended,
+            "peak_mb_merging": peak_bytes() / 1e6,
         }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 SHARES: Mapping[str, int] = {
     "actor": 100,  # SIGKILL of a worker's process
-    "s3": 160,  # SIGKILL of the store, which comes back a moment later
+    "s3": 120,  # SIGKILL of the store, which comes back a moment later
     "gpu": 100,  # a GPU fault, and whatever the process does after it fails of it too
     "memory": 95,  # the kernel ends a worker that takes more memory than it may have
     "hang": 90,  # the network never returns
@@ -21,6 +21,7 @@ SHARES: Mapping[str, int] = {
     "publishing": 60,  # SIGKILL of the run around a record of publication, or behind its file
     "merging": 40,  # SIGKILL of the run while it brings the index up to date, or merges shards
     "takeover": 40,  # SIGKILL of the run while it closes and publishes what a dead one left
+    "ending": 40,  # SIGKILL of the run once its work is done: around merged shards, at its release
     "cleaning": 40,  # SIGKILL of ``clean`` between two runs, while it removes what nobody needs
 }
 """Of a thousand: more of what costs seconds than of what costs new nodes, or a new run."""
@@ -29,6 +30,9 @@ KINDS = tuple(SHARES)
 
 LAID = ("merging", "takeover")
 """Kinds that a run meets at its start, by an order that was there before."""
+
+WAITING = ("sick", "ending")
+"""Kinds that are there before a run, and that it meets some time, or not at all."""
 
 BETWEEN_RUNS = (*LAID, "cleaning")
 """Kinds for which the run that is at work is killed."""
@@ -40,6 +44,7 @@ POINTS: Mapping[str, tuple[str, ...]] = {
         *("before_ending", "after_ending", "before_promised", "after_promised"),
         *("before_tombstone", "after_tombstone", "before_record", "after_record", "after_file"),
     ),
+    "ending": ("before_merging", "after_shard", "after_state", "before_release"),
     "cleaning": ("before_removal", "after_removal"),
 }
 """Where a driver or a ``clean`` ends, for the kinds that are ordered from it."""

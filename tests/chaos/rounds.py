@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from driver import Driver
-from kinds import BETWEEN_RUNS, LAID
+from kinds import BETWEEN_RUNS, LAID, WAITING
 from strikes import Note, Strikes
 
 POLL_SECONDS = 0.1
@@ -22,7 +22,8 @@ _SPARE_RUNS = 8
 # Beside the runs that begin where another one was killed for it.
 _LAID_BY_CHANCE = 0.25
 _CLEANED_BY_CHANCE = 0.15
-_OF_A_START = ("sick", *BETWEEN_RUNS)
+_ENDED_BY_CHANCE = 0.5
+_OF_NO_TIME = (*WAITING, *BETWEEN_RUNS)
 # Most of a short run's time is its start, and most of a fault's harm is done later.
 _AFTER_AN_IMAGE = 0.75
 # Aimed at, so that a run doesn't end before its faults: seconds for each of them, workers at work.
@@ -115,6 +116,8 @@ class Round:
             if self._to_lay or (result.driver_runs and self._rng.random() < _LAID_BY_CHANCE):
                 self._strikes.lay([card for card in hand if card in LAID])
                 self._to_lay = False
+            elif not set(hand) - {"ending"} or self._rng.random() < _ENDED_BY_CHANCE:
+                self._strikes.lay([card for card in hand if card == "ending"])
             result.driver_runs += 1
             driver = self._start("run", result.driver_runs)
             try:
@@ -180,14 +183,14 @@ class Round:
 
     def _set_pace(self, hand: list[str]) -> None:
         """Have pairs take so long that there are some left for all that is to go wrong."""
-        cards = sum(card not in _OF_A_START for card in hand)
+        cards = sum(card not in _OF_NO_TIME for card in hand)
         left = max(self._pairs - self._images(), 1)
         pace = min(cards * _SECONDS_A_FAULT * _WORKERS / left, _LONGEST_PACE)
         self._strikes.orders.set_pace(pace)
 
     def _strike(self, driver: Driver, hand: list[str]) -> bool:
         """Play the next card; return False where it can't be played now, and is kept for later."""
-        card = next((card for card in hand if card != "sick"), None)
+        card = next((card for card in hand if card not in WAITING), None)
         if card is None:
             return False
         if card in BETWEEN_RUNS:  # it takes what begins where a run was killed

@@ -40,6 +40,9 @@ _PARTS_AT_ONCE = 4096  # of versions before, whose rows become one shard
 _MERGED = 4
 """Shards of about one size that become one."""
 
+_BEFORE_A_PLAN = 1 << 16
+"""Rows of shards that are merged before a run plans; larger ones are when it has done its work."""
+
 _IN_MEMORY = 1 << 17
 """Rows that are sorted in memory."""
 
@@ -77,7 +80,7 @@ class IndexUpdate:
         """Shards that were written by this object."""
 
     def run(self, generation: int) -> IndexState:
-        """Take in all that was published up to a generation of the lease, and merge.
+        """Take in all that was published up to a generation of the lease, and merge what is small.
 
         Args:
             generation: The last one to look at: whose runs before can publish nothing any more.
@@ -90,7 +93,7 @@ class IndexUpdate:
             self._carry_over()
         self._take_in(generation)
         if self._place is self._output:
-            self._merge()
+            self.merge(_BEFORE_A_PLAN)
             # A dry run holds no lease, and may be reading what there was when this run began.
             remove_unnamed(self._output, self._table, [self._before, self.state])
         return self.state
@@ -205,9 +208,14 @@ class IndexUpdate:
         self._number += 1
         self.state = state
 
-    def _merge(self) -> None:
-        """Merge shards of about one size, until there are few of each."""
-        while group := _to_merge(self.state.shards):
+    def merge(self, most: int | None = None) -> None:
+        """Merge shards of about one size, until there are few of each.
+
+        Args:
+            most: Rows of those that become one, at most; never more than a shard may have.
+        """
+        most = MOST_ROWS if most is None else min(most, MOST_ROWS)
+        while group := _to_merge(self.state.shards, most):
             local = [self._folder / shard.name for shard in group]
             for shard, path in zip(group, local, strict=True):
                 self._output.download(shard_path(self._table, shard), path)
@@ -218,13 +226,31 @@ class IndexUpdate:
             self._step(self.state.model_copy(update={"shards": (*kept, *merged)}))
 
 
-def _to_merge(shards: Iterable[Shard]) -> list[Shard]:
+def merge_shards(output: Storage, table: str, folder: Path) -> None:
+    """Merge the shards of an index, under the lease, once nobody waits for a plan.
+
+    What was merged stays: a dry run may be reading it. The next run removes it.
+
+    Args:
+        output: The output.
+        table: The table; it may have no index.
+        folder: A scratch folder.
+
+    Raises:
+        ManifestError: A state can't be read, or somebody else has written one.
+        StorageError: The store failed.
+    """
+    if newest_number(output, table):
+        IndexUpdate(output, table, folder).merge()
+
+
+def _to_merge(shards: Iterable[Shard], most: int) -> list[Shard]:
     """Return shards of about one size that are to become one, if there are enough."""
     by_size: defaultdict[int, list[Shard]] = defaultdict(list)
     for shard in shards:
         by_size[int(math.log(max(shard.rows, _SMALLEST) / _SMALLEST, _MERGED))].append(shard)
     for _, group in sorted(by_size.items()):
         some = sorted(group, key=lambda shard: shard.rows)[:_MERGED]
-        if len(some) == _MERGED and sum(shard.rows for shard in some) <= MOST_ROWS:
+        if len(some) == _MERGED and sum(shard.rows for shard in some) <= most:
             return some
     return []

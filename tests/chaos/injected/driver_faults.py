@@ -31,7 +31,7 @@ class DriverFaults:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.taking_over = self.cleaning = False
+        self.taking_over = self.cleaning = self.ending = False
         self._passed: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -96,10 +96,16 @@ class DriverFaults:
 
     def patch_update(self, module: ModuleType) -> None:
         """Meet orders around shards and states of the index, and merge few shards already."""
+
+        def kind() -> str:
+            return "ending" if self.ending else "merging"
+
         module._MERGED = _MERGED  # type: ignore[attr-defined]
-        _around(module, "write_shards", self._points(lambda: "merging", "shard"))
-        _around(module.IndexUpdate, "_step", self._points(lambda: "merging", "state"))
-        original = module.IndexUpdate.run
+        if os.getpid() % 2:  # and all of them once the work is done
+            module._BEFORE_A_PLAN = 0  # type: ignore[attr-defined]
+        _around(module, "write_shards", self._points(kind, "shard"))
+        _around(module.IndexUpdate, "_step", self._points(kind, "state"))
+        original, merge_shards = module.IndexUpdate.run, module.merge_shards
 
         @functools.wraps(original)
         def run(update: Any, generation: int) -> Any:
@@ -107,7 +113,26 @@ class DriverFaults:
             self.reach("merging", "end", end=True)
             return state
 
+        @functools.wraps(merge_shards)
+        def merge_at_the_end(*given: Any, **more: Any) -> None:
+            self.ending = True
+            self.reach("ending", "before_merging")
+            merge_shards(*given, **more)
+            self.ending = False
+
         module.IndexUpdate.run = run
+        module.merge_shards = merge_at_the_end  # type: ignore[attr-defined]
+
+    def patch_lease(self, module: ModuleType) -> None:
+        """Meet orders of an end before the lease is given back, at the latest."""
+        original = module.Lease.release
+
+        @functools.wraps(original)
+        def release(lease: Any) -> None:
+            self.reach("ending", "before_release", end=True)
+            original(lease)
+
+        module.Lease.release = release
 
     def patch_disposable(self, module: ModuleType) -> None:
         """Have a cleaning find more to remove than it would after a thousand nights."""
@@ -149,6 +174,7 @@ class DriverFaults:
             "fusion_core.archive.publisher": self.patch_publisher,
             "fusion_core.archive.fencing": self.patch_fencing,
             "fusion_core.archive.index.update": self.patch_update,
+            "fusion_core.archive.lease": self.patch_lease,
             "fusion_core.archive.keeping.clean": self.patch_clean,
             "fusion_core.archive.keeping.disposable": self.patch_disposable,
             "fusion_core.storage.store": self.patch_store,

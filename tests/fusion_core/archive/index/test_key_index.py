@@ -30,7 +30,8 @@ from fusion_core.archive import planning
 from fusion_core.archive.attempts import Patience, last_attempts
 from fusion_core.archive.index import shards, update
 from fusion_core.archive.index.key_index import open_index
-from fusion_core.archive.index.state import index_schema, newest_state
+from fusion_core.archive.index.state import index_schema, newest_number, newest_state
+from fusion_core.archive.index.update import merge_shards
 from fusion_core.archive.layout import part_path, rows_path
 from fusion_core.archive.lease_record import LeaseRecord, intent_path, write_record
 from fusion_core.archive.older import split_by_version
@@ -51,6 +52,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (shards, update):
         monkeypatch.setattr(module, "MOST_ROWS", 8)
     monkeypatch.setattr(update, "_MERGED", 2)
+    monkeypatch.setattr(update, "_BEFORE_A_PLAN", 4)
     monkeypatch.setattr(update, "_PARTS_AT_ONCE", 2)
 
 
@@ -111,6 +113,8 @@ def test_a_plan_by_the_index_is_the_plan_by_all_rows(
             publish(store, generation, [night])
             if data.draw(st.booleans()):
                 open_index(store, "manifest", folder, generation=generation)
+            if data.draw(st.booleans()):
+                merge_shards(store, "manifest", folder)
         lease = data.draw(st.sampled_from([len(nights) - before + 1, None]))
         index = open_index(store, "manifest", folder, generation=lease)
         assert index.state.rows == len(rows)
@@ -151,6 +155,28 @@ def test_a_dry_run_is_not_disturbed_by_a_run_that_merges_what_it_reads(tmp_path:
     last = open_index(store, "manifest", tmp_path, generation=4).state
     left = sorted(path.name for path in (tmp_path / "out").rglob("shard-*.parquet"))
     assert left == sorted(shard.name for shard in last.shards)
+
+
+def test_what_is_large_is_merged_once_nobody_waits_for_a_plan_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(update, "_BEFORE_A_PLAN", 1)
+    store = Storage(str(tmp_path / "out"))
+    (tmp_path / "scratch").mkdir()
+    merge_shards(store, "manifest", tmp_path)
+    assert newest_number(store, "manifest") == 0, "where there is no index, none is made"
+    for generation in (1, 2):
+        publish(store, generation, [rows_of([f"a{generation}"])])
+        index = open_index(store, "manifest", tmp_path, generation=generation)
+    assert len(index.state.shards) == 2
+    dry = open_index(store, "manifest", tmp_path / "scratch")
+    merge_shards(store, "manifest", tmp_path)
+    assert [shard.rows for shard in newest_state(store, "manifest")[1].shards] == [2]
+    assert dry.rows_of(pa.array(["a1", "a2"]))["pair_id"].to_pylist() == ["a1", "a2"]
+    publish(store, 3, [rows_of(["a3"])])
+    last = open_index(store, "manifest", tmp_path, generation=3)
+    assert last.rows_of(pa.array(["a1", "a3"]))["pair_id"].to_pylist() == ["a1", "a3"]
+    assert sorted(shard.rows for shard in last.state.shards) == [1, 2]
 
 
 def test_a_dry_run_leaves_out_what_is_being_published(tmp_path: Path) -> None:
