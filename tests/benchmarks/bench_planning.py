@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_planning.py [ROWS]
 
-writes results/planning.json, in five minutes on two cores; it takes 1 GB of the temporary folder,
+writes results/planning.json, in seven minutes on two cores; it takes 1 GB of the temporary folder,
 and 10 GB for the first night of ten million pairs. It exits with 1 where the longest history costs
 more than it may beside the shortest, or a first night takes 2 GB. ROWS are those of the longest
 history, and the pairs of the largest first night; fewer leave no record.
