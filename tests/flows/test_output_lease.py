@@ -35,7 +35,6 @@ def run(tmp_path: Path) -> Run[Any]:
 @pytest.fixture(autouse=True)
 def pairs_of_shards_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(update, "_MERGED", 2)
-    monkeypatch.setattr(update, "_BEFORE_A_PLAN", 0)
 
 
 def shards(run: Run[Any]) -> int:

@@ -40,8 +40,9 @@ _PARTS_AT_ONCE = 4096  # of versions before, whose rows become one shard
 _MERGED = 4
 """Shards of about one size that become one."""
 
-_BEFORE_A_PLAN = 1 << 16
-"""Rows of shards that are merged before a run plans; larger ones are when it has done its work."""
+_BACKLOG = 16
+"""Shards of about one size with which a run merges before it plans, and not when it has done its
+work: those before it didn't come to their ends."""
 
 _IN_MEMORY = 1 << 17
 """Rows that are sorted in memory."""
@@ -80,7 +81,7 @@ class IndexUpdate:
         """Shards that were written by this object."""
 
     def run(self, generation: int) -> IndexState:
-        """Take in all that was published up to a generation of the lease, and merge what is small.
+        """Take in all that was published up to a generation of the lease; merge a backlog.
 
         Args:
             generation: The last one to look at: whose runs before can publish nothing any more.
@@ -93,7 +94,7 @@ class IndexUpdate:
             self._carry_over()
         self._take_in(generation)
         if self._place is self._output:
-            self.merge(_BEFORE_A_PLAN)
+            self.merge(_BACKLOG)
             # A dry run holds no lease, and may be reading what there was when this run began.
             remove_unnamed(self._output, self._table, [self._before, self.state])
         return self.state
@@ -208,14 +209,13 @@ class IndexUpdate:
         self._number += 1
         self.state = state
 
-    def merge(self, most: int | None = None) -> None:
+    def merge(self, many: int) -> None:
         """Merge shards of about one size, until there are few of each.
 
         Args:
-            most: Rows of those that become one, at most; never more than a shard may have.
+            many: So many of a size are too many.
         """
-        most = MOST_ROWS if most is None else min(most, MOST_ROWS)
-        while group := _to_merge(self.state.shards, most):
+        while group := _to_merge(self.state.shards, many):
             local = [self._folder / shard.name for shard in group]
             for shard, path in zip(group, local, strict=True):
                 self._output.download(shard_path(self._table, shard), path)
@@ -241,16 +241,16 @@ def merge_shards(output: Storage, table: str, folder: Path) -> None:
         StorageError: The store failed.
     """
     if newest_number(output, table):
-        IndexUpdate(output, table, folder).merge()
+        IndexUpdate(output, table, folder).merge(_MERGED)
 
 
-def _to_merge(shards: Iterable[Shard], most: int) -> list[Shard]:
-    """Return shards of about one size that are to become one, if there are enough."""
+def _to_merge(shards: Iterable[Shard], many: int) -> list[Shard]:
+    """Return shards of about one size that are to become one, if there are so many."""
     by_size: defaultdict[int, list[Shard]] = defaultdict(list)
     for shard in shards:
         by_size[int(math.log(max(shard.rows, _SMALLEST) / _SMALLEST, _MERGED))].append(shard)
     for _, group in sorted(by_size.items()):
         some = sorted(group, key=lambda shard: shard.rows)[:_MERGED]
-        if len(some) == _MERGED and sum(shard.rows for shard in some) <= most:
+        if len(group) >= many and sum(shard.rows for shard in some) <= MOST_ROWS:
             return some
     return []

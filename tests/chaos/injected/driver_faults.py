@@ -101,8 +101,8 @@ class DriverFaults:
             return "ending" if self.ending else "merging"
 
         module._MERGED = _MERGED  # type: ignore[attr-defined]
-        if os.getpid() % 2:  # and all of them once the work is done
-            module._BEFORE_A_PLAN = 0  # type: ignore[attr-defined]
+        if os.getpid() % 2:  # and before the plan already
+            module._BACKLOG = _MERGED  # type: ignore[attr-defined]
         _around(module, "write_shards", self._points(kind, "shard"))
         _around(module.IndexUpdate, "_step", self._points(kind, "state"))
         original, merge_shards = module.IndexUpdate.run, module.merge_shards

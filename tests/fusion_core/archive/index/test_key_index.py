@@ -52,7 +52,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (shards, update):
         monkeypatch.setattr(module, "MOST_ROWS", 8)
     monkeypatch.setattr(update, "_MERGED", 2)
-    monkeypatch.setattr(update, "_BEFORE_A_PLAN", 4)
+    monkeypatch.setattr(update, "_BACKLOG", 3)
     monkeypatch.setattr(update, "_PARTS_AT_ONCE", 2)
 
 
@@ -141,7 +141,10 @@ def test_a_dry_run_looks_up_what_is_new_and_writes_nothing(tmp_path: Path) -> No
     assert (found, store.list()["path"].to_pylist()) == (["a"], before)
 
 
-def test_a_dry_run_is_not_disturbed_by_a_run_that_merges_what_it_reads(tmp_path: Path) -> None:
+def test_a_dry_run_is_not_disturbed_by_a_run_that_merges_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(update, "_BACKLOG", 2)
     store = Storage(str(tmp_path / "out"))
     (tmp_path / "scratch").mkdir()
     publish(store, 1, [rows_of(["a"])])
@@ -157,10 +160,7 @@ def test_a_dry_run_is_not_disturbed_by_a_run_that_merges_what_it_reads(tmp_path:
     assert left == sorted(shard.name for shard in last.shards)
 
 
-def test_what_is_large_is_merged_once_nobody_waits_for_a_plan_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(update, "_BEFORE_A_PLAN", 1)
+def test_shards_are_merged_once_nobody_waits_for_a_plan_any_more(tmp_path: Path) -> None:
     store = Storage(str(tmp_path / "out"))
     (tmp_path / "scratch").mkdir()
     merge_shards(store, "manifest", tmp_path)
@@ -177,6 +177,17 @@ def test_what_is_large_is_merged_once_nobody_waits_for_a_plan_any_more(
     last = open_index(store, "manifest", tmp_path, generation=3)
     assert last.rows_of(pa.array(["a1", "a3"]))["pair_id"].to_pylist() == ["a1", "a3"]
     assert sorted(shard.rows for shard in last.state.shards) == [1, 2]
+
+
+def test_what_runs_that_did_not_come_to_their_ends_left_is_merged_before_a_plan(
+    tmp_path: Path,
+) -> None:
+    store, shards = Storage(str(tmp_path / "out")), []
+    for generation in range(1, 6):
+        publish(store, generation, [rows_of([f"a{generation}"])])
+        index = open_index(store, "manifest", tmp_path, generation=generation)
+        shards.append(sorted(shard.rows for shard in index.state.shards))
+    assert shards == [[1], [1, 1], [1, 2], [2, 2], [2, 3]]
 
 
 def test_a_dry_run_leaves_out_what_is_being_published(tmp_path: Path) -> None:
