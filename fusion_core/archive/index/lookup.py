@@ -20,7 +20,7 @@ from fusion_core.archive.index.state import Shard, filter_path, index_schema, sh
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
-_READERS = 8
+_READERS = 4  # each takes 10 MB or so, however long the history is
 _AT_ONCE = 32  # row groups that one reader opens a shard for
 _FEW = 1024  # pairs in a row group from which on its filter would hardly pass over it
 _LAST = chr(sys.maxunicode)  # no text sorts behind it, but such that begin so
