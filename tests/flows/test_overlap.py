@@ -77,9 +77,10 @@ def by_hand(
 
 
 class StillHeart:
-    """A heart that doesn't beat."""
+    """A heart that doesn't beat, and whose run doesn't know."""
 
     lost_to = None
+    is_silent = False
 
     def __init__(self, record: LeaseRecord):
         self.record = record

@@ -94,6 +94,8 @@ def test_what_was_killed_twice_goes_on_and_nothing_is_read_twice_nor_fused_again
     index = open_index(output, "manifest", tmp_path, generation=1)
     assert len(again) == PARTS - carried[0] // ROWS
     assert (index.state.rows, index.state.carried) == (PARTS * ROWS, True)
+    open_index(output, "manifest", tmp_path, generation=1)
+    assert len(again) == PARTS - carried[0] // ROWS, "once is enough"
     told = differences(output, "manifest", tmp_path)
     assert (told.missing, told.superfluous) == (0, 0)
     assert planned(index, tmp_path) == (PARTS * ROWS, ["q"])

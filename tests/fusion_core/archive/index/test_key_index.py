@@ -213,40 +213,6 @@ def test_what_was_published_is_taken_in_once(tmp_path: Path) -> None:
     assert open_index(store, "manifest", tmp_path, generation=4).state.rows == 3
 
 
-def test_a_carry_over_that_was_killed_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = Storage(str(tmp_path / "out"))
-    for place in range(6):
-        lay_part_of_before(store, f"{place:02x}", rows_of([f"p{place}"]).to_pylist())
-    read: list[str] = []
-    real = update.read_part
-
-    def killed_at_the_fifth(storage: Storage, path: str, **options: Any) -> pa.Table:
-        if len(read) == 4:
-            raise KeyboardInterrupt
-        read.append(path)
-        return real(storage, path, **options)
-
-    monkeypatch.setattr(update, "read_part", killed_at_the_fifth)
-    monkeypatch.setattr(update, "_READERS", 1)
-    with pytest.raises(KeyboardInterrupt):
-        open_index(store, "manifest", tmp_path, generation=1)
-    _, state = newest_state(store, "manifest")
-    assert (state.rows, state.carried) == (4, False)
-    again: list[str] = []
-
-    def counted(storage: Storage, path: str, **options: Any) -> pa.Table:
-        again.append(path)
-        return real(storage, path, **options)
-
-    monkeypatch.setattr(update, "read_part", counted)
-    assert open_index(store, "manifest", tmp_path, generation=1).state.rows == 6
-    assert len(again) == 2
-    assert open_index(store, "manifest", tmp_path, generation=1).state.carried
-    assert len(again) == 2
-
-
 def test_a_run_of_a_version_before_that_came_later_is_taken_in(tmp_path: Path) -> None:
     store = Storage(str(tmp_path / "out"))
     publish(store, 1, [rows_of(["a"])])
