@@ -6,9 +6,11 @@ import itertools
 import json
 import os
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +78,24 @@ def processes_with(variable: str) -> dict[int, str]:
 
 
 def ask(server: PrefectServer, path: str, body: Any = None) -> Any:
-    """Ask Prefect's API as its interface in the browser does."""
+    """Ask Prefect's API as its interface in the browser does.
+
+    Its database is SQLite: while that is locked it answers 503, and its own clients ask again.
+    """
     request = urllib.request.Request(
         f"{server.environment['PREFECT_API_URL']}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    until = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                raise
+        time.sleep(1)
 
 
 def start_run(server: PrefectServer, settings: FuseArchiveSettings) -> str:
