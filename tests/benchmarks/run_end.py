@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from generated_rows import MODEL, SETTINGS
-from memory_run import status
+from peak_memory import peak_bytes
 from tiny import settings_for
 
 from flows.chunks import Worked, count_results
@@ -117,7 +117,7 @@ def _parts(folder: Path) -> list[str]:
 
 def _peak() -> float:
     """Return the most that this process has held so far, in MB."""
-    return status(Path("/proc/self"), "VmHWM") * 1024 / 1e6
+    return peak_bytes() / 1e6
 
 
 if __name__ == "__main__":

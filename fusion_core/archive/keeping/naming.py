@@ -27,8 +27,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".webp")
 _FIXED = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal)
 _BATCH = 8192
 
-_WORD = re.compile(r"[\d.]+|[A-Za-z]+")
-"""An id that a text may hold without meaning the pair: a number, or a word."""
+_WORD = re.compile(r"[\d.:_-]+|[A-Za-z]+")
+"""An id that a text may hold without meaning the pair: a number, a date, or a word."""
 
 # Columns of our tables and fields of our JSON in which such an id means something else.
 _OF_NO_PAIR = {
@@ -45,9 +45,9 @@ class Naming:
 
     An id counts where no letter, digit, hyphen or underscore is next to it, so that ``c/7`` isn't
     found in ``c/17``; that of another pair that holds it, as ``a/c/7`` does, is passed over. One
-    that is but a number or a word, as ``7`` is, counts only where a name would stand: as a whole
-    value or line, in quotes, as part of a path, before a colon that begins a remark; and not in
-    what has no pairs, such as keys of JSON and the column ``status``.
+    that is but a number, a date or a word, as ``7`` is, counts only where a name would stand: as a
+    whole value or line, in quotes, as part of a path, before a colon that begins a remark; and not
+    in what has no pairs, such as keys of JSON and the column ``status``.
 
     Args:
         pair_ids: Ids of the pairs.

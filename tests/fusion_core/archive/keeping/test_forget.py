@@ -165,7 +165,9 @@ OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize("word", ["7", "0001", "1.7", "ok", "vif", "date", "manifest", "rows"])
+@pytest.mark.parametrize(
+    "word", ["7", "0001", "1.7", "2026-01-01", "ok", "vif", "date", "manifest", "rows"]
+)
 def test_a_pair_whose_id_is_a_word_or_number_is_found_where_names_stand(
     output: Storage, tmp_path: Path, word: str
 ) -> None:
