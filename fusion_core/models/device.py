@@ -1,5 +1,6 @@
 """The device and precision that fusers compute with: what was asked for, against what there is."""
 
+from collections.abc import Collection
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ from fusion_core.settings.fuse import Precision
 
 ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
 
-DTYPES: dict[str, torch.dtype] = {
+DTYPES: dict[ResolvedPrecision, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
@@ -34,17 +35,29 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def resolve_precision(precision: Precision, device: str) -> ResolvedPrecision:
+def resolve_precision(
+    precision: Precision, device: str, known: Collection[ResolvedPrecision] = tuple(DTYPES)
+) -> ResolvedPrecision:
     """Turn ``auto`` into the precision to use on ``device`` and refuse what it can't do well.
 
+    Args:
+        precision: What is asked for.
+        device: Where it is to be used.
+        known: What the network is made for. Default: all.
+
     Raises:
-        SettingsError: The precision is unknown, or fp16 on a CPU.
+        SettingsError: The precision is unknown, fp16 on a CPU, or none of the network's.
     """
     if precision == "auto":
-        return "bf16" if _computes_bf16(device) else "fp32"
+        return "bf16" if "bf16" in known and _computes_bf16(device) else "fp32"
     if precision not in DTYPES:
         raise SettingsError(
             f"precision is {precision!r}; expected auto, fp32, bf16 or fp16. Use auto."
+        )
+    if precision not in known:
+        raise SettingsError(
+            f"precision is {precision}, and this network computes in {' or '.join(known)}. "
+            "Use auto."
         )
     if precision == "fp16" and device.startswith("cpu"):
         raise SettingsError(

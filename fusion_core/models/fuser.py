@@ -102,7 +102,7 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
         )
     network, _ = parse_weights(file)
     return Model(
-        NetworkFuser.name,
+        network.name,
         file.sha256,
         lambda device, precision: NetworkFuser(network, device, precision, file.sha256),
     )

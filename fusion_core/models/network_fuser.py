@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fusion_core.models.device import DTYPES, resolve_device, resolve_precision
-from fusion_core.models.network import SHALLOW_LEVELS, RefineFuse
+from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.padding import check_pair, pad_reflected
 from fusion_core.models.pooling import Pooling, PreviewPooling, ScenePooling
 from fusion_core.models.weights_file import hash_model
@@ -44,11 +44,9 @@ class NetworkFuser:
             that pools nothing.
     """
 
-    name = "refinefuse"
-
     def __init__(
         self,
-        model: RefineFuse,
+        model: FusionNetwork,
         device: str = "auto",
         precision: Precision = "auto",
         model_hash: str | None = None,
@@ -64,16 +62,16 @@ class NetworkFuser:
         Raises:
             SettingsError: The device is unknown or absent, or can't run in that precision.
         """
+        self.name = model.name
         self.model_hash = model_hash or hash_model(model)
         self.device = resolve_device(device)
-        self.precision = resolve_precision(precision, self.device)
+        self.precision = resolve_precision(precision, self.device, model.precisions)
         self._model = model.to(self.device).body_to(DTYPES[self.precision]).eval()
-        self._multiple = model.config.multiple
-        self.receptive_radius = model.config.receptive_radius
-        self.bytes_per_pixel = model.config.bytes_per_pixel(DTYPES[self.precision].itemsize)
+        self._multiple = model.multiple
+        self.receptive_radius = model.receptive_radius
+        self.bytes_per_pixel = model.bytes_per_pixel(DTYPES[self.precision].itemsize)
         self.pool_bytes_per_pixel = int(_POOL_SHARE * self.bytes_per_pixel)
-        pools = model.config.levels > SHALLOW_LEVELS and (model.config.psim or model.config.fim)
-        self.cells = model.config.token_grid if pools else 0
+        self.cells = model.cells
 
     @torch.inference_mode()
     def __call__(self, ir: Tensor, vi: Tensor, pooling: Pooling | None = None) -> Tensor:

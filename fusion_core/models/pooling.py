@@ -14,8 +14,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from fusion_core.models.blocks import FIM, PSIM, resize
+from fusion_core.models.blocks import PSIM, resize
 from fusion_core.models.grid_sampling import sampling_matrix
+
+
+class Weighing(Protocol):
+    """A block that takes weights from whole images, such as FIM."""
+
+    def weigh(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Return (B, D, 1, 1) of features or images (B, C, H, W)."""
+        ...
 
 
 class Pooling(Protocol):
@@ -25,8 +33,8 @@ class Pooling(Protocol):
         """Return what PSIM adds to both modalities, (B, 2C, H, W), for features (B, C, H, W)."""
         ...
 
-    def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
-        """Return FIM's channel weights, (B, D, 1, 1)."""
+    def weights(self, block: Weighing, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Return what a block such as FIM weighs, (B, D, 1, 1)."""
         ...
 
 
@@ -36,7 +44,8 @@ class PreviewPooling:
 
     Attributes:
         grids: What PSIM attended to, (1, 2C, g, g), by level.
-        channel_weights: FIM's weights, (1, D, 1, 1); None in a network without FIM.
+        channel_weights: FIM's weights, (1, D, 1, 1), or a mini network's levels; None in a network
+            without either.
     """
 
     grids: dict[int, Tensor] = field(default_factory=dict)
@@ -47,7 +56,7 @@ class PreviewPooling:
         self.grids[level] = block.attend(ir, vi)
         return resize(self.grids[level], (ir.shape[-2], ir.shape[-1]))
 
-    def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
+    def weights(self, block: Weighing, deep: Tensor, shallow: Tensor) -> Tensor:
         """Weigh the preview's channels, and keep the weights."""
         self.channel_weights = block.weigh(deep, shallow)
         return self.channel_weights
@@ -76,7 +85,7 @@ class TilePooling:
         part = rows @ grid.float() @ columns.mT
         return part.to(ir.dtype, memory_format=torch.channels_last)
 
-    def weights(self, block: FIM, deep: Tensor, shallow: Tensor) -> Tensor:
+    def weights(self, block: Weighing, deep: Tensor, shallow: Tensor) -> Tensor:
         """Return the scene's weights."""
         assert self.preview.channel_weights is not None
         return self.preview.channel_weights

@@ -17,6 +17,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fusion_core.errors import WeightsError
+from fusion_core.models.fusion_network import FusionNetwork
+from fusion_core.models.mini_config import MiniConfig
+from fusion_core.models.mini_network import MiniFuse
 from fusion_core.models.model_file import ModelFile, read_model_file
 from fusion_core.models.names import PACKAGED_NAME
 from fusion_core.models.network import RefineFuse
@@ -42,12 +45,12 @@ class LoadedInfo:
 
     url: str
     sha256: str
-    network: NetworkConfig
+    network: NetworkConfig | MiniConfig
     training: dict[str, Any]
 
 
 def weights_body(
-    model: RefineFuse, training: dict[str, Any], dtype: torch.dtype = torch.float32
+    model: FusionNetwork, training: dict[str, Any], dtype: torch.dtype = torch.float32
 ) -> bytes:
     """Return the bytes of a weights file; arguments as for ``save_weights``."""
     return safetensors.torch.save(
@@ -61,7 +64,7 @@ def weights_body(
 
 
 def save_weights(
-    url: str, model: RefineFuse, training: dict[str, Any], dtype: torch.dtype = torch.float32
+    url: str, model: FusionNetwork, training: dict[str, Any], dtype: torch.dtype = torch.float32
 ) -> str:
     """Write ``model`` with its configuration to ``url`` and return the file's sha256.
 
@@ -81,7 +84,7 @@ def save_weights(
 
 def load_weights(
     url: str = PACKAGED_NAME, sha256: str | None = None
-) -> tuple[RefineFuse, LoadedInfo]:
+) -> tuple[FusionNetwork, LoadedInfo]:
     """Read a network from ``url``, as fp32 on the CPU.
 
     Args:
@@ -96,7 +99,7 @@ def load_weights(
     return parse_weights(read_model_file(url, sha256))
 
 
-def parse_weights(file: ModelFile) -> tuple[RefineFuse, LoadedInfo]:
+def parse_weights(file: ModelFile) -> tuple[FusionNetwork, LoadedInfo]:
     """Build the network that a weights file holds, as fp32 on the CPU.
 
     Raises:
@@ -113,7 +116,7 @@ def parse_weights(file: ModelFile) -> tuple[RefineFuse, LoadedInfo]:
     return _build(file.url, config, tensors), info
 
 
-def hash_model(model: RefineFuse) -> str:
+def hash_model(model: FusionNetwork) -> str:
     """Return the model hash of a network without a file: sha256 over configuration and weights."""
     digest = hashlib.sha256(model.config.model_dump_json().encode())
     for name, tensor in sorted(model.state_dict().items()):
@@ -122,7 +125,12 @@ def hash_model(model: RefineFuse) -> str:
     return digest.hexdigest()
 
 
-def _header(url: str, body: bytes) -> tuple[NetworkConfig, dict[str, Any]]:
+def build_network(config: NetworkConfig | MiniConfig) -> FusionNetwork:
+    """Build the untrained network that a configuration describes."""
+    return MiniFuse(config) if isinstance(config, MiniConfig) else RefineFuse(config)
+
+
+def _header(url: str, body: bytes) -> tuple[NetworkConfig | MiniConfig, dict[str, Any]]:
     """Read configuration and training summary, which ``safetensors.torch.load`` leaves out."""
     length = int.from_bytes(body[:_LENGTH_BYTES], "little")
     try:
@@ -146,18 +154,22 @@ def _header(url: str, body: bytes) -> tuple[NetworkConfig, dict[str, Any]]:
         )
     try:
         training = json.loads(metadata.get("training", "{}"))
-        return NetworkConfig.model_validate_json(metadata["network"]), training
-    except (ValidationError, ValueError) as error:
+        network = json.loads(metadata["network"])
+        kind = MiniConfig if "kind" in network else NetworkConfig
+        return kind.model_validate_json(metadata["network"]), training
+    except (ValidationError, ValueError, TypeError) as error:
         raise WeightsError(
             f"The header of weights {url} doesn't describe a network: {error}. "
             "Use the version of fuse-archive that wrote them."
         ) from error
 
 
-def _build(url: str, config: NetworkConfig, tensors: dict[str, Tensor]) -> RefineFuse:
+def _build(
+    url: str, config: NetworkConfig | MiniConfig, tensors: dict[str, Tensor]
+) -> FusionNetwork:
     # On the meta device, so that a header which asks for absurd widths costs no memory.
     with torch.device("meta"):
-        model = RefineFuse(config)
+        model = build_network(config)
     weights = {name: tensor.float() for name, tensor in tensors.items()}
     try:
         model.load_state_dict(weights, assign=True)

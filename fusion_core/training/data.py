@@ -22,16 +22,19 @@ from fusion_core.training.batch import Batch
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.saliency_masks import saliency, source_masks
 
+LuminancePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Infrared and visible luminance, each (H, W) rounded to 8 bits."""
+
 INFRARED, VISIBLE, SALIENT = range(3)
 
-_CHANGED = 0.5  # share of crops that are shrunk, of images with less contrast, of those darkened
-_LARGEST_ZOOM = 1.6
+CHANGED = 0.5  # share of crops that are shrunk, of images with less contrast, of those darkened
+LARGEST_ZOOM = 1.6
 _LEAST_CONTRAST = 0.2
 
 
 def read_luminances(
     pair: PairRef, source: Storage, settings: PairSettings, max_megapixels: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+) -> LuminancePair:
     """Read infrared and visible luminance of a pair, each (H, W) rounded to 8 bits.
 
     Raises:
@@ -55,7 +58,7 @@ class CropSource:
 
     def __init__(
         self,
-        images: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+        images: Iterable[LuminancePair],
         size: int,
         loss: LossConfig,
     ) -> None:
@@ -89,17 +92,14 @@ class CropSource:
         crops = []
         for index in random.integers(len(self._stacks), size=count):
             stack = self._stacks[index]
-            zoom = random.uniform(1, _LARGEST_ZOOM) if random.random() < _CHANGED else 1
+            zoom = random.uniform(1, LARGEST_ZOOM) if random.random() < CHANGED else 1
             side = min(round(self.size * zoom), *stack.shape[1:])
             top = random.integers(stack.shape[1] - side + 1)
             left = random.integers(stack.shape[2] - side + 1)
             crop = _shrink(stack[:, top : top + side, left : left + side], self.size)
             crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))
             crops.append(crop[:, :, ::-1] if random.integers(2) else crop)
-        changed, lifted = random.random((2, 2, count)) < _CHANGED
-        contrast = np.where(changed, random.uniform(_LEAST_CONTRAST, 1, (2, count)), 1)
-        offset = np.where(lifted, random.uniform(0, 1, (2, count)), 0) * (1 - contrast)
-        return self._batch(crops, contrast, offset)
+        return self._batch(crops, *less_contrast(random, count))
 
     def centre_batch(self) -> Batch:
         """Cut the centre of every pair: always the same crops."""
@@ -122,6 +122,16 @@ class CropSource:
         ir = layers[:, INFRARED] * gain_ir + lift_ir
         vi = layers[:, VISIBLE] * gain_vi + lift_vi
         return Batch(ir, vi, source_masks(ir, vi, self._loss, layers[:, SALIENT]))
+
+
+def less_contrast(
+    random: np.random.Generator, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw g and o of g x + o for both images of so many pairs, each (2, count)."""
+    changed, lifted = random.random((2, 2, count)) < CHANGED
+    contrast = np.where(changed, random.uniform(_LEAST_CONTRAST, 1, (2, count)), 1)
+    offset = np.where(lifted, random.uniform(0, 1, (2, count)), 0) * (1 - contrast)
+    return contrast, offset
 
 
 def _shrink(crop: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

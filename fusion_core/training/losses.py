@@ -61,10 +61,17 @@ def gradient_loss(fused: Tensor, ir: Tensor, vi: Tensor, gain: float = 1.0) -> T
     return (found - gain * torch.where(steeper, of_ir, of_vi)).abs().sum(1).mean()
 
 
+def distillation_terms(fused: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Return mean(|F - T|) and mean(|Sobel(F) - Sobel(T)|) for what a teacher fused, by name."""
+    gradients = (sobel(fused) - sobel(target)).abs().sum(1)
+    return {"teacher": (fused - target).abs().mean(), "teacher_gradient": gradients.mean()}
+
+
 def loss_terms(fused: Tensor, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
     """Return the weighted terms whose sum training minimises, by name: scalars in fp32.
 
-    A term of weight 0 is left out.
+    A term of weight 0 is left out. Where there is a teacher, being like it is all that counts, see
+    ``distillation_terms``.
 
     Args:
         fused: Fused crops, (B, 1, S, S), float32, in [0, 1].
@@ -72,7 +79,10 @@ def loss_terms(fused: Tensor, batch: Batch, config: LossConfig) -> dict[str, Ten
         config: Terms and weights.
     """
     ir, vi = batch.ir, batch.vi
+    if batch.target is not None:
+        return distillation_terms(fused, batch.target)
     if config.intensity == "masked":
+        assert batch.masks is not None
         intensity = masked_intensity_loss(fused, ir, vi, batch.masks)
     elif config.intensity == "mean":
         intensity = mean_intensity_loss(fused, ir, vi)

@@ -10,6 +10,7 @@ from fusion_core.archive.pairing import Pairing
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import SettingsError
 from fusion_core.jobs.listing import list_pairs
+from fusion_core.models.fuser import read_model
 from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.file_system import StorageOptions
 from fusion_core.storage.source import input_options, open_source
@@ -17,7 +18,7 @@ from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import check_same
 from fusion_core.training.job import TrainingJob
 from fusion_core.training.log import LOG_FILE, LogFile, read_log
-from fusion_core.training.settings import TrainSettings
+from fusion_core.training.settings import VERSIONS, TrainSettings
 from fusion_core.training.split import Split, split_ids, spread
 
 
@@ -33,7 +34,7 @@ def plan_training(
     Raises:
         SettingsError: Templates, index or validation can't be used, or no pair is left.
         StorageError: There is no such archive, or it can't be listed.
-        WeightsError: The weights to start from can't be read.
+        WeightsError: The weights to start from can't be read, or the teacher can't.
     """
     now = dt.datetime.now(dt.UTC)
     source = open_source(settings, storage_options)
@@ -67,6 +68,9 @@ def plan_training(
         "validation": apart,
         "start_sha256": load_weights(start)[1].sha256 if start else None,
     }
+    if settings.teacher is not None:
+        training["teacher_sha256"] = read_model(settings.teacher).model_hash
+        training["versions"] = settings.versions or VERSIONS
     # Workers may stand in other folders than the one that relative paths are meant from.
     urls = {"source": source.url(""), "output": output.url("")}
     job = TrainingJob(

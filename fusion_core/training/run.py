@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import SettingsError
-from fusion_core.models.network import RefineFuse
+from fusion_core.models.fuser import load_fuser
+from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.weights_file import load_weights
 from fusion_core.storage.source import open_source
-from fusion_core.training.data import CropSource, read_luminances
+from fusion_core.training.data import CropSource, LuminancePair, read_luminances
+from fusion_core.training.distilling import TaughtCrops
 from fusion_core.training.job import Reporter, TrainingJob, WorkerRank
 from fusion_core.training.log import TrainingLog
 from fusion_core.training.output import TrainingOutput
 from fusion_core.training.record import ProgressEvent
-from fusion_core.training.settings import TrainSettings
+from fusion_core.training.settings import VERSIONS, TrainSettings
 from fusion_core.training.trainer import Trainer
 from fusion_core.training.validation import Validator
 
@@ -44,10 +44,12 @@ def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None
     trainer = Trainer(recipe, steps, device=rank.device, wrap=rank.wrap, start=start)
     output = TrainingOutput(job, rank, reporter.options)
     log = TrainingLog(output.resume(trainer))
-    crops = CropSource(_luminances(job, job.pairs, reporter), recipe.crop, recipe.loss)
+    cut = _cutter(settings, rank.device)
+    crops = cut(_luminances(job, job.pairs, reporter))
     validator = None
     if job.validation and rank.leads:
-        validator = Validator(list(_luminances(job, job.validation, reporter)), trainer)
+        images = list(_luminances(job, job.validation, reporter))
+        validator = Validator(images, cut(images).centre_batch())
     if trainer.step == steps and rank.leads:
         # It was stopped after the last checkpoint and before the log.
         output.save(trainer, log.records)
@@ -73,22 +75,39 @@ def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None
             reported = time.monotonic()
 
 
-def _first_weights(settings: TrainSettings) -> RefineFuse | None:
+def _first_weights(settings: TrainSettings) -> FusionNetwork | None:
     if settings.start_from is None:
         return None
     model, info = load_weights(settings.start_from)
-    if info.network != settings.network:
+    wanted = settings.trained_network()
+    if info.network != wanted:
         raise SettingsError(
             f"the weights {settings.start_from} are of a network with "
-            f"{info.network.model_dump()}, and the one to train has "
-            f"{settings.network.model_dump()}; set network to theirs"
+            f"{info.network.model_dump()}, and the one to train has {wanted.model_dump()}; set "
+            f"{'mini' if settings.mini else 'network'} to theirs"
         )
     return model
 
 
+def _cutter(
+    settings: TrainSettings, device: str
+) -> Callable[[Iterable[LuminancePair]], CropSource | TaughtCrops]:
+    """Return what makes a source of crops of pairs, with a teacher's images where there is one."""
+    recipe = settings.recipe()
+    if settings.teacher is None:
+        return partial(CropSource, size=recipe.crop, loss=recipe.loss)
+    return partial(
+        TaughtCrops,
+        size=recipe.crop,
+        teacher=load_fuser(settings.teacher, device),
+        versions=settings.versions or VERSIONS,
+        seed=recipe.seed,
+    )
+
+
 def _luminances(
     job: TrainingJob, pairs: Iterable[PairRef], reporter: Reporter
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+) -> Iterator[LuminancePair]:
     """Read infrared and visible luminance of each pair, some pairs at a time."""
     settings = job.settings
     source = open_source(settings, reporter.options)

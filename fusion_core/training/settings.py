@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 from fusion_core.training.recipe import Recipe
+
+VERSIONS = 3
+"""Versions of a pair that a teacher fuses, where their number isn't given."""
 
 
 class TrainSettings(ArchiveSettings, Recipe):
@@ -50,6 +53,19 @@ class TrainSettings(ArchiveSettings, Recipe):
         "Their network must be the recipe's.",
     )
 
+    teacher: str | None = Field(
+        None,
+        description="Method that the network is to learn from, as `--model` of run takes it, such "
+        "as refinefuse. It fuses whole pairs, and being like it replaces the loss.",
+    )
+    versions: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="Versions of each pair that the teacher fuses: the pair as it is, and others "
+        f"shrunk and with less contrast. Default, with a teacher: {VERSIONS}.",
+    )
+
     @field_validator("validation", mode="before")
     @classmethod
     def _number_or_url(cls, value: Any) -> Any:
@@ -62,10 +78,19 @@ class TrainSettings(ArchiveSettings, Recipe):
             raise ValueError(f"found {value}; expected a number of pairs from 0 up, or a URL")
         return value if isinstance(value, int) else refuse_secret(value)
 
-    @field_validator("start_from")
+    @field_validator("start_from", "teacher")
     @classmethod
-    def _no_secret_in_start(cls, url: str | None) -> str | None:
+    def _no_secret_in_model(cls, url: str | None) -> str | None:
         return url if url is None else refuse_secret(url)
+
+    @model_validator(mode="after")
+    def _versions_have_a_teacher(self) -> TrainSettings:
+        if self.versions is not None and self.teacher is None:
+            raise ValueError(
+                f"versions is {self.versions} and there is no teacher to fuse them; name one by "
+                "teacher or leave versions out"
+            )
+        return self
 
     def recipe(self) -> Recipe:
         """Return the part of the settings that decides the weights."""

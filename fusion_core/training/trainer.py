@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from fusion_core.models.device import resolve_precision
-from fusion_core.models.network import RefineFuse
+from fusion_core.models.fusion_network import FusionNetwork
+from fusion_core.models.pooling import Pooling
+from fusion_core.models.weights_file import build_network
 from fusion_core.training.batch import Batch
 from fusion_core.training.losses import loss_terms
 from fusion_core.training.optimisers import flat_state, learning_rate, make_optimiser, restore_state
@@ -19,23 +21,23 @@ from fusion_core.training.recipe import Recipe
 class MixedPrecision(nn.Module):
     """Runs a network's body in bf16 while its weights stay fp32, as the optimiser needs them."""
 
-    def __init__(self, model: RefineFuse, *, bf16: bool) -> None:
+    def __init__(self, model: FusionNetwork, *, bf16: bool) -> None:
         """Wrap ``model``, whose weights are shared and not copied."""
         super().__init__()
         self.model = model
         self.bf16 = bf16
 
-    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse as ``RefineFuse`` does; same shapes and ranges."""
+    def forward(self, ir: Tensor, vi: Tensor, pooling: Pooling | None = None) -> Tensor:
+        """Fuse as the network does; same shapes and ranges."""
         if not self.bf16:
-            fused: Tensor = self.model(ir, vi)
+            fused: Tensor = self.model(ir, vi, pooling)
             return fused
         # One cast per weight and step; autocast would also widen and narrow the features.
         weights = {
             name: weight if name.startswith("head.") else weight.bfloat16()
             for name, weight in self.model.named_parameters()
         }
-        fused = functional_call(self.model, weights, (ir, vi))
+        fused = functional_call(self.model, weights, (ir, vi, pooling))
         return fused
 
 
@@ -55,7 +57,7 @@ class Trainer:
         *,
         device: str = "cpu",
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
-        start: RefineFuse | None = None,
+        start: FusionNetwork | None = None,
     ) -> None:
         """Begin a training.
 
@@ -75,10 +77,10 @@ class Trainer:
         self.step = 0
         self.steps = steps
         self.device = device
-        model = start or RefineFuse(recipe.network)
+        model = start or build_network(recipe.trained_network())
         self.model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.model.requires_grad_(True)
-        bf16 = resolve_precision(recipe.precision, device) == "bf16"
+        bf16 = resolve_precision(recipe.precision, device, model.precisions) == "bf16"
         self._fuse = wrap(MixedPrecision(self.model, bf16=bf16))
         self._average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self._optimiser = make_optimiser(recipe, self.model.parameters())
@@ -91,7 +93,7 @@ class Trainer:
     def advance(self, batch: Batch) -> dict[str, Tensor]:
         """Take one step and return the terms of its loss, scalars on the trainer's device."""
         batch = batch.to(self.device)
-        fused = self._fuse(batch.ir, batch.vi)
+        fused = self._fuse(batch.ir, batch.vi, batch.pooling)
         terms = loss_terms(fused, batch, self.recipe.loss)
         self._optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -108,9 +110,9 @@ class Trainer:
         )
         return {name: term.detach() for name, term in terms.items()}
 
-    def averaged(self) -> RefineFuse:
+    def averaged(self) -> FusionNetwork:
         """Return a copy of the network with the averaged weights, for use and for validation."""
-        model = RefineFuse(self.recipe.network)
+        model = build_network(self.recipe.trained_network())
         model.load_state_dict(self._average)
         return model.eval()
 

@@ -13,27 +13,25 @@ from numpy.typing import NDArray
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.metrics.columns import score_columns
 from fusion_core.models.network_fuser import NetworkFuser
-from fusion_core.training.data import CropSource
+from fusion_core.training.batch import Batch
+from fusion_core.training.data import LuminancePair
 from fusion_core.training.losses import loss_terms
 from fusion_core.training.record import ValidationScores
 from fusion_core.training.trainer import Trainer
-
-Images = Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 
 
 class Validator:
     """Holds the pairs kept apart, and validates a trainer on them."""
 
-    def __init__(self, images: Images, trainer: Trainer) -> None:
-        """Keep the images, and cut the crops that the loss is computed on.
+    def __init__(self, images: Sequence[LuminancePair], crops: Batch) -> None:
+        """Keep the images, and the crops of them that the loss is computed on.
 
         Args:
-            images: Infrared and visible luminance of each pair, (H, W), at least one pair.
-            trainer: The trainer whose recipe says how large crops are and what the loss is.
+            images: The pairs, at least one.
+            crops: A crop of each.
         """
-        recipe = trainer.recipe
         self._images = images
-        self._crops = CropSource(images, recipe.crop, recipe.loss).centre_batch()
+        self._crops = crops
 
     def __call__(self, trainer: Trainer) -> ValidationScores:
         """Score the averaged weights; whole images are fused and rounded to 8 bits."""

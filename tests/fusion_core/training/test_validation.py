@@ -1,5 +1,6 @@
 import math
 import statistics
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from tiny import TINY, picture_pair, tiny_model
 
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.models.network_fuser import NetworkFuser
-from fusion_core.training.data import CropSource
+from fusion_core.training.data import CropSource, LuminancePair
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.losses import loss_terms
 from fusion_core.training.recipe import Recipe
@@ -19,9 +20,13 @@ IMAGES = [(ir, vi[..., 1]) for ir, vi in map(picture_pair, range(3))]
 RECIPE = Recipe(precision="fp32", network=TINY, crop=24, batch=2)
 
 
+def validator(images: Sequence[LuminancePair]) -> Validator:
+    return Validator(images, CropSource(images, 24, LossConfig()).centre_batch())
+
+
 def test_the_averaged_weights_are_judged_on_whole_images_and_centre_crops() -> None:
     trainer = Trainer(RECIPE, 5, start=tiny_model())
-    found = Validator(IMAGES, trainer)(trainer)
+    found = validator(IMAGES)(trainer)
 
     fuser = NetworkFuser(tiny_model(), "cpu", "fp32")
     scores = []
@@ -42,7 +47,7 @@ def test_the_averaged_weights_are_judged_on_whole_images_and_centre_crops() -> N
 def test_validating_changes_no_training() -> None:
     trainer = Trainer(RECIPE, 5)
     before = trainer.state()
-    Validator(IMAGES, trainer)(trainer)
+    validator(IMAGES)(trainer)
     after = trainer.state()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert trainer.model.training
@@ -51,9 +56,9 @@ def test_validating_changes_no_training() -> None:
 def test_images_for_which_a_metric_is_undefined_are_left_out_of_its_mean() -> None:
     flat = np.full((24, 32), 7, np.uint8)
     trainer = Trainer(RECIPE, 5, start=tiny_model())
-    both = Validator([IMAGES[0], (flat, flat)], trainer)(trainer).metrics
-    one = Validator(IMAGES[:1], trainer)(trainer).metrics
-    only = Validator([(flat, flat)], trainer)(trainer).metrics
+    both = validator([IMAGES[0], (flat, flat)])(trainer).metrics
+    one = validator(IMAGES[:1])(trainer).metrics
+    only = validator([(flat, flat)])(trainer).metrics
     undefined = [name for name in METRIC_NAMES if only[name] is None]
     assert undefined
     assert all(both[name] == one[name] for name in undefined)
