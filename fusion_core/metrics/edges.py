@@ -46,6 +46,13 @@ def edge_sums(tile: MetricTile, convention: Convention = "published") -> dict[st
     return sums | {"edges": edges} if len(images) == 3 else sums
 
 
+def edge_share(strength: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+    """Return the share of an edge that counts as kept, of the shares of strength and angle kept."""
+    of_strength = torch.sigmoid(_STRENGTH_SLOPE * (strength - _STRENGTH_CENTRE))
+    of_angle = torch.sigmoid(_ANGLE_SLOPE * (angle - _ANGLE_CENTRE))
+    return _STRENGTH_GAIN * of_strength * _ANGLE_GAIN * of_angle
+
+
 def edge_value(sums: torch.Tensor) -> torch.Tensor:
     """Turn sums over an image's tiles into Qabf, (B,)."""
     return sums[0] / sums[1]

@@ -1,21 +1,25 @@
-"""Two of the seven metrics as losses: the differentiable forms of SCD and VIF.
+"""Three of the seven metrics as losses: the differentiable forms of SCD, VIF and Qabf.
 
 What masks and gradients ask for at a pixel says nothing about how much of a whole source is kept:
-trained on them alone, the network left out cold areas of the infrared. Both terms take the
+trained on them alone, the network left out cold areas of the infrared. All terms take the
 definitions of ``metrics``, without rounding to 8 bits. Images are (B, 1, H, W), in [0, 1].
 """
 
+import math
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from fusion_core.metrics.conventions import VIF_WINDOWS
+from fusion_core.metrics.edges import edge_share
 from fusion_core.metrics.filters import gaussian_taps
 from fusion_core.metrics.vif import NOISE_VARIANCE
+from fusion_core.training.gradient_losses import sobel
 
 # In squared grey values of 255: far below any visible variance, and its gradient stays finite.
 _TINY_VARIANCE = 1e-3
+_TINY_EDGE = 0.1  # in grey values
 # A product of two variances in [0, 1]: what images have that differ by less than a grey level.
 _TINY_PRODUCT = 1e-10
 
@@ -58,6 +62,27 @@ def fidelity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
         more, of = _information(images, window)
         kept, available = kept + more, available + of
     return 2 - (kept / available.clamp(min=1)).sum()
+
+
+def edge_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """Return 1 - Qabf over all pixels of the batch: near 0 where all edges are kept.
+
+    Source of Qabf: see ``edge_value``. Angles between edges are taken as the smaller of both ways
+    around, without the metric's leap at upright edges; a gradient of a tenth of a grey level stands
+    for none, so that there is a way back from it.
+    """
+    gradients = [sobel(image) * 255 for image in (ir, vi, fused)]
+    strengths = [(side.square().sum(1) + _TINY_EDGE**2).sqrt() for side in gradients]
+    kept, there = fused.new_zeros(()), fused.new_zeros(())
+    across, down = gradients[2].unbind(1)
+    for source, strength in zip(gradients[:2], strengths[:2], strict=True):
+        weaker, stronger = (f(strength, strengths[2]) for f in (torch.minimum, torch.maximum))
+        dot = (source * gradients[2]).sum(1).abs() + _TINY_EDGE**2
+        cross = (source[:, 0] * down - source[:, 1] * across).abs() + _TINY_EDGE**2
+        aligned = 1 - torch.atan2(cross, dot) / (math.pi / 2)
+        share = edge_share(weaker / stronger, aligned)
+        kept, there = kept + (share * strength).sum(), there + strength.sum()
+    return 1 - kept / there
 
 
 def _correlation(difference: Tensor, source: Tensor) -> Tensor:

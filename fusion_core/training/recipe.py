@@ -28,7 +28,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "precision": "fp32",
         "loss": PAPER_LOSS,
     },
-    "mini": {"steps": 16000, "learning_rate": 3e-3, "mini": {}},
+    "mini": {"steps": 12000, "learning_rate": 3e-3, "precision": "fp32", "mini": {}},
 }
 """The fields that each preset sets; "default" leaves the rest as the fields' own defaults.
 

@@ -10,7 +10,7 @@ from fusion_core.settings.run import ArchiveSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 from fusion_core.training.recipe import Recipe
 
-VERSIONS = 3
+VERSIONS = 2
 """Versions of a pair that a teacher fuses, where their number isn't given."""
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from fusion_core.metrics import METRIC_NAMES, score_batch
 from fusion_core.models.fuser import load_fuser
 from fusion_core.models.weights_file import load_weights
-from fusion_core.training.losses import sobel
+from fusion_core.training.gradient_losses import sobel
 from fusion_core.training.saliency_masks import saliency
 
 ROOT = Path(__file__).resolve().parents[3]

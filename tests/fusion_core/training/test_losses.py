@@ -4,15 +4,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fusion_core.training.batch import Batch
+from fusion_core.training.gradient_losses import gradient_loss, texture_loss
 from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 from fusion_core.training.losses import (
-    gradient_loss,
     loss_terms,
     masked_intensity_loss,
     max_intensity_loss,
     mean_intensity_loss,
-    sobel,
-    texture_loss,
 )
 from fusion_core.training.metric_losses import correlation_loss, fidelity_loss
 from fusion_core.training.saliency_masks import SourceMasks, source_masks
@@ -20,16 +18,6 @@ from fusion_core.training.saliency_masks import SourceMasks, source_masks
 
 def image(*rows: list[float]) -> Tensor:
     return torch.tensor(rows)[None, None]
-
-
-def test_sobel_finds_both_directions() -> None:
-    step = image([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
-    across, down = sobel(step)[0]
-    assert across[1].tolist() == [0, 4, 4, 0]
-    assert not down.any()
-    assert torch.equal(sobel(step.mT).flip(1), sobel(step).mT)
-    corner = image([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0])
-    assert sobel(corner)[0, :, 1, 1].tolist() == [1, 1]
 
 
 def test_masked_intensity_counts_each_source_only_where_its_mask_is_set() -> None:
@@ -43,26 +31,6 @@ def test_intensity_of_the_ablations() -> None:
     fused, ir, vi = image([0.5, 0.5]), image([1.0, 0.0]), image([0.1, 0.2])
     assert float(mean_intensity_loss(fused, ir, vi)) == pytest.approx(0.5 + 0.35)
     assert float(max_intensity_loss(fused, ir, vi)) == pytest.approx((0.5 + 0.3) / 2)
-
-
-def test_texture_wants_the_stronger_gradient_of_either_source() -> None:
-    step = image([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
-    flat = torch.zeros_like(step)
-    assert float(texture_loss(step, flat, step)) == 0
-    assert float(texture_loss(step, step, flat)) == 0
-    assert float(texture_loss(1 - step, flat, step)) == 0  # absolute: the sign is free
-    assert float(texture_loss(1.5 * step, flat, step, gain=1.5)) == pytest.approx(0, abs=1e-6)
-    assert float(texture_loss(flat, flat, step)) == pytest.approx(2)  # half the pixels miss 4
-
-
-def test_gradient_loss_follows_the_steeper_source_with_its_sign() -> None:
-    step = image([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
-    flat = torch.zeros_like(step)
-    assert float(gradient_loss(step, flat, step)) == 0
-    assert float(gradient_loss(step, step / 2, step)) == 0
-    assert float(gradient_loss(step, flat, step, gain=1.5)) == pytest.approx(1)  # 4 for 6
-    assert float(gradient_loss(flat, flat, step)) == pytest.approx(2)  # half the pixels miss 4
-    assert float(gradient_loss(1 - step, flat, step)) == pytest.approx(4)  # -4 in place of 4
 
 
 def test_the_terms_are_named_and_left_out_at_weight_zero() -> None:

@@ -1,12 +1,15 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from fusion_core.metrics.functions import (
+    edge_preservation,
     sum_of_correlations_of_differences,
     visual_information_fidelity,
 )
-from fusion_core.training.metric_losses import correlation_loss, fidelity_loss
+from fusion_core.training.metric_losses import correlation_loss, edge_loss, fidelity_loss
 
 
 def images(seed: int, count: int = 1, size: tuple[int, int] = (70, 91)) -> tuple[Tensor, ...]:
@@ -55,7 +58,26 @@ def test_small_crops_are_refused() -> None:
         fidelity_loss(small, small, small)
 
 
-@pytest.mark.parametrize("loss", [correlation_loss, fidelity_loss])
+def test_edge_loss_is_about_one_less_the_metric() -> None:
+    ir, vi, fused = images(4, count=2)
+    expected = 1 - edge_preservation(ir, vi, fused)
+    for k in range(2):
+        one = (side[k : k + 1, ..., :, :] / 255 for side in (fused, ir, vi))
+        # The metric sees zeros beyond the border, and rounds.
+        assert float(edge_loss(*one)) == pytest.approx(float(expected[k]), abs=0.05)
+
+
+def test_edge_loss_by_hand() -> None:
+    step = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
+    kept = 0.9994 / (1 + math.exp(-15 * 0.5)) * 0.9879 / (1 + math.exp(-22 * 0.2))
+    assert float(edge_loss(step, step, step)) == pytest.approx(1 - kept, abs=1e-3)
+    # An upright edge says nothing of a level one, and one of half the strength is half kept.
+    assert float(edge_loss(step.mT, step, step)) == pytest.approx(1, abs=0.05)
+    half = 0.9994 / 2 * 0.9879 / (1 + math.exp(-22 * 0.2))
+    assert float(edge_loss(step / 2, step, step)) == pytest.approx(1 - half, abs=1e-3)
+
+
+@pytest.mark.parametrize("loss", [correlation_loss, edge_loss, fidelity_loss])
 @pytest.mark.parametrize("flat", ["fused", "ir", "vi", "all", "equal"])
 def test_gradients_are_finite_where_an_image_is_flat(loss: object, flat: str) -> None:
     ir, vi, fused = (image / 255 for image in images(4, count=2))
@@ -70,7 +92,7 @@ def test_gradients_are_finite_where_an_image_is_flat(loss: object, flat: str) ->
     assert fused.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("loss", [correlation_loss, fidelity_loss])
+@pytest.mark.parametrize("loss", [correlation_loss, edge_loss, fidelity_loss])
 def test_descending_the_loss_raises_the_metric(loss: object) -> None:
     ir, vi, fused = (image / 255 for image in images(5))
     picture = fused.clone().requires_grad_()
