@@ -20,6 +20,7 @@ from fusion_core.models.blocks import (
     conv3x3,
     resize,
 )
+from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.pooling import Pooling
 
@@ -27,13 +28,16 @@ SHALLOW_LEVELS = 2
 """Levels 1 and 2 hold fine detail and meet in SFIM; deeper ones meet in PSIM."""
 
 
-class RefineFuse(nn.Module):
+class RefineFuse(FusionNetwork):
     """The fusion network; see ``forward``.
 
     Activations: ReLU after every 3x3 convolution of encoders and decoders, none inside or right
     after the interactions, Tanh mapped to [0, 1] at the end. The paper names only those of the last
     decoder. There are no normalisation layers: brightness is part of the result.
     """
+
+    name = "refinefuse"
+    config: NetworkConfig
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         """Build an untrained network from ``config``, the default one where none is given."""
@@ -54,6 +58,26 @@ class RefineFuse(nn.Module):
             self.join = (FIM if self.config.fim else PlainJoin)(decoder, widths[1])
         self.head = conv3x3(decoder // 2 or 1, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def multiple(self) -> int:
+        """Height and width must be multiples of this number of pixels."""
+        return self.config.multiple
+
+    @property
+    def receptive_radius(self) -> int:
+        """How many pixels around one its value depends on, apart from what is pooled."""
+        return self.config.receptive_radius
+
+    @property
+    def cells(self) -> int:
+        """Cells of the grid that is pooled over, along each side; 0 where nothing is pooled."""
+        pools = self.config.levels > SHALLOW_LEVELS and (self.config.psim or self.config.fim)
+        return self.config.token_grid if pools else 0
+
+    def bytes_per_pixel(self, element: int) -> int:
+        """Return what a fusion takes for each pixel; see ``NetworkConfig.bytes_per_pixel``."""
+        return self.config.bytes_per_pixel(element)
 
     def _interaction(self, level: int) -> nn.Module:
         width = self.config.widths[level]

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fusion_core.errors import WeightsError
+from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.model_file import ModelFile, read_model_file
 from fusion_core.models.names import PACKAGED_NAME
 from fusion_core.models.network import RefineFuse
@@ -113,7 +114,7 @@ def parse_weights(file: ModelFile) -> tuple[RefineFuse, LoadedInfo]:
     return _build(file.url, config, tensors), info
 
 
-def hash_model(model: RefineFuse) -> str:
+def hash_model(model: FusionNetwork) -> str:
     """Return the model hash of a network without a file: sha256 over configuration and weights."""
     digest = hashlib.sha256(model.config.model_dump_json().encode())
     for name, tensor in sorted(model.state_dict().items()):
