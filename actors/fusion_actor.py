@@ -50,11 +50,12 @@ def load_job_fuser(
 
     Raises:
         SettingsError: A GPU was asked for and torch sees none, or the model can't compute in the
-            precision that was asked for.
+            precision or by the engine that was asked for.
         WeightsError: The model can't be used, or isn't the one that the plan was made for.
         StorageError: Its file can't be reached.
     """
     use_device(device, cpus)
     settings = job.settings
     precision = arithmetic.precision if arithmetic else settings.precision
-    return load_fuser(settings.model, device, precision, job.run.model_hash)
+    engine = arithmetic.engine if arithmetic else settings.engine
+    return load_fuser(settings.model, device, precision, job.run.model_hash, engine=engine)

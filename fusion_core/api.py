@@ -15,7 +15,7 @@ from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import Picture
 from fusion_core.metrics.scaling import PERCENTILES, Range, ScalingName
 from fusion_core.models.fuser import Fuser, load_fuser
-from fusion_core.settings.fuse import Precision
+from fusion_core.settings.fuse import EngineChoice, Precision
 from fusion_core.settings.scaling import ScalingSettings
 
 
@@ -26,6 +26,7 @@ def fuse(
     model: str = "refinefuse",
     device: str = "auto",
     precision: Precision = "auto",
+    engine: EngineChoice = "auto",
     scaling: ScalingName = "auto",
     percentiles: Range = PERCENTILES,
     ir_range: Range | None = None,
@@ -45,6 +46,8 @@ def fuse(
         device: A torch device; "auto" takes a GPU where there is one.
         precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it. The
             other methods take "auto".
+        engine: What computes the model; "auto" is OpenVINO on a CPU where it is installed, else
+            torch as it is ("eager").
         scaling: "percentiles", "type" (its range), "range" (both below), or "auto": the range of
             a side that has one, else percentiles, but the type's range for images that use it.
         percentiles: Percentiles that become black and white, of 0 to 100.
@@ -71,13 +74,13 @@ def fuse(
         OverlapError: There is no pixel at which both show something.
         WeightsError: The model can't be used.
         StorageError: The model's file can't be reached.
-        SettingsError: Device or precision can't be used, or scaling, percentiles and ranges don't
-            go together.
+        SettingsError: Device, precision or engine can't be used, or scaling, percentiles and ranges
+            don't go together.
     """
     chosen = {"scaling": scaling, "percentiles": percentiles}
     pair = _paired(ir, vi, _settings(**chosen, ir_range=ir_range, vi_range=vi_range))
     sides = (torch.from_numpy(side)[None, None] for side in pair.luminances())
-    fused = pair.fused(_fuser(model, device, precision)(*sides)[0, 0].numpy())
+    fused = pair.fused(_fuser(model, device, precision, engine)(*sides)[0, 0].numpy())
     return fused.pixels if fused.alpha is None else np.dstack([fused.pixels, fused.alpha])
 
 
@@ -115,8 +118,8 @@ def _picture(image: NDArray[Any]) -> Picture:
 
 
 @lru_cache(maxsize=2)
-def _fuser(model: str, device: str, precision: Precision) -> Fuser:
-    return load_fuser(model, device, precision)
+def _fuser(model: str, device: str, precision: Precision, engine: EngineChoice) -> Fuser:
+    return load_fuser(model, device, precision, engine=engine)
 
 
 def _check(name: str, image: NDArray[Any]) -> None:

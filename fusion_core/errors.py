@@ -75,7 +75,7 @@ class WeightsError(FuseArchiveError):
 
 
 class UnsupportedSizeError(WeightsError):
-    """A pair of a size that an exported program doesn't take, padded or not."""
+    """A pair of a size that an ONNX file doesn't take, padded or not."""
 
 
 class ManifestError(FuseArchiveError):

@@ -126,7 +126,11 @@ MANIFEST_SCHEMA = pa.schema(
         _field("host", pa.string(), "machine that worked on the pair"),
         _field("device", pa.string(), "cpu or the name of the GPU"),
         _field("precision", pa.string(), "arithmetic of the model: fp32, bf16 or fp16"),
-        _field("engine", pa.string(), "what computed the model: eager, that is torch as it is"),
+        _field(
+            "engine",
+            pa.string(),
+            "what computed the model: eager (torch), openvino, compiled or onnxruntime",
+        ),
         _field("started", _UTC, "when work on the pair began", nullable=False),
         _field("ended", _UTC, "when work on the pair ended", nullable=False),
     ],

@@ -7,14 +7,14 @@ from pydantic import Field, field_validator
 from fusion_core.jobs.score_settings import check_method_name
 from fusion_core.models.names import BASELINE_NAMES, PACKAGED_NAME
 from fusion_core.reports.published import published_sets
-from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
+from fusion_core.settings.fuse import EngineSettings, FuseArchiveSettings, ImageSettings
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 _DEFAULT_MODELS = {name: name for name in (PACKAGED_NAME, *BASELINE_NAMES)}
 
 
-class EvaluateSettings(RunSettings, ImageSettings):
+class EvaluateSettings(EngineSettings, RunSettings, ImageSettings):
     """Everything that an evaluate run can be told."""
 
     models: dict[str, str] = Field(
@@ -68,10 +68,10 @@ class EvaluateSettings(RunSettings, ImageSettings):
     def fusing(self, model: str) -> FuseArchiveSettings:
         """Return the settings by which fuse-archive does one model's share of the evaluation.
 
-        A baseline computes in one precision, so the one that is asked for is not its own.
+        A baseline computes in one way, so what is asked for is not its own.
         """
         shared = {*FuseArchiveSettings.model_fields} & {*EvaluateSettings.model_fields}
         values = {name: getattr(self, name) for name in shared} | {"model": model}
         if model in BASELINE_NAMES:
-            values["precision"] = "auto"
+            values |= {"precision": "auto", "engine": "auto"}
         return FuseArchiveSettings(**values)

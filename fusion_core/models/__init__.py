@@ -1,4 +1,4 @@
-"""What fuses: the RefineFuse network, exported programs, and baselines, in the memory there is.
+"""What fuses: the RefineFuse network, ONNX files, and baselines, in the memory there is.
 
 A ``Fuser`` takes luminances in [0, 1] and returns one; ``load_fuser`` makes it of a name or a URL,
 and nothing is ever unpickled. ``tiling`` fuses what is too large in tiles that agree. Nothing here

@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # for a path needs no torch
     from fusion_core.models.fuser import Fuser
 
 DeviceKind = Literal["cpu", "cuda"]
+EngineName = Literal["eager", "openvino", "compiled", "onnxruntime"]
+"""What computes a model: torch as it is, OpenVINO, torch compiled, or ONNX Runtime."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,12 @@ class Arithmetic:
     Attributes:
         device: Kind of device.
         precision: Precision of the model's body.
-        engine: What computes it; ``eager`` is torch as it is.
+        engine: What computes it.
     """
 
     device: DeviceKind
     precision: ResolvedPrecision
-    engine: Literal["eager"] = "eager"
+    engine: EngineName = "eager"
 
     @property
     def key(self) -> str:
@@ -34,4 +36,5 @@ class Arithmetic:
 
 def arithmetic_of(fuser: Fuser) -> Arithmetic:
     """Return the arithmetic that a fuser computes with."""
-    return Arithmetic("cuda" if fuser.device.startswith("cuda") else "cpu", fuser.precision)
+    kind: DeviceKind = "cuda" if fuser.device.startswith("cuda") else "cpu"
+    return Arithmetic(kind, fuser.precision, fuser.engine)

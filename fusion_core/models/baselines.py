@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from fusion_core.errors import SettingsError
+from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.box_filter import box_mean
 from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.padding import check_pair, take_reflected
-from fusion_core.settings.fuse import Precision
+from fusion_core.settings.fuse import EngineChoice, Precision
 
 BASELINE_VERSION = 1
 """Raised whenever a baseline's pixels change, so that resuming never mixes two generations."""
@@ -200,19 +201,33 @@ class BaselineFuser:
         name: The baseline's name.
         device: Where it computes, such as ``cpu`` or ``cuda:0``.
         precision: Always ``fp32``.
+        engine: Always ``eager``.
         model_hash: The sha256 over name and version.
         receptive_radius: How far from a pixel those lie that its value depends on, in pixels.
         bytes_per_pixel: What a fusion takes, see ``Fuser``.
     """
 
     precision: ResolvedPrecision = "fp32"
+    engine: EngineName = "eager"
 
-    def __init__(self, name: str, device: str = "auto", precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        name: str,
+        device: str = "auto",
+        precision: Precision = "auto",
+        *,
+        engine: EngineChoice = "auto",
+    ) -> None:
         """Choose a baseline of ``BASELINES`` and a device.
 
         Raises:
-            SettingsError: The device can't be used, or a precision other than fp32 is asked for.
+            SettingsError: The device can't be used, or a precision other than fp32 or an engine
+                other than eager is asked for.
         """
+        if engine not in ("auto", "eager"):
+            raise SettingsError(
+                f"engine is {engine}, and {name} is no network. Set engine to auto or eager."
+            )
         if precision not in ("auto", "fp32"):
             raise SettingsError(
                 f"precision is {precision!r}, and {name} computes in fp32 only. Use auto or fp32."
@@ -230,3 +245,6 @@ class BaselineFuser:
         check_pair(ir, vi)
         fused = self._fuse(ir.to(self.device), vi.to(self.device))
         return fused.clamp(0, 1).to(ir.device).contiguous()
+
+    def give_back(self) -> None:
+        """Do nothing: nothing is kept."""

@@ -87,14 +87,20 @@ class PSIM(nn.Module):
         self.key_value_vi = conv3x3(channels, 2 * channels)
         self.fuse = conv3x3(2 * channels, channels)
 
-    def attend(self, ir: Tensor, vi: Tensor) -> Tensor:
+    def attend(self, ir: Tensor, vi: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
         """Attend over the grid of two (B, C, H, W).
+
+        Args:
+            ir: Infrared features.
+            vi: Visible features.
+            grid: Cells along height and width. Default: ``token_grid``, or as many as there are.
 
         Returns:
             (B, 2C, g, g): what is to be added to the infrared and to the visible features.
         """
-        height, width = ir.shape[-2:]
-        grid = (min(height, self.token_grid), min(width, self.token_grid))
+        if grid is None:
+            height, width = ir.shape[-2:]
+            grid = (min(height, self.token_grid), min(width, self.token_grid))
         small_ir = functional.adaptive_avg_pool2d(ir, grid)
         small_vi = functional.adaptive_avg_pool2d(vi, grid)
         query = _tokens(self.query(torch.cat((small_ir, small_vi), dim=1)))
@@ -125,7 +131,7 @@ def _attend(query: Tensor, key_value: Tensor, grid: tuple[int, int]) -> Tensor:
     """Attend from (B, 1, N, C) to keys and values (B, 2C, h, w); return (B, C, h, w)."""
     key, value = key_value.chunk(2, dim=1)
     found = functional.scaled_dot_product_attention(query, _tokens(key), _tokens(value))
-    image: Tensor = found.squeeze(1).transpose(1, 2).reshape(len(found), -1, *grid)
+    image: Tensor = found.squeeze(1).transpose(1, 2).reshape(found.shape[0], -1, *grid)
     return image.contiguous(memory_format=torch.channels_last)
 
 

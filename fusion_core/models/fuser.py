@@ -6,14 +6,15 @@ from typing import Protocol
 
 from torch import Tensor
 
+from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.baselines import BASELINES, BaselineFuser, baseline_hash
 from fusion_core.models.device import ResolvedPrecision
-from fusion_core.models.exported.fuser import ExportedFuser
-from fusion_core.models.exported.program import read_program
+from fusion_core.models.foreign.fuser import ForeignFuser
+from fusion_core.models.foreign.program import read_program
 from fusion_core.models.model_file import check_hash, read_model_file
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.weights_file import parse_weights
-from fusion_core.settings.fuse import Precision
+from fusion_core.settings.fuse import EngineChoice, Precision
 
 
 class Fuser(Protocol):
@@ -23,6 +24,7 @@ class Fuser(Protocol):
         name: Name of the method; the manifest's column ``method``.
         device: Where it computes, such as ``cpu`` or ``cuda:0``.
         precision: Precision of its arithmetic; callers see fp32.
+        engine: What computes it.
         model_hash: Changes whenever other pixels may result: sha256 of the model's file, or of a
             baseline's name and version.
         receptive_radius: How far from a pixel those lie that its value depends on, in pixels;
@@ -34,6 +36,7 @@ class Fuser(Protocol):
     name: str
     device: str
     precision: ResolvedPrecision
+    engine: EngineName
     model_hash: str
     receptive_radius: int
     bytes_per_pixel: int
@@ -50,8 +53,12 @@ class Fuser(Protocol):
 
         Raises:
             ValueError: The shapes are not as above.
-            WeightsError: An exported program can't take the size, or its result is no image.
+            WeightsError: An ONNX file can't take the size, or its result is no image.
         """
+        ...
+
+    def give_back(self) -> None:
+        """Give back the memory that is kept from one fusion to the next, if any is."""
         ...
 
 
@@ -62,13 +69,13 @@ class Model:
     Attributes:
         name: The name that its fuser will have.
         model_hash: The model hash that it will have.
-        fuser: Makes the fuser, given device and precision; raises SettingsError where they can't
-            be used.
+        fuser: Makes the fuser, given device, precision and engine; raises SettingsError where they
+            can't be used.
     """
 
     name: str
     model_hash: str
-    fuser: Callable[[str, Precision], Fuser]
+    fuser: Callable[[str, Precision, EngineChoice], Fuser]
 
 
 def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
@@ -76,35 +83,42 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
 
     Args:
         model: ``refinefuse`` for the packaged weights; ``mean``, ``maximum``, ``laplacian`` or
-            ``guided``; or path or fsspec URL of a file: weights of ours (safetensors) or a program
-            of torch.export, told apart by their content.
+            ``guided``; or path or fsspec URL of a file: weights of ours (safetensors) or a network
+            as ONNX, told apart by their content.
         sha256: Expected model hash in hex.
 
     Raises:
         WeightsError: The file can't be used or is not the expected one.
         StorageError: It can't be reached.
+        SettingsError: It is an ONNX file, and the package onnx isn't installed.
     """
     if model in BASELINES:
         found = baseline_hash(model)
         check_hash(f"The method {model}", found, sha256)
         return Model(
-            model, found, lambda device, precision: BaselineFuser(model, device, precision)
+            model,
+            found,
+            lambda device, precision, engine: BaselineFuser(
+                model, device, precision, engine=engine
+            ),
         )
     file = read_model_file(model, sha256)
-    if file.kind == "program":
+    if file.kind == "onnx":
         program = read_program(file)
         return Model(
             file.stem,
             file.sha256,
-            lambda device, precision: ExportedFuser(
-                program, device, precision, name=file.stem, model_hash=file.sha256
+            lambda device, precision, engine: ForeignFuser(
+                program, device, precision, engine=engine, name=file.stem, model_hash=file.sha256
             ),
         )
     network, _ = parse_weights(file)
     return Model(
         network.name,
         file.sha256,
-        lambda device, precision: NetworkFuser(network, device, precision, file.sha256),
+        lambda device, precision, engine: NetworkFuser(
+            network, device, precision, file.sha256, engine=engine
+        ),
     )
 
 
@@ -113,6 +127,8 @@ def load_fuser(
     device: str = "auto",
     precision: Precision = "auto",
     sha256: str | None = None,
+    *,
+    engine: EngineChoice = "auto",
 ) -> Fuser:
     """Make a method of fusing ready on a device.
 
@@ -120,13 +136,15 @@ def load_fuser(
         model: As for ``read_model``.
         device: A torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
         precision: Precision of a network's body; ``auto`` is bf16 where the device computes it
-            natively, else fp32. Baselines take ``auto`` and ``fp32`` only, an exported program
-            ``auto`` and its own.
+            natively, else fp32. Baselines take ``auto`` and ``fp32`` only, an ONNX file ``auto``
+            and its own.
         sha256: Expected model hash in hex.
+        engine: What computes it; ``auto`` is the best that is installed for model and device.
+            Baselines take ``auto`` and ``eager`` only.
 
     Raises:
         WeightsError: The model can't be used or is not the expected one.
         StorageError: It can't be reached.
-        SettingsError: Device or precision can't be used.
+        SettingsError: Device, precision or engine can't be used.
     """
-    return read_model(model, sha256).fuser(device, precision)
+    return read_model(model, sha256).fuser(device, precision, engine)

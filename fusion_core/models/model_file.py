@@ -12,8 +12,9 @@ from fusion_core.storage.store import Storage
 
 _PACKAGED_FILE = "refinefuse.safetensors"
 _HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header
+_ONNX = b"\x08"  # the tag of the version, which protobuf writes first
 
-Kind = Literal["weights", "program"]
+Kind = Literal["weights", "onnx"]
 
 
 @dataclass(frozen=True)
@@ -38,25 +39,34 @@ class ModelFile:
 
     @property
     def kind(self) -> Kind:
-        """``weights`` for a safetensors file, ``program`` for one of torch.export.
+        """``weights`` for a safetensors file, ``onnx`` for a network as ONNX.
 
         Raises:
             WeightsError: It is neither; a pickle is not looked into.
         """
-        if self.body.startswith(b"PK\x03\x04"):
-            return "program"
         if self.body[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + 1] == b"{":
             return "weights"
+        if self.body.startswith(_ONNX):
+            return "onnx"
+        if self.body.startswith(b"PK\x03\x04"):
+            raise WeightsError(
+                f"{self.url} is a zip file, as torch writes programs (.pt2) and pickles (.pt); "
+                "expected a safetensors file or an ONNX file. Convert a program where it comes "
+                "from: torch.onnx.export(torch.export.load('name.pt2'), f='name.onnx', "
+                "dynamo=True, external_data=False). Of a pickle load the network's weights there, "
+                "and export the network by torch.onnx.export(network.eval(), (ir, vi), "
+                "'name.onnx', dynamo=True, external_data=False)."
+            )
         if self.body.startswith(b"\x80"):
             raise WeightsError(
                 f"{self.url} is a pickle, which could run any code and is never loaded. Convert it "
                 "where it comes from: RefineFuse weights by "
                 "fusion_core.models.weights_file.save_weights, any other network by "
-                "torch.export.save."
+                "torch.onnx.export."
             )
         raise WeightsError(
-            f"{self.url} is not a safetensors file and no program of torch.export either, or it is "
-            "cut short. Give one of these, or fetch it again."
+            f"{self.url} is not a safetensors file and no ONNX file either, or it is cut short. "
+            "Give one of these, or fetch it again."
         )
 
 
@@ -110,6 +120,6 @@ def _read(url: str) -> bytes:
 
 def _absent(url: str) -> WeightsError:
     return WeightsError(
-        f"No model at {url}. Give the path or URL of a safetensors file or of a program "
-        "exported by torch.export, or a name: refinefuse, mean, maximum, laplacian, guided."
+        f"No model at {url}. Give the path or URL of a safetensors file or of an ONNX file, or a "
+        "name: refinefuse, mean, maximum, laplacian, guided."
     )

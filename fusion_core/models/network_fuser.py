@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from fusion_core.models.device import DTYPES, resolve_device, resolve_precision
+from fusion_core.models.engines.choice import make_engine, resolve_engine
 from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.padding import check_pair, pad_reflected
-from fusion_core.models.pooling import Pooling, PreviewPooling, ScenePooling
+from fusion_core.models.pooling import ScenePooling, TilePooling
 from fusion_core.models.weights_file import hash_model
-from fusion_core.settings.fuse import Precision
+from fusion_core.settings.fuse import EngineChoice, Precision
 
 MARGIN = 8
 """Reflected pixels on every side, cropped afterwards.
@@ -28,13 +29,14 @@ _POOL_SHARE = 0.42
 
 
 class NetworkFuser:
-    """A ``Fuser`` that runs RefineFuse on one device.
+    """A ``Fuser`` that runs a network of this project on one device.
 
     Attributes:
-        name: Always ``refinefuse``, whatever its weights.
+        name: That of the network, such as ``refinefuse``, whatever its weights.
         device: Where the network runs, such as ``cpu`` or ``cuda:0``.
         precision: Precision of the network's body, ``fp32``, ``bf16`` or ``fp16``; its last
             convolution and all that callers see is fp32.
+        engine: What computes it.
         model_hash: The sha256 of the weights file, or of the weights where there is no file.
         receptive_radius: How far from a pixel those lie that its value depends on, apart from
             what is pooled.
@@ -50,31 +52,42 @@ class NetworkFuser:
         device: str = "auto",
         precision: Precision = "auto",
         model_hash: str | None = None,
+        *,
+        engine: EngineChoice = "eager",
     ) -> None:
-        """Move ``model`` to ``device`` and cast its body; the model is the fuser's from then on.
+        """Give ``model`` to an engine; the model is the fuser's from then on.
 
         Args:
             model: The network, in fp32.
             device: A torch device; ``auto`` is ``cuda`` where there is one, else ``cpu``.
             precision: ``auto`` is bf16 where the device computes it natively, else fp32.
             model_hash: Hash of the file that the weights came from, if any.
+            engine: What is to compute it; ``auto`` is the best that is installed.
 
         Raises:
-            SettingsError: The device is unknown or absent, or can't run in that precision.
+            SettingsError: The device is unknown or absent, or can't run in that precision; or the
+                engine isn't installed or doesn't go with them.
         """
         self.name = model.name
         self.model_hash = model_hash or hash_model(model)
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device, model.precisions)
-        self._model = model.to(self.device).body_to(DTYPES[self.precision]).eval()
-        self._multiple = model.multiple
+        self._multiple, self.cells = model.multiple, model.cells
         self.receptive_radius = model.receptive_radius
-        self.bytes_per_pixel = model.bytes_per_pixel(DTYPES[self.precision].itemsize)
+        self.engine = resolve_engine(engine, self.device)
+        self._engine = make_engine(
+            self.engine,
+            model,
+            device=self.device,
+            precision=self.precision,
+            model_hash=self.model_hash,
+        )
+        eager = model.bytes_per_pixel(DTYPES[self.precision].itemsize)
+        self.bytes_per_pixel = int(self._engine.memory_factor * eager)
         self.pool_bytes_per_pixel = int(_POOL_SHARE * self.bytes_per_pixel)
-        self.cells = model.cells
 
     @torch.inference_mode()
-    def __call__(self, ir: Tensor, vi: Tensor, pooling: Pooling | None = None) -> Tensor:
+    def __call__(self, ir: Tensor, vi: Tensor, pooling: TilePooling | None = None) -> Tensor:
         """Fuse aligned pairs as ``Fuser.__call__`` says.
 
         Args:
@@ -84,7 +97,7 @@ class NetworkFuser:
         """
         check_pair(ir, vi)
         height, width = ir.shape[-2:]
-        fused: Tensor = self._model(self._padded(ir), self._padded(vi), pooling)
+        fused = self._engine.fuse(self._padded(ir), self._padded(vi), pooling)
         fused = fused[..., MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return fused.to(ir.device).contiguous()
 
@@ -98,16 +111,18 @@ class NetworkFuser:
             height: Height of the scene in pixels.
             width: Its width.
         """
-        preview = PreviewPooling()
         check_pair(ir, vi)
-        self._model.pool(self._padded(ir), self._padded(vi), preview)
         return ScenePooling(
-            preview,
+            self._engine.pool(self._padded(ir), self._padded(vi)),
             preview_size=(ir.shape[-2], ir.shape[-1]),
             scene_size=(height, width),
             multiple=self._multiple,
             margin=MARGIN,
         )
+
+    def give_back(self) -> None:
+        """Give back the memory that the engine keeps from one fusion to the next."""
+        self._engine.give_back()
 
     def _padded(self, image: Tensor) -> Tensor:
         return pad_reflected(image.to(self.device), self._multiple, MARGIN)

@@ -79,16 +79,20 @@ class TilePooling:
 
     def attended(self, level: int, block: PSIM, ir: Tensor, vi: Tensor) -> Tensor:
         """Return the tile's part of the scene's grid, (1, 2C, H, W)."""
-        grid = self.preview.grids[level]
-        rows = sampling_matrix(grid.shape[-2], ir.shape[-2], *self.rows).to(grid.device)
-        columns = sampling_matrix(grid.shape[-1], ir.shape[-1], *self.columns).to(grid.device)
-        part = rows @ grid.float() @ columns.mT
+        part = self.part(level, *ir.shape[-2:])
         return part.to(ir.dtype, memory_format=torch.channels_last)
 
     def weights(self, block: Weighing, deep: Tensor, shallow: Tensor) -> Tensor:
         """Return the scene's weights."""
         assert self.preview.channel_weights is not None
         return self.preview.channel_weights
+
+    def part(self, level: int, height: int, width: int) -> Tensor:
+        """Return the tile's part of the scene's grid, (1, 2C, height, width), in fp32."""
+        grid = self.preview.grids[level]
+        rows = sampling_matrix(grid.shape[-2], height, *self.rows).to(grid.device)
+        columns = sampling_matrix(grid.shape[-1], width, *self.columns).to(grid.device)
+        return rows @ grid.float() @ columns.mT
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.settings.digest import settings_digest
@@ -41,6 +41,7 @@ _FORMATS_WITH: dict[str, tuple[ImageFormat, ...]] = {
 """The formats that a setting says something of."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+EngineChoice = Literal["auto", "eager", "openvino", "compiled", "onnxruntime"]
 
 
 class ImageSettings(SceneSettings):
@@ -58,7 +59,7 @@ class ImageSettings(SceneSettings):
     precision: Precision = Field(
         "auto",
         description="Arithmetic of RefineFuse's body. auto takes bf16 where the device has it. "
-        "mean, maximum, laplacian and guided are fp32, a program has its own.",
+        "mean, maximum, laplacian and guided are fp32, an ONNX file has its own.",
     )
 
     @model_validator(mode="after")
@@ -92,7 +93,18 @@ class ImageSettings(SceneSettings):
         return (settings_digest(known | {"image": 1, "metrics": METRIC_VERSION}),)
 
 
-class FuseArchiveSettings(RunSettings, ImageSettings):
+class EngineSettings(BaseModel):
+    """What computes the models of a run; no part of the settings hash, since rows name it."""
+
+    engine: EngineChoice = Field(
+        "auto",
+        description="What computes the model. auto: openvino on CPUs where fuse-archive[cpu] is "
+        "installed, else eager, that is torch as it is. compiled: torch compiled for the first few "
+        "sizes, for GPUs. ONNX files take openvino or onnxruntime.",
+    )
+
+
+class FuseArchiveSettings(EngineSettings, RunSettings, ImageSettings):
     """All settings of a fuse-archive run."""
 
     dry_run: bool = Field(
@@ -102,8 +114,8 @@ class FuseArchiveSettings(RunSettings, ImageSettings):
         "refinefuse",
         json_schema_extra=NO_SECRET,
         description="What fuses: refinefuse (the packaged weights), mean, maximum, laplacian, "
-        "guided, or the fsspec URL of a file: weights of ours as safetensors, or a program of "
-        "torch.export (read by the usual AWS chain).",
+        "guided, or the fsspec URL of a file: weights of ours as safetensors, or any network as "
+        "ONNX (read by the usual AWS chain).",
     )
     model_sha256: str | None = Field(
         None, description="Expected sha256 of the model's file; another one stops the run."

@@ -31,9 +31,14 @@ class Room:
             pixels: Pixels of the batch.
             bytes_per_pixel: What is taken for each. Default: what the fuser takes.
         """
+        if self.budget is None:
+            return True
         needed = pixels * (bytes_per_pixel or self.fuser.bytes_per_pixel)
         device = self.fuser.device
-        return self.budget is None or self.budget.holds(needed, device, beside=self.beside)
+        if self.budget.holds(needed, device, beside=self.beside):
+            return True
+        self.fuser.give_back()
+        return self.budget.holds(needed, device, beside=self.beside)
 
     def most(self, count: int, pixels: int) -> int:
         """Return how many of ``count`` images of so many pixels are expected to fit at once.
