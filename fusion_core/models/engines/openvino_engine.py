@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class OpenVinoEngine:
         self._smallest = network.cells * network.multiple
         self._eager = EagerEngine(network.body_to(DTYPES[precision]))
         self._programs: dict[str, Any] = {}
+        self._outputs: dict[str, Sequence[str]] = {}
         self._program("whole")
 
     def fuse(self, ir: Tensor, vi: Tensor, pooling: TilePooling | None = None) -> Tensor:
@@ -99,7 +100,8 @@ class OpenVinoEngine:
         except Exception:
             self.give_back()
             raise
-        return {output.any_name: np.array(values) for output, values in found.items()}
+        # By the names of the graph, for compiling gives an output others beside.
+        return {output: np.array(found[output]) for output in self._outputs[name]}
 
     def _program(self, name: str) -> Any:
         """Return a program, compiled when it is first asked for."""
@@ -111,7 +113,9 @@ class OpenVinoEngine:
                 "INFERENCE_NUM_THREADS": torch.get_num_threads(),
                 "ENABLE_CPU_PINNING": False,
             }
-            program = self._core.compile_model(_CUTS[name](self._graph), "CPU", options)
+            graph = _CUTS[name](self._graph)
+            self._outputs[name] = converted.names_of(graph)
+            program = self._core.compile_model(graph, "CPU", options)
             self._check_precision(program)
             self._programs[name] = program
         return self._programs[name]
