@@ -14,15 +14,19 @@ from PIL import Image, UnidentifiedImageError
 
 from fusion_core.errors import DecodeError, EncodeError, PairError
 from fusion_core.images.checks import check_cost, check_png, check_whole
-from fusion_core.images.codecs_gdal import decode_raster, encode_raster
+from fusion_core.images.codecs_gdal import decode_raster, encode_tiff
+from fusion_core.images.colour import Pixels
 from fusion_core.images.jp2_boxes import JPEG2000_MAGIC
 from fusion_core.images.metadata import exif_of, exif_of_tiff, into_png, metadata_of
 from fusion_core.images.picture import Picture, check_size, upright
+from fusion_core.images.png import encode_png
 from fusion_core.images.tiff_tags import TIFF_MAGIC
 from fusion_core.settings.fuse import ImageSettings
 
 READABLE = ("PNG", "JPEG", "WEBP", "BMP")
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
+LOSSLESS = ("png", "tiff")
+"""Formats that ``decode`` gives back as they were encoded, pixel by pixel."""
 
 # How large is too large is a setting here (check_size), not Pillow's.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -120,11 +124,11 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
         raise EncodeError(f"{kind} holds 8 bits and the image has 16; choose format png or tiff")
     if kind == "jpeg" and picture.alpha is not None:
         raise EncodeError("jpeg holds no alpha and the image has some; choose png, webp or tiff")
-    deep_colour = picture.pixels.ndim == 3 or picture.alpha is not None
-    if kind == "tiff" or (picture.bit_depth == 16 and deep_colour):
-        return encode_raster(picture, settings)
+    if kind == "tiff":
+        return encode_tiff(picture, settings)
+    if kind == "png":
+        return into_png(encode_png(_samples(picture), settings.png_level), picture.metadata)
     choices: dict[str, dict[str, Any]] = {
-        "png": {"compress_level": settings.png_level},
         "jpeg": {
             "quality": settings.quality,
             "subsampling": 0,
@@ -136,13 +140,13 @@ def encode(picture: Picture, settings: ImageSettings) -> bytes:
         choices["webp"].pop("icc_profile", None)  # WebP knows no grey, and the profile no colours
     file = io.BytesIO()
     try:
-        _to_pillow(picture).save(file, format=kind.upper(), **choices[kind])
+        Image.fromarray(_samples(picture)).save(file, format=kind.upper(), **choices[kind])
     except (OSError, ValueError) as error:
         height, width = picture.pixels.shape[:2]
         raise EncodeError(
             f"{kind} can't hold this {width}x{height} image: {error}; choose format png or tiff"
         ) from error
-    return into_png(file.getvalue(), picture.metadata) if kind == "png" else file.getvalue()
+    return file.getvalue()
 
 
 def _reason(error: Exception) -> str:
@@ -172,10 +176,11 @@ def _from_pillow(image: Image.Image) -> Picture:
     return Picture(bands[..., 0] if base == "L" else bands[..., :3], bands[..., -1])
 
 
-def _to_pillow(picture: Picture) -> Image.Image:
+def _samples(picture: Picture) -> Pixels:
+    """Return the pixels with alpha behind their colours."""
     if picture.alpha is None:
-        return Image.fromarray(picture.pixels)
-    return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
+        return picture.pixels
+    return np.dstack([picture.pixels, picture.alpha])
 
 
 def _is_deep_colour(image: Image.Image, body: bytes) -> bool:

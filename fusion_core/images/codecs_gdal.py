@@ -1,4 +1,4 @@
-"""Decodes and encodes with GDAL: TIFF and JPEG 2000, and PNG of several 16-bit channels."""
+"""Decodes and encodes with GDAL: TIFF both ways, JPEG 2000 and PNG of several 16-bit channels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fusion_core.errors import DecodeError, EncodeError
 from fusion_core.images.colour import Pixels
 from fusion_core.images.description import Description, describe_dataset
 from fusion_core.images.jp2_boxes import JPEG2000_MAGIC, read_boxes
-from fusion_core.images.metadata import NO_METADATA, Metadata, fitting_icc, into_png, into_tiff
+from fusion_core.images.metadata import NO_METADATA, Metadata, fitting_icc, into_tiff
 from fusion_core.images.picture import Picture, check_size, upright
 from fusion_core.images.samples import (
     inks_to_rgb,
@@ -79,8 +79,8 @@ def decode_raster(body: bytes, max_megapixels: float, orientation: int | None = 
     return upright(picture, orientation or described.orientation)
 
 
-def encode_raster(picture: Picture, settings: ImageSettings) -> bytes:
-    """Encode an image as TIFF, or as PNG of several 16-bit channels.
+def encode_tiff(picture: Picture, settings: ImageSettings) -> bytes:
+    """Encode an image as TIFF.
 
     Raises:
         EncodeError: GDAL can't write it.
@@ -88,12 +88,10 @@ def encode_raster(picture: Picture, settings: ImageSettings) -> bytes:
     pixels = np.atleast_3d(picture.pixels)
     bands = [pixels[..., k] for k in range(pixels.shape[2])]
     bands += [] if picture.alpha is None else [picture.alpha]
-    options: dict[str, Any] = {"driver": "PNG", "ZLEVEL": max(1, settings.png_level)}
-    if settings.format == "tiff":  # GDAL's PNG, above, knows no level 0
-        options = {"driver": "GTiff", "compress": settings.compression}
-        options |= {"photometric": "rgb"} if len(bands) >= 3 else {}
-        options |= {} if picture.alpha is None else {"alpha": "non-premultiplied"}
-        options |= {} if picture.white is None else {"nbits": picture.white.bit_length()}
+    options: dict[str, Any] = {"driver": "GTiff", "compress": settings.compression}
+    options |= {"photometric": "rgb"} if len(bands) >= 3 else {}
+    options |= {} if picture.alpha is None else {"alpha": "non-premultiplied"}
+    options |= {} if picture.white is None else {"nbits": picture.white.bit_length()}
     height, width = pixels.shape[:2]
     try:
         with rasterio.Env(GDAL_PAM_ENABLED="NO"), MemoryFile() as memory:
@@ -103,9 +101,8 @@ def encode_raster(picture: Picture, settings: ImageSettings) -> bytes:
                 target.write(np.stack(bands))
             body = bytes(memory.read())
     except RasterioError as error:
-        raise EncodeError(f"{settings.format} can't hold this image: {error}") from error
-    put = into_tiff if settings.format == "tiff" else into_png
-    return put(body, picture.metadata)
+        raise EncodeError(f"tiff can't hold this image: {error}") from error
+    return into_tiff(body, picture.metadata)
 
 
 def _check(described: Description, source: DatasetReader) -> None:

@@ -18,8 +18,8 @@ Pixels = NDArray[Any]
 
 _LUMA = np.array(BT601, np.float32)
 
-_STRIP = 1 << 18
-"""Pixels that are computed at once: what lies between the types of large images stays small."""
+_STRIP = 1 << 15
+"""Pixels that are computed at once: what lies between the types fits a CPU's cache."""
 
 
 def luminance(pixels: Pixels, scaling: Scaling | None = None) -> NDArray[np.float32]:
@@ -48,6 +48,8 @@ def replace_luminance(
     fused: NDArray[np.floating[Any]],
     scaling: Scaling | None = None,
     top: int | None = None,
+    *,
+    before: NDArray[np.float32] | None = None,
 ) -> Pixels:
     """Give an image a new luminance and keep its Cb and Cr.
 
@@ -60,6 +62,7 @@ def replace_luminance(
         scaling: What 0 and 1 are in the image's units. Default: the type's range. A value beyond
             it, which the model saw clipped, keeps what it exceeds it by.
         top: Largest value that a pixel may get. Default: the type's.
+        before: The luminance that the image has, by the same scaling, if it is known already.
 
     Returns:
         An array of the shape and type of ``pixels``, rounded to the nearest integer.
@@ -67,12 +70,17 @@ def replace_luminance(
     top = top or int(np.iinfo(pixels.dtype).max)
     scaling = scaling or type_scaling(pixels)
     span = np.float32(scaling.span)
+    before = luminance(pixels, scaling) if before is None else before
     replaced = np.empty_like(pixels)
     for rows in _strips(pixels):
         part = pixels[rows]
-        change = (np.asarray(fused[rows], np.float32) - luminance(part, scaling)) * span
-        wanted = part.astype(np.float32) + (change[..., None] if part.ndim == 3 else change)
-        replaced[rows] = np.clip(np.rint(wanted), 0, top)
+        wanted = (np.asarray(fused[rows], np.float32) - before[rows]) * span
+        if part.ndim == 3:
+            # Repeated, because arithmetic with an axis of three is slow.
+            wanted = np.repeat(wanted, 3).reshape(part.shape)
+        wanted += part
+        np.rint(wanted, out=wanted)
+        replaced[rows] = np.clip(wanted, 0, top, out=wanted)
     return replaced
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from fusion_core.images.png import chunk
 from fusion_core.images.tiff_tags import is_big, read_tags
 
 _BASE, _IFD = ExifTags.Base, ExifTags.IFD
@@ -122,9 +123,9 @@ def into_png(body: bytes, metadata: Metadata) -> bytes:
     """Return a PNG file with metadata in it."""
     chunks = b""
     if metadata.icc is not None:
-        chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
+        chunks += chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
     if metadata.exif is not None:
-        chunks += _chunk(b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
+        chunks += chunk(b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
     return body[:_PNG_START] + chunks + body[_PNG_START:]
 
 
@@ -219,7 +220,3 @@ def _kept(
     except Exception:
         return None
     return body if len(body) <= _MOST_BYTES else None
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

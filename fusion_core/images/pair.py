@@ -8,6 +8,7 @@ alpha is 0, or it has the value that means no data), the visible image stays as 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,9 @@ class ScaledPicture:
         )
         return cls(picture, name, scaling, valid)
 
-    def unit(self) -> NDArray[np.float32]:
-        """Return its luminance in [0, 1], (H, W), smooth where it shows nothing."""
-        found = luminance(self.picture.pixels, self.scaling)
-        return found if self.valid is None else filled(found, self.valid)
+    def luminance(self) -> NDArray[np.float32]:
+        """Return its luminance in [0, 1], (H, W)."""
+        return luminance(self.picture.pixels, self.scaling)
 
     def grey255(self, pixels: NDArray[Any] | None = None) -> NDArray[np.uint8]:
         """Return its grey values for the metrics, or those of other ``pixels`` in its units."""
@@ -117,8 +117,13 @@ class PicturePair:
         return "; ".join(told) or None
 
     def luminances(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return infrared and visible luminance, (H, W) in [0, 1]."""
-        return self.ir.unit(), self.vi.unit()
+        """Return infrared and visible luminance, (H, W) in [0, 1], smooth where there is none."""
+        return _smooth(self.ir.luminance(), self.ir.valid), _smooth(self._visible, self.vi.valid)
+
+    @cached_property
+    def _visible(self) -> NDArray[np.float32]:
+        """The visible luminance, which is wanted once more when the fused one takes its place."""
+        return self.vi.luminance()
 
     def fused(self, unit: NDArray[np.float32]) -> Picture:
         """Return the visible picture with a fused luminance, where both sides show something.
@@ -127,7 +132,9 @@ class PicturePair:
             unit: Fused luminance, (H, W) in [0, 1].
         """
         picture, valid = self.vi.picture, self.valid
-        pixels = replace_luminance(picture.pixels, unit, self.vi.scaling, picture.top)
+        pixels = replace_luminance(
+            picture.pixels, unit, self.vi.scaling, picture.top, before=self._visible
+        )
         if valid is not None:
             pixels[~valid] = picture.pixels[~valid]
         return replace(picture, pixels=pixels)
@@ -144,6 +151,10 @@ class PicturePair:
         same = fused.dtype == self.vi.picture.pixels.dtype
         grey = self.vi.grey255(fused) if same else to_grey255(fused)
         return self.ir.grey255(), self.vi.grey255(), grey
+
+
+def _smooth(found: NDArray[np.float32], valid: Mask | None) -> NDArray[np.float32]:
+    return found if valid is None else filled(found, valid)
 
 
 def without_nodata(picture: Picture, nodata: float | None) -> Picture:

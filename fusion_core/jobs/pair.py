@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fusion_core.archive.layout import path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import WriteError
-from fusion_core.images.codecs import decode, encode
+from fusion_core.images.codecs import LOSSLESS, decode, encode
 from fusion_core.images.pair import PicturePair
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
@@ -115,13 +115,13 @@ def finish_pair(
     """
     pictures = pair.pictures
     with pair.timed("encode"):
-        body = encode(pictures.fused(fused), settings)
+        picture = pictures.fused(fused)
+        body = encode(picture, settings)
     with pair.timed("write"), as_pair_error(WriteError):
         path = create_image(output, path, body)
     with pair.timed("score"):
-        # The scores are those of the stored file, which a lossy format makes another one than the
-        # array at hand.
-        stored = decode(body)
+        # The scores are those of the stored file. A lossless one holds the pixels at hand.
+        stored = picture if settings.format in LOSSLESS else decode(body)
         scores = score_columns(*pictures.greys(stored.pixels), device, valid=pictures.valid)
     return {
         "fused_url": output.url(path),

@@ -16,7 +16,7 @@ from fusion_core.metrics.scaling import Scaling
 _RGB2GRAY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
 
 _LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
-_STRIP = 1 << 18  # pixels that are converted at once
+_STRIP = 1 << 15  # pixels that are converted at once: in float64 they fit a CPU's cache
 
 
 def grey_images(metric: str, **images: torch.Tensor) -> torch.Tensor:
@@ -107,13 +107,8 @@ def to_grey255(array: npt.NDArray[Any], scaling: Scaling | None = None) -> npt.N
     _check_values(array)
     grey = np.empty(array.shape[:2], np.uint8)
     step = max(1, _STRIP // max(1, array.shape[1]))
-    for top in range(0, array.shape[0], step):  # of a large image, fp64 would take far more
-        scaled = _scaled(array[top : top + step], scaling)
-        if scaled.ndim == 3:
-            # One term at a time: a matrix product may fuse or reorder them and move a rounding.
-            red, green, blue = (scaled[:, :, i] * weight for i, weight in enumerate(_RGB2GRAY))
-            scaled = red + green + blue
-        grey[top : top + step] = _rounded(np.clip(scaled, 0, 255))
+    for top in range(0, array.shape[0], step):
+        grey[top : top + step] = _grey(array[top : top + step], scaling)
     return grey
 
 
@@ -129,8 +124,23 @@ def unit_to_grey255(unit: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8
     return _rounded(255 * unit.astype(np.float64))
 
 
+def _grey(array: npt.NDArray[Any], scaling: Scaling | None) -> npt.NDArray[np.uint8]:
+    """Return checked values as grey ones."""
+    if array.ndim == 2:
+        grey = _scaled(array, scaling)
+    else:
+        # One term at a time: a matrix product may fuse or reorder them and move a rounding.
+        grey, green, blue = (_scaled(array[..., i], scaling) for i in range(3))
+        for band, weight in zip((grey, green, blue), _RGB2GRAY, strict=True):
+            band *= weight
+        grey += green
+        grey += blue
+    return _rounded(np.clip(grey, 0, 255, out=grey))
+
+
 def _rounded(scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    grey: npt.NDArray[np.uint8] = np.floor(scaled + 0.5).astype(np.uint8)
+    # What isn't negative is cut down to an integer as by floor.
+    grey: npt.NDArray[np.uint8] = (scaled + 0.5).astype(np.uint8)
     return grey
 
 

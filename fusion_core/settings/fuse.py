@@ -54,7 +54,10 @@ class ImageSettings(SceneSettings):
     )
     quality: int = Field(95, ge=1, le=100, description="Quality of jpeg and webp files, 1 to 100.")
     png_level: int = Field(
-        1, ge=0, le=9, description="zlib level of png files; 1 encodes twice as fast as 6."
+        1,
+        ge=0,
+        le=9,
+        description="Compression of png files: 0 is none, 1 encodes three times as fast as 6.",
     )
     precision: Precision = Field(
         "auto",

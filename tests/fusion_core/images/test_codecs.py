@@ -3,17 +3,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from raw_images import raw_png, raw_tiff
 
 from fusion_core.errors import EncodeError
-from fusion_core.images.codecs import EXTENSIONS, decode, encode
+from fusion_core.images.codecs import EXTENSIONS, LOSSLESS, decode, encode
 from fusion_core.images.picture import Picture
 from fusion_core.settings.fuse import ImageSettings
+from fusion_core.settings.scenes import Compression
 
 # Outside of tests the module itself silences it; pytest puts its own filters before that.
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -57,6 +61,30 @@ def test_lossless_formats_give_back_every_pixel_depth_and_alpha(
         assert found.alpha.dtype == dtype
     else:
         assert found.alpha is None
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(LOSSLESS))
+def test_a_lossless_file_holds_the_pixels_at_hand(data: st.DataObject, kind: Any) -> None:
+    """So that these can be scored in place of the file."""
+    deep, channels = data.draw(st.booleans()), data.draw(st.sampled_from([1, 3]))
+    white = data.draw(st.sampled_from([None, 511, 4095, 32767])) if deep else None
+    dtype = np.uint16 if deep else np.uint8
+    top = white or int(np.iinfo(dtype).max)
+    size = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    samples = arrays(dtype, (*size, channels), elements=st.integers(0, top))
+    pixels = data.draw(samples)
+    pixels = pixels[..., 0] if channels == 1 else pixels
+    alpha = data.draw(st.none() | arrays(dtype, size, elements=st.integers(0, top)))
+    name, values = {
+        "png": ("png_level", st.integers(0, 9)),
+        "tiff": ("compression", st.sampled_from(get_args(Compression))),
+    }[kind]
+    options = {name: data.draw(values)}
+    body = encode(Picture(pixels, alpha, white), ImageSettings(format=kind, **options))
+    found = decode(body)
+    np.testing.assert_array_equal(found.pixels, pixels)
+    assert found.bit_depth == Picture(pixels).bit_depth
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])

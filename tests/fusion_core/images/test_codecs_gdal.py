@@ -8,8 +8,8 @@ from rasterio.io import MemoryFile
 from raw_images import raw_tiff
 
 from fusion_core.errors import DecodeError
-from fusion_core.images.codecs import decode
-from fusion_core.images.codecs_gdal import decode_raster, encode_raster
+from fusion_core.images.codecs import decode, encode
+from fusion_core.images.codecs_gdal import decode_raster
 from fusion_core.images.picture import Picture
 from fusion_core.settings.fuse import ImageSettings
 
@@ -28,7 +28,7 @@ def test_other_readers_see_16_bits_and_the_right_order_of_channels(
     settings: ImageSettings,
 ) -> None:
     pixels = noise(9, 14, 3)
-    body = encode_raster(Picture(pixels), settings)
+    body = encode(Picture(pixels), settings)
     with MemoryFile(body) as memory, memory.open() as source:
         assert source.dtypes == ("uint16",) * 3
         np.testing.assert_array_equal(source.read().transpose(1, 2, 0), pixels)
@@ -41,24 +41,24 @@ def test_other_readers_see_16_bits_and_the_right_order_of_channels(
 @pytest.mark.parametrize("channels", [1, 3])
 def test_other_readers_see_alpha_as_alpha(settings: ImageSettings, channels: int) -> None:
     pixels = noise(9, 14) if channels == 1 else noise(9, 14, 3)
-    body = encode_raster(Picture(pixels, noise(9, 14)), settings)
+    body = encode(Picture(pixels, noise(9, 14)), settings)
     with MemoryFile(body) as memory, memory.open() as source:
         meanings = [meaning.name for meaning in source.colorinterp]
     assert meanings == (["gray"] if channels == 1 else ["red", "green", "blue"]) + ["alpha"]
 
 
 def test_tiff_is_compressed() -> None:
-    body = encode_raster(Picture(np.zeros((200, 300, 3), np.uint16)), TIFF)
+    body = encode(Picture(np.zeros((200, 300, 3), np.uint16)), TIFF)
     assert len(body) < 200 * 300 * 6 // 20
 
 
 def test_colour_comes_contiguous_for_the_codecs_and_the_network() -> None:
-    picture = decode_raster(encode_raster(Picture(noise(5, 6, 3)), PNG), 1)
+    picture = decode_raster(encode(Picture(noise(5, 6, 3)), PNG), 1)
     assert picture.pixels.flags.c_contiguous
 
 
 def test_larger_images_are_refused_before_their_pixels_are_read() -> None:
-    body = encode_raster(Picture(noise(50, 60, 3)), PNG)
+    body = encode(Picture(noise(50, 60, 3)), PNG)
     header = body[:60]
     with pytest.raises(RasterioIOError):
         decode_raster(header, 1)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fusion_core.images.colour import Pixels, luminance, replace_luminance
+from fusion_core.metrics.scaling import Scaling
 
 # The matrix of JFIF 1.02 (full-range BT.601), as it is printed there; written out in double
 # precision so that it shares nothing with the code under test.
@@ -51,6 +52,44 @@ def test_luminance_spans_zero_to_one_and_never_leaves_it(dtype: type) -> None:
     ends = luminance(np.array([[[0, 0, 0], [top, top, top]]], dtype))
     assert ends[0, 0] == 0
     assert ends[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def in_one_pass(pixels: Pixels, fused: NDArray[np.float32], low: float, span: float) -> Pixels:
+    """The arithmetic that decided the first images of this image version, on a whole image."""
+    weights = np.array((0.299, 0.587, 0.114), np.float32)
+    grey = pixels.astype(np.float32) if pixels.ndim == 2 else pixels @ weights
+    before = np.clip((grey - np.float32(low)) / np.float32(span), 0, 1)
+    change = (fused - before) * np.float32(span)
+    wanted = pixels.astype(np.float32) + (change[..., None] if pixels.ndim == 3 else change)
+    return np.clip(np.rint(wanted), 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    dtype=st.sampled_from(DTYPES),
+    size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    kind=st.sampled_from(["grey", "colour", "grey as colour"]),
+    halves=st.booleans(),
+    ranged=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_no_pixel_is_another_than_by_the_plain_arithmetic(
+    dtype: type, size: tuple[int, int], kind: str, halves: bool, ranged: bool, seed: int
+) -> None:
+    """Half-way between two levels, as the mean of two grey images often is, above all."""
+    top = int(np.iinfo(dtype).max)
+    pixels = random_rgb(dtype, size, seed)
+    pixels = pixels if kind == "colour" else np.repeat(pixels[..., :1], 3, axis=2)
+    pixels = pixels[..., 0] if kind == "grey" else pixels
+    low, high = (top // 5, top // 2) if ranged else (0, top)
+    scaling = Scaling(float(low), float(high))
+    before = luminance(pixels, scaling)
+    other = np.random.default_rng(seed).integers(0, top, size, dtype, endpoint=True)
+    fused = (luminance(other) + before) / 2 if halves else luminance(other)
+    expected = in_one_pass(pixels, fused, low, high - low)
+    np.testing.assert_array_equal(replace_luminance(pixels, fused, scaling), expected)
+    found = replace_luminance(pixels, fused, scaling, before=before)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

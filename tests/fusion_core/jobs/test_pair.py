@@ -144,21 +144,25 @@ def test_an_image_with_the_same_bytes_stays(source: Storage, output: Storage) ->
     assert output.fs.info(output.fs_path(PATH))["mtime"] == before
 
 
-@pytest.mark.parametrize("what", ["deep", "truncated", "empty", "of another size", "no image"])
+@pytest.mark.parametrize(
+    "what", ["deep", "truncated", "empty", "of another size", "no image", "same"]
+)
 def test_other_bytes_at_the_path_stay_and_ours_lie_beside_them(
     source: Storage, output: Storage, what: str
 ) -> None:
     """A row of another run may name them, and none of ours vouches for them."""
     whole = png(picture_pair(3)[1])
+    pair = loaded(source)
+    fused = pair.pictures.fused(fused_for(pair))
     theirs = {
         "deep": encode(Picture(np.random.default_rng(2).integers(0, 65535, (24, 32), "u2")), PNG),
         "truncated": whole[:100],
         "empty": b"",
         "of another size": png(picture_pair(3, (9, 9))[1]),
         "no image": b"no image",
+        "same": png(fused.pixels),  # as an earlier version compressed them
     }[what]
     output.write(PATH, theirs)
-    pair = loaded(source)
     row = finished(pair, output)
     beside = path_beside(PATH, row["fused_sha256"])
     assert output.read(PATH) == theirs

@@ -50,6 +50,26 @@ def test_strips_are_scaled_like_the_whole(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(to_grey255(image, Scaling(500, 40000)), whole)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("scaling", [None, Scaling(20, 200.5)])
+def test_colours_become_grey_by_the_plain_sum_of_three_products(
+    dtype: type, scaling: Scaling | None
+) -> None:
+    random = np.random.default_rng(8)
+    if dtype == np.float32:
+        image, scaling = random.random((80, 90, 3), np.float32), None
+        scaled = image.astype(np.float64) * 255
+    else:
+        image = random.integers(0, np.iinfo(dtype).max, (80, 90, 3), dtype, endpoint=True)
+        scaled = image / (1 if dtype == np.uint8 else 257)
+    if scaling is not None:
+        scaled = (image - 20.0) * (255 / 180.5)
+    weights = (0.298936021293775, 0.587043074451121, 0.114020904255103)  # of MATLAB's rgb2gray
+    red, green, blue = (scaled[..., i] * weights[i] for i in range(3))
+    expected = np.floor(np.clip(red + green + blue, 0, 255) + 0.5)
+    np.testing.assert_array_equal(to_grey255(image, scaling), expected)
+
+
 def test_a_type_that_has_no_grey_values_is_refused_with_a_scaling_too() -> None:
     with pytest.raises(MetricError, match="holds int32, expected uint8"):
         to_grey255(np.zeros((2, 2), np.int32), Scaling(0, 9))
