@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import ray
-import torch
 from ray.actor import ActorHandle
 
 from actors.autopsy import memory_kills
 from actors.resources import WorkerShare
+from fusion_core import jobs
 from fusion_core.archive import Chunk
 from fusion_core.errors import GpuFaultError, SettingsError
-from fusion_core.jobs import Cause, ChunkResult, ChunkWorker, RunIdentity
 from fusion_core.models import Arithmetic
 from fusion_core.settings import RunSettings
 from fusion_core.storage import Storage, open_source
@@ -37,7 +36,7 @@ class Job(Generic[Settings]):
     """
 
     settings: Settings
-    run: RunIdentity
+    run: jobs.RunIdentity
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class ChunkActor(ABC, Generic[Settings]):
         self._job = job
         self._device = device
         self._cpus = cpus
-        self._worker: ChunkWorker[Any] | None = None
+        self._worker: jobs.ChunkWorker[Any] | None = None
         self._options: Mapping[str, Any] | None = None
         self._stopping = False
 
@@ -101,10 +100,10 @@ class ChunkActor(ABC, Generic[Settings]):
             memory_kills=memory_kills(),
         )
 
-    def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> ChunkResult:
+    def run(self, chunk: Chunk, storage_options: Mapping[str, Any]) -> jobs.ChunkResult:
         """Process a chunk and commit its rows; see ``ChunkWorker.run``."""
         if self._stopping:
-            return ChunkResult((), left=chunk.pairs)
+            return jobs.ChunkResult((), left=chunk.pairs)
         try:
             return self._worker_for(storage_options).run(chunk)
         except GpuFaultError:
@@ -117,9 +116,9 @@ class ChunkActor(ABC, Generic[Settings]):
         storage_options: Mapping[str, Any],
         *,
         reason: str,
-        cause: Cause,
+        cause: jobs.Cause,
         where: str,
-    ) -> ChunkResult:
+    ) -> jobs.ChunkResult:
         """Record the pairs of a chunk as tried in vain, without touching their files."""
         return self._worker_for(storage_options).give_up(chunk, reason, cause=cause, where=where)
 
@@ -141,10 +140,10 @@ class ChunkActor(ABC, Generic[Settings]):
     @abstractmethod
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
-    ) -> ChunkWorker[Any]:
+    ) -> jobs.ChunkWorker[Any]:
         """Return a worker that uses these storage options."""
 
-    def _worker_for(self, options: Mapping[str, Any]) -> ChunkWorker[Any]:
+    def _worker_for(self, options: Mapping[str, Any]) -> jobs.ChunkWorker[Any]:
         """Return the worker; a new one where the credentials were refreshed."""
         if self._worker is None or options != self._options:
             settings = self._job.settings
@@ -167,6 +166,8 @@ def use_device(device: str, cpus: float) -> None:
     Raises:
         SettingsError: A GPU was given and torch sees none.
     """
+    import torch  # the driver, which makes actors and is none, does without
+
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError(
             "the worker was given a GPU and torch sees none; expected a CUDA build of "

@@ -11,8 +11,9 @@ import dataclasses
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from fusion_core import jobs
 from fusion_core.archive import Chunk
-from fusion_core.jobs import Cause, tried
+from fusion_core.jobs import tried
 
 _DEATHS_TO_HALVE = 2
 _DEATHS_TO_GIVE_UP = 3
@@ -39,7 +40,7 @@ class ChunkTask:
     repeated: bool = False
     avoid: set[Hashable] = field(default_factory=set)
     faulty: set[Hashable] = field(default_factory=set)
-    cause: Cause = "worker"
+    cause: jobs.Cause = "worker"
     where: str = ""
 
     @property
@@ -65,7 +66,7 @@ class ChunkTask:
             "logs"
         )
 
-    def suspects(self, cause: Cause, where: str) -> list[ChunkTask]:
+    def suspects(self, cause: jobs.Cause, where: str) -> list[ChunkTask]:
         """Suspect the chunk, and return what is to be done instead: itself, or its halves.
 
         Args:

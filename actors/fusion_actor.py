@@ -7,8 +7,8 @@ from typing import Any
 
 from actors.chunk_actor import ChunkActor, Job, use_device
 from actors.node_memory import node_budget
-from fusion_core.jobs import FusionWorker
-from fusion_core.models import Arithmetic, Fuser, arithmetic_of, load_fuser
+from fusion_core import jobs, models
+from fusion_core.models import Arithmetic
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -18,16 +18,16 @@ FusionJob = Job[FuseArchiveSettings]
 class FusionActor(ChunkActor[FuseArchiveSettings]):
     """Fuses chunks of pairs with the model that it hosts."""
 
-    _fuser: Fuser
+    _fuser: models.Fuser
 
     def _prepare(self, arithmetic: Arithmetic | None) -> Arithmetic | None:
         self._fuser = load_job_fuser(self._job, self._device, self._cpus, arithmetic=arithmetic)
-        return arithmetic_of(self._fuser)
+        return models.arithmetic_of(self._fuser)
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
-    ) -> FusionWorker:
-        return FusionWorker(
+    ) -> jobs.FusionWorker:
+        return jobs.FusionWorker(
             source=source,
             output=output,
             fuser=self._fuser,
@@ -39,7 +39,7 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
 
 def load_job_fuser(
     job: FusionJob, device: str, cpus: float, *, arithmetic: Arithmetic | None = None
-) -> Fuser:
+) -> models.Fuser:
     """Load a run's model, ready to compute in this process.
 
     Args:
@@ -58,4 +58,4 @@ def load_job_fuser(
     settings = job.settings
     precision = arithmetic.precision if arithmetic else settings.precision
     engine = arithmetic.engine if arithmetic else settings.engine
-    return load_fuser(settings.model, device, precision, job.run.model_hash, engine=engine)
+    return models.load_fuser(settings.model, device, precision, job.run.model_hash, engine=engine)

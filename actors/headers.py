@@ -11,7 +11,8 @@ import ray
 from ray.exceptions import RayError
 
 from actors.waiting import result_of
-from fusion_core.scenes import LargeFile, TodoBatch, add_pixels, count_pixels, may_be_scenes
+from fusion_core import scenes
+from fusion_core.scenes import LargeFile, TodoBatch, add_pixels, may_be_scenes
 from fusion_core.settings import ArchiveSettings
 from fusion_core.storage import StorageOptions, open_source, options_now
 
@@ -86,4 +87,4 @@ def _looked_at(batch: TodoBatch, headers: _Headers) -> TodoBatch:
 def _look(
     files: Sequence[LargeFile], settings: ArchiveSettings, options: StorageOptions
 ) -> list[int]:
-    return count_pixels(open_source(settings, options), files)
+    return scenes.count_pixels(open_source(settings, options), files)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.chunk_actor import ChunkActor
-from fusion_core.jobs import ScoreArchiveSettings, ScoringWorker
+from fusion_core import jobs
+from fusion_core.jobs import ScoreArchiveSettings
 from fusion_core.storage import Storage
 
 
@@ -15,13 +16,13 @@ class ScoringActor(ChunkActor[ScoreArchiveSettings]):
 
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
-    ) -> ScoringWorker:
+    ) -> jobs.ScoringWorker:
         settings, run = self._job.settings, self._job.run
         fused = {
             method: source if location.url is None else Storage(location.url, options)
             for method, location in settings.locations().items()
         }
-        return ScoringWorker(
+        return jobs.ScoringWorker(
             source=source,
             output=output,
             fused=fused,

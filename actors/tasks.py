@@ -13,9 +13,8 @@ from actors.fusion_actor import FusionJob, load_job_fuser
 from actors.node_memory import node_budget
 from actors.resources import WorkerShare
 from actors.waiting import result_of
+from fusion_core import jobs, models
 from fusion_core.archive import Chunk, PairRef
-from fusion_core.jobs import FusionWorker
-from fusion_core.models import seconds_per_pixel
 from fusion_core.storage import Storage, open_source
 
 Result = TypeVar("Result")
@@ -47,7 +46,7 @@ def time_pairs(
         Seconds that all but the first pair took (the first warms the fuser up, unless it is the
         only one), and the bytes of their files.
     """
-    worker = FusionWorker(
+    worker = jobs.FusionWorker(
         source=open_source(job.settings, storage_options),
         output=Storage(f"memory://estimate-{uuid.uuid4().hex}"),
         fuser=load_job_fuser(job, share.device, share.cpus),
@@ -65,4 +64,4 @@ def time_pairs(
 def time_tile(job: FusionJob, share: WorkerShare) -> float:
     """Return the seconds that the model takes in this process for a pixel of a large scene."""
     fuser = load_job_fuser(job, share.device, share.cpus)
-    return seconds_per_pixel(fuser, job.settings.tile_size)
+    return models.seconds_per_pixel(fuser, job.settings.tile_size)

@@ -12,9 +12,9 @@ from prefect import get_run_logger
 
 from actors.tasks import run_on_worker
 from flows.run import Run
+from fusion_core import reports
 from fusion_core.archive import PAIR_KEY, RunRows, Spill, evenly, stored_image
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.reports import ShownPair
 from fusion_core.storage import Storage, StoredFile
 
 _SOURCES = ("ir_path", "vi_path")
@@ -22,8 +22,8 @@ _SOURCES = ("ir_path", "vi_path")
 
 def draw_sheet(
     run: Run[Any],
-    write: Callable[[Storage, str, Sequence[ShownPair], str], str],
-    shown: Sequence[ShownPair],
+    write: Callable[[Storage, str, Sequence[reports.ShownPair], str], str],
+    shown: Sequence[reports.ShownPair],
     flow: str,
 ) -> str | None:
     """Have the run's contact sheet drawn, and return its URL.
@@ -50,7 +50,7 @@ def draw_sheet(
 
 def fused_pairs(
     run: Run[Any], pairs: pa.Table | Spill, rows: RunRows, count: int
-) -> list[ShownPair]:
+) -> list[reports.ShownPair]:
     """Choose fused pairs for the contact sheet, spread evenly over all.
 
     Args:
@@ -72,7 +72,7 @@ def fused_pairs(
 
 def compared_pairs(
     run: Run[Any], rows: pa.Table, models: Sequence[str], count: int
-) -> list[ShownPair]:
+) -> list[reports.ShownPair]:
     """Choose pairs for the sheet of a comparison, spread evenly over those that all models have.
 
     Args:
@@ -112,6 +112,6 @@ def _shown(
     row: dict[str, Any],
     fused: dict[str, StoredFile],
     metrics: dict[str, float | None] | None = None,
-) -> ShownPair:
+) -> reports.ShownPair:
     ir, vi = (StoredFile(source, row[name]) for name in _SOURCES)
-    return ShownPair(row["pair_id"], ir, vi, fused, metrics or {})
+    return reports.ShownPair(row["pair_id"], ir, vi, fused, metrics or {})

@@ -32,6 +32,7 @@ from flows.summaries.archive import plan_counts
 from flows.summaries.dry_run import DryRun
 from flows.summaries.run import RunSummary
 from flows.summaries.skipped import SkippedRun
+from fusion_core import reports, scenes
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     Patience,
@@ -44,9 +45,7 @@ from fusion_core.archive import (
 )
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import find_pairs
-from fusion_core.models import read_model
-from fusion_core.reports import write_contact_sheet
-from fusion_core.scenes import write_scene_catalog
+from fusion_core.models import model_hash_of
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage, scratch_folder
 
@@ -75,13 +74,13 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     """
     end_with_worker()
     began = time.monotonic()
-    model = read_model(settings.model, settings.model_sha256)
+    model_hash = model_hash_of(settings.model, settings.model_sha256)
     images = settings.image_settings()
     run = Run.begin(
         settings,
         settings_hash=images.settings_hash(),
         hashes_before=images.hashes_before(),
-        model_hash=model.model_hash,
+        model_hash=model_hash,
     )
     if settings.dry_run:
         with scratch_folder() as folder:
@@ -175,7 +174,7 @@ def summarise(
             run_id=run.identity.run_id,
             output=output.url(""),
             manifest=output.url(MANIFEST_FOLDER),
-            contact_sheet=draw_sheet(run, write_contact_sheet, shown, FLOW),
+            contact_sheet=draw_sheet(run, reports.write_contact_sheet, shown, FLOW),
             catalog=_write_catalog(run, output),
             fused=worked.ok,
             metrics=rows.metric_statistics(),
@@ -214,4 +213,4 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
 
 def _write_catalog(run: Run[FuseArchiveSettings], output: Storage) -> str | None:
     kind = run.settings.stac
-    return write_scene_catalog(output, kind) if kind in ("catalog", "collection") else None
+    return scenes.write_scene_catalog(output, kind) if kind in ("catalog", "collection") else None

@@ -21,10 +21,10 @@ from prefect.context import FlowRunContext
 
 from flows.credentials import StorageCredentials
 from flows.summaries.archive import ArchiveSummary, older_told, too_many_failed
+from fusion_core import reports
 from fusion_core.archive import RUNS_FOLDER, split_by_version
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
 from fusion_core.jobs import RunIdentity
-from fusion_core.reports import Comparison, PublishedRow, csv_table, latex_table, markdown_table
 from fusion_core.settings import RunSettings
 from fusion_core.storage import Storage, open_source
 
@@ -157,14 +157,14 @@ def _first_of(summary: ArchiveSummary, name: str) -> str:
 def write_tables(
     run: Run[Any],
     output: Storage,
-    comparison: Comparison,
-    published: Sequence[PublishedRow] = (),
+    comparison: reports.Comparison,
+    published: Sequence[reports.PublishedRow] = (),
 ) -> tuple[str, dict[str, str]]:
     """Write the comparison table in all formats; return it in markdown, and the URLs by format."""
     bodies = {
-        "md": markdown_table(comparison, published),
-        "csv": csv_table(comparison, published),
-        "tex": latex_table(comparison, published),
+        "md": reports.markdown_table(comparison, published),
+        "csv": reports.csv_table(comparison, published),
+        "tex": reports.latex_table(comparison, published),
     }
     for extension, body in bodies.items():
         output.write(f"{run.folder}/table.{extension}", body.encode())

@@ -18,6 +18,7 @@ from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import PairError, ReadError, UnreachableError
 from fusion_core.jobs.failure import deadline_error, failed
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
@@ -25,7 +26,7 @@ from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_se
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
 from fusion_core.jobs.thread_pool import AbandonableThreadPool
-from fusion_core.jobs.worker import ChunkWorker, RunIdentity
+from fusion_core.jobs.worker import ChunkWorker
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.models.fuser import Fuser

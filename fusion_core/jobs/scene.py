@@ -22,6 +22,7 @@ from fusion_core.archive.layout import fused_path, path_beside
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene_row import (
@@ -34,7 +35,6 @@ from fusion_core.jobs.scene_row import (
     source_facts,
 )
 from fusion_core.jobs.scratch import ScratchFiles, scene_scratch
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics.greyscale import unit_to_grey255
 from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.models.memory import (

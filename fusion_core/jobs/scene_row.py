@@ -12,8 +12,8 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from fusion_core import __version__
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.remarks import join_remarks
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.metrics.scaling import Scaling
 from fusion_core.models.fuser import Fuser

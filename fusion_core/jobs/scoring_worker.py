@@ -13,13 +13,14 @@ from fusion_core.archive.plan import PairRef, ScoreRef
 from fusion_core.errors import SizeMismatchError
 from fusion_core.images.codecs import decode_listed
 from fusion_core.images.picture import Picture
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import Stage, load_pair
 from fusion_core.jobs.pair import PairState, scaling_columns
 from fusion_core.jobs.pipeline import run_pipeline
 from fusion_core.jobs.remarks import unused_percentiles
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
-from fusion_core.jobs.worker import ChunkWorker, RunIdentity
+from fusion_core.jobs.worker import ChunkWorker
 from fusion_core.metrics.columns import score_columns
 from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage

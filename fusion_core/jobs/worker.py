@@ -7,7 +7,6 @@ import platform
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -25,6 +24,7 @@ from fusion_core.errors import (
     SameFileError,
 )
 from fusion_core.jobs.committed import ChunkResult, committed_rows, result_of_rows
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import check_two_files
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.stages import Outcomes
@@ -34,23 +34,6 @@ from fusion_core.settings.run import MAX_ATTEMPTS
 from fusion_core.storage.store import Storage
 
 Work = TypeVar("Work", bound=PairState)
-
-
-@dataclass(frozen=True)
-class RunIdentity:
-    """The identity of a run, which all its rows share.
-
-    Attributes:
-        run_id: Names the run.
-        date: The run's date.
-        model_hash: sha256 of the model that fuses; None where none of ours is at work.
-        settings_hash: Digest of the settings that decide pixels or scores.
-    """
-
-    run_id: str
-    date: dt.date
-    model_hash: str | None
-    settings_hash: str
 
 
 class ChunkWorker(ABC, Generic[Work]):

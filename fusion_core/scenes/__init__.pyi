@@ -1,11 +1,11 @@
 from .fusing import fuse_tiles as fuse_tiles
+from .large_files import LargeFile as LargeFile
+from .large_files import TodoBatch as TodoBatch
+from .large_files import add_pixels as add_pixels
+from .large_files import may_be_scenes as may_be_scenes
 from .pair import open_scene as open_scene
-from .probe import LargeFile as LargeFile
-from .probe import TodoBatch as TodoBatch
-from .probe import add_pixels as add_pixels
 from .probe import count_pixels as count_pixels
 from .probe import is_scene as is_scene
-from .probe import may_be_scenes as may_be_scenes
 from .stac_catalog import write_scene_catalog as write_scene_catalog
 from .stac_keeping import catalogs_from as catalogs_from
 from .stac_keeping import rewrite_catalogs as rewrite_catalogs

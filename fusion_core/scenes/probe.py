@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
-from typing import TypeAlias
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
@@ -20,22 +15,11 @@ from fusion_core.images.description import describe_dataset
 from fusion_core.images.gdal_errors import GdalError
 from fusion_core.images.jp2_boxes import JPEG2000_MAGIC, read_boxes
 from fusion_core.images.tiff_tags import TIFF_MAGIC, read_tags
+from fusion_core.scenes.large_files import SUFFIXES, LargeFile
 from fusion_core.scenes.raster import NoRasterError, gdal_settings, open_header
 from fusion_core.storage.store import Storage
 
-SUFFIXES = (".tif", ".tiff", ".jp2")
-"""Names that may be scenes'; others are never looked into."""
-
-TodoBatch: TypeAlias = pa.RecordBatch
-"""Some rows of ``Plan.todo``."""
-
-LargeFile: TypeAlias = tuple[str, int]
-"""Path and size in bytes of a file that may be a scene."""
-
 _SMALL = 64 << 20
-_LARGE_ENOUGH = 1 << 20
-"""Bytes from which a file is looked into while planning, or a million photographs would be."""
-
 _READERS = 16
 _CACHE_MB = 64
 
@@ -69,33 +53,6 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
             if size > _SMALL:
                 raise
     return found
-
-
-def add_pixels(todo: TodoBatch, pixels: Mapping[int, int]) -> TodoBatch:
-    """Return pairs that are to be fused with a column ``pixels``, for cutting them into chunks.
-
-    Args:
-        todo: Rows of ``Plan.todo``.
-        pixels: Of the rows of ``may_be_scenes``, the number of the visible file's pixels; others
-            get 0.
-    """
-    counts = [pixels.get(row, 0) for row in range(len(todo))]
-    return todo.append_column("pixels", pa.array(counts, pa.int64()))
-
-
-def may_be_scenes(todo: TodoBatch) -> dict[int, LargeFile]:
-    """Return the visible files that are worth a look while planning, by row.
-
-    They are no small files, and their names may be a scene's.
-    """
-    names = pc.utf8_lower(todo["vi_path"])
-    named = reduce(pc.or_, (pc.ends_with(names, suffix) for suffix in SUFFIXES))
-    large = pc.greater_equal(todo["vi_bytes"], _LARGE_ENOUGH)
-    rows = np.flatnonzero(pc.and_(named, large).to_numpy(zero_copy_only=False))
-    found = todo.select(["vi_path", "vi_bytes"]).take(pa.array(rows)).to_pylist()
-    return {
-        int(row): (one["vi_path"], one["vi_bytes"]) for row, one in zip(rows, found, strict=True)
-    }
 
 
 def count_pixels(source: Storage, files: Sequence[LargeFile]) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 from tiny import TODAY, settings_for
 
 from actors.chunk_actor import ChunkActor, Job
-from fusion_core.jobs.worker import RunIdentity
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.storage.store import Storage
 
 

@@ -24,8 +24,8 @@ from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import PairRef, cut_chunks, make_plan
 from fusion_core.archive.stored_images import stored_image
 from fusion_core.errors import SettingsError, WeightsError
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_pairs
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.arithmetic import Arithmetic
 from fusion_core.models.fuser import read_model
 from fusion_core.reports.sheets import ShownPair, write_contact_sheet

@@ -21,7 +21,7 @@ PIXELS = [600, 0, 1200, 0, 2400]
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FuseArchiveSettings:
-    monkeypatch.setattr("fusion_core.scenes.probe._LARGE_ENOUGH", 1)
+    monkeypatch.setattr("fusion_core.scenes.large_files._LARGE_ENOUGH", 1)
     for name, count in zip(NAMES, PIXELS, strict=True):
         if count:
             write_raster(tmp_path / name, np.zeros((20, count // 20), np.uint16))

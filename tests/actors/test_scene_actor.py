@@ -19,9 +19,9 @@ from actors.fusion_actor import FusionActor, FusionJob
 from actors.headers import with_pixels
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import cut_chunks, make_plan
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.jobs.scene import _TileWriter
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import read_model
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
@@ -74,7 +74,7 @@ def test_a_worker_killed_in_the_middle_of_a_scene_costs_that_scene_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fusion_core.scenes.probe._LARGE_ENOUGH", 1)
+    monkeypatch.setattr("fusion_core.scenes.large_files._LARGE_ENOUGH", 1)
     source, output = Storage(settings.source), Storage(settings.output)
     pairing = list_pairs(settings, source, output, TODAY, {})
     todo = make_plan(pairing, read_manifest(output.url("commits/manifest"), latest=False)).todo

@@ -18,9 +18,9 @@ from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.plan import cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import SettingsError
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.storage.store import Storage
 
 ONE_CPU = WorkerShare(1.0, 0.0, 2)

@@ -27,8 +27,8 @@ from fusion_core.archive.plan import Chunk, cut_chunks
 from fusion_core.archive.schema import STAGES
 from fusion_core.demo.archive import write_archive
 from fusion_core.jobs.fusion_worker import FusionWorker
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_pairs
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.fuser import load_fuser
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage

@@ -23,10 +23,11 @@ from tiny import tiny_fuser
 
 from fusion_core.archive.plan import cut_chunks
 from fusion_core.jobs.fusion_worker import FusionWorker
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_pairs
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.memory_budget import give_back_freed
-from fusion_core.scenes.probe import add_pixels, count_pixels, may_be_scenes
+from fusion_core.scenes.large_files import add_pixels, may_be_scenes
+from fusion_core.scenes.probe import count_pixels
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 

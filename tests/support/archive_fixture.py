@@ -17,7 +17,7 @@ from fusion_core.archive.plan import Chunk
 from fusion_core.archive.publisher import Publisher
 from fusion_core.images.codecs import decode
 from fusion_core.jobs.fusion_worker import FusionWorker
-from fusion_core.jobs.worker import RunIdentity
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage

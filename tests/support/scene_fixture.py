@@ -17,7 +17,7 @@ from fusion_core.archive.layout import part_path
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.jobs.fusion_worker import FusionWorker
-from fusion_core.jobs.worker import RunIdentity
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.scenes.pair import ScenePair, open_scene
 from fusion_core.scenes.raster import Raster, gdal_settings, open_raster
 from fusion_core.settings.fuse import FuseArchiveSettings

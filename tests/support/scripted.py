@@ -24,9 +24,10 @@ from fusion_core.errors import (
     UnreachableError,
     WeightsError,
 )
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.stages import Outcome, Outcomes
-from fusion_core.jobs.worker import ChunkWorker, RunIdentity
+from fusion_core.jobs.worker import ChunkWorker
 from fusion_core.models.arithmetic import Arithmetic
 from fusion_core.storage.store import Storage
 

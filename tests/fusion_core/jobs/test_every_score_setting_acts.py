@@ -12,10 +12,10 @@ from fusion_core.archive.layout import SCORES_FOLDER, part_path
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.jobs.scoring_worker import ScoringWorker
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.settings.scaling import ScalingSettings
 from fusion_core.storage.store import Storage

@@ -13,7 +13,7 @@ from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk
 from fusion_core.archive.stored_images import stored_image
 from fusion_core.jobs.fusion_worker import FusionWorker
-from fusion_core.jobs.worker import RunIdentity
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.storage.store import Storage
 

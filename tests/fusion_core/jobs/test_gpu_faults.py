@@ -14,10 +14,10 @@ from tiny import TODAY, score_settings_for, tiny_fuser, write_fused, write_pairs
 from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.errors import GpuFaultError, MetricError
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.scoring_worker import ScoringWorker
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.storage.store import Storage
 

@@ -25,9 +25,9 @@ from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.images.codecs import decode
 from fusion_core.jobs.committed import ChunkResult, Undone, tried
+from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.listing import list_fused
 from fusion_core.jobs.scoring_worker import ScoringWorker
-from fusion_core.jobs.worker import RunIdentity
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.storage.store import Storage
 

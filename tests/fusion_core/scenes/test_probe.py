@@ -16,7 +16,8 @@ from tiny import pair_refs
 
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import DecodeError
-from fusion_core.scenes.probe import add_pixels, count_pixels, is_scene, may_be_scenes
+from fusion_core.scenes.large_files import add_pixels, may_be_scenes
+from fusion_core.scenes.probe import count_pixels, is_scene
 from fusion_core.storage.store import Storage
 
 SIZE = (40, 50)
@@ -154,7 +155,7 @@ def todo(folder: Path, *vi: str, **changes: Any) -> pa.RecordBatch:
 def test_pixels_are_counted_of_what_may_be_a_scene_and_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fusion_core.scenes.probe._LARGE_ENOUGH", 1)
+    monkeypatch.setattr("fusion_core.scenes.large_files._LARGE_ENOUGH", 1)
     write_raster(tmp_path / "a.tif", GREY)
     write_raster(tmp_path / "b.TIF", GREY[:, :7], **NOWHERE)
     photograph(tmp_path / "c.png")
