@@ -47,7 +47,7 @@ class Validator:
         totals: dict[str, float] = {}
         for first in range(0, len(self._crops.ir), size):
             batch = self._crops.between(first, first + size).to(trainer.device)
-            fused = fuser(batch.ir, batch.vi)
+            fused = fuser(batch.ir, batch.vi, batch.pooling)
             terms = loss_terms(fused, batch, trainer.recipe.loss)
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(term) * len(batch.ir)
