@@ -82,9 +82,9 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
     """Read and check a method of fusing.
 
     Args:
-        model: ``refinefuse`` for the packaged weights; ``mean``, ``maximum``, ``laplacian`` or
-            ``guided``; or path or fsspec URL of a file: weights of ours (safetensors) or a network
-            as ONNX, told apart by their content.
+        model: ``refinefuse`` or ``refinefuse-mini`` for packaged weights; ``mean``, ``maximum``,
+            ``laplacian`` or ``guided``; or path or fsspec URL of a file: weights of ours
+            (safetensors) or a network as ONNX, told apart by their content.
         sha256: Expected model hash in hex.
 
     Raises:

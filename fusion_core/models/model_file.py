@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from fusion_core.errors import StorageError, WeightsError
-from fusion_core.models.names import PACKAGED_NAME
+from fusion_core.models.names import PACKAGED_NAMES
 from fusion_core.storage.store import Storage
 
-_PACKAGED_FILE = "refinefuse.safetensors"
 _HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header
 _ONNX = b"\x08"  # the tag of the version, which protobuf writes first
 
@@ -22,7 +21,7 @@ class ModelFile:
     """The bytes of a model's file.
 
     Attributes:
-        url: Where it was read from, or ``refinefuse``.
+        url: Where it was read from, or the name of packaged weights.
         body: The bytes.
         sha256: Their sha256 in hex, which is the model hash.
     """
@@ -74,17 +73,18 @@ def read_model_file(url: str, sha256: str | None = None) -> ModelFile:
     """Read the file of a model.
 
     Args:
-        url: Path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
+        url: Path or fsspec URL, or ``refinefuse`` or ``refinefuse-mini`` for weights that come with
+            this package.
         sha256: Expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:
         WeightsError: The file is missing or not the expected one.
         StorageError: The store failed for good.
     """
-    if url == PACKAGED_NAME:
+    if url in PACKAGED_NAMES:
         folder = resources.files("fusion_core.models.weights")
-        body = (folder / _PACKAGED_FILE).read_bytes()
-        recorded = (folder / _PACKAGED_FILE.replace(".safetensors", ".sha256")).read_text()
+        body = (folder / f"{url}.safetensors").read_bytes()
+        recorded = (folder / f"{url}.sha256").read_text()
         sha256 = sha256 or recorded.split()[0]
     else:
         body = _read(url)
@@ -121,5 +121,5 @@ def _read(url: str) -> bytes:
 def _absent(url: str) -> WeightsError:
     return WeightsError(
         f"No model at {url}. Give the path or URL of a safetensors file or of an ONNX file, or a "
-        "name: refinefuse, mean, maximum, laplacian, guided."
+        "name: refinefuse, refinefuse-mini, mean, maximum, laplacian, guided."
     )

@@ -37,7 +37,7 @@ class LoadedInfo:
     """The url, hash and header of a weights file.
 
     Attributes:
-        url: Where it was read from, or ``refinefuse``.
+        url: Where it was read from, or the name of packaged weights.
         sha256: The sha256 of the file's bytes in hex, which is the model hash.
         network: The configuration of its network.
         training: How it was trained, as the one who trained it wrote it down.
@@ -88,7 +88,8 @@ def load_weights(
     """Read a network from ``url``, as fp32 on the CPU.
 
     Args:
-        url: Path or fsspec URL, or ``refinefuse`` for the weights that come with this package.
+        url: Path or fsspec URL, or ``refinefuse`` or ``refinefuse-mini`` for weights that come with
+            this package.
         sha256: Expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:

@@ -116,9 +116,9 @@ class FuseArchiveSettings(EngineSettings, RunSettings, ImageSettings):
     model: str = Field(
         "refinefuse",
         json_schema_extra=NO_SECRET,
-        description="What fuses: refinefuse (the packaged weights), mean, maximum, laplacian, "
-        "guided, or the fsspec URL of a file: weights of ours as safetensors, or any network as "
-        "ONNX (read by the usual AWS chain).",
+        description="What fuses: refinefuse or refinefuse-mini (packaged weights), mean, maximum, "
+        "laplacian, guided, or the fsspec URL of a file: weights of ours as safetensors, or any "
+        "network as ONNX (read by the usual AWS chain).",
     )
     model_sha256: str | None = Field(
         None, description="Expected sha256 of the model's file; another one stops the run."

@@ -53,7 +53,7 @@ def test_a_student_comes_nearer_to_its_teacher(source: Path, tmp_path: Path) -> 
     short = {"steps": 60, "checkpoint_every": 20, "validate_every": 60}
     settings = taught(source, tmp_path / "out", learning_rate=1e-2, loss=alone, **short)
     distances = [record["terms"]["teacher"] for record in train(settings)["records"]]
-    assert distances[-1] < 0.8 * distances[0]
+    assert distances[-1] < 0.9 * distances[0]
     model, info = load_weights(f"{settings.output}/weights.safetensors")
     assert model.name == "refinefuse-mini"
     assert info.network == SMALL
