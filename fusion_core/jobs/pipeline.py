@@ -19,7 +19,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Generic
 
@@ -28,8 +27,8 @@ from numpy.typing import NDArray
 
 from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
 from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.pipeline_threads import PipelineThreads
 from fusion_core.jobs.stages import Fuse, Outcomes, PairStages, PipelineLimits, Work
-from fusion_core.jobs.thread_pool import AbandonableThreadPool
 from fusion_core.models.gpu_fault import is_gpu_fault
 from fusion_core.models.memory import is_out_of_memory
 
@@ -70,21 +69,8 @@ def run_pipeline(
         UnreachableError: A store gives no answer, which is no pair's fault.
         GpuFaultError: The GPU failed, likewise.
     """
-    # Cancelled: what waits is not begun any more, what runs is let finish.
-    with (
-        AbandonableThreadPool(limits.threads, "load") as loaders,
-        AbandonableThreadPool(1, "fuse") as fusers,
-        AbandonableThreadPool(limits.threads, "finish") as finishers,
-    ):
-        threads = _Threads(loaders, fusers, finishers)
+    with PipelineThreads(limits.threads) as threads:
         return _Pipeline(stages, limits, threads, stopping).run(pairs)
-
-
-@dataclass(frozen=True)
-class _Threads:
-    loaders: AbandonableThreadPool
-    fusers: AbandonableThreadPool
-    finishers: AbandonableThreadPool
 
 
 class _Task(Generic[Work]):
@@ -117,7 +103,7 @@ class _Pipeline(Generic[Work]):
         self,
         stages: PairStages[Work],
         limits: PipelineLimits,
-        threads: _Threads,
+        threads: PipelineThreads,
         stopping: threading.Event,
     ):
         self.stages, self.limits, self.stopping = stages, limits, stopping

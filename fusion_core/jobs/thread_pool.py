@@ -25,14 +25,16 @@ class AbandonableThreadPool:
         count: How many threads there are.
     """
 
-    def __init__(self, count: int, name: str):
+    def __init__(self, count: int, name: str, *, begin: Callable[[], None] | None = None):
         """Start the threads.
 
         Args:
             count: How many.
             name: What their names begin with.
+            begin: What each of them does before its first task.
         """
         self.count = count
+        self._begin = begin
         self._name, self._started = name, 0
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -78,6 +80,8 @@ class AbandonableThreadPool:
         thread.start()
 
     def _work(self) -> None:
+        if self._begin is not None:
+            self._begin()
         while self._do_next():
             pass
 
