@@ -27,6 +27,7 @@ LONGEST_FUNCTION = 60
 ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
+        "deflate",  # compresses PNG files some times as fast as zlib
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object

@@ -74,7 +74,7 @@ def _edges_kept(
     squares = (gx * gx).addcmul_(gy, gy)
     strength = squares.sqrt()
     alignment = _angles_kept(gx, gy, squares)
-    kept = _strengths_kept(squares, strength, convention).mul_(alignment).mul_(strength[:2])
+    kept = _strengths_kept(strength, convention).mul_(alignment).mul_(strength[:2])
     there = strength[:2]
     counted = None if mask is None else block.cut(mask)
     if convention == "textbook":
@@ -85,21 +85,20 @@ def _edges_kept(
     return torch.stack([gain * sums[0], sums[1]])
 
 
-def _strengths_kept(
-    squares: torch.Tensor, strength: torch.Tensor, convention: Convention
-) -> torch.Tensor:
+def _strengths_kept(strength: torch.Tensor, convention: Convention) -> torch.Tensor:
     """Return the share of each source's edge strength that is kept, (2, B, h, w), without gain."""
     weaker = torch.minimum(strength[:2], strength[2])
     stronger = torch.maximum(strength[:2], strength[2])
-    # 0 where the strengths are equal, 1 elsewhere: squares are whole numbers.
-    differ = (squares[:2] - squares[2]).abs_().clamp_(max=1)
+    # Strengths are equal where their squares, whole numbers below 2^22, are.
+    equal = torch.eq(weaker, stronger)
     if convention == "published":
         # Where strengths are equal, the code behind the tables takes the strength itself.
-        divisor = stronger.sub_(1).mul_(differ).add_(1)
+        stronger.masked_fill_(equal, 1)
     else:
-        weaker += 1 - differ
-        divisor = stronger.add_(1).sub_(differ)
-    return weaker.div_(divisor).sub_(_STRENGTH_CENTRE).mul_(_STRENGTH_SLOPE).sigmoid_()
+        weaker.masked_fill_(equal, 1)
+        stronger.masked_fill_(equal, 1)
+    ratio = weaker.div_(stronger)
+    return torch.rsub(ratio, -_STRENGTH_CENTRE * _STRENGTH_SLOPE, alpha=-_STRENGTH_SLOPE).sigmoid_()
 
 
 def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
@@ -115,8 +114,9 @@ def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> t
     half[2] += flat
     dot = (gx[:2] * gx[2]).addcmul_(gy[:2], gy[2]).mul_(half[:2]).mul_(half[2])
     cross = (gy[:2] * gx[2]).addcmul_(gx[:2], gy[2], value=-1).abs_()
-    slope = -_ANGLE_SLOPE / (math.pi / 2)
-    return cross.atan2_(dot).mul_(slope).add_(_ANGLE_SLOPE * (1 - _ANGLE_CENTRE)).sigmoid_()
+    slope = _ANGLE_SLOPE / (math.pi / 2)
+    angle = cross.atan2_(dot)
+    return torch.rsub(angle, _ANGLE_SLOPE * (1 - _ANGLE_CENTRE), alpha=slope).sigmoid_()
 
 
 def _inside(maps: torch.Tensor, tile: MetricTile, block: Block) -> torch.Tensor:

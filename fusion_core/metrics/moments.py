@@ -88,8 +88,10 @@ def local_covariances(images: torch.Tensor, taps: tuple[float, ...]) -> LocalCov
     centre = padded[..., middle : height + behind, :]
     within, means = _about_mean(moved, centre)
     sideways = images.new_empty(8, *means.shape[1:])
-    sideways[..., -1] = 0
-    _steps(means[..., :-1], means[..., 1:], sideways[..., :-1])
+    # As if all rows were one, which is faster; the step to the next row lies in the padding.
+    along, steps_along = means.flatten(1), sideways.flatten(1)
+    steps_along[:, -1] = 0
+    _steps(along[:, :-1], along[:, 1:], steps_along[:, :-1])
     moved = smooth_rows(sideways, steps, width - 1)
     both, _ = _about_mean(moved, means[..., middle : width + behind])
     both += smooth_rows(within, taps, width)

@@ -19,6 +19,7 @@ NOISE_VARIANCE = 2.0
 """Variance of the visual noise, in squared grey values."""
 
 _TINY = 1e-10
+_HALVINGS = 3
 
 _FEW = 1 << 16
 """Pixels up to which an image is worked on in float64: it has so few windows that what fp32 rounds
@@ -74,6 +75,28 @@ def _information(
     explained = torch.minimum(covariances.square_(), sources * fused).mul_(inverse)
     noise = (fused - explained).add_(NOISE_VARIANCE)
     signal = explained.mul_(inverse).mul_(sources)
-    kept = sum_pixels(signal.div_(noise).log1p_(), counted)
-    available = sum_pixels(sources.div_(NOISE_VARIANCE).log1p_(), counted)
+    kept = _sum_log1p(signal.div_(noise), counted)
+    available = _sum_log1p(sources.div_(NOISE_VARIANCE), counted)
     return torch.stack([kept, available], dim=-1)
+
+
+def _sum_log1p(maps: torch.Tensor, counted: torch.Tensor | None) -> torch.Tensor:
+    """Add up log(1 + x) of the last two dimensions, in fp64.
+
+    A sum of logarithms is that of a product, and (1 + x) (1 + y) = 1 + (x + y + x y), which keeps
+    the digits of small values. So one logarithm is taken for eight of them; eight factors of 2^13,
+    the largest that grey values give, are far from the largest number of fp32.
+    """
+    if counted is not None:
+        maps = torch.where(counted, maps, 0)
+    total = maps.new_zeros(maps.shape[:-2], dtype=torch.float64)
+    for _ in range(_HALVINGS):
+        half = maps.shape[-2] // 2
+        first, second, rest = (
+            maps[..., :half, :],
+            maps[..., half : 2 * half, :],
+            maps[..., 2 * half :, :],
+        )
+        total += sum_pixels(rest.log1p())
+        maps = torch.add(first, second).addcmul_(first, second)
+    return total + sum_pixels(maps.log1p_())
