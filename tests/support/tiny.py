@@ -61,15 +61,13 @@ class PlainFusion(nn.Module):
 
     def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
         features = functional.relu(self.norm(self.down(torch.cat((ir, vi), 1))), inplace=True)
-        batch, channels, height, width = features.shape
-        tokens = functional.adaptive_avg_pool2d(features, 2).flatten(2).mT
+        tokens = functional.adaptive_avg_pool2d(features, 1).flatten(2).mT.unsqueeze(1)
         query, key, value = self.project(tokens).chunk(3, -1)
         attended = functional.scaled_dot_product_attention(query, key, value)
-        attended = self.drop(attended).mT.reshape(batch, channels, 2, 2)
-        features = features + functional.interpolate(attended, (height, width), mode="bilinear")
+        features = features + self.drop(attended).flatten(1)[..., None, None]
         features = functional.interpolate(features, scale_factor=2)
         strongest, _ = torch.stack((ir, vi)).max(0)
-        ramp = torch.arange(2 * width, device=ir.device) / (2 * width)
+        ramp = torch.arange(features.shape[-1], device=ir.device) / features.shape[-1]
         return strongest * 0.8 + torch.sigmoid(self.out(features)) * 0.2 + 0.1 * ramp
 
 
@@ -77,28 +75,6 @@ def plain_network(seed: int = 5) -> PlainFusion:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PlainFusion().eval()
-
-
-def tiny_program(
-    folder: Path | str,
-    network: nn.Module | None = None,
-    sizes: Any = None,
-    example: tuple[int, ...] = (1, 1, 16, 24),
-) -> str:
-    """Export a network below a local folder and return the file's path.
-
-    Args:
-        folder: where ``plain.pt2`` goes.
-        network: what is exported, else ``plain_network``.
-        sizes: of each image, as dynamic_shapes of torch.export has it; none: of ``example`` alone.
-        example: shape of the images that it is traced with.
-    """
-    images = torch.rand(example), torch.rand(example)
-    shapes = None if sizes is None else (sizes, sizes)
-    program = torch.export.export(network or plain_network(), images, dynamic_shapes=shapes)
-    path = Path(folder) / "plain.pt2"
-    torch.export.save(program, path)
-    return str(path)
 
 
 def picture_pair(
@@ -175,6 +151,8 @@ def settings_for(
     """
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 2, "io_threads": 2}
     gentle |= {"contact_sheet": 0, "publish_seconds": 0.2}
+    if not str(model).endswith(".onnx"):
+        gentle["engine"] = "eager"  # a network is converted in seconds, and its images are small
     fields = {"source": str(source), "output": str(output), "model": str(model)}
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
 

@@ -14,7 +14,7 @@ from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.foreign.program import Program
 from fusion_core.models.foreign.runtime import make_runtime, resolve_runtime
-from fusion_core.models.memory import is_out_of_memory, short_reason
+from fusion_core.models.memory import is_out_of_memory
 from fusion_core.models.padding import check_pair, take_reflected
 from fusion_core.settings.fuse import EngineChoice, Precision
 
@@ -22,6 +22,7 @@ MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 """An image is padded to the first of these multiples, height and width alike, that the program
 takes: those that networks of up to six halvings ask for."""
 
+_LONGEST_REASON = 300
 Size = tuple[int, int]
 
 
@@ -140,7 +141,8 @@ class ForeignFuser:
         except Exception as error:  # the libraries have no error of their own for it
             if is_out_of_memory(error):
                 raise
-            failures.append(f"{self.engine} says {short_reason(error)}")
+            told = " ".join(str(error).split())  # OpenVINO's first line is but a place in its source
+            failures.append(f"{self.engine} says {told[-_LONGEST_REASON:]}")
             return None
         if fused.shape not in ((1, 1, *padded), (1, *padded, 1)):
             failures.append(

@@ -85,6 +85,7 @@ def _program(model: Any, onnx: Any) -> Program:
         raise _UnusableError("it holds no operators; expected a network, from a file that is whole")
     _check_domains(model)
     _check_tensors(model)
+    _store_raw(graph, onnx)
     weights = {tensor.name for tensor in graph.initializer}
     images = [one for one in graph.input if one.name not in weights]
     if len(images) != 2 or len(graph.output) != 1:
@@ -132,6 +133,14 @@ def _check_tensors(model: Any) -> None:
                 f"the weights of {tensor.name or 'a constant'} lie in another file; expected all "
                 "in one. Load it where that file is and save it by onnx.save(model, 'name.onnx')"
             )
+
+
+def _store_raw(graph: Any, onnx: Any) -> None:
+    """Store bf16 weights as plain bytes: OpenVINO misreads them as a list of integers."""
+    for tensor in graph.initializer:
+        if tensor.data_type == _BFLOAT16 and tensor.int32_data:
+            values = onnx.numpy_helper.to_array(tensor)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
 
 
 def _nodes(model: Any) -> Iterator[Any]:

@@ -31,7 +31,7 @@ def cramped(room: int, refused: list[tuple[int, ...]] | None = None) -> NetworkF
                 refused.append(tuple(inputs[0].shape))
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    fuser._model.register_forward_pre_hook(refuse)
+    fuser._engine._network.register_forward_pre_hook(refuse)
     return fuser
 
 

@@ -31,7 +31,7 @@ def watched() -> tuple[NetworkFuser, list[int]]:
     def note(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         pixels.append(inputs[0].numel())
 
-    fuser._model.register_forward_pre_hook(note)
+    fuser._engine._network.register_forward_pre_hook(note)
     return fuser, pixels
 
 

@@ -37,7 +37,7 @@ def broken_fuser(message: str = ILLEGAL, *, good: int = 2) -> NetworkFuser:
         if len(calls) > good:
             raise RuntimeError(message)
 
-    fuser._model.register_forward_pre_hook(fail)
+    fuser._engine._network.register_forward_pre_hook(fail)
     return fuser
 
 

@@ -62,7 +62,7 @@ def cramped(fuser: NetworkFuser, room: int) -> NetworkFuser:
         if inputs[0].numel() > room:
             raise torch.OutOfMemoryError("no room")
 
-    fuser._model.register_forward_pre_hook(refuse)
+    fuser._engine._network.register_forward_pre_hook(refuse)
     return fuser
 
 
