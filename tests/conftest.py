@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ TESTS = Path(__file__).resolve().parent
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [*filter(None, [os.environ.get("PYTHONPATH")]), str(TESTS / "support"), str(TESTS.parent)]
 )
+
+# Nothing is kept from one run of the tests to the next, or in the user's own folder.
+CACHE = tempfile.TemporaryDirectory(prefix="fuse-archive-tests-")
+os.environ["XDG_CACHE_HOME"] = CACHE.name
 
 # Ray runs its workers at niceness 15, where whatever else is busy leaves them next to nothing.
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (so Ray spells it)

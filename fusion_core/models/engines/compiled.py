@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,12 +35,12 @@ class CompiledEngine:
     name: EngineName = "compiled"
     memory_factor = 1.0
 
-    def __init__(self, network: FusionNetwork, *, backend: str = "inductor") -> None:
+    def __init__(self, network: FusionNetwork, *, backend: Any = "inductor") -> None:
         """Take the network, on its device and in its precision.
 
         Args:
             network: The network.
-            backend: A backend of ``torch.compile``.
+            backend: What ``torch.compile`` compiles with.
         """
         self._network, self._backend = network, backend
         self._eager = EagerEngine(network)

@@ -141,7 +141,9 @@ class ForeignFuser:
         except Exception as error:  # the libraries have no error of their own for it
             if is_out_of_memory(error):
                 raise
-            told = " ".join(str(error).split())  # OpenVINO's first line is but a place in its source
+            told = " ".join(
+                str(error).split()
+            )  # OpenVINO's first line is but a place in its source
             failures.append(f"{self.engine} says {told[-_LONGEST_REASON:]}")
             return None
         if fused.shape not in ((1, 1, *padded), (1, *padded, 1)):
