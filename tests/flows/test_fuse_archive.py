@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from onnx_models import onnx_file
 from prefect.artifacts import Artifact
-from tiny import tiny_program, write_pairs
-from torch.export import Dim
+from tiny import write_pairs
 
 from flows.fuse_archive import fuse_archive
 from flows.summaries.dry_run import DryRun
@@ -120,14 +120,16 @@ def test_another_model_or_settings_are_other_work(
 def test_any_method_fuses_the_archive_and_is_work_of_its_own(
     archive: FuseArchiveSettings, tmp_path: Path
 ) -> None:
-    program = tiny_program(tmp_path, sizes={2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
+    program = onnx_file(tmp_path)
     for model, done in (("laplacian", 0), (program, 0), ("laplacian", 2)):
-        summary = run(archive, model=model, limit=2)
+        summary = run(archive, model=model, engine="auto", limit=2)
         assert (summary.fused, summary.done_before) == (2, done)
     rows = manifest(archive)
     assert rows["status"].eq("ok").all()
     assert rows.groupby("method").size().to_dict() == {"laplacian": 4, "plain": 2}
     hashes = rows.groupby("method")["model_hash"].unique().str[0].to_dict()
+    engines = rows.groupby("method")["engine"].unique().str[0].to_dict()
+    assert engines == {"laplacian": "eager", "plain": "openvino"}
     assert hashes["plain"] == hashlib.sha256(Path(program).read_bytes()).hexdigest()
     assert rows["fused_url"].nunique() == rows["fused_sha256"].nunique() == 6
     with pytest.raises(WeightsError, match="expected 00"):

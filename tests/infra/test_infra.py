@@ -26,7 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
-DEVELOPMENT = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = PROJECT["optional-dependencies"]
+# But for onnx-gpu, which stands in the place of what the tests use.
+OPTIONAL = [Requirement(line) for name in ("cpu", "dev") for line in EXTRAS[name]]
+DEVELOPMENT = [one for one in OPTIONAL if one.name != PROJECT["name"]]
 IMAGE = f"fuse-archive:{fusion_core.__version__}"
 MANIFESTS = ["prefect.yaml", "compose.yaml", "kuberay/raycluster.yaml"]
 

@@ -151,8 +151,7 @@ def settings_for(
     """
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 2, "io_threads": 2}
     gentle |= {"contact_sheet": 0, "publish_seconds": 0.2}
-    if not str(model).endswith(".onnx"):
-        gentle["engine"] = "eager"  # a network is converted in seconds, and its images are small
+    gentle["engine"] = "eager"  # converting a network takes seconds, and the images are small
     fields = {"source": str(source), "output": str(output), "model": str(model)}
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
 

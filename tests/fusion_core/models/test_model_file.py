@@ -63,8 +63,8 @@ def test_a_store_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_protocol_that_is_unknown_is_named() -> None:
-    with pytest.raises(StorageError, match=r"can.t open nosuch://models/a\.pt2"):
-        read_model("nosuch://models/a.pt2")
+    with pytest.raises(StorageError, match=r"can.t open nosuch://models/a\.onnx"):
+        read_model("nosuch://models/a.onnx")
 
 
 def test_what_is_gone_is_no_fault_of_the_store() -> None:
