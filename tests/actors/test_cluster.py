@@ -34,6 +34,50 @@ assert not ray.is_initialized()
 """
 
 
+EARLY = """
+import os, signal, sys
+import ray
+from actors import cluster
+from actors.cluster import connected, starting
+
+def prepared():
+    import json
+    json.prepared = os.getpid()
+
+class Actor:
+    def told(self):
+        import json
+        return os.getpid(), json.prepared
+
+def fails():
+    raise OSError("no start")
+
+def on_term(*_):
+    pass
+
+signal.signal(signal.SIGTERM, on_term)
+with starting(None, fails if sys.argv[1] == "fails" else prepared):
+    with connected(None):
+        assert signal.getsignal(signal.SIGTERM) is on_term
+        if sys.argv[1] == "through":
+            pid, told = ray.get(ray.remote(num_cpus=1)(Actor).remote().told.remote())
+            assert pid == told  # the first actor gets the process that was prepared
+        else:
+            assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+assert not ray.is_initialized()
+with starting("127.0.0.1:1", prepared):
+    assert cluster._starting is None  # nothing is asked of a cluster before there is work
+"""
+
+
+@pytest.mark.parametrize("mode", ["through", "fails"])
+def test_a_cluster_that_starts_early_is_used_and_one_that_fails_to_is_started_again(
+    mode: str,
+) -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY, mode], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def start(mode: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", SCRIPT, mode], stdout=subprocess.PIPE, text=True)
 
