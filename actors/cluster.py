@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -16,11 +16,8 @@ import ray
 
 from actors import session_reaper
 from actors.ray_internals import lean_node
-from actors.waiting import result_of
 
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
-# Ray would start a worker for each CPU before any is asked for; a worker of ours takes two CPUs.
-_SYSTEM_CONFIG = {"prestart_worker_first_driver": False}
 
 _starting: Future[None] | None = None
 """A local cluster that this process has begun to start."""
@@ -56,14 +53,13 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def starting(address: str | None, prepare: Callable[[], None]) -> Iterator[None]:
+def starting(address: str | None, modules: Sequence[str]) -> Iterator[None]:
     """Have a local cluster during the block, which goes on while that starts.
 
     Args:
         address: As for ``connected``. Nothing is asked of a cluster that is there already: it may
             grow by what is asked, and nobody knows yet whether there is work.
-        prepare: What makes a worker's process ready for work. It is called in a process that the
-            first actor then gets.
+        modules: What workers load before they are asked for anything; one is started at once.
     """
     global _starting
     if address is not None or ray.is_initialized():
@@ -71,7 +67,7 @@ def starting(address: str | None, prepare: Callable[[], None]) -> Iterator[None]
         return
     _starting, over = Future[None](), threading.Event()
     # Ray has the system end its servers with the thread that started them, so it stays.
-    host = threading.Thread(target=_host, args=(_starting, prepare, over), name="ray", daemon=True)
+    host = threading.Thread(target=_host, args=(_starting, modules, over), name="ray", daemon=True)
     host.start()
     try:
         yield
@@ -81,10 +77,9 @@ def starting(address: str | None, prepare: Callable[[], None]) -> Iterator[None]
         _starting = None
 
 
-def _host(started: Future[None], prepare: Callable[[], None], over: threading.Event) -> None:
+def _host(started: Future[None], modules: Sequence[str], over: threading.Event) -> None:
     try:
-        with _local():
-            result_of(ray.remote(num_cpus=0)(prepare).remote())
+        with _local(modules):
             started.set_result(None)
             over.wait()
     except BaseException as error:
@@ -93,7 +88,7 @@ def _host(started: Future[None], prepare: Callable[[], None], over: threading.Ev
 
 
 @contextmanager
-def _local() -> Iterator[None]:
+def _local(modules: Sequence[str] = ()) -> Iterator[None]:
     with _signal_handlers_kept(), lean_node():
         # An explicit "local": a plain init may join a stale cluster of somebody else.
         ray.init(
@@ -102,7 +97,7 @@ def _local() -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=_OBJECT_STORE_BYTES,
-            _system_config=_SYSTEM_CONFIG,
+            _system_config={"preload_python_modules": list(modules)},
         )
     try:
         with _reaped_if_killed():

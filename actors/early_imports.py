@@ -20,11 +20,3 @@ def importing() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def import_for_fusing() -> None:
-    """Load what a worker fuses with."""
-    with importing():
-        from fusion_core import jobs, models
-
-        _ = jobs.FusionWorker, models.load_fuser

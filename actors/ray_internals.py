@@ -5,7 +5,7 @@ Its tests fail where a new Ray has moved what is used here, or does something el
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -28,14 +28,21 @@ def lean_node() -> Iterator[None]:
 
     Three of its programs have nothing to do here, and would take as long to start as all others
     together: the autoscaler of a cluster that can't grow, the reader of logs that nobody is shown,
-    and the server of a dashboard that isn't wanted, for which the start would wait.
+    and the server of a dashboard that isn't wanted, for which the start would wait. Nor does it
+    start a worker for each CPU beforehand, but one: a worker of ours takes two CPUs.
     """
-    before = ray_constants.ENABLE_RAY_CLUSTER, parameter.RayParams, services.start_api_server
+    before = (
+        ray_constants.ENABLE_RAY_CLUSTER,
+        parameter.RayParams,
+        services.start_api_server,
+        services.start_ray_process,
+    )
     ray_constants.ENABLE_RAY_CLUSTER = False
     parameter.RayParams = partial(  # type: ignore[assignment, misc]
         parameter.RayParams, no_monitor=True, include_log_monitor=False
     )
     services.start_api_server = lambda *_, **__: ("", None)  # type: ignore[assignment]
+    services.start_ray_process = partial(_with_one_worker, services.start_ray_process)
     try:
         yield
     finally:
@@ -43,7 +50,17 @@ def lean_node() -> Iterator[None]:
             ray_constants.ENABLE_RAY_CLUSTER,
             parameter.RayParams,  # type: ignore[misc]
             services.start_api_server,
+            services.start_ray_process,
         ) = before
+
+
+def _with_one_worker(
+    start: Callable[..., Any], command: list[str], *more: Any, **named: Any
+) -> Any:
+    told = "--num_prestart_python_workers="
+    return start(
+        [f"{told}1" if word.startswith(told) else word for word in command], *more, **named
+    )
 
 
 def draining_nodes() -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.early_imports import import_for_fusing, importing
+from actors.early_imports import importing
 from flows.prefect_server import start_server
 from fusion_core.settings import FuseArchiveSettings
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # with Prefect's whole import
     from flows.summaries.dry_run import DryRun
     from flows.summaries.run import RunSummary
     from flows.summaries.skipped import SkippedRun
+
+_FUSING = ("fusion_core.jobs.fusion_worker", "fusion_core.models.fuser")
+"""What a worker that fuses loads, and torch with it."""
 
 
 def fuse(settings: FuseArchiveSettings) -> RunSummary | DryRun | SkippedRun:
@@ -27,7 +30,7 @@ def fuse(settings: FuseArchiveSettings) -> RunSummary | DryRun | SkippedRun:
     server_ready = start_server()
     with importing():
         from actors.cluster import starting
-    with starting(settings.ray_address, import_for_fusing):
+    with starting(settings.ray_address, _FUSING):
         with importing():
             from flows.fuse_archive import fuse_archive
         server_ready()

@@ -40,32 +40,26 @@ import ray
 from actors import cluster
 from actors.cluster import connected, starting
 
-def prepared():
-    import json
-    json.prepared = os.getpid()
-
 class Actor:
     def told(self):
-        import json
-        return os.getpid(), json.prepared
-
-def fails():
-    raise OSError("no start")
+        return "colorsys" in sys.modules
 
 def on_term(*_):
     pass
 
 signal.signal(signal.SIGTERM, on_term)
-with starting(None, fails if sys.argv[1] == "fails" else prepared):
+if sys.argv[1] == "fails":
+    start, cluster._local = cluster._local, lambda modules: 1 / 0
+with starting(None, ["colorsys"]):
+    if sys.argv[1] == "fails":
+        assert isinstance(cluster._starting.exception(), ZeroDivisionError)
+        cluster._local = start
     with connected(None):
         assert signal.getsignal(signal.SIGTERM) is on_term
-        if sys.argv[1] == "through":
-            pid, told = ray.get(ray.remote(num_cpus=1)(Actor).remote().told.remote())
-            assert pid == told  # the first actor gets the process that was prepared
-        else:
-            assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+        loaded = ray.get(ray.remote(num_cpus=1)(Actor).remote().told.remote())
+        assert loaded == (sys.argv[1] == "through")
 assert not ray.is_initialized()
-with starting("127.0.0.1:1", prepared):
+with starting("127.0.0.1:1", []):
     assert cluster._starting is None  # nothing is asked of a cluster before there is work
 """
 

@@ -50,8 +50,7 @@ def engines(*, smoke: bool) -> Seconds:
         pair = make_pair(1, height, width, "night")
         ir, vi = (torch.from_numpy(luminance(one))[None, None] for one in (pair.ir, pair.vi))
         timed = {
-            f"{name}, {width}x{height}": partial(fuser, ir, vi)
-            for name, fuser in _fusers().items()
+            f"{name}, {width}x{height}": partial(fuser, ir, vi) for name, fuser in _fusers().items()
         }
         seconds |= alternate(timed, 1 if smoke else 5)
     return seconds
