@@ -5,12 +5,13 @@ Its tests fail where a new Ray has moved what is used here, or does something el
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ray._common.utils import env_float, get_system_memory
-from ray._private import ray_constants
+from ray._private import parameter, ray_constants, services
 from ray._private.state import state
 from ray.actor import ActorHandle
 
@@ -18,19 +19,48 @@ _THRESHOLD = 0.95
 
 
 @contextmanager
-def node_on_loopback() -> Iterator[None]:
-    """Let a cluster that is started meanwhile listen on the loopback interface only.
+def lean_node() -> Iterator[None]:
+    """Let a cluster that is started meanwhile listen on loopback only, without idle programs.
 
-    Ray does so by itself on macOS and Windows. It binds to that interface where the node's address
-    is 127.0.0.1, and to all interfaces otherwise. An address that is given as 127.0.0.1 it replaces
-    by another one, unless it holds that this machine can be in no cluster.
+    Ray listens there by itself on macOS and Windows. It binds to that interface where the node's
+    address is 127.0.0.1, and to all interfaces otherwise. An address that is given as 127.0.0.1 it
+    replaces by another one, unless it holds that this machine can be in no cluster.
+
+    Three of its programs have nothing to do here, and would take as long to start as all others
+    together: the autoscaler of a cluster that can't grow, the reader of logs that nobody is shown,
+    and the server of a dashboard that isn't wanted, for which the start would wait. Nor does it
+    start a worker for each CPU beforehand, but one: a worker of ours takes two CPUs.
     """
-    before = ray_constants.ENABLE_RAY_CLUSTER
+    before = (
+        ray_constants.ENABLE_RAY_CLUSTER,
+        parameter.RayParams,
+        services.start_api_server,
+        services.start_ray_process,
+    )
     ray_constants.ENABLE_RAY_CLUSTER = False
+    parameter.RayParams = partial(  # type: ignore[assignment, misc]
+        parameter.RayParams, no_monitor=True, include_log_monitor=False
+    )
+    services.start_api_server = lambda *_, **__: ("", None)  # type: ignore[assignment]
+    services.start_ray_process = partial(_with_one_worker, services.start_ray_process)
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+        (
+            ray_constants.ENABLE_RAY_CLUSTER,
+            parameter.RayParams,  # type: ignore[misc]
+            services.start_api_server,
+            services.start_ray_process,
+        ) = before
+
+
+def _with_one_worker(
+    start: Callable[..., Any], command: list[str], *more: Any, **named: Any
+) -> Any:
+    told = "--num_prestart_python_workers="
+    return start(
+        [f"{told}1" if word.startswith(told) else word for word in command], *more, **named
+    )
 
 
 def draining_nodes() -> set[str]:

@@ -38,10 +38,9 @@ class RunCommand(FuseArchiveSettings):
 
     def cli_cmd(self) -> None:
         """Run the flow in this process."""
-        from flows.fuse_archive import fuse_archive
+        from flows.starting import fuse
 
-        settings = FuseArchiveSettings(**self.model_dump())
-        _print(fuse_archive(settings).markdown())
+        _print(fuse(FuseArchiveSettings(**self.model_dump())).markdown())
 
 
 class ScoreCommand(ScoreArchiveSettings):

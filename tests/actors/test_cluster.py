@@ -34,6 +34,44 @@ assert not ray.is_initialized()
 """
 
 
+EARLY = """
+import os, signal, sys
+import ray
+from actors import cluster
+from actors.cluster import connected, starting
+
+class Actor:
+    def told(self):
+        return "colorsys" in sys.modules
+
+def on_term(*_):
+    pass
+
+signal.signal(signal.SIGTERM, on_term)
+if sys.argv[1] == "fails":
+    start, cluster._local = cluster._local, lambda modules: 1 / 0
+with starting(None, ["colorsys"]):
+    if sys.argv[1] == "fails":
+        assert isinstance(cluster._starting.exception(), ZeroDivisionError)
+        cluster._local = start
+    with connected(None):
+        assert signal.getsignal(signal.SIGTERM) is on_term
+        loaded = ray.get(ray.remote(num_cpus=1)(Actor).remote().told.remote())
+        assert loaded == (sys.argv[1] == "through")
+assert not ray.is_initialized()
+with starting("127.0.0.1:1", []):
+    assert cluster._starting is None  # nothing is asked of a cluster before there is work
+"""
+
+
+@pytest.mark.parametrize("mode", ["through", "fails"])
+def test_a_cluster_that_starts_early_is_used_and_one_that_fails_to_is_started_again(
+    mode: str,
+) -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY, mode], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def start(mode: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", SCRIPT, mode], stdout=subprocess.PIPE, text=True)
 

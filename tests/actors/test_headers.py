@@ -54,7 +54,7 @@ def test_workers_look_where_there_are_many(
     monkeypatch.setattr(headers, "_FEW", 0)
     monkeypatch.setattr(headers, "_FILES", 2)
     with monkeypatch.context() as here:
-        here.setattr(headers, "count_pixels", in_vain)
+        here.setattr("fusion_core.scenes.count_pixels", in_vain)
         assert found(settings, rows=9) == PIXELS
 
     def lost(_: object) -> None:
@@ -70,7 +70,7 @@ def test_the_driver_looks_at_few_by_itself(
     monkeypatch.setattr(headers, "ray", None)
     for rows in (1, 2, 9):
         assert found(settings, rows) == PIXELS
-    monkeypatch.setattr(headers, "count_pixels", in_vain)
+    monkeypatch.setattr("fusion_core.scenes.count_pixels", in_vain)
     with pytest.raises(AssertionError):
         found(settings, 9)
 

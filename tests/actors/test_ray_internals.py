@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ray._private import ray_constants, services, worker
 
-from actors.ray_internals import memory_threshold, node_on_loopback
+from actors.ray_internals import lean_node, memory_threshold
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,13 +16,13 @@ def test_a_node_takes_the_loopback_address_only_while_it_is_told_to(
     monkeypatch.setattr(worker, "_global_node", None)
     monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "outside")
     assert services.get_node_ip_address() == "outside"
-    with node_on_loopback():
+    with lean_node():
         assert services.get_node_ip_address() == "127.0.0.1"
     assert services.get_node_ip_address() == "outside"
 
 
 def start_that_fails() -> None:
-    with node_on_loopback():
+    with lean_node():
         assert ray_constants.ENABLE_RAY_CLUSTER is False
         raise OSError("no start")
 

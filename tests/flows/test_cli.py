@@ -118,7 +118,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> FuseArchiveSet
         given.append(settings)
         return SimpleNamespace(markdown=lambda: "")
 
-    monkeypatch.setattr("flows.fuse_archive.fuse_archive", flow_that_notes)
+    monkeypatch.setattr("flows.starting.fuse", flow_that_notes)
     main(["run", "--source", "a", "--output", "b", *arguments])
     (settings,) = given
     return settings
@@ -274,8 +274,9 @@ def test_the_environment_sets_nothing(
 
 @pytest.mark.usefixtures("prefect_api")
 def test_a_failed_run_says_why_in_a_line_and_exits_with_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("actors.cluster.starting", lambda *_: nullcontext())
     write_pairs(tmp_path / "in", ["a"])
     places = ["--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
     templates = ["--ir", "{kind}/{pair}.png", "--vi", "vi/{pair}.png"]

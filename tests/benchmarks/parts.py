@@ -1,0 +1,175 @@
+"""What ``make benchmark`` measures of one checkout, part by part, in a process of its own.
+
+    python tests/benchmarks/parts.py PART [--smoke]
+
+prints a JSON line: seconds by case, one for each round, taken in turns. The checkout is that which
+PYTHONPATH names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from plain_metrics import plain_scores, windowed
+from record import alternate
+
+from fusion_core.api import fuse
+from fusion_core.archive import Chunk, make_plan
+from fusion_core.archive.plan import PairRef
+from fusion_core.demo.archive import make_pair, write_archive
+from fusion_core.errors import FuseArchiveError
+from fusion_core.images.colour import luminance
+from fusion_core.jobs import FusionWorker, RunIdentity, list_pairs
+from fusion_core.metrics import score_batch, to_grey255
+from fusion_core.models import load_fuser
+from fusion_core.settings import FuseArchiveSettings
+from fusion_core.storage import Storage
+
+THREADS = 2
+Seconds = dict[str, list[float]]
+
+
+def engines(*, smoke: bool) -> Seconds:
+    """Fuse a pair by each network and engine that there is, at two sizes."""
+    sizes = [(64, 64)] if smoke else [(640, 480), (1024, 768)]
+    seconds: Seconds = {}
+    for width, height in sizes:
+        pair = make_pair(1, height, width, "night")
+        ir, vi = (torch.from_numpy(luminance(one))[None, None] for one in (pair.ir, pair.vi))
+        timed = {
+            f"{name}, {width}x{height}": partial(fuser, ir, vi) for name, fuser in _fusers().items()
+        }
+        seconds |= alternate(timed, 1 if smoke else 5)
+    return seconds
+
+
+def _fusers() -> dict[str, Any]:
+    found = {}
+    known = "engine" in inspect.signature(load_fuser).parameters
+    ways = [("eager", "fp32"), ("openvino", "fp32"), ("openvino", "auto")]
+    for model in ("refinefuse", "refinefuse-mini"):
+        for engine, precision in ways if known else ways[:1]:
+            more: dict[str, Any] = {"engine": engine} if known else {}
+            try:
+                fuser = load_fuser(model, "cpu", precision, **more)  # type: ignore[arg-type]
+            except (FuseArchiveError, ImportError):
+                continue  # not in this checkout, or not installed
+            found[f"{model}, {engine} {fuser.precision}"] = fuser
+    return found
+
+
+def flow(*, smoke: bool) -> Seconds:
+    """Fuse pairs by a worker, as the flow does, and the same stages in a bare loop."""
+    size = (64, 64) if smoke else (480, 640)
+    count = 2 if smoke else 6
+    with tempfile.TemporaryDirectory() as name:
+        write_archive(f"{name}/source", pairs=count, height=size[0], width=size[1], seed=7)
+        worker, refs = _worker(Path(name))
+        numbers = iter(range(1000))
+
+        def by_worker() -> None:
+            worker.run(Chunk(f"part{next(numbers)}", refs))
+
+        def by_loop() -> None:
+            for ref in refs:
+                pair = worker._begin(ref)
+                worker._load(pair)
+                (image,) = worker._fuse([pair], in_tiles=False)
+                worker._finish(pair, image)
+
+        found = alternate({"worker": by_worker, "bare loop": by_loop}, 1 if smoke else 3)
+    return {what: [one / count for one in seconds] for what, seconds in found.items()}
+
+
+def _worker(folder: Path) -> tuple[FusionWorker, tuple[PairRef, ...]]:
+    settings = FuseArchiveSettings(source=str(folder / "source"), output=str(folder / "out"))
+    source, output = Storage(settings.source), Storage(settings.output)
+    pairing = list_pairs(settings, source, output, dt.date(2026, 11, 28), {})
+    todo = make_plan(pairing, None, "none").todo
+    refs = tuple(
+        PairRef(**{name: row[name] for name in row if name in PairRef.__dataclass_fields__})
+        for row in todo.to_pylist()
+    )
+    fuser = load_fuser(device="cpu")
+    run = RunIdentity("benchmark", dt.date(2026, 11, 28), fuser.model_hash, "0" * 16)
+    return FusionWorker(source, output, fuser, settings, run), refs
+
+
+def metrics(*, smoke: bool) -> Seconds:
+    """Score a pair with all seven metrics, and by the plain float64 reference."""
+    height, width = (64, 64) if smoke else (480, 640)
+    pair = make_pair(1, height, width, "night")
+    greys = [to_grey255(image) for image in (pair.ir, pair.vi, fuse(pair.ir, pair.vi))]
+    images = [torch.from_numpy(grey)[None, None] for grey in greys]
+    floats = [grey.astype(np.float64) for grey in greys]
+    return alternate(
+        {
+            "seven metrics": lambda: score_batch(*images),
+            "float64 reference": lambda: plain_scores(*floats, windowed),
+        },
+        1 if smoke else 5,
+    )
+
+
+def growth(*, smoke: bool) -> Seconds:
+    """Run the whole flow over few and many small pairs: seconds for each pair that is one more."""
+    few, many = (2, 6) if smoke else (300, 10_000)
+    with tempfile.TemporaryDirectory() as name:
+        seconds = {count: _run(Path(name), count) for count in (few, 2 * few, many)}
+    return {
+        f"up to {2 * few} pairs": [(seconds[2 * few] - seconds[few]) / few],
+        f"up to {many} pairs": [(seconds[many] - seconds[few]) / (many - few)],
+    }
+
+
+def _run(folder: Path, count: int) -> float:
+    """Fuse so many pairs, which are links to one, and return the seconds of the flow."""
+    first = folder / "source"
+    write_archive(str(first), pairs=1, height=64, width=64, seed=7)
+    source = folder / f"source-{count}"
+    for side in ("ir", "vi"):
+        (source / side).mkdir(parents=True)
+        (file,) = (first / side).iterdir()
+        for number in range(count):
+            os.link(file, source / side / f"p{number:06}.png")
+    out = folder / f"out-{count}"
+    arguments = ["--source", str(source), "--output", str(out), "--model", "mean"]
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", *arguments]
+    subprocess.run([*command, "--contact-sheet", "0"], check=True, stdout=subprocess.DEVNULL)
+    (summary,) = out.glob("runs/*/summary.json")
+    return float(json.loads(summary.read_text())["seconds"])
+
+
+PARTS: dict[str, Callable[..., Seconds]] = {
+    part.__name__: part for part in (engines, flow, metrics, growth)
+}
+
+
+def main() -> None:
+    """Measure a part, and print what was found and the most memory that it took."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    seconds = PARTS[options.part](smoke=options.smoke)
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak >> 10}))
+
+
+if __name__ == "__main__":
+    main()
