@@ -38,10 +38,11 @@ def lean_node() -> Iterator[None]:
         services.start_ray_process,
     )
     ray_constants.ENABLE_RAY_CLUSTER = False
+    without: dict[str, Any] = {"no_monitor": True, "include_log_monitor": False}
     parameter.RayParams = partial(  # type: ignore[assignment, misc]
-        parameter.RayParams, no_monitor=True, include_log_monitor=False
+        parameter.RayParams, **without
     )
-    services.start_api_server = lambda *_, **__: ("", None)  # type: ignore[assignment]
+    services.start_api_server = lambda *_, **__: ("", None)
     services.start_ray_process = partial(_with_one_worker, services.start_ray_process)
     try:
         yield
