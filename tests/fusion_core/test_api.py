@@ -53,7 +53,7 @@ def test_any_size_comes_back_in_the_shape_and_type_of_the_visible_image(
         rng.integers(0, np.iinfo(dtype).max, size if band == 1 else (*size, band), dtype)
         for dtype, band in zip(dtypes, bands, strict=True)
     )
-    fused = fuse(ir, vi, model=weights, device="cpu", precision="fp32")
+    fused = fuse(ir, vi, model=weights, device="cpu", precision="fp32", engine="eager")
     assert fused.shape == vi.shape
     assert fused.dtype == vi.dtype
 
@@ -63,13 +63,13 @@ def test_the_luminance_is_the_networks(weights: str) -> None:
     sides = [torch.from_numpy(luminance(image))[None, None] for image in (ir, vi)]
     expected = tiny_fuser()(*sides)[0, 0].numpy()
     assert np.ptp(expected) > 0.1
-    found = fuse(ir, vi, model=weights, device="cpu", precision="fp32")
+    found = fuse(ir, vi, model=weights, device="cpu", precision="fp32", engine="eager")
     assert np.abs(luminance(found) - expected).max() <= 0.6 / 255
 
 
 def test_rgb_keeps_its_chroma(weights: str) -> None:
     ir, vi = muted_pair(2)
-    fused = fuse(ir, vi, model=weights, device="cpu", precision="fp32").astype(int)
+    fused = fuse(ir, vi, model=weights, device="cpu", precision="fp32", engine="eager").astype(int)
     change = fused - vi
     assert np.abs(change).max() > 3  # something did change
     assert np.ptp(change, axis=-1).max() <= 1  # by the same in R, G and B: Cb and Cr are kept
@@ -78,26 +78,30 @@ def test_rgb_keeps_its_chroma(weights: str) -> None:
 def test_grey_in_three_channels_stays_grey(weights: str) -> None:
     ir, vi = picture_pair(3)
     grey = vi[..., 0]
-    fused = fuse(ir, np.dstack([grey] * 3), model=weights, device="cpu", precision="fp32")
+    fused = fuse(
+        ir, np.dstack([grey] * 3), model=weights, device="cpu", precision="fp32", engine="eager"
+    )
     assert (fused == fused[..., :1]).all()
-    alone = fuse(ir, grey, model=weights, device="cpu", precision="fp32")
+    alone = fuse(ir, grey, model=weights, device="cpu", precision="fp32", engine="eager")
     assert np.abs(fused[..., 0].astype(int) - alone).max() <= 1
 
 
 def test_alpha_is_carried_over_and_changes_nothing_else(weights: str) -> None:
     ir, vi = picture_pair(4)
     alpha = np.random.default_rng(4).integers(1, 255, vi.shape[:2], np.uint8)
-    fused = fuse(ir, np.dstack([vi, alpha]), model=weights, device="cpu", precision="fp32")
+    fused = fuse(
+        ir, np.dstack([vi, alpha]), model=weights, device="cpu", precision="fp32", engine="eager"
+    )
     np.testing.assert_array_equal(fused[..., 3], alpha)
     np.testing.assert_array_equal(
-        fused[..., :3], fuse(ir, vi, model=weights, device="cpu", precision="fp32")
+        fused[..., :3], fuse(ir, vi, model=weights, device="cpu", precision="fp32", engine="eager")
     )
 
 
 def test_16_bits_are_more_than_8_bits_times_257(weights: str) -> None:
     ir, vi = (image.astype(np.uint16) * 257 for image in picture_pair(5))
-    deep = fuse(ir, vi, model=weights, device="cpu", precision="fp32")
-    shallow = fuse(*picture_pair(5), model=weights, device="cpu", precision="fp32")
+    deep = fuse(ir, vi, model=weights, device="cpu", precision="fp32", engine="eager")
+    shallow = fuse(*picture_pair(5), model=weights, device="cpu", precision="fp32", engine="eager")
     assert np.abs(deep / 257 - shallow).max() <= 0.5 + 0.01
     assert len(np.unique(deep)) > 2 * len(np.unique(shallow))
 
@@ -111,7 +115,15 @@ def test_arrays_are_not_changed_and_may_be_views(weights: str) -> None:
     for image in (ir, vi):
         image.setflags(write=False)
     np.testing.assert_array_equal(
-        fuse(ir[::-1, ::2], vi[::-1, ::2], model=weights, device="cpu", precision="fp32"), expected
+        fuse(
+            ir[::-1, ::2],
+            vi[::-1, ::2],
+            model=weights,
+            device="cpu",
+            precision="fp32",
+            engine="eager",
+        ),
+        expected,
     )
     np.testing.assert_array_equal(ir, before[0])
     np.testing.assert_array_equal(vi, before[1])
@@ -121,16 +133,16 @@ def test_the_network_is_loaded_once(weights: str, tmp_path: Path) -> None:
     own = tmp_path / "own.safetensors"
     own.write_bytes(Path(weights).read_bytes())
     ir, vi = picture_pair(7)
-    first = fuse(ir, vi, model=str(own), device="cpu", precision="fp32")
+    first = fuse(ir, vi, model=str(own), device="cpu", precision="fp32", engine="eager")
     own.unlink()
     np.testing.assert_array_equal(
-        fuse(ir, vi, model=str(own), device="cpu", precision="fp32"), first
+        fuse(ir, vi, model=str(own), device="cpu", precision="fp32", engine="eager"), first
     )
 
 
 def test_the_packaged_weights_are_the_default() -> None:
     ir, vi = picture_pair(8, (16, 16))
-    fused = fusion_core.fuse(ir, vi, device="cpu", precision="fp32")
+    fused = fusion_core.fuse(ir, vi, device="cpu", precision="fp32", engine="eager")
     assert fused.shape == vi.shape
     library._fuser.cache_clear()
 
@@ -221,7 +233,7 @@ def test_where_alpha_is_0_the_visible_image_stays_as_it_is(
         ir = np.dstack([ir, alpha])
     else:
         vi = np.dstack([vi, alpha])
-    fused = fuse(ir, vi, model=weights, device="cpu", precision="fp32")
+    fused = fuse(ir, vi, model=weights, device="cpu", precision="fp32", engine="eager")
     assert fused.shape == vi.shape
     changed = (fused != vi).any(axis=2)
     assert not changed[alpha == 0].any()
@@ -230,7 +242,7 @@ def test_where_alpha_is_0_the_visible_image_stays_as_it_is(
     spoiled = ir.copy() if side == "infrared" else vi.copy()
     spoiled[6:12, 4:20, :3] = np.iinfo(dtype).max
     pair = (spoiled, vi) if side == "infrared" else (ir, spoiled)
-    again = fuse(*pair, model=weights, device="cpu", precision="fp32")
+    again = fuse(*pair, model=weights, device="cpu", precision="fp32", engine="eager")
     np.testing.assert_array_equal(again[alpha > 0], fused[alpha > 0])
 
 
