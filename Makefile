@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
+.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -71,7 +71,13 @@ fuzz: $(INSTALLED)
 declared: $(INSTALLED)
 	$(PROGRAM) tests/declared/record_table.py
 
+# One table of ratios, of things that run in turn; AGAINST=FOLDER has another checkout beside it.
 benchmark: $(INSTALLED)
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/benchmark.py $(if $(AGAINST),--against $(AGAINST))
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_start.py $(if $(AGAINST),--against $(AGAINST))
+
+# What metrics and scenes cost, in detail: a quarter of an hour.
+benchmark-parts: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_metrics.py
 	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_scenes.py
 

@@ -55,7 +55,7 @@ def start_server() -> Callable[[], None]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         process = subprocess.Popen(
             # Without this folder, whose modules have the names of others.
-            [sys.executable, "-P", __file__, str(listener.fileno())],
+            [sys.executable, "-P", __file__, str(listener.fileno()), str(os.getpid())],
             env={**os.environ, **_OF_A_TEMPORARY_ONE},
             pass_fds=[listener.fileno()],
             # Ctrl-C is for the run, which tells the server how it ended.
@@ -100,9 +100,9 @@ def _may_be_configured() -> bool:
     )
 
 
-def _serve(listener: socket.socket) -> None:
+def _serve(listener: socket.socket, parent: int) -> None:
     """Be the server, until this process is ended or its parent is gone."""
-    threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     gc.disable()  # what is imported stays; looking through it again and again takes a fifth of it
     import uvicorn
     from prefect.server.api.server import create_app
@@ -119,4 +119,4 @@ def _end_after(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

@@ -23,6 +23,7 @@ from fusion_core.demo import write_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = 24
+WHAT = ("seconds", "cpu_seconds")
 
 
 def measured(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any) -> dict[str, Any]:
@@ -48,10 +49,7 @@ def measured(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any
     for tree, all_of_it in starts.items():
         kinds = {kind for one in all_of_it for kind in one["cpu_seconds_of"]}
         found[tree] = {
-            **{
-                what: spread([one[what] for one in all_of_it])
-                for what in ("seconds", "cpu_seconds")
-            },
+            **{what: spread([one[what] for one in all_of_it]) for what in WHAT},
             "cpu_seconds_of": {
                 kind: round(
                     statistics.median(one["cpu_seconds_of"].get(kind, 0.0) for one in all_of_it), 2
@@ -63,7 +61,7 @@ def measured(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any
         new, old = starts.values()
         found["new_over_old"] = {
             what: spread(ratios([one[what] for one in new], [one[what] for one in old]))
-            for what in ("seconds", "cpu_seconds")
+            for what in WHAT
         }
     return found
 

@@ -27,12 +27,12 @@ from plain_metrics import plain_scores, windowed
 from record import alternate
 
 from fusion_core.api import fuse
-from fusion_core.archive import Chunk, make_plan
+from fusion_core.archive import Chunk
 from fusion_core.archive.plan import PairRef
 from fusion_core.demo.archive import make_pair, write_archive
 from fusion_core.errors import FuseArchiveError
 from fusion_core.images.colour import luminance
-from fusion_core.jobs import FusionWorker, RunIdentity, list_pairs
+from fusion_core.jobs import FusionWorker, RunIdentity
 from fusion_core.metrics import score_batch, to_grey255
 from fusion_core.models import load_fuser
 from fusion_core.settings import FuseArchiveSettings
@@ -97,15 +97,19 @@ def flow(*, smoke: bool) -> Seconds:
 def _worker(folder: Path) -> tuple[FusionWorker, tuple[PairRef, ...]]:
     settings = FuseArchiveSettings(source=str(folder / "source"), output=str(folder / "out"))
     source, output = Storage(settings.source), Storage(settings.output)
-    pairing = list_pairs(settings, source, output, dt.date(2026, 11, 28), {})
-    todo = make_plan(pairing, None, "none").todo
+    files = {row["path"]: (row["path"], row["bytes"], row["version"]) for row in _rows(source)}
     refs = tuple(
-        PairRef(**{name: row[name] for name in row if name in PairRef.__dataclass_fields__})
-        for row in todo.to_pylist()
+        PairRef(Path(path).stem, *file, *files[f"vi{path.removeprefix('ir')}"])
+        for path, file in files.items()
+        if path.startswith("ir/")
     )
     fuser = load_fuser(device="cpu")
     run = RunIdentity("benchmark", dt.date(2026, 11, 28), fuser.model_hash, "0" * 16)
     return FusionWorker(source, output, fuser, settings, run), refs
+
+
+def _rows(source: Storage) -> list[dict[str, Any]]:
+    return source.list().to_pylist()
 
 
 def metrics(*, smoke: bool) -> Seconds:

@@ -1,0 +1,107 @@
+"""The table of what the project costs: each figure as a ratio of things that were run in turn.
+
+    python tests/benchmarks/benchmark.py [--against WORKTREE] [--smoke]
+
+writes results/benchmark.json and prints the table. With ``--against`` each part is measured of that
+checkout as well, in turns with this one, and the last column is this one over that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from record import RESULTS, ratios, spread, write
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TURNS = 2
+OVER = {
+    "flow": {"worker": "bare loop"},
+    "metrics": {"seven metrics": "float64 reference"},
+    "growth": {"up to 10000 pairs": "up to 600 pairs", "up to 6 pairs": "up to 4 pairs"},
+}
+"""Which case is told as a ratio of which, by part; of engines each over eager fp32 of its size."""
+
+
+def measured(part: str, tree: Path, *, smoke: bool) -> dict[str, Any]:
+    """Measure a part of a checkout in a process of its own."""
+    command = [sys.executable, str(HERE / "parts.py"), part, *["--smoke"][: int(smoke)]]
+    path = os.pathsep.join([str(tree), str(ROOT / "tests/support")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def part_of_table(part: str, trees: dict[str, Path], *, smoke: bool) -> dict[str, Any]:
+    """Measure a part of all checkouts in turns; return seconds, ratios, and peaks of memory."""
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in trees}
+    for _ in range(1 if smoke else TURNS):
+        for name, tree in trees.items():
+            rounds[name].append(measured(part, tree, smoke=smoke))
+    seconds = {
+        name: {
+            case: [one for turn in turns for one in turn["seconds"].get(case, [])]
+            for case in turns[0]["seconds"]
+        }
+        for name, turns in rounds.items()
+    }
+    mine = seconds["this"]
+    rows = {}
+    for case, values in mine.items():
+        row: dict[str, Any] = {"seconds": _spread(values)}
+        if (base := _base(part, case)) in mine and base != case:
+            row |= {"over": base, "ratio": _spread(ratios(values, mine[base]))}
+        before = seconds.get("before", {}).get(case)
+        if before:
+            row["new_over_old"] = round(statistics.median(values) / statistics.median(before), 3)
+        rows[case] = row
+    peaks = {name: max(turn["peak_mb"] for turn in turns) for name, turns in rounds.items()}
+    return {"cases": rows, "peak_mb": peaks}
+
+
+def _base(part: str, case: str) -> str | None:
+    if part == "engines":
+        model, _, size = case.split(", ")
+        return f"{model}, eager fp32, {size}"
+    return OVER[part].get(case)
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return spread(values if len(values) > 1 else values * 2, 4)
+
+
+def table(parts: dict[str, Any]) -> str:
+    """Return the markdown table of what was measured."""
+    lines = ["| part | case | seconds | ratio | of | new over old |", "|" + " --- |" * 6]
+    for part, found in parts.items():
+        for case, row in found["cases"].items():
+            ratio = f"{row['ratio']['median']:.3f}" if "ratio" in row else ""
+            cells = [part, case, f"{row['seconds']['median']:.4f}", ratio, row.get("over", "")]
+            lines.append("| " + " | ".join([*cells, str(row.get("new_over_old", ""))]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, write the record, and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--against", type=Path)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--parts", nargs="+", default=["engines", "flow", "metrics", "growth"])
+    options = parser.parse_args()
+    trees = {"this": ROOT} | ({"before": options.against} if options.against else {})
+    parts = {part: part_of_table(part, trees, smoke=options.smoke) for part in options.parts}
+    write("benchmark", "make benchmark", parts, options.into)
+    print(table(parts))
+
+
+if __name__ == "__main__":
+    main()

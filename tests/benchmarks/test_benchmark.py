@@ -1,0 +1,30 @@
+"""The table of what the project costs, in small."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("benchmark.py")
+ROOT = PROGRAM.parents[2]
+
+
+@pytest.mark.slow
+def test_the_table_tells_ratios_of_what_was_run_in_turn(tmp_path: Path) -> None:
+    parts = ["--parts", "engines", "flow", "metrics"]
+    arguments = ["--smoke", "--into", str(tmp_path), "--against", str(ROOT), *parts]
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), *arguments], capture_output=True, text=True, check=True
+    )
+    record = json.loads((tmp_path / "benchmark.json").read_text())
+    found = record["results"]
+    assert {*found} == {"engines", "flow", "metrics"}
+    worker = found["flow"]["cases"]["worker"]
+    assert worker["over"] == "bare loop"
+    assert worker["ratio"]["median"] > 0
+    assert worker["new_over_old"] > 0
+    assert found["metrics"]["peak_mb"]["this"] > 50
+    assert "| flow | worker | " in done.stdout
+    assert record["machine"]["cores"] > 0
