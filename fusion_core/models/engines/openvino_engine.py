@@ -32,8 +32,9 @@ class OpenVinoEngine:
     """Computes with OpenVINO on the CPU, any size and batch by one program.
 
     A program of free sizes takes about as long as one compiled for its size (1.06 to 2.11 s against
-    1.19 to 1.56 s at 640x480, on a busy machine) and needs no compiling, of 0.4 s, for each. Images on which the grid of a network that
-    pools doesn't fit, below 176 pixels with the packaged weights, are computed by torch.
+    1.19 to 1.56 s at 640x480, on a busy machine) and needs no compiling, of 0.4 s, for each. Images
+    on which the grid of a network that pools doesn't fit, below 176 pixels with the packaged
+    weights, are computed by torch.
     """
 
     name: EngineName = "openvino"
