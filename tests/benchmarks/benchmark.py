@@ -23,11 +23,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TURNS = 2
 OVER = {
-    "flow": {"worker": "bare loop"},
     "metrics": {"seven metrics": "float64 reference"},
     "growth": {"up to 10000 pairs": "up to 600 pairs", "up to 6 pairs": "up to 4 pairs"},
 }
-"""Which case is told as a ratio of which, by part; of engines each over eager fp32 of its size."""
+"""Which case is told as a ratio of which, by part; of engines each over RefineFuse in eager fp32 at
+its size, of the flow each worker over a bare loop of its model."""
 
 
 def measured(part: str, tree: Path, *, smoke: bool) -> dict[str, Any]:
@@ -69,8 +69,9 @@ def part_of_table(part: str, trees: dict[str, Path], *, smoke: bool) -> dict[str
 
 def _base(part: str, case: str) -> str | None:
     if part == "engines":
-        model, _, size = case.split(", ")
-        return f"{model}, eager fp32, {size}"
+        return f"refinefuse, eager fp32, {case.rpartition(', ')[2]}"
+    if part == "flow":
+        return f"{case.partition(', ')[0]}, bare loop"
     return OVER[part].get(case)
 
 

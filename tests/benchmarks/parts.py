@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import inspect
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from fusion_core.errors import FuseArchiveError
 from fusion_core.images.colour import luminance
 from fusion_core.jobs import FusionWorker, RunIdentity
 from fusion_core.metrics import score_batch, to_grey255
-from fusion_core.models import load_fuser
+from fusion_core.models import Fuser, load_fuser
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
@@ -74,27 +75,38 @@ def _fusers() -> dict[str, Any]:
 def flow(*, smoke: bool) -> Seconds:
     """Fuse pairs by a worker, as the flow does, and the same stages in a bare loop."""
     size = (64, 64) if smoke else (480, 640)
-    count = 2 if smoke else 6
-    with tempfile.TemporaryDirectory() as name:
-        write_archive(f"{name}/source", pairs=count, height=size[0], width=size[1], seed=7)
-        worker, refs = _worker(Path(name))
-        numbers = iter(range(1000))
+    count = 2 if smoke else 8
+    seconds: Seconds = {}
+    for model in ("refinefuse", "refinefuse-mini", "mean"):
+        try:
+            fuser = load_fuser(model, "cpu")
+        except FuseArchiveError:
+            continue  # not in this checkout
+        with tempfile.TemporaryDirectory() as name:
+            write_archive(f"{name}/source", pairs=count, height=size[0], width=size[1], seed=7)
+            worker, refs = _worker(Path(name), fuser)
+            ways = {
+                f"{model}, worker": partial(_by_worker, worker, refs, itertools.count()),
+                f"{model}, bare loop": partial(_by_loop, worker, refs),
+            }
+            found = alternate(ways, 1 if smoke else 3)
+        seconds |= {way: [one / count for one in times] for way, times in found.items()}
+    return seconds
 
-        def by_worker() -> None:
-            worker.run(Chunk(f"part{next(numbers)}", refs))
 
-        def by_loop() -> None:
-            for ref in refs:
-                pair = worker._begin(ref)
-                worker._load(pair)
-                (image,) = worker._fuse([pair], in_tiles=False)
-                worker._finish(pair, image)
-
-        found = alternate({"worker": by_worker, "bare loop": by_loop}, 1 if smoke else 3)
-    return {what: [one / count for one in seconds] for what, seconds in found.items()}
+def _by_worker(worker: FusionWorker, refs: tuple[PairRef, ...], numbers: Iterator[int]) -> None:
+    worker.run(Chunk(f"part{next(numbers)}", refs))
 
 
-def _worker(folder: Path) -> tuple[FusionWorker, tuple[PairRef, ...]]:
+def _by_loop(worker: FusionWorker, refs: tuple[PairRef, ...]) -> None:
+    for ref in refs:
+        pair = worker._begin(ref)
+        worker._load(pair)
+        (image,) = worker._fuse([pair], in_tiles=False)
+        worker._finish(pair, image)
+
+
+def _worker(folder: Path, fuser: Fuser) -> tuple[FusionWorker, tuple[PairRef, ...]]:
     settings = FuseArchiveSettings(source=str(folder / "source"), output=str(folder / "out"))
     source, output = Storage(settings.source), Storage(settings.output)
     files = {row["path"]: (row["path"], row["bytes"], row["version"]) for row in _rows(source)}
@@ -103,7 +115,6 @@ def _worker(folder: Path) -> tuple[FusionWorker, tuple[PairRef, ...]]:
         for path, file in files.items()
         if path.startswith("ir/")
     )
-    fuser = load_fuser(device="cpu")
     run = RunIdentity("benchmark", dt.date(2026, 11, 28), fuser.model_hash, "0" * 16)
     return FusionWorker(source, output, fuser, settings, run), refs
 
