@@ -44,10 +44,8 @@ def fuse(
         model: What fuses: "refinefuse" or "refinefuse-mini" for packaged weights, "mean",
             "maximum", "laplacian", "guided", or path or URL of a file; see ``read_model``.
         device: A torch device; "auto" takes a GPU where there is one.
-        precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it. The
-            other methods take "auto".
-        engine: What computes the model; "auto" is OpenVINO on a CPU where it is installed, else
-            torch as it is ("eager").
+        precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it.
+        engine: What computes; "auto" is OpenVINO on a CPU where it is installed, else "eager".
         scaling: "percentiles", "type" (its range), "range" (both below), or "auto": the range of
             a side that has one, else percentiles, but the type's range for images that use it.
         percentiles: Percentiles that become black and white, of 0 to 100.
@@ -72,8 +70,7 @@ def fuse(
         DecodeError: An array is no image of the kinds above.
         SizeMismatchError: The images differ in height or width.
         OverlapError: There is no pixel at which both show something.
-        WeightsError: The model can't be used.
-        StorageError: The model's file can't be reached.
+        WeightsError, StorageError: The model can't be used, or its file can't be reached.
         SettingsError: Device, precision or engine can't be used, or scaling, percentiles and ranges
             don't go together.
     """

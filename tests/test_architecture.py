@@ -47,6 +47,7 @@ ALLOWED = {
         "pydantic",  # summaries are validated objects like the settings
         "pydantic_settings",  # the command line is made from the settings
         "rich",  # progress bar and tables in a terminal
+        "uvicorn",  # serves Prefect's own application for one run
     },
 }
 
@@ -68,6 +69,7 @@ READS_XDG = "fusion_core/models/engines/cache_folder.py"
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "google": "protobuf",
     "lazy_loader": "lazy-loader",
     "pydantic_settings": "pydantic-settings",
 }
@@ -203,7 +205,9 @@ def test_every_room_has_modules() -> None:
 
 def test_allowed_libraries_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[\[<>=~! ]", line)[0] for line in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["cpu"], *extras["onnx-gpu"]]
+    declared = {re.split(r"[\[<>=~! ]", line)[0].removesuffix("-gpu") for line in lines}
     libraries = set().union(*ALLOWED.values()) - set(ALLOWED)
     assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared
 

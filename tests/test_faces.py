@@ -21,14 +21,30 @@ def behind_faces(root: Path) -> list[str]:
         top, _, rest = one.target.partition(".")
         if top != "fusion_core" or rest == "errors":
             continue
-        hidden = [name for name in one.names if name not in faces.get(one.target, ())]
-        if hidden or not one.names:
-            found.append(
-                f"{one.source}:{one.line} takes {', '.join(hidden) or 'all'} from {one.target}: "
-                "take it from the package's face, and name it in the __init__.pyi if others "
-                "are meant to use it"
-            )
+        whole = [name for name in one.names if f"{one.target}.{name}" in faces]
+        hidden = [name for name in one.names if name not in {*whole, *faces.get(one.target, ())}]
+        taken = [(one.target, hidden)] if hidden or not one.names else []
+        for name in whole:
+            face = f"{one.target}.{name}"
+            used = attributes_of(name, root / f"{one.source.replace('.', '/')}.py")
+            taken += [(face, beyond)] if (beyond := sorted(used - faces[face])) else []
+        found += [
+            f"{one.source}:{one.line} takes {', '.join(names) or 'all'} from {target}: take it "
+            "from the package's face, and name it in the __init__.pyi if others are meant to use it"
+            for target, names in taken
+        ]
     return found
+
+
+def attributes_of(package: str, module: Path) -> set[str]:
+    """What a module takes from a package that it imports whole, which is loaded when used."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == package
+    }
 
 
 def module_of(stub: Path, root: Path) -> str:
@@ -75,7 +91,8 @@ def test_every_name_of_a_face_is_there() -> None:
         ("from fusion_core.storage.store import Storage", "Storage from fusion_core.storage.store"),
         ("from fusion_core.storage import Storage, hidden", "hidden from fusion_core.storage"),
         ("import fusion_core.storage", "all from fusion_core.storage"),
-        ("from fusion_core import storage", "storage from fusion_core"),
+        ("from fusion_core import store", "store from fusion_core"),
+        ("from fusion_core import storage\nstorage.hidden", "hidden from fusion_core.storage"),
     ],
 )
 def test_an_import_from_behind_a_face_is_found(tmp_path: Path, source: str, taken: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from fusion_core.models.names import EngineName
+
 if TYPE_CHECKING:  # for a path needs no torch
     from fusion_core.models.device import ResolvedPrecision
     from fusion_core.models.fuser import Fuser
 
 DeviceKind = Literal["cpu", "cuda"]
-EngineName = Literal["eager", "openvino", "compiled", "onnxruntime"]
-"""What computes a model: torch as it is, OpenVINO, torch compiled, or ONNX Runtime."""
 
 
 @dataclass(frozen=True)

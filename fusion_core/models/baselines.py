@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from fusion_core.errors import SettingsError
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.box_filter import box_mean
 from fusion_core.models.device import ResolvedPrecision, resolve_device
+from fusion_core.models.names import EngineName
 from fusion_core.models.padding import check_pair, take_reflected
 from fusion_core.settings.fuse import EngineChoice, Precision
 

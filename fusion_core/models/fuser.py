@@ -6,12 +6,12 @@ from typing import Protocol
 
 from torch import Tensor
 
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.baselines import BASELINES, BaselineFuser, baseline_hash
 from fusion_core.models.device import ResolvedPrecision
 from fusion_core.models.foreign.fuser import ForeignFuser
 from fusion_core.models.foreign.program import read_program
 from fusion_core.models.model_file import check_hash, read_model_file
+from fusion_core.models.names import EngineName
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.weights_file import parse_weights
 from fusion_core.settings.fuse import EngineChoice, Precision

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from fusion_core.metrics.conventions import VIF_WINDOWS
 from fusion_core.models.mini_config import MiniConfig
@@ -102,6 +109,12 @@ class Recipe(BaseModel):
         if isinstance(explicit.get("loss"), Mapping):
             explicit["loss"] = {**preset.get("loss", {}), **explicit["loss"]}
         return preset | explicit
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Checkpoints of trainings without one have no such value, and are gone on from.
+        values: dict[str, Any] = write(self)
+        return {name: value for name, value in values.items() if (name, value) != ("mini", None)}
 
     @model_validator(mode="after")
     def _has_one_length(self) -> Recipe:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fusion_core.errors import SettingsError
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.device import DTYPES, ResolvedPrecision
 from fusion_core.models.engines.compiled import CompiledEngine
 from fusion_core.models.engines.engine import EagerEngine, Engine
 from fusion_core.models.engines.openvino_package import is_installed
 from fusion_core.models.fusion_network import FusionNetwork
+from fusion_core.models.names import EngineName
 from fusion_core.settings.fuse import EngineChoice
 
 

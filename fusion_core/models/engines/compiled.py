@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.engines.engine import EagerEngine
 from fusion_core.models.fusion_network import FusionNetwork
+from fusion_core.models.names import EngineName
 from fusion_core.models.pooling import PreviewPooling, TilePooling
 
 MOST_SHAPES = 4

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.fusion_network import FusionNetwork
+from fusion_core.models.names import EngineName
 from fusion_core.models.pooling import Pooling, PreviewPooling, TilePooling
 
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fusion_core.errors import SettingsError
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.device import DTYPES, ResolvedPrecision
 from fusion_core.models.engines import converted
 from fusion_core.models.engines.converted_file import converted as converted_network
 from fusion_core.models.engines.engine import EagerEngine
 from fusion_core.models.engines.openvino_package import openvino
 from fusion_core.models.fusion_network import FusionNetwork
+from fusion_core.models.names import EngineName
 from fusion_core.models.pooling import PreviewPooling, TilePooling
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}

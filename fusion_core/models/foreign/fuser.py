@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fusion_core.errors import SettingsError, UnsupportedSizeError, WeightsError
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.device import ResolvedPrecision, resolve_device
 from fusion_core.models.foreign.program import Program
 from fusion_core.models.foreign.runtime import make_runtime, resolve_runtime
 from fusion_core.models.memory import is_out_of_memory
+from fusion_core.models.names import EngineName
 from fusion_core.models.padding import check_pair, take_reflected
 from fusion_core.settings.fuse import EngineChoice, Precision
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.models.arithmetic import EngineName
 from fusion_core.models.engines.openvino_package import is_installed, openvino
 from fusion_core.models.foreign.program import Program
+from fusion_core.models.names import EngineName
 from fusion_core.settings.fuse import EngineChoice
 
 _FATAL = 4  # ONNX Runtime's severity; errors are raised, and warnings are of graphs, not of results
