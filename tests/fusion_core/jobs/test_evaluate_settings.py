@@ -28,7 +28,7 @@ def test_what_it_shares_with_fusing_is_said_once() -> None:
 
 def test_by_default_the_packaged_weights_are_compared_with_all_baselines() -> None:
     assert list(settings().models.values()) == [
-        *("refinefuse", "mean", "maximum", "laplacian", "guided"),
+        *("refinefuse", "refinefuse-mini", "mean", "maximum", "laplacian", "guided"),
     ]
 
 
