@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +41,25 @@ def finish(pool: ActorPool, names: list[str], size: int) -> None:
     assert pool.finished
 
 
-def go_on_until(pool: ActorPool, condition: Any) -> list[str]:
-    """Give slow pairs to a pool until something holds, and a few more; return their names."""
+def go_on_until(pool: ActorPool, condition: Any, then: Iterable[Chunk] = ()) -> list[str]:
+    """Give slow pairs to a pool until something holds, and a few more; return their names.
+
+    ``then`` is given to it before those few.
+    """
     names: list[str] = []
+
+    def slow() -> Chunk:
+        names.append(f"slow{len(names)}")
+        return dataclasses.replace(chunks(names[-1:], 1)[0], part_id=f"slow{len(names):06}")
 
     def made() -> Iterator[Chunk]:
         until = time.monotonic() + 90
-        more = 4
-        while more:
+        while not condition():
             assert time.monotonic() < until
-            more -= bool(condition())
-            names.append(f"slow{len(names)}")
-            yield dataclasses.replace(chunks(names[-1:], 1)[0], part_id=f"{len(names):06}")
+            yield slow()
+        yield from then
+        for _ in range(4):
+            yield slow()
 
     list(pool.run(made()))
     assert pool.finished
@@ -183,9 +190,12 @@ def test_a_process_that_gives_no_sign_of_life_is_ended_and_its_neighbours_go_on(
 def test_what_a_store_refused_is_tried_once_more_elsewhere_and_then_left_for_later(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
-    names = ["flaky", "unreadable", *(f"slow{k}" for k in range(6))]
     pool = pool_of(2, tmp_path)
-    finish(pool, names, 4)
+    go_on_until(
+        pool,
+        lambda: sum(slot.usable for slot in pool.staff.slots) == 2,
+        then=chunks(["flaky", "unreadable"], 2),
+    )
     rows = sorted(
         (row["pair_id"], row["attempt"], row["status"], row["cause"])
         for row in rows_of(tmp_path)

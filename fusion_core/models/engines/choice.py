@@ -6,7 +6,7 @@ from fusion_core.errors import SettingsError
 from fusion_core.models.device import DTYPES, ResolvedPrecision
 from fusion_core.models.engines.compiled import CompiledEngine
 from fusion_core.models.engines.engine import EagerEngine, Engine
-from fusion_core.models.engines.openvino_package import is_installed
+from fusion_core.models.engines.openvino_package import address_space_is_limited, is_installed
 from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.names import EngineName
 from fusion_core.settings.fuse import EngineChoice
@@ -16,14 +16,16 @@ def resolve_engine(engine: EngineChoice, device: str) -> EngineName:
     """Turn ``auto`` into the engine to use for a network, and refuse what can't be used.
 
     ``auto`` is OpenVINO on a CPU where it is installed, else eager: compiling waits for a GPU on
-    which its images have been compared.
+    which its images have been compared. Under a limit of the address space (``ulimit -v``, batch
+    systems) it is eager: OpenVINO's process may crash where the system refuses memory.
 
     Raises:
         SettingsError: The device doesn't go with the engine, or the engine runs no network.
     """
     on_cpu = device.startswith("cpu")
     if engine == "auto":
-        return "openvino" if on_cpu and is_installed() else "eager"
+        best = on_cpu and is_installed() and not address_space_is_limited()
+        return "openvino" if best else "eager"
     if engine == "openvino" and not on_cpu:
         raise SettingsError(
             f"engine is openvino and device is {device}; OpenVINO computes on CPUs. Set engine to "

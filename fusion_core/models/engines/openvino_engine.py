@@ -15,7 +15,7 @@ from fusion_core.models.device import DTYPES, ResolvedPrecision
 from fusion_core.models.engines import converted
 from fusion_core.models.engines.converted_file import converted as converted_network
 from fusion_core.models.engines.engine import EagerEngine
-from fusion_core.models.engines.openvino_package import openvino
+from fusion_core.models.engines.openvino_package import infer, openvino
 from fusion_core.models.fusion_network import FusionNetwork
 from fusion_core.models.names import EngineName
 from fusion_core.models.pooling import PreviewPooling, TilePooling
@@ -96,8 +96,7 @@ class OpenVinoEngine:
         program = self._program(name)
         inputs = {"ir": ir.numpy(), "vi": vi.numpy(), **handed_in}
         try:
-            # A request of its own: a thread that hung and was given up may still hold another.
-            found = program.create_infer_request().infer(inputs, share_inputs=True)
+            found = infer(program, inputs)
         except Exception:
             self.give_back()
             raise

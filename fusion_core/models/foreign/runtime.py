@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from fusion_core.errors import SettingsError, WeightsError
-from fusion_core.models.engines.openvino_package import is_installed, openvino
+from fusion_core.models.engines.openvino_package import (
+    address_space_is_limited,
+    infer,
+    is_installed,
+    openvino,
+)
 from fusion_core.models.foreign.program import Program
 from fusion_core.models.names import EngineName
 from fusion_core.settings.fuse import EngineChoice
@@ -58,11 +63,8 @@ class OpenVinoRuntime:
     def run(self, ir: Image, vi: Image) -> NDArray[Any]:
         """Compute the program; see ``Runtime``."""
         inputs = dict(zip(self._inputs, (ir, vi), strict=True))
-        try:
-            found = self._program.create_infer_request().infer(inputs, share_inputs=True)
-        except Exception:
-            self.give_back()
-            raise
+        # A program may leave nothing of a small image, in which case a larger one is tried.
+        found = infer(self._program, inputs, may_be_empty=not address_space_is_limited())
         return np.array(found[0])
 
     def give_back(self) -> None:

@@ -24,7 +24,7 @@ def leave(mebibytes):
     resource.setrlimit(resource.RLIMIT_AS, (used + (mebibytes << 20), resource.RLIM_INFINITY))
 
 torch.set_num_threads(1)
-photographs = PhotographFuser(load_fuser(device="cpu", precision="fp32"), 2, 768)
+photographs = PhotographFuser(load_fuser(device="cpu", precision="fp32", engine="eager"), 2, 768)
 ir, vi = np.load(sys.argv[1])
 small = ir[None, :64, :64], vi[None, :64, :64]
 ((before, _),) = photographs.fuse(*small)
@@ -68,9 +68,35 @@ def test_a_photograph_larger_than_memory_is_fused_in_tiles_and_a_hopeless_one_fa
     assert message.startswith("memory ran out on cpu for ")
     assert "700x600 pixels" in message
     ir, vi = (torch.from_numpy(side)[None, None] for side in pair)
-    whole = load_fuser(device="cpu", precision="fp32")(ir, vi)[0, 0].numpy()
+    whole = load_fuser(device="cpu", precision="fp32", engine="eager")(ir, vi)[0, 0].numpy()
     for tiled in np.load(fused):
         levels = 255 * np.abs(tiled - whole)
         assert levels.mean() < 1
         assert np.percentile(levels, 99) < 3
         assert levels.max() < 6
+
+
+REFUSED = """
+import resource
+import torch
+from fusion_core.models.fuser import load_fuser
+
+torch.set_num_threads(1)
+fuser = load_fuser(device="cpu", precision="fp32", engine="openvino")
+pair = torch.rand(2, 1, 1, 600, 700)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))
+try:
+    fuser(*pair)
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and limits the address space")
+def test_openvino_that_was_refused_memory_says_so() -> None:
+    """It raises nothing by itself, and a batch of no images was fused again for ever."""
+    ended = subprocess.run(
+        [sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=100
+    )
+    assert ended.stdout.strip() == "OpenVINO found no memory and gave empty outputs", ended.stderr

@@ -83,7 +83,9 @@ def test_anything_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not a safetensors file and no ONNX file either"):
         load_fuser(str(path), "cpu")
     for place in (tmp_path / "absent", tmp_path):
-        with pytest.raises(WeightsError, match=r"No model at .*or a name: refinefuse, mean"):
+        with pytest.raises(
+            WeightsError, match=r"No model at .*or a name: refinefuse, refinefuse-mini, "
+        ):
             read_model(str(place))
 
 

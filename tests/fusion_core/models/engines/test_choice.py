@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -27,6 +29,18 @@ def test_auto_is_the_best_that_is_installed(
 ) -> None:
     monkeypatch.setattr(choice, "is_installed", lambda: installed)
     assert resolve_engine("auto", device) == expected
+
+
+def test_auto_is_eager_where_the_system_may_refuse_memory() -> None:
+    program = (
+        "import resource\n"
+        "from fusion_core.models.engines.choice import resolve_engine\n"
+        "print(resolve_engine('auto', 'cpu'))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 40, resource.RLIM_INFINITY))\n"
+        "print(resolve_engine('auto', 'cpu'), resolve_engine('openvino', 'cpu'))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout.split() == ["openvino", "eager", "openvino"], ended.stderr
 
 
 @pytest.mark.parametrize("engine", ["eager", "openvino", "compiled"])

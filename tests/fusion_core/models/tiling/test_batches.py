@@ -14,6 +14,7 @@ from fusion_core.models.baselines import BaselineFuser
 from fusion_core.models.fuser import Fuser, load_fuser
 from fusion_core.models.memory import tiles_remark
 from fusion_core.models.network_fuser import NetworkFuser
+from fusion_core.models.pooling import TilePooling
 from fusion_core.models.tiling.batches import LuminancePair, PhotographFuser, fuse_in_tiles
 from fusion_core.models.tiling.grid import cut_tiles
 from fusion_core.models.tiling.tile_fuser import tile_fuser
@@ -61,12 +62,14 @@ def images(*shape: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 def cramped(fuser: NetworkFuser, room: int) -> NetworkFuser:
     """Give a network's own fuser room for so many pixels."""
+    fuse = fuser._engine.fuse
 
-    def refuse(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if inputs[0].numel() > room:
+    def refuse(ir: Tensor, vi: Tensor, *pooling: TilePooling | None) -> Tensor:
+        if ir.numel() > room:
             raise torch.OutOfMemoryError("no room")
+        return fuse(ir, vi, *pooling)
 
-    fuser._engine._network.register_forward_pre_hook(refuse)
+    fuser._engine.fuse = refuse  # type: ignore[method-assign]
     return fuser
 
 
