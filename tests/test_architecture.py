@@ -31,6 +31,7 @@ ALLOWED = {
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         *("onnx", "google"),  # networks of others, and the errors of reading their files
         *("openvino", "onnxruntime"),  # what computes networks, where it is installed
+        "numba",  # compiles the loops that score, where it is installed
         "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object
         "pystac",  # fused scenes are described as STAC items

@@ -11,8 +11,8 @@ from fusion_core.metrics.gradients import central_gradient_sum
 from fusion_core.metrics.masks import counted_blocks, edge_mask, gradient_mask
 from fusion_core.metrics.tiles import Block, MetricTile, sum_pixels
 
-_STRENGTH_GAIN, _STRENGTH_SLOPE, _STRENGTH_CENTRE = 0.9994, 15.0, 0.5
-_ANGLE_GAIN, _ANGLE_SLOPE, _ANGLE_CENTRE = 0.9879, 22.0, 0.8
+STRENGTH_GAIN, STRENGTH_SLOPE, STRENGTH_CENTRE = 0.9994, 15.0, 0.5
+ANGLE_GAIN, ANGLE_SLOPE, ANGLE_CENTRE = 0.9879, 22.0, 0.8
 
 # Larger than any gradient, so that gx + gy / _STEEP has the sign of gx unless that is 0.
 _STEEP = 4096.0
@@ -48,9 +48,9 @@ def edge_sums(tile: MetricTile, convention: Convention = "published") -> dict[st
 
 def edge_share(strength: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     """Return the share of an edge that counts as kept, of the shares of strength and angle kept."""
-    of_strength = torch.sigmoid(_STRENGTH_SLOPE * (strength - _STRENGTH_CENTRE))
-    of_angle = torch.sigmoid(_ANGLE_SLOPE * (angle - _ANGLE_CENTRE))
-    return _STRENGTH_GAIN * of_strength * _ANGLE_GAIN * of_angle
+    of_strength = torch.sigmoid(STRENGTH_SLOPE * (strength - STRENGTH_CENTRE))
+    of_angle = torch.sigmoid(ANGLE_SLOPE * (angle - ANGLE_CENTRE))
+    return STRENGTH_GAIN * of_strength * ANGLE_GAIN * of_angle
 
 
 def edge_value(sums: torch.Tensor) -> torch.Tensor:
@@ -80,7 +80,7 @@ def _edges_kept(
     if convention == "textbook":
         kept, there = (_inside(maps, tile, block) for maps in (kept, there))
         counted = None if counted is None else _inside(counted, tile, block)
-    gain = _STRENGTH_GAIN * _ANGLE_GAIN
+    gain = STRENGTH_GAIN * ANGLE_GAIN
     sums = [sum_pixels(maps, counted).sum(dim=0) for maps in (kept, there)]
     return torch.stack([gain * sums[0], sums[1]])
 
@@ -98,7 +98,7 @@ def _strengths_kept(strength: torch.Tensor, convention: Convention) -> torch.Ten
         weaker.masked_fill_(equal, 1)
         stronger.masked_fill_(equal, 1)
     ratio = weaker.div_(stronger)
-    return torch.rsub(ratio, -_STRENGTH_CENTRE * _STRENGTH_SLOPE, alpha=-_STRENGTH_SLOPE).sigmoid_()
+    return torch.rsub(ratio, -STRENGTH_CENTRE * STRENGTH_SLOPE, alpha=-STRENGTH_SLOPE).sigmoid_()
 
 
 def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
@@ -114,9 +114,9 @@ def _angles_kept(gx: torch.Tensor, gy: torch.Tensor, squares: torch.Tensor) -> t
     half[2] += flat
     dot = (gx[:2] * gx[2]).addcmul_(gy[:2], gy[2]).mul_(half[:2]).mul_(half[2])
     cross = (gy[:2] * gx[2]).addcmul_(gx[:2], gy[2], value=-1).abs_()
-    slope = _ANGLE_SLOPE / (math.pi / 2)
+    slope = ANGLE_SLOPE / (math.pi / 2)
     angle = cross.atan2_(dot)
-    return torch.rsub(angle, _ANGLE_SLOPE * (1 - _ANGLE_CENTRE), alpha=slope).sigmoid_()
+    return torch.rsub(angle, ANGLE_SLOPE * (1 - ANGLE_CENTRE), alpha=slope).sigmoid_()
 
 
 def _inside(maps: torch.Tensor, tile: MetricTile, block: Block) -> torch.Tensor:

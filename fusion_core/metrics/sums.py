@@ -11,6 +11,7 @@ from fusion_core.metrics.counts import SampleCounts, image_samples
 from fusion_core.metrics.edges import edge_sums, edge_value
 from fusion_core.metrics.gradients import difference_sums, frequency_value, gradient_value
 from fusion_core.metrics.histogram_scd import correlation_value, entropy_value, pixel_sums
+from fusion_core.metrics.kernels.tile_kernels import is_for, kernel_sums
 from fusion_core.metrics.ssim import ssim_sums, ssim_value
 from fusion_core.metrics.tiles import MetricTile, windows
 from fusion_core.metrics.vif import vif_sums, vif_value
@@ -22,10 +23,16 @@ Sums = dict[str, torch.Tensor]
 def tile_sums(tile: MetricTile, convention: Convention) -> Sums:
     """Add up one tile for all seven metrics."""
     # The textbook's gradients are first differences and take the place of the central ones.
+    if is_for(tile, convention):
+        windows_and_edges = kernel_sums(tile)
+    else:
+        windows_and_edges = {
+            "vif": vif_sums(tile),
+            "ssim": ssim_sums(tile, convention),
+            **edge_sums(tile, convention),
+        }
     return {
-        "vif": vif_sums(tile),
-        "ssim": ssim_sums(tile, convention),
-        **edge_sums(tile, convention),
+        **windows_and_edges,
         **difference_sums(tile, convention),
         **pixel_sums(tile),
     }

@@ -171,8 +171,12 @@ class MetricTile:
         Where the image ends, the pixel around it is black, as the Sobel filter of Qabf wants it.
         (K, B, h + 2, w + 2) for a core of h x w.
         """
-        around = F.pad(self.reach(self.images), self.beyond)
-        return around.to(torch.float32).sub_(self.centre)
+        return self.around.to(torch.float32).sub_(self.centre)
+
+    @cached_property
+    def around(self) -> torch.Tensor:
+        """The grey values of ``padded``, uint8."""
+        return F.pad(self.reach(self.images), self.beyond)
 
     @property
     def beyond(self) -> tuple[int, int, int, int]:

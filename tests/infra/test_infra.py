@@ -192,7 +192,10 @@ def test_what_is_no_module_is_installed_with_its_package() -> None:
         path
         for room in ("actors", "flows", "fusion_core")
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and path.suffix not in {".py", ".pyc"} and path.name != "README.md"
+        if path.is_file()
+        and path.suffix != ".py"
+        and path.parent.name != "__pycache__"
+        and path.name != "README.md"
     }
     assert others == given
 

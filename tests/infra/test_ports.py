@@ -73,6 +73,6 @@ def test_a_run_on_one_machine_listens_on_the_loopback_interface_only(tmp_path: P
     told = log.read_text()
     assert process.returncode == 0, told
     assert told.startswith(NETWORK_ADDRESS)
-    for kind in ("gcs_server", "raylet", "uvicorn", "ray::"):
+    for kind in ("gcs_server", "raylet", "prefect_server.py", "ray::"):
         assert any(kind in who.command for who in seen), f"{kind} is not in {seen}"
     assert [who for who in seen if who.address not in LOOPBACK] == []

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from metric_cases import KINDS, assert_close, make
 from metric_reference import reference_scores, textbook_scores
+from scored_by_torch import by_torch
 
 from fusion_core.metrics import score
 
@@ -16,7 +17,10 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def assert_same(ir: np.ndarray, vi: np.ndarray, fused: np.ndarray) -> None:
-    assert_close(score(ir, vi, fused), reference_scores(ir, vi, fused), ir.shape)
+    published = reference_scores(ir, vi, fused)
+    assert_close(score(ir, vi, fused), published, ir.shape)
+    with by_torch():
+        assert_close(score(ir, vi, fused), published, ir.shape)
     textbook = score(ir, vi, fused, "textbook"), textbook_scores(ir, vi, fused)
     assert_close(*textbook, ir.shape)
 

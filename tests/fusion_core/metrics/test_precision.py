@@ -8,6 +8,7 @@ import torch
 from metric_reference import reference_scores, textbook_scores
 from numpy.typing import NDArray
 from PIL import Image
+from scored_by_torch import by_torch
 
 from fusion_core.metrics import METRIC_NAMES, Convention, StreamedScores, score
 from fusion_core.metrics.filters import gaussian_taps
@@ -55,7 +56,10 @@ def streamed(images: tuple[Grey, ...], convention: Convention) -> dict[str, floa
 def check(images: tuple[Grey, ...], convention: Convention) -> None:
     ir, vi, fused = images
     expected = REFERENCE[convention](ir, vi, fused)
-    for found in (score(ir, vi, fused, convention), streamed(images, convention)):
+    found_ways = [score(ir, vi, fused, convention), streamed(images, convention)]
+    with by_torch():
+        found_ways += [score(ir, vi, fused, convention), streamed(images, convention)]
+    for found in found_ways:
         for name in METRIC_NAMES:
             assert found[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-9), name
 
