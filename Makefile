@@ -71,10 +71,10 @@ fuzz: $(INSTALLED)
 declared: $(INSTALLED)
 	$(PROGRAM) tests/declared/record_table.py
 
-# One table of ratios, of things that run in turn; AGAINST=FOLDER has another checkout beside it.
+# One table of ratios, of things that run in turn: ten minutes, and twenty with another checkout
+# beside it, by AGAINST=FOLDER.
 benchmark: $(INSTALLED)
 	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/benchmark.py $(if $(AGAINST),--against $(AGAINST))
-	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_start.py $(if $(AGAINST),--against $(AGAINST))
 
 # What metrics and scenes cost, in detail: a quarter of an hour.
 benchmark-parts: $(INSTALLED)

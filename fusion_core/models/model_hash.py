@@ -1,7 +1,7 @@
 """Checks that a run can use its model, and says by which hash its rows name it."""
 
 from fusion_core.models.model_file import read_model_file
-from fusion_core.models.names import PACKAGED_NAME
+from fusion_core.models.names import PACKAGED_NAMES
 
 
 def model_hash_of(model: str, sha256: str | None = None) -> str:
@@ -18,7 +18,7 @@ def model_hash_of(model: str, sha256: str | None = None) -> str:
         WeightsError: The model can't be used or is not the expected one.
         StorageError: It can't be reached.
     """
-    if model == PACKAGED_NAME:
+    if model in PACKAGED_NAMES:
         return read_model_file(model, sha256).sha256
     from fusion_core.models.fuser import read_model
 

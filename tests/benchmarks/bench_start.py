@@ -1,36 +1,29 @@
-"""How long a run by hand takes from its command to the first fused pair.
-
-    python tests/benchmarks/bench_start.py [--against WORKTREE] [--rounds 3]
-
-writes results/start.json: seconds, and CPU seconds of all processes by kind, which say more where
-the machine does other things. With ``--against`` the same of another checkout, in turns. It counts
-starts behind the first one, which makes Prefect's database.
-"""
+"""How long a run by hand takes from its command to the first fused pair."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from record import ratios, spread, write
+from record import ratios, spread
 from start_run import first_pair
 
 from fusion_core.demo import write_archive
 
-ROOT = Path(__file__).resolve().parents[2]
 PAIRS = 24
-WHAT = ("seconds", "cpu_seconds")
 
 
-def measured(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any) -> dict[str, Any]:
-    """Start runs of these checkouts in turns, and return what each took.
+def start(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any) -> dict[str, Any]:
+    """Start runs of these checkouts in turns, and return what each took, as a part of the table.
+
+    Starts are counted behind the first one, which makes Prefect's database and compiles loops.
+    CPU seconds of all processes, by kind, say more where the machine does other things.
 
     Args:
-        trees: Checkouts by name, the one that counts first.
+        trees: Checkouts by name, ``this`` first.
         rounds: How often.
         pairs: Size of the archive.
         **run: As ``first_pair`` takes it.
@@ -41,41 +34,26 @@ def measured(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any
         os.environ.pop("PREFECT_API_URL", None)
         source = Path(name, "source")
         write_archive(str(source), pairs=pairs, seed=7)
-        first_pair(source, next(iter(trees.values())), **run)
+        for path in trees.values():
+            first_pair(source, path, **run)
         for _ in range(rounds):
             for tree, path in trees.items():
                 starts[tree].append(first_pair(source, path, **run))
-    found: dict[str, Any] = {"pairs": pairs, "rounds": rounds}
-    for tree, all_of_it in starts.items():
-        kinds = {kind for one in all_of_it for kind in one["cpu_seconds_of"]}
-        found[tree] = {
-            **{what: spread([one[what] for one in all_of_it]) for what in WHAT},
-            "cpu_seconds_of": {
-                kind: round(
-                    statistics.median(one["cpu_seconds_of"].get(kind, 0.0) for one in all_of_it), 2
-                )
-                for kind in sorted(kinds)
-            },
+    row: dict[str, Any] = {"seconds": spread(_column(starts["this"], "seconds"))}
+    if "before" in starts:
+        new, old = (_column(starts[tree], "seconds") for tree in ("this", "before"))
+        row["new_over_old"] = round(statistics.median(ratios(new, old)), 3)
+    cpu = {
+        tree: {
+            kind: round(statistics.median(one["cpu_seconds_of"].get(kind, 0.0) for one in found), 2)
+            for kind in sorted({kind for one in found for kind in one["cpu_seconds_of"]})
         }
-    if len(trees) == 2:
-        new, old = starts.values()
-        found["new_over_old"] = {
-            what: spread(ratios([one[what] for one in new], [one[what] for one in old]))
-            for what in WHAT
-        }
-    return found
+        for tree, found in starts.items()
+    }
+    case = f"run of {pairs} pairs to the first fused one"
+    return {"cases": {case: row}, "rounds": rounds, "cpu_seconds": cpu}
 
 
-def main() -> None:
-    """Measure and write the record."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--against", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    trees = {"this": ROOT} | ({"before": options.against} if options.against else {})
-    results = measured(trees, options.rounds)
-    print(write("start", "python tests/benchmarks/bench_start.py", results).read_text())
-
-
-if __name__ == "__main__":
-    main()
+def _column(found: list[dict[str, Any]], name: str) -> list[float]:
+    values = [float(one[name]) for one in found]
+    return values if len(values) > 1 else values * 2

@@ -17,17 +17,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench_start import start
 from record import RESULTS, ratios, spread, write
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-TURNS = 2
+TURNS = {"engines": 2, "metrics": 2, "flow": 1, "scenes": 1, "growth": 1}
+"""How often a part is measured of each checkout; those that run once have their turns inside."""
+STARTS = 3
 OVER = {
     "metrics": {"seven metrics": "float64 reference"},
-    "growth": {"up to 10000 pairs": "up to 600 pairs", "up to 6 pairs": "up to 4 pairs"},
+    "growth": {
+        "from 300 to 10000 pairs": "from 300 to 600 pairs",
+        "from 2 to 6 pairs": "from 2 to 4 pairs",
+    },
 }
-"""Which case is told as a ratio of which, by part; of engines each over RefineFuse in eager fp32 at
-its size, of the flow each worker over a bare loop of its model."""
+"""Which case is told as a ratio of which, by part; see ``_base`` for the others."""
 
 
 def measured(part: str, tree: Path, *, smoke: bool) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def measured(part: str, tree: Path, *, smoke: bool) -> dict[str, Any]:
 def part_of_table(part: str, trees: dict[str, Path], *, smoke: bool) -> dict[str, Any]:
     """Measure a part of all checkouts in turns; return seconds, ratios, and peaks of memory."""
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in trees}
-    for _ in range(1 if smoke else TURNS):
+    for _ in range(1 if smoke else TURNS[part]):
         for name, tree in trees.items():
             rounds[name].append(measured(part, tree, smoke=smoke))
     seconds = {
@@ -70,8 +75,9 @@ def part_of_table(part: str, trees: dict[str, Path], *, smoke: bool) -> dict[str
 def _base(part: str, case: str) -> str | None:
     if part == "engines":
         return f"refinefuse, eager fp32, {case.rpartition(', ')[2]}"
-    if part == "flow":
-        return f"{case.partition(', ')[0]}, bare loop"
+    if part in ("flow", "scenes"):
+        other = "bare loop" if part == "flow" else "network"
+        return f"{case.partition(', ')[0]}, {other}"
     return OVER[part].get(case)
 
 
@@ -87,6 +93,11 @@ def table(parts: dict[str, Any]) -> str:
             ratio = f"{row['ratio']['median']:.3f}" if "ratio" in row else ""
             cells = [part, case, f"{row['seconds']['median']:.4f}", ratio, row.get("over", "")]
             lines.append("| " + " | ".join([*cells, str(row.get("new_over_old", ""))]) + " |")
+        if "peak_mb" in found:
+            mine, before = (found["peak_mb"].get(tree) for tree in ("this", "before"))
+            cells = [part, f"peak of memory, {mine} MB", "", "", ""]
+            share = f"{mine / before:.3f}" if before else ""
+            lines.append("| " + " | ".join([*cells, share]) + " |")
     return "\n".join(lines)
 
 
@@ -96,10 +107,16 @@ def main() -> None:
     parser.add_argument("--against", type=Path)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--into", type=Path, default=RESULTS)
-    parser.add_argument("--parts", nargs="+", default=["engines", "flow", "metrics", "growth"])
+    parser.add_argument("--parts", nargs="+", default=["start", *TURNS])
     options = parser.parse_args()
     trees = {"this": ROOT} | ({"before": options.against} if options.against else {})
-    parts = {part: part_of_table(part, trees, smoke=options.smoke) for part in options.parts}
+    parts = {}
+    for part in options.parts:
+        print(f"{part} ...", file=sys.stderr, flush=True)
+        if part == "start":
+            parts[part] = start(trees, 1 if options.smoke else STARTS)
+        else:
+            parts[part] = part_of_table(part, trees, smoke=options.smoke)
     write("benchmark", "make benchmark", parts, options.into)
     print(table(parts))
 

@@ -26,8 +26,7 @@ from tiny import TODAY
 
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.jobs.fusion_worker import FusionWorker
-from fusion_core.jobs.identity import RunIdentity
+from fusion_core.jobs import FusionWorker, RunIdentity
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.models.fuser import Fuser, load_fuser
 from fusion_core.settings.fuse import FuseArchiveSettings

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import large_scene
 import numpy as np
 import torch
 from plain_metrics import plain_scores, windowed
@@ -40,6 +41,8 @@ from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
 THREADS = 2
+FLOWS = {"refinefuse": 10, "refinefuse-mini": 80, "mean": 120}
+"""The models of flows, and so many pairs take a run about ten seconds more."""
 Seconds = dict[str, list[float]]
 
 
@@ -73,11 +76,11 @@ def _fusers() -> dict[str, Any]:
 
 
 def flow(*, smoke: bool) -> Seconds:
-    """Fuse pairs by a worker, as the flow does, and the same stages in a bare loop."""
+    """Fuse and score pairs by the whole flow, by its worker alone, and by a bare loop of stages."""
     size = (64, 64) if smoke else (480, 640)
     count = 2 if smoke else 8
     seconds: Seconds = {}
-    for model in ("refinefuse", "refinefuse-mini", "mean"):
+    for model, many in FLOWS.items():
         try:
             fuser = load_fuser(model, "cpu")
         except FuseArchiveError:
@@ -91,6 +94,27 @@ def flow(*, smoke: bool) -> Seconds:
             }
             found = alternate(ways, 1 if smoke else 3)
         seconds |= {way: [one / count for one in times] for way, times in found.items()}
+        if not smoke:
+            seconds[f"{model}, flow"] = _more_pairs(many, 2 * many, model=model, size=size)
+    return seconds
+
+
+def scenes(*, smoke: bool) -> Seconds:
+    """Fuse a megapixel of a scene, file to file with all metrics, and of an image in memory."""
+    side = 256 if smoke else 2000
+    seconds: Seconds = {}
+    for model in ("refinefuse", "refinefuse-mini"):
+        try:
+            fuser = load_fuser(model, "cpu")
+        except FuseArchiveError:
+            continue  # not in this checkout
+        with tempfile.TemporaryDirectory() as name:
+            done = large_scene.main(Path(name), model, side, THREADS)
+        square = min(side, 1024)
+        image = torch.rand(1, 1, square, square)
+        alone = alternate({"network": lambda one=image, by=fuser: by(one, one)}, 1 if smoke else 3)
+        seconds[f"{model}, scene"] = [done["seconds"] * 1e6 / side**2]
+        seconds[f"{model}, network"] = [one * 1e6 / square**2 for one in alone["network"]]
     return seconds
 
 
@@ -142,34 +166,39 @@ def metrics(*, smoke: bool) -> Seconds:
 def growth(*, smoke: bool) -> Seconds:
     """Run the whole flow over few and many small pairs: seconds for each pair that is one more."""
     few, many = (2, 6) if smoke else (300, 10_000)
+    ends = (2 * few, many)
+    seconds = _more_pairs(few, *ends, model="mean", size=(64, 64))
+    return {f"from {few} to {end} pairs": [one] for end, one in zip(ends, seconds, strict=True)}
+
+
+def _more_pairs(few: int, *many: int, model: str, size: tuple[int, int]) -> list[float]:
+    """Return the seconds of a pair by which runs are longer than a short one."""
     with tempfile.TemporaryDirectory() as name:
-        seconds = {count: _run(Path(name), count) for count in (few, 2 * few, many)}
-    return {
-        f"up to {2 * few} pairs": [(seconds[2 * few] - seconds[few]) / few],
-        f"up to {many} pairs": [(seconds[many] - seconds[few]) / (many - few)],
-    }
+        write_archive(f"{name}/one", pairs=1, height=size[0], width=size[1], seed=7)
+        seconds = {count: _run(Path(name), count, model) for count in (few, *many)}
+    return [(seconds[count] - seconds[few]) / (count - few) for count in many]
 
 
-def _run(folder: Path, count: int) -> float:
+def _run(folder: Path, count: int, model: str) -> float:
     """Fuse so many pairs, which are links to one, and return the seconds of the flow."""
-    first = folder / "source"
-    write_archive(str(first), pairs=1, height=64, width=64, seed=7)
     source = folder / f"source-{count}"
     for side in ("ir", "vi"):
         (source / side).mkdir(parents=True)
-        (file,) = (first / side).iterdir()
+        (file,) = (folder / "one" / side).iterdir()
         for number in range(count):
             os.link(file, source / side / f"p{number:06}.png")
     out = folder / f"out-{count}"
-    arguments = ["--source", str(source), "--output", str(out), "--model", "mean"]
+    arguments = ["--source", str(source), "--output", str(out), "--model", model]
     command = [sys.executable, "-c", "from flows.cli import main; main()", "run", *arguments]
-    subprocess.run([*command, "--contact-sheet", "0"], check=True, stdout=subprocess.DEVNULL)
+    command += ["--contact-sheet", "0"]
+    # Elsewhere, for the folder that it runs in comes before PYTHONPATH.
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
     (summary,) = out.glob("runs/*/summary.json")
     return float(json.loads(summary.read_text())["seconds"])
 
 
 PARTS: dict[str, Callable[..., Seconds]] = {
-    part.__name__: part for part in (engines, flow, metrics, growth)
+    part.__name__: part for part in (engines, flow, metrics, scenes, growth)
 }
 
 
