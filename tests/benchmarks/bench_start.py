@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -30,15 +29,14 @@ def start(trees: dict[str, Path], rounds: int, pairs: int = PAIRS, **run: Any) -
     """
     starts: dict[str, list[dict[str, Any]]] = {name: [] for name in trees}
     with tempfile.TemporaryDirectory() as name:
-        os.environ["PREFECT_HOME"] = f"{name}/prefect"
-        os.environ.pop("PREFECT_API_URL", None)
+        home = Path(name, "prefect")
         source = Path(name, "source")
         write_archive(str(source), pairs=pairs, seed=7)
         for path in trees.values():
-            first_pair(source, path, **run)
+            first_pair(source, path, home=home, **run)
         for _ in range(rounds):
             for tree, path in trees.items():
-                starts[tree].append(first_pair(source, path, **run))
+                starts[tree].append(first_pair(source, path, home=home, **run))
     row: dict[str, Any] = {"seconds": spread(_column(starts["this"], "seconds"))}
     if "before" in starts:
         new, old = (_column(starts[tree], "seconds") for tree in ("this", "before"))

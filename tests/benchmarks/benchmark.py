@@ -1,6 +1,6 @@
 """The table of what the project costs: each figure as a ratio of things that were run in turn.
 
-    python tests/benchmarks/benchmark.py [--against WORKTREE] [--smoke]
+    python tests/benchmarks/benchmark.py [--against WORKTREE] [--smoke] [--parts NAME ... --go-on]
 
 writes results/benchmark.json and prints the table. With ``--against`` each part is measured of that
 checkout as well, in turns with this one, and the last column is this one over that.
@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TURNS = {"engines": 2, "metrics": 2, "flow": 1, "scenes": 1, "growth": 1}
 """How often a part is measured of each checkout; those that run once have their turns inside."""
-STARTS = 3
+STARTS = 2
 OVER = {
     "metrics": {"seven metrics": "float64 reference"},
     "growth": {
@@ -63,7 +63,7 @@ def part_of_table(part: str, trees: dict[str, Path], *, smoke: bool) -> dict[str
     for case, values in mine.items():
         row: dict[str, Any] = {"seconds": _spread(values)}
         if (base := _base(part, case)) in mine and base != case:
-            row |= {"over": base, "ratio": _spread(ratios(values, mine[base]))}
+            row |= {"over": base, "ratio": _ratio(values, mine[base])}
         before = seconds.get("before", {}).get(case)
         if before:
             row["new_over_old"] = round(statistics.median(values) / statistics.median(before), 3)
@@ -79,6 +79,13 @@ def _base(part: str, case: str) -> str | None:
         other = "bare loop" if part == "flow" else "network"
         return f"{case.partition(', ')[0]}, {other}"
     return OVER[part].get(case)
+
+
+def _ratio(over: list[float], under: list[float]) -> dict[str, float]:
+    """Divide turn by turn; a run of the whole flow is one turn, beside several of a loop."""
+    if len(over) == len(under):
+        return _spread(ratios(over, under))
+    return _spread([statistics.median(over) / statistics.median(under)])
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -108,16 +115,18 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--into", type=Path, default=RESULTS)
     parser.add_argument("--parts", nargs="+", default=["start", *TURNS])
+    parser.add_argument("--go-on", action="store_true", help="keep the record's other parts")
     options = parser.parse_args()
     trees = {"this": ROOT} | ({"before": options.against} if options.against else {})
-    parts = {}
+    record = options.into / "benchmark.json"
+    parts = json.loads(record.read_text())["results"] if options.go_on else {}
     for part in options.parts:
         print(f"{part} ...", file=sys.stderr, flush=True)
         if part == "start":
             parts[part] = start(trees, 1 if options.smoke else STARTS)
         else:
             parts[part] = part_of_table(part, trees, smoke=options.smoke)
-    write("benchmark", "make benchmark", parts, options.into)
+        write("benchmark", "make benchmark", parts, options.into)  # by part: the next may fail
     print(table(parts))
 
 

@@ -41,7 +41,7 @@ from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
 
 THREADS = 2
-FLOWS = {"refinefuse": 10, "refinefuse-mini": 80, "mean": 120}
+FLOWS = {"refinefuse": 10, "refinefuse-mini": 80}
 """The models of flows, and so many pairs take a run about ten seconds more."""
 Seconds = dict[str, list[float]]
 
@@ -56,7 +56,7 @@ def engines(*, smoke: bool) -> Seconds:
         timed = {
             f"{name}, {width}x{height}": partial(fuser, ir, vi) for name, fuser in _fusers().items()
         }
-        seconds |= alternate(timed, 1 if smoke else 5)
+        seconds |= alternate(timed, 1 if smoke else 3)
     return seconds
 
 
@@ -78,7 +78,7 @@ def _fusers() -> dict[str, Any]:
 def flow(*, smoke: bool) -> Seconds:
     """Fuse and score pairs by the whole flow, by its worker alone, and by a bare loop of stages."""
     size = (64, 64) if smoke else (480, 640)
-    count = 2 if smoke else 8
+    count = 2 if smoke else 4
     seconds: Seconds = {}
     for model, many in FLOWS.items():
         try:
@@ -92,7 +92,7 @@ def flow(*, smoke: bool) -> Seconds:
                 f"{model}, worker": partial(_by_worker, worker, refs, itertools.count()),
                 f"{model}, bare loop": partial(_by_loop, worker, refs),
             }
-            found = alternate(ways, 1 if smoke else 3)
+            found = alternate(ways, 1 if smoke else 2)
         seconds |= {way: [one / count for one in times] for way, times in found.items()}
         if not smoke:
             seconds[f"{model}, flow"] = _more_pairs(many, 2 * many, model=model, size=size)

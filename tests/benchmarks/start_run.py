@@ -24,12 +24,15 @@ _KINDS = {
 }
 
 
-def first_pair(source: Path, worktree: Path, *, model: str = "refinefuse") -> dict[str, Any]:
+def first_pair(
+    source: Path, worktree: Path, *, home: Path, model: str = "refinefuse"
+) -> dict[str, Any]:
     """Run an archive until its first fused image is there, and end the run.
 
     Args:
         source: The archive.
         worktree: The checkout whose code runs.
+        home: Where Prefect keeps its database.
         model: What fuses.
 
     Returns:
@@ -41,10 +44,11 @@ def first_pair(source: Path, worktree: Path, *, model: str = "refinefuse") -> di
     """
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile("w+") as log:
         arguments = ["run", "--source", str(source), "--output", f"{name}/out", "--model", model]
+        kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
         began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
-            env={**os.environ, "PYTHONPATH": str(worktree)},
+            env=kept | {"PYTHONPATH": str(worktree), "PREFECT_HOME": str(home)},
             cwd=name,
             stdout=log,
             stderr=log,

@@ -21,10 +21,10 @@ def test_the_table_tells_ratios_of_what_was_run_in_turn(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "benchmark.json").read_text())
     found = record["results"]
     assert {*found} == {"engines", "flow", "metrics"}
-    worker = found["flow"]["cases"]["mean, worker"]
-    assert worker["over"] == "mean, bare loop"
+    worker = found["flow"]["cases"]["refinefuse-mini, worker"]
+    assert worker["over"] == "refinefuse-mini, bare loop"
     assert worker["ratio"]["median"] > 0
     assert worker["new_over_old"] > 0
     assert found["metrics"]["peak_mb"]["this"] > 50
-    assert "| flow | mean, worker | " in done.stdout
+    assert "| flow | refinefuse-mini, worker | " in done.stdout
     assert record["machine"]["cores"] > 0

@@ -22,16 +22,10 @@ from fusion_core.training.record import ProgressEvent
 from fusion_core.training.run import run_training
 from fusion_core.training.settings import TrainSettings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ALONE = Reporter(options=dict, report=lambda event: None)
 NAMES = [f"p{k}" for k in range(5)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

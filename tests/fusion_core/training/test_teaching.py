@@ -1,7 +1,6 @@
 """A training with a teacher, in one process: what it learns, and what makes it another one."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,9 @@ from fusion_core.training.plan import plan_training
 from fusion_core.training.run import run_training
 from fusion_core.training.settings import VERSIONS, TrainSettings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = MiniConfig(half=6, quarter=8, eighth=8, filters=2, hidden=5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
