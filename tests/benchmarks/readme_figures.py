@@ -27,11 +27,9 @@ def speed(record: dict[str, Any]) -> str:
     lines = ["| | figure | beside | before |", "| --- | --- | --- | --- |"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     told = (
-        f"Measured on {record['date']} on {machine['cores']} cores ({machine['cpu']}), with torch "
-        f"{versions['torch']}; medians of things that ran in turn. *Before* is the time of the "
-        "version before OpenVINO and compiled loops, measured in the same run, as a multiple of "
-        "today's. Everything is in the "
-        "[record](tests/benchmarks/results/benchmark.json); `make benchmark` makes it anew."
+        f"On {machine['cores']} cores ({machine['cpu']}), {record['date']}, torch "
+        f"{versions['torch']}; *before*: what it took without OpenVINO and compiled loops. More is "
+        "in the [record](tests/benchmarks/results/benchmark.json) of `make benchmark`."
     )
     return "\n".join([*lines, "", *_wrapped(told)]) + "\n"
 
@@ -77,16 +75,6 @@ def _others(parts: dict[str, Any]) -> list[list[str]]:
             _before(metrics),
         ]
     ]
-    for model in ("refinefuse", "refinefuse-mini"):
-        scene = parts["scenes"]["cases"][f"{model}, scene"]
-        rows.append(
-            [
-                f"scene of 2000x2000, {model}, file to file",
-                f"{_median(scene):.2f} s a megapixel",
-                f"{scene['ratio']['median']:.2f} of the network's time",
-                _before(scene),
-            ]
-        )
     return [
         *rows,
         ["command to first fused pair", f"{_median(start):.1f} s", "", _before(start)],
