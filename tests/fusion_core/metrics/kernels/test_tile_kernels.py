@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scored_by_torch import by_torch
 
 from fusion_core.metrics import METRIC_NAMES, score, sums, tiles
-from fusion_core.metrics.kernels import compiling
 from fusion_core.metrics.kernels.edge_strength import _angle, _sigmoid
 from fusion_core.metrics.kernels.tile_kernels import is_for, kernel_sums
 from fusion_core.metrics.scores import score_batch
@@ -137,12 +136,6 @@ def test_without_numba_scores_are_the_same() -> None:
         expected = score_batch(*tensors)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-6)
-
-
-def test_it_is_known_whether_numba_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compiling.is_installed()
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert not compiling.is_installed.__wrapped__()
 
 
 def test_angles_and_sigmoids_are_those_of_the_library() -> None:
