@@ -30,6 +30,7 @@ help:
 $(INSTALLED): pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable '.[dev]'
+	$(BIN)/python -c 'from fusion_core.metrics.kernels import tile_kernels as t; t.compile_all()'
 	touch $@
 
 install: $(INSTALLED)

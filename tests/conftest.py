@@ -14,6 +14,8 @@ import ray
 from ray.cluster_utils import Cluster
 from s3_servers import S3Server, moto_server, radosgw_server
 
+from fusion_core.metrics.kernels import tile_kernels
+
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
@@ -36,6 +38,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the loops that score if that was never done here: no test's deadline waits for it."""
+    kept = TESTS.parent / "fusion_core/metrics/kernels/__pycache__"
+    if not hasattr(config, "workerinput") and not any(kept.glob("*.nbi")):
+        tile_kernels.compile_all()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps
 from fusion_core.metrics.kernels.compiling import is_installed
-from fusion_core.metrics.tiles import HALO_AFTER, MetricTile
+from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, windows
 
 _SSIM_WINDOW = 7
 
@@ -20,6 +20,12 @@ def is_for(tile: MetricTile, convention: Convention) -> bool:
     """Tell whether the loops add up such a tile: on a CPU, without gaps, as published."""
     fits = tile.images.is_cpu and tile.valid is None and len(tile.images) == 3
     return fits and convention == "published" and is_installed()
+
+
+def compile_all() -> None:
+    """Compile the loops where that hasn't been done yet, for else the first image waits for it."""
+    images = torch.zeros(3, 1, 64, 64, dtype=torch.uint8)
+    kernel_sums(MetricTile.cut(images, next(windows(64, 64))))
 
 
 def kernel_sums(tile: MetricTile) -> dict[str, torch.Tensor]:

@@ -1,6 +1,8 @@
 """The compiled loops add up what PyTorch adds up, tile by tile."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -147,3 +149,15 @@ def test_angles_and_sigmoids_are_those_of_the_library() -> None:
         assert _sigmoid(value) == pytest.approx(1 / (1 + math.exp(-value)), rel=2e-7)
     assert _sigmoid(20000.0) == pytest.approx(1, abs=1e-12)
     assert _sigmoid(-20000.0) == pytest.approx(0, abs=1e-12)
+
+
+def test_all_loops_can_be_compiled_before_they_are_needed() -> None:
+    program = (
+        "from fusion_core.metrics.kernels import edge_strength, information, similarity\n"
+        "from fusion_core.metrics.kernels.tile_kernels import compile_all\n"
+        "compile_all()\n"
+        "called = edge_strength.edge_strength_sums, similarity.similarity_sums\n"
+        "called += information._add_scale, information._halved\n"
+        "assert all(one.signatures for one in called), called\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
