@@ -24,7 +24,7 @@ SMALLEST_TILE = 128
 _TELLTALES = re.compile(
     r"(can't|cannot) allocate memory|not enough memory|out[ _]?of[ _]?memory|bad_alloc"
     r"|_ALLOC_FAILED|cudaErrorMemoryAllocation|_OUT_OF_RESOURCES"
-    r"|could not create a primitive(?! desc)",
+    r"|could not create a primitive(?! desc)|failed to allocate \d+ bytes",
     re.IGNORECASE,
 )
 # What cuDNN and cuBLAS say where they found no room for their own, and where the GPU is broken.

@@ -47,6 +47,9 @@ DISGUISED = [
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError(
+            "Check 'ptr' failed at cpu_memory.cpp:257: Failed to allocate 9 bytes of memory"
+        ),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("CUDA_ERROR_OUT_OF_MEMORY"),
