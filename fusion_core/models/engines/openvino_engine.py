@@ -59,6 +59,7 @@ class OpenVinoEngine:
         self._smallest = network.cells * network.multiple
         self._eager = EagerEngine(network.body_to(DTYPES[precision]))
         self._programs: dict[str, Any] = {}
+        self._last = "whole"
         self._outputs: dict[str, Sequence[str]] = {}
         self._program("whole")
 
@@ -94,6 +95,10 @@ class OpenVinoEngine:
         self, name: str, ir: Tensor, vi: Tensor, handed_in: Mapping[str, NDArray[np.float32]] = {}
     ) -> dict[str, NDArray[np.float32]]:
         program = self._program(name)
+        if name != self._last:
+            # Else what a scene's preview took would be held beside what its tiles take.
+            self._programs[self._last].release_memory()
+            self._last = name
         inputs = {"ir": ir.numpy(), "vi": vi.numpy(), **handed_in}
         try:
             found = infer(program, inputs)
