@@ -90,6 +90,36 @@ def test_a_scene_in_tiles_is_as_torch_fuses_it(eager: NetworkFuser, openvino: Ne
     assert (alone - whole).abs().max() > 1e-3
 
 
+class Watched:
+    """A program that tells when it gives its memory back."""
+
+    def __init__(self, program: Any, told: list[str], name: str) -> None:
+        self.program, self.told, self.name = program, told, name
+
+    def release_memory(self) -> None:
+        self.told.append(self.name)
+        self.program.release_memory()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.program, name)
+
+
+def test_what_a_preview_took_is_given_back_before_the_tiles_and_theirs_is_kept() -> None:
+    """``tests/benchmarks/test_large_scene.py`` bounds the sum, with the packaged network."""
+    openvino, told = fuser_of("openvino"), list[str]()
+    engine = openvino._engine
+    assert isinstance(engine, OpenVinoEngine)
+    for name in ("pooling", "tile"):
+        engine._programs[name] = Watched(engine._program(name), told, name)
+    ir, vi = pair_of(200, 264)
+    pooling = openvino.pool(ir, vi, 200, 264)
+    assert told == []
+    tiled(openvino, ir, vi, pooling, WHOLE_REACH)
+    assert told == ["pooling"]
+    openvino.pool(ir, vi, 200, 264)
+    assert told == ["pooling", "tile"]
+
+
 @pytest.mark.parametrize("switches", [{"psim": False}, {"fim": False}, {"levels": 2}])
 def test_networks_without_some_of_the_blocks_are_converted_too(
     switches: dict[str, object],
