@@ -68,8 +68,13 @@ def part_of_table(part: str, trees: dict[str, Path], *, smoke: bool) -> dict[str
         if before:
             row["new_over_old"] = round(statistics.median(values) / statistics.median(before), 3)
         rows[case] = row
-    peaks = {name: max(turn["peak_mb"] for turn in turns) for name, turns in rounds.items()}
-    return {"cases": rows, "peak_mb": peaks}
+    return {"cases": rows, "peaks_mb": {name: _peaks(turns) for name, turns in rounds.items()}}
+
+
+def _peaks(turns: list[dict[str, Any]]) -> dict[str, int]:
+    """Return the most memory that a checkout held in any turn, by case."""
+    cases = turns[0]["peaks_mb"]
+    return {case: max(turn["peaks_mb"][case] for turn in turns) for case in cases}
 
 
 def _base(part: str, case: str) -> str | None:
@@ -100,11 +105,11 @@ def table(parts: dict[str, Any]) -> str:
             ratio = f"{row['ratio']['median']:.3f}" if "ratio" in row else ""
             cells = [part, case, f"{row['seconds']['median']:.4f}", ratio, row.get("over", "")]
             lines.append("| " + " | ".join([*cells, str(row.get("new_over_old", ""))]) + " |")
-        if "peak_mb" in found:
-            mine, before = (found["peak_mb"].get(tree) for tree in ("this", "before"))
-            cells = [part, f"peak of memory, {mine} MB", "", "", ""]
-            share = f"{mine / before:.3f}" if before else ""
-            lines.append("| " + " | ".join([*cells, share]) + " |")
+        mine, before = (found.get("peaks_mb", {}).get(tree, {}) for tree in ("this", "before"))
+        for case, peak in mine.items():
+            share = f"{peak / before[case]:.3f}" if case in before else ""
+            cells = [part, f"{case}, at most {peak} MB of memory", "", "", "", share]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

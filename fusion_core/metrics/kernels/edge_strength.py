@@ -20,6 +20,7 @@ from fusion_core.metrics.edges import (
 from fusion_core.metrics.kernels.compiling import compiled
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.uint8]
 
 _HALF_TURN = math.pi
 _ANGLE_START, _ANGLE_FALL = ANGLE_SLOPE * (1 - ANGLE_CENTRE), ANGLE_SLOPE / (math.pi / 2)
@@ -45,28 +46,33 @@ _ATAN = np.array(_arctangent())
 
 @compiled
 def edge_strength_sums(
-    padded: NDArray[np.uint8], top: bool, left: bool, bottom: bool, right: bool
+    padded: NDArray[np.uint8],
+    edges: Mask,
+    gradients: Mask,
+    ends: tuple[bool, bool, bool, bool],
 ) -> Array:
     """Add up what Qabf and AG are made of.
 
     Args:
         padded: A, B and F with one pixel around the core, black where the image ends, (3, h + 2,
             w + 2).
-        top: Whether the image ends above the core.
-        left: Whether it ends left of it.
-        bottom: Whether it ends below it.
-        right: Whether it ends right of it.
+        edges: Which pixels' edges count, 1 or 0, (h, w).
+        gradients: Which pixels' gradients count, likewise; all whose edges do are among them.
+        ends: Whether the image ends left of the core, right of it, above it, below it.
 
     Returns:
         Edge strength kept, edge strength there was, both over both sources, and the sum of
         sqrt((dx^2 + dy^2) / 2) of F with differences as of ``numpy.gradient``.
     """
     height, width = padded.shape[1] - 2, padded.shape[2] - 2
+    left, right, top, bottom = ends
     rows = np.empty((3, 3, width + 2))
     gx, gy = np.empty((3, width)), np.empty((3, width))
     squares, halves = np.empty((3, width)), np.empty((3, width))
     sums = np.zeros(3)
     for y in range(height):
+        if not gradients[y].any():
+            continue
         for each in range(3):
             for k in range(3):
                 for x in range(width + 2):
@@ -75,13 +81,13 @@ def edge_strength_sums(
             _orient(gx[each], gy[each], halves[each])
         _turn_flat(squares[2], gy[2], halves[2])
         for source in range(2):
-            _add_edges(gx, gy, squares, halves, source, sums)
+            _add_edges(gx, gy, squares, halves, edges[y], source, sums)
         first, second, times = rows[2, 0], rows[2, 2], 1.0
         if bottom and y == height - 1:
             second, times = rows[2, 1], 2.0
         elif top and y == 0:
             first, times = rows[2, 1], 2.0
-        sums[2] += _gradients(first, second, times, rows[2, 1], left, right)
+        sums[2] += _gradients(first, second, times, rows[2, 1], gradients[y], left, right)
     sums[0] *= _GAIN
     return sums
 
@@ -120,7 +126,7 @@ def _turn_flat(squares: Array, gy: Array, halves: Array) -> None:
 
 @compiled
 def _add_edges(
-    gx: Array, gy: Array, squares: Array, halves: Array, source: int, sums: Array
+    gx: Array, gy: Array, squares: Array, halves: Array, counted: Mask, source: int, sums: Array
 ) -> None:
     """Add the edge strength of a row of a source that is kept, without gain, and all of it."""
     ax, ay, fx, fy = gx[source], gy[source], gx[2], gy[2]
@@ -136,6 +142,7 @@ def _add_edges(
         cross = abs(ay[x] * fx[x] - ax[x] * fy[x])
         angle = _angle(cross, dot)
         share = _sigmoid(STRENGTH_SLOPE * ratio - _STRENGTH_START)
+        strength *= np.float64(counted[x])
         kept += strength * share * _sigmoid(_ANGLE_START - _ANGLE_FALL * angle)
         there += strength
     sums[0] += kept
@@ -171,15 +178,22 @@ def _sigmoid(value: float) -> float:
 
 @compiled
 def _gradients(
-    first: Array, second: Array, times: float, here: Array, left: bool, right: bool
+    first: Array,
+    second: Array,
+    times: float,
+    here: Array,
+    counted: Mask,
+    left: bool,
+    right: bool,
 ) -> float:
-    """Add up sqrt((dx^2 + dy^2) / 2) of a row.
+    """Add up sqrt((dx^2 + dy^2) / 2) of a row's counted pixels.
 
     Args:
         first: The row from which the vertical difference is taken, with a pixel on either side.
         second: The row to which it is taken.
         times: 1 for the row above and that below, 2 where one of them is missing.
         here: The row itself.
+        counted: Which pixels count, 1 or 0.
         left: Whether the image ends left of it.
         right: Whether it ends right of it; no image of one column has this difference.
     """
@@ -187,10 +201,10 @@ def _gradients(
     above, below, beside = first[1:], second[1:], here[2:]
     for x in range(last + 1):
         across, down = beside[x] - here[x], times * (below[x] - above[x])
-        total += math.sqrt(across * across + down * down)
-    if left:
+        total += np.float64(counted[x]) * math.sqrt(across * across + down * down)
+    if left and counted[0]:
         total += _one_sided(first, second, times, here, 0, 1)
-    if right:
+    if right and counted[last]:
         total += _one_sided(first, second, times, here, last, last)
     return total / math.sqrt(8.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from fusion_core.metrics.kernels.compiling import compiled
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.uint8]
 
 _STRIP = 256
 """Columns that are worked on at once: their 17 rows of eight maps stay in a CPU's cache."""
@@ -21,7 +23,9 @@ _TINY = 1e-10
 _NOISE_VARIANCE = 2.0
 
 
-def information_sums(images: Array, windows: tuple[Array, ...], rows: int, columns: int) -> Array:
+def information_sums(
+    images: Array, windows: tuple[Array, ...], rows: int, columns: int, counted: Sequence[Mask]
+) -> Array:
     """Add up the information of the windows that start in a tile's core, at all scales.
 
     Args:
@@ -29,6 +33,7 @@ def information_sums(images: Array, windows: tuple[Array, ...], rows: int, colum
         windows: Taps of each scale's window, the finest first.
         rows: Rows of the core.
         columns: Columns of the core.
+        counted: Which windows count, 1 or 0 by a window's first pixel, for each scale that has any.
 
     Returns:
         (2 sources, kept and available), in nats.
@@ -45,7 +50,7 @@ def information_sums(images: Array, windows: tuple[Array, ...], rows: int, colum
         width = min(columns, images.shape[2] - len(taps) + 1)
         if height < 1 or width < 1:
             break
-        _add_scale(images, taps, height, width, sums)
+        _add_scale(images, taps, np.ascontiguousarray(counted[scale][:height, :width]), sums)
     return sums
 
 
@@ -74,9 +79,10 @@ def _halved(images: Array, taps: Array) -> Array:
 
 
 @compiled
-def _add_scale(images: Array, taps: Array, height: int, width: int, sums: Array) -> None:
-    """Add the information of ``height`` x ``width`` windows to ``sums``, strip by strip."""
+def _add_scale(images: Array, taps: Array, counted: Mask, sums: Array) -> None:
+    """Add the information of the counted windows to ``sums``, strip by strip."""
     size = len(taps)
+    height, width = counted.shape
     for left in range(0, width, _STRIP):
         inside = min(_STRIP, width - left)
         wide = inside + size - 1
@@ -86,13 +92,13 @@ def _add_scale(images: Array, taps: Array, height: int, width: int, sums: Array)
         for y in range(height + size - 1):
             _multiply(images, y, left, products[y % size])
             top = y - size + 1
-            if top >= 0:
+            if top >= 0 and counted[top, left : left + inside].any():
                 _filter_columns(products, top, taps, columns)
                 _filter_rows(columns, taps, moments)
-                _gather(moments, 0, factors)
-                _gather(moments, 1, factors)
-                if top % _FACTORS == _FACTORS - 1:
-                    _take_logarithms(factors, sums)
+                for source in range(2):
+                    _gather(moments, source, counted[top, left : left + inside], factors)
+            if top % _FACTORS == _FACTORS - 1:
+                _take_logarithms(factors, sums)
         _take_logarithms(factors, sums)
 
 
@@ -157,7 +163,7 @@ def _filter_rows(maps: Array, taps: Array, filtered: Array) -> None:
 
 
 @compiled
-def _gather(moments: Array, source: int, factors: Array) -> None:
+def _gather(moments: Array, source: int, counted: Mask, factors: Array) -> None:
     """Multiply 1 + what a source's windows keep, and 1 + what they hold, into ``factors``."""
     mean, of_squares, of_products = moments[source], moments[3 + source], moments[6 + source]
     fused, fused_squares = moments[2], moments[5]
@@ -175,8 +181,9 @@ def _gather(moments: Array, source: int, factors: Array) -> None:
         inverse = 1.0 / (variance + _TINY)
         explained = square * inverse
         noise = fused_variance - explained + _NOISE_VARIANCE
-        kept[x] *= 1.0 + explained * inverse * variance / noise
-        available[x] *= 1.0 + variance / _NOISE_VARIANCE
+        times = np.float64(counted[x])
+        kept[x] *= 1.0 + times * (explained * inverse * variance / noise)
+        available[x] *= 1.0 + times * (variance / _NOISE_VARIANCE)
 
 
 @compiled

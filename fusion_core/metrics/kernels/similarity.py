@@ -14,14 +14,15 @@ _C2 = (0.03 * 2.0) ** 2 * _COUNT * (_COUNT - 1)
 
 
 @compiled
-def similarity_sums(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Add up the similarity over all windows inside an image.
+def similarity_sums(images: NDArray[np.uint8], counted: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Add up the similarity over the counted windows inside an image.
 
     Sums of whole numbers are exact, which a range of 2 demands; each factor of the similarity is
     scaled by n^2 or n (n - 1), for windows of n pixels.
 
     Args:
         images: A, B and F, (3, H, W), both sides 7 at least.
+        counted: Which windows count, 1 or 0 by a window's first pixel, (H - 6, W - 6).
 
     Returns:
         (2 sources,).
@@ -37,7 +38,7 @@ def similarity_sums(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         if y >= _SIDE - 1:
             _add_neighbours(columns, windows)
             for source in range(2):
-                sums[source] += _similarity(windows, source)
+                sums[source] += _similarity(windows, source, counted[y - _SIDE + 1])
     return sums
 
 
@@ -68,8 +69,8 @@ def _add_neighbours(columns: NDArray[np.int32], windows: NDArray[np.int32]) -> N
 
 
 @compiled
-def _similarity(windows: NDArray[np.int32], source: int) -> float:
-    """Add up the similarity of a row's windows with one source."""
+def _similarity(windows: NDArray[np.int32], source: int, counted: NDArray[np.uint8]) -> float:
+    """Add up the similarity of a row's counted windows with one source."""
     ones, fused = windows[source], windows[2]
     squares, products = windows[3 + source], windows[5 + source]
     total = 0.0
@@ -78,7 +79,8 @@ def _similarity(windows: NDArray[np.int32], source: int) -> float:
         means, mean_squares = s * f, s * s + f * f
         covariance = _COUNT * np.float64(products[x]) - means
         variances = _COUNT * np.float64(squares[x]) - mean_squares
-        total += ((2 * means + _C1) * (2 * covariance + _C2)) / (
+        similarity = ((2 * means + _C1) * (2 * covariance + _C2)) / (
             (mean_squares + _C1) * (variances + _C2)
         )
+        total += np.float64(counted[x]) * similarity
     return total

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +13,16 @@ from numpy.typing import NDArray
 from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps
 from fusion_core.metrics.kernels.compiling import is_installed
+from fusion_core.metrics.masks import all_valid, edge_mask, gradient_mask, window_mask
 from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, windows
 
+Mask = NDArray[np.uint8]
 _SSIM_WINDOW = 7
 
 
 def is_for(tile: MetricTile, convention: Convention) -> bool:
-    """Tell whether the loops add up such a tile: on a CPU, without gaps, as published."""
-    fits = tile.images.is_cpu and tile.valid is None and len(tile.images) == 3
+    """Tell whether the loops add up such a tile: of a pair, on a CPU, as published."""
+    fits = tile.images.is_cpu and len(tile.images) == 3
     return fits and convention == "published" and is_installed()
 
 
@@ -30,7 +34,8 @@ def compile_all() -> None:
 
 def kernel_sums(tile: MetricTile) -> dict[str, torch.Tensor]:
     """Add up VIF, SSIM, Qabf and AG of a tile; see ``vif_sums``, ``ssim_sums``, ``edge_sums``."""
-    images = [_image_sums(tile, k) for k in range(tile.images.shape[1])]
+    counted = _counted(tile)
+    images = [_image_sums(tile, k, counted) for k in range(tile.images.shape[1])]
     return {name: torch.stack([sums[name] for sums in images], -_AXES[name]) for name in _AXES}
 
 
@@ -38,7 +43,51 @@ _AXES = {"vif": 2, "ssim": 1, "edges": 1, "gradients": 1}
 """Where the batch is among each sum's axes, counted from the last."""
 
 
-def _image_sums(tile: MetricTile, index: int) -> dict[str, torch.Tensor]:
+class _Counted(NamedTuple):
+    """Which windows and pixels of a tile count, 1 or 0, with all that they need holding data.
+
+    Attributes:
+        information: VIF's windows, for each scale that has any.
+        similarity: SSIM's windows.
+        edges: Pixels for Qabf.
+        gradients: Pixels for AG.
+    """
+
+    information: list[Mask]
+    similarity: Mask
+    edges: Mask
+    gradients: Mask
+
+
+def _counted(tile: MetricTile) -> _Counted:
+    information = []
+    sides: tuple[int, ...] = tuple(tile.grey(HALO_AFTER).shape[-2:])
+    valid = tile.data(HALO_AFTER)
+    for scale, size in enumerate(VIF_WINDOWS):
+        if scale:
+            valid = all_valid(valid, size)
+            valid = None if valid is None else valid[::2, ::2]
+            sides = tuple((side - size) // 2 + 1 for side in sides)
+        if min(sides) < size:
+            break
+        information.append(_mask(all_valid(valid, size), [side - size + 1 for side in sides]))
+    starts = [max(0, side - _SSIM_WINDOW + 1) for side in tile.grey(_SSIM_WINDOW - 1).shape[-2:]]
+    return _Counted(
+        information,
+        _mask(window_mask(tile, _SSIM_WINDOW), starts),
+        _mask(edge_mask(tile), tile.size),
+        _mask(gradient_mask(tile), tile.size),
+    )
+
+
+def _mask(counted: torch.Tensor | None, sides: Sequence[int]) -> Mask:
+    """Return a mask as the loops take it; without one, all of (height, width) count."""
+    if counted is None:
+        return np.ones(sides, np.uint8)
+    return _array(counted.to(torch.uint8))
+
+
+def _image_sums(tile: MetricTile, index: int, counted: _Counted) -> dict[str, torch.Tensor]:
     """Add up one image of the batch."""
     from fusion_core.metrics.kernels.edge_strength import edge_strength_sums
     from fusion_core.metrics.kernels.information import information_sums
@@ -46,15 +95,16 @@ def _image_sums(tile: MetricTile, index: int) -> dict[str, torch.Tensor]:
 
     grey = _array(tile.grey(HALO_AFTER)[:, index])
     centred = grey - tile.centre[:, index].double().numpy()
-    windows = _array(tile.grey(_SSIM_WINDOW - 1)[:, index])
+    information = information_sums(centred, _taps(), *tile.size, counted.information)
+    starts = _array(tile.grey(_SSIM_WINDOW - 1)[:, index])
     similarity = np.zeros(2)
-    if min(windows.shape[1:]) >= _SSIM_WINDOW:
-        similarity = similarity_sums(windows)
-    left, right, top, bottom = (bool(beyond) for beyond in tile.beyond)
+    if min(starts.shape[1:]) >= _SSIM_WINDOW:
+        similarity = similarity_sums(starts, counted.similarity)
     around = _array(tile.around[:, index])
-    *edges, gradients = edge_strength_sums(around, top, left, bottom, right)
+    ends = tuple(bool(beyond) for beyond in tile.beyond)
+    *edges, gradients = edge_strength_sums(around, counted.edges, counted.gradients, ends)
     return {
-        "vif": torch.from_numpy(information_sums(centred, _taps(), *tile.size)),
+        "vif": torch.from_numpy(information),
         "ssim": torch.from_numpy(similarity),
         "edges": torch.tensor(edges, dtype=torch.float64),
         "gradients": torch.tensor(gradients, dtype=torch.float64),

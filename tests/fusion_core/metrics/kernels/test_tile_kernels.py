@@ -10,6 +10,7 @@ import torch
 from generated_scenes import texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metric_scenes import GAPS, gaps
 from numpy.typing import NDArray
 from scored_by_torch import by_torch
 
@@ -20,6 +21,7 @@ from fusion_core.metrics.scores import score_batch
 from fusion_core.metrics.tiles import MetricTile, windows
 
 Grey = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 
 def stack(*images: Grey) -> torch.Tensor:
@@ -34,20 +36,25 @@ def grey_texture(shape: tuple[int, int], seed: int) -> Grey:
     return (255 * texture(seed, shape)).astype(np.uint8)
 
 
-def whole(images: torch.Tensor) -> MetricTile:
-    (window,) = windows(*images.shape[-2:])
-    return MetricTile.cut(images, window)
+def whole(images: torch.Tensor, valid: Mask | None = None) -> MetricTile:
+    height, width = images.shape[-2:]
+    (window,) = windows(height, width)
+    counted = None if valid is None else torch.from_numpy(valid)
+    images = images if counted is None else images * counted
+    return MetricTile.read(images, window, height=height, width=width, valid=counted)
 
 
-def added_up(images: torch.Tensor) -> sums.Sums:
+def added_up(images: torch.Tensor, valid: Mask | None = None) -> sums.Sums:
     with torch.inference_mode():
+        if valid is not None:
+            return sums.tile_sums(whole(images, valid), "published")
         return sums.image_sums(images, "published")
 
 
-def check(images: torch.Tensor) -> None:
-    found = added_up(images)
+def check(images: torch.Tensor, valid: Mask | None = None) -> None:
+    found = added_up(images, valid)
     with by_torch():
-        expected = added_up(images)
+        expected = added_up(images, valid)
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         if name == "gradients" and min(images.shape[-2:]) == 1:
@@ -74,6 +81,24 @@ def test_sums_of_tiles_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(tiles, "TILE", 128)
     ir, vi = grey_texture((300, 350), 8), grey_texture((300, 350), 9)
     check(stack(ir, vi, np.maximum(ir, vi)))
+
+
+@pytest.mark.parametrize("kind", GAPS)
+@pytest.mark.parametrize("shape", [(3, 2), (7, 9), (17, 40), (130, 210)])
+def test_sums_of_images_with_gaps_are_those_of_torch(shape: tuple[int, int], kind: str) -> None:
+    valid = gaps(kind, shape, np.random.default_rng(5))
+    check(stack(noise(shape, 1), noise(shape, 2), noise(shape, 3)), valid)
+    ir, vi = grey_texture(shape, 6), grey_texture(shape, 7)
+    check(stack(ir, vi, np.minimum(ir, vi)), valid)
+
+
+def test_gaps_that_take_no_pixel_change_no_sum_and_those_that_take_all_leave_none() -> None:
+    images = stack(noise((40, 50), 1), noise((40, 50), 2), noise((40, 50), 3))
+    found, expected = (added_up(images, mask) for mask in (np.ones((40, 50), bool), None))
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-9, err_msg=name)
+    none = added_up(images, np.zeros((40, 50), bool))
+    assert not any(none[name].any() for name in ("vif", "ssim", "edges", "gradients"))
 
 
 @settings(max_examples=20, deadline=None)
@@ -113,20 +138,13 @@ def test_swapping_the_sources_changes_nothing() -> None:
         assert one[name] == pytest.approx(other[name], rel=1e-12), name
 
 
-def test_loops_are_for_whole_tiles_on_cpus_by_the_published_definitions() -> None:
+def test_loops_are_for_tiles_of_pairs_on_cpus_by_the_published_definitions() -> None:
     images = stack(noise((9, 9), 1), noise((9, 9), 2), noise((9, 9), 3))
     assert is_for(whole(images), "published")
     assert not is_for(whole(images), "textbook")
     assert not is_for(whole(images[-1:]), "published")
     assert not is_for(whole(images.to("meta")), "published")
-    gaps = MetricTile.read(
-        images,
-        next(windows(9, 9)),
-        height=9,
-        width=9,
-        valid=torch.ones(9, 9, dtype=torch.bool),
-    )
-    assert not is_for(gaps, "published")
+    assert is_for(whole(images, np.zeros((9, 9), bool)), "published")
     with by_torch():
         assert not is_for(whole(images), "published")
 
