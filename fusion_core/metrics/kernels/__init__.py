@@ -1,5 +1,5 @@
 """VIF, SSIM, Qabf and AG as compiled loops for CPUs, where Numba is installed.
 
-They add up what ``vif``, ``ssim`` and ``edges`` add up by PyTorch, which serves GPUs, masked tiles
-and the textbook's definitions, in a third of the time. All is computed in float64.
+They add up what ``vif``, ``ssim`` and ``edges`` add up by PyTorch, which serves GPUs and the
+textbook's definitions, in a third of the time. All is computed in float64.
 """

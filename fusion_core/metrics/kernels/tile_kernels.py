@@ -101,8 +101,10 @@ def _image_sums(tile: MetricTile, index: int, counted: _Counted) -> dict[str, to
     if min(starts.shape[1:]) >= _SSIM_WINDOW:
         similarity = similarity_sums(starts, counted.similarity)
     around = _array(tile.around[:, index])
-    ends = tuple(bool(beyond) for beyond in tile.beyond)
-    *edges, gradients = edge_strength_sums(around, counted.edges, counted.gradients, ends)
+    left, right, top, bottom = (bool(beyond) for beyond in tile.beyond)
+    *edges, gradients = edge_strength_sums(
+        around, counted.edges, counted.gradients, (left, right, top, bottom)
+    )
     return {
         "vif": torch.from_numpy(information),
         "ssim": torch.from_numpy(similarity),

@@ -84,7 +84,7 @@ def convert(network: FusionNetwork) -> Graph:
     free = openvino().PartialShape([-1, 1, -1, -1])
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes that are taken for constants, as they are here
-        traced = torch.jit.trace(module, images, check_trace=False)
+        traced = torch.jit.trace(module, images, check_trace=False)  # type: ignore[no-untyped-call]
         graph = openvino().convert_model(traced, example_input=images, input=[free, free])
     for name, side in zip(("ir", "vi"), graph.inputs, strict=True):
         side.get_tensor().set_names({name})
