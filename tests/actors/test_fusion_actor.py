@@ -88,6 +88,7 @@ class DyingActor(FusionActor):
         return worker.run(chunk)
 
 
+@pytest.mark.long
 def test_an_actor_killed_between_images_and_commit_leaves_every_pair_once(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
@@ -100,6 +101,7 @@ def test_an_actor_killed_between_images_and_commit_leaves_every_pair_once(
     assert len(images) == 10
 
 
+@pytest.mark.long
 def test_a_process_that_dies_at_one_pair_costs_that_pair_alone(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
@@ -133,6 +135,7 @@ def test_what_travels_is_too_small_for_the_object_store(
     ray.kill(actor)
 
 
+@pytest.mark.long
 def test_a_model_that_is_not_that_of_the_plan_stops_the_actor(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:
@@ -182,6 +185,7 @@ def test_timing_a_tile_tells_the_seconds_of_a_pixel(
     assert 0 < run_on_worker(time_tile, job_of(small), ONE_CPU, share=ONE_CPU) < 1e-3
 
 
+@pytest.mark.long
 def test_the_contact_sheet_is_drawn_on_a_worker(
     ray_nodes: Cluster, settings: FuseArchiveSettings
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_pair_that_kills_its_process_is_found_and_its_neighbours_are_fused(
     assert tries <= 7  # 8 pairs are halved three times, not tried one by one
 
 
+@pytest.mark.long
 def test_the_loss_of_a_node_loses_no_pair(ray_nodes: Cluster, tmp_path: Path) -> None:
     doomed = ray_nodes.add_node(num_cpus=2, object_store_memory=100 << 20)
     names = [f"slow{k}" for k in range(16)]
@@ -75,6 +76,7 @@ def test_the_loss_of_a_node_loses_no_pair(ray_nodes: Cluster, tmp_path: Path) ->
         time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_a_chunk_killed_from_outside_once_is_not_blamed(ray_nodes: Cluster, tmp_path: Path) -> None:
     results = list(pool_of(1, tmp_path).run(chunks(["once-single"], 1)))
     assert [(result.ok, result.failed) for result in results] == [(1, 0)]
@@ -117,6 +119,7 @@ def test_a_cluster_without_room_ends_the_run_in_bounded_time(
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.long
 def test_actors_that_die_at_birth_end_the_run_with_the_reason(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def one_of(cluster: Cluster) -> str:
     return str(cluster.list_all_nodes()[-1].node_id)
 
 
+@pytest.mark.long
 def test_a_gpu_that_fails_again_is_left_out_and_no_pair_is_blamed(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_pair_that_breaks_every_gpu_is_found_and_no_gpu_is_left_out(
     assert len(rows_of(tmp_path)) == len(names)
 
 
+@pytest.mark.long
 def test_nodes_lost_three_times_in_a_row_blame_nobody(ray_nodes: Cluster, tmp_path: Path) -> None:
     def spot() -> Any:
         return ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)

@@ -12,6 +12,7 @@ ROOT = PROGRAM.parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_table_tells_ratios_of_what_was_run_in_turn(tmp_path: Path) -> None:
     parts = ["--parts", "engines", "flow", "metrics", "scenes"]
     arguments = ["--smoke", "--into", str(tmp_path), "--against", str(ROOT), *parts]

@@ -74,6 +74,7 @@ def test_a_driver_ends_around_a_publication(
 @pytest.mark.parametrize(
     ("order", "met"), [("after_removal 0", "after_removal"), ("before_removal 99", "end")]
 )
+@pytest.mark.long
 def test_a_cleaning_ends_while_it_removes(
     orders: FaultOrders, tmp_path: Path, order: str, met: str
 ) -> None:

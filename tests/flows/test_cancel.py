@@ -195,6 +195,7 @@ def test_the_server_that_is_started_as_the_readme_says_listens_on_loopback_only(
 
 
 @pytest.mark.usefixtures("prefect_api", "ray_nodes")
+@pytest.mark.long
 def test_a_run_stops_at_its_deadline_with_what_it_has_committed(
     long_run: FuseArchiveSettings,
 ) -> None:

@@ -47,6 +47,7 @@ def rows(output: Path) -> pd.DataFrame:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_without_a_server_and_templates_with_braces(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

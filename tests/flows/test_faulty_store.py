@@ -117,6 +117,7 @@ def test_a_store_that_goes_away_in_mid_run_ends_it_and_the_next_run_goes_on(
     audit(s3, s3_bucket)
 
 
+@pytest.mark.long
 def test_a_store_without_conditional_writes_is_named_and_the_run_looks_before_it_writes(
     archive: FuseArchiveSettings,
     s3: S3Server,

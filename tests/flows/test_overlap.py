@@ -128,6 +128,7 @@ def test_a_run_leaves_the_work_to_another_and_takes_it_over_from_one_that_sleeps
     assert sorted(manifest(archive)["pair_id"]) == NAMES
 
 
+@pytest.mark.long
 def test_no_pair_is_doubled_though_both_believe_that_they_hold_the_output(
     archive: FuseArchiveSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

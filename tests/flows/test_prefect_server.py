@@ -49,6 +49,7 @@ def servers(pid: int) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["through", "killed"])
+@pytest.mark.long
 def test_it_serves_a_flow_on_loopback_and_ends_with_the_process(mode: str, tmp_path: Path) -> None:
     with start("wait" if mode == "killed" else mode, tmp_path) as process:
         found: set[int] = wait_for(lambda: servers(process.pid), 60, "no server was started")

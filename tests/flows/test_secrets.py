@@ -158,6 +158,7 @@ def revoked_at_first_commit(account: Account, bucket: Bucket) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("prefect_api")
+@pytest.mark.long
 def test_no_secret_of_a_run_good_or_bad_is_seen_anywhere(
     account: Account,
     bucket: Bucket,

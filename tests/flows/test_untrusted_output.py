@@ -77,6 +77,7 @@ def private_pixels(sheet: np.ndarray) -> int:
     return int((np.abs(sheet - (255, 0, 255)).max(axis=2) < 15).sum())
 
 
+@pytest.mark.long
 def test_an_evaluation_opens_nothing_elsewhere_and_shows_no_bytes_but_its_own(
     tmp_path: Path,
 ) -> None:

@@ -78,6 +78,7 @@ def check_keys(left: Left, flow: str, run_id: str) -> None:
     assert len({*names}) == len(names), "two keys of before are one key now"
 
 
+@pytest.mark.long
 def test_one_new_pair_makes_one_new_row_of_each_flow(left: Left) -> None:
     before, parts = left.bytes_of("manifest", "fused", "scores"), len(parts_of(left))
     settings = FuseArchiveSettings(**left.laplacian(), **GENTLE)

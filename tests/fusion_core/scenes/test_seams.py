@@ -41,6 +41,7 @@ def test_tiles_that_pool_on_their_own_do_not_meet(tmp_path: Path, packaged: Netw
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_border_shows_on_a_satellite_scene_cut_at_its_collar(
     tmp_path: Path, packaged: NetworkFuser, shared_data: Path
 ) -> None:

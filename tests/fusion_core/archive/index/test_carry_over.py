@@ -73,6 +73,7 @@ def planned(index: KeyIndex, folder: Path) -> tuple[int, list[str]]:
     return plan.done, plan.todo.read()["pair_id"].to_pylist()
 
 
+@pytest.mark.long
 def test_what_was_killed_twice_goes_on_and_nothing_is_read_twice_nor_fused_again(
     output: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
