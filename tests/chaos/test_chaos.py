@@ -14,9 +14,11 @@ pytestmark = [
     pytest.mark.s3,
     pytest.mark.slow,
     pytest.mark.long,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 PROGRAM = Path(__file__).resolve().parent / "chaos.py"
+LIMIT = 560
+"""Seconds: eight runs begin one after the other, each in 20 to 40 s where others work beside."""
 PAIRS = 60
 ONE_OF_EACH = dict.fromkeys(KINDS, 1) | {"preempted": IN_A_ROW}
 
@@ -33,10 +35,10 @@ def test_nothing_is_lost_or_doubled_by_one_fault_of_each_kind(tmp_path: Path) ->
         text=True,
     ) as process:
         try:
-            told, _ = process.communicate(timeout=280)
+            told, _ = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             kill_tree(process.pid)
-            pytest.fail(f"not done after 280 s; it printed: {process.communicate()[0]}")
+            pytest.fail(f"not done after {LIMIT} s; it printed: {process.communicate()[0]}")
     assert process.returncode == 0, told
     found = json.loads(result.read_text())
     assert found["complete"], told
