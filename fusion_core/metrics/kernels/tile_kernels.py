@@ -14,10 +14,11 @@ from fusion_core.metrics.conventions import VIF_WINDOWS, Convention
 from fusion_core.metrics.filters import gaussian_taps
 from fusion_core.metrics.kernels.compiling import is_installed
 from fusion_core.metrics.masks import all_valid, edge_mask, gradient_mask, window_mask
+from fusion_core.metrics.ssim import WINDOW
 from fusion_core.metrics.tiles import HALO_AFTER, MetricTile, windows
 
 Mask = NDArray[np.uint8]
-_SSIM_WINDOW = 7
+_SSIM_WINDOW = WINDOW["published"]
 
 
 def is_for(tile: MetricTile, convention: Convention) -> bool:
