@@ -41,8 +41,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(LOOPBACK) $(PYTEST) -m 'not long'
 
+test-slow: LONG ?= long
 test-slow: $(INSTALLED)
-	$(LOOPBACK) $(PYTEST) -m long
+	$(LOOPBACK) $(PYTEST) -m '$(LONG)'
 
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)

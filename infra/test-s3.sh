@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests marked s3 against a radosgw on this machine.
+# Runs the tests that take any S3 server against a radosgw on this machine.
 # Usage: infra/test-s3.sh PYTHON [PYTEST_ARGUMENT...]
 set -eu
 
@@ -20,4 +20,4 @@ for program in radosgw radosgw-admin ceph-mon ceph-osd ceph monmaptool; do
 done
 
 # Installing needs the network; the tests get none but loopback.
-FUSE_TEST_S3=radosgw exec sh infra/loopback.sh "$python" -m pytest -m s3 "$@"
+FUSE_TEST_S3=radosgw exec sh infra/loopback.sh "$python" -m pytest -m store "$@"

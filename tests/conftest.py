@@ -48,17 +48,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put first the files that have a long time limit of their own, and then those that start Ray.
 
-    They take longest: at the end, one of two workers would wait for the other. Where an S3 server
-    is chosen, what doesn't talk to it is left out: it would be the same again.
+    They take longest: at the end, one of two workers would wait for the other. What talks to the S3
+    server of the fixture is marked, so that it can be run on another one, and that alone.
     """
-    if "FUSE_TEST_S3" in os.environ:
-        talks = [item for item in items if "s3" in getattr(item, "fixturenames", ())]
-        others = [item for item in items if "s3" not in getattr(item, "fixturenames", ())]
-        config.hook.pytest_deselected(items=others)
-        items[:] = talks
+    for item in items:
+        if "s3" in getattr(item, "fixturenames", ()):
+            item.add_marker("store")
     first = {item.path for item in items if item.get_closest_marker("ray")}
     limits: dict[Path, float] = {}
     for item in items:

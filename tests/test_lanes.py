@@ -17,7 +17,8 @@ def recipe(target: str) -> str:
 
 def test_what_one_lane_leaves_out_the_other_runs(pytestconfig: pytest.Config) -> None:
     assert recipe("test").endswith(" $(PYTEST) -m 'not long'")
-    assert recipe("test-slow").endswith(" $(PYTEST) -m long")
+    assert recipe("test-slow").endswith(" $(PYTEST) -m '$(LONG)'")
+    assert "\ntest-slow: LONG ?= long\n" in (ROOT / "Makefile").read_text()
     # Nothing else chooses, so that a test that is named runs in any case.
     options = " ".join(pytestconfig.getini("addopts"))
     assert not re.search(r"(^| )-[mk]|--(deselect|ignore)", options)
@@ -31,7 +32,9 @@ def test_both_lanes_have_tests() -> None:
 
 def test_ci_runs_both_lanes_and_the_s3_tests_on_a_real_store() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
-    lanes = [line.split()[-1] for line in lines if "make test" in line]
-    assert lanes == ["test", "test-slow", "test-s3"]
+    lanes = [line.partition("make ")[2] for line in lines if "make test" in line]
+    # The last one runs every test with that mark, the long ones as well.
+    assert lanes == ["test", "test-slow LONG='long and not store'", "test-s3"]
+    assert " -m store " in (ROOT / "infra/test-s3.sh").read_text()
     # that one installs its store's packages first, and shuts the network out by itself
     assert "make test-s3" in lines

@@ -30,11 +30,11 @@ from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
-PAIRS = 240
+PAIRS = 960
 GONE_SECONDS = 10.0
 WORKER_PATIENCE = 5.0
 LEASE_SECONDS = 10.0
-DEADLINE = 10.0  # the actor takes some seconds to start
+DEADLINE = 30.0  # the actor takes five to twenty of these seconds to start
 
 
 @pytest.fixture(scope="module")
