@@ -30,6 +30,7 @@ FORMAT = "1"
 """Version of the header; raised when a reader of the old one would misread the new one."""
 
 _LENGTH_BYTES = 8  # safetensors begins with the header's length, unsigned, little-endian
+_ALIGNMENT = 8  # of the first tensor: the header ends with spaces
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class LoadedInfo:
 def weights_body(
     model: FusionNetwork, training: dict[str, Any], dtype: torch.dtype = torch.float32
 ) -> bytes:
-    """Return the bytes of a weights file; arguments as for ``save_weights``."""
-    return safetensors.torch.save(
+    """Return the bytes of a weights file, the same for the same arguments (``save_weights``)."""
+    body = safetensors.torch.save(
         {name: tensor.to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()},
         metadata={
             "format": FORMAT,
@@ -61,6 +62,7 @@ def weights_body(
             "training": json.dumps(training),
         },
     )
+    return _with_metadata_in_order(body)
 
 
 def save_weights(
@@ -129,6 +131,16 @@ def hash_model(model: FusionNetwork) -> str:
 def build_network(config: NetworkConfig | MiniConfig) -> FusionNetwork:
     """Build the untrained network that a configuration describes."""
     return MiniFuse(config) if isinstance(config, MiniConfig) else RefineFuse(config)
+
+
+def _with_metadata_in_order(body: bytes) -> bytes:
+    """Sort the metadata by name: safetensors writes it as it comes, another way each time."""
+    tensors_begin = _LENGTH_BYTES + int.from_bytes(body[:_LENGTH_BYTES], "little")
+    header = json.loads(body[_LENGTH_BYTES:tensors_begin])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + body[tensors_begin:]
 
 
 def _header(url: str, body: bytes) -> tuple[NetworkConfig | MiniConfig, dict[str, Any]]:

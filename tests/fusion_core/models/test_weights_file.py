@@ -48,6 +48,15 @@ def test_what_is_written_is_read_back(tmp_path: Path, model: RefineFuse) -> None
     torch.testing.assert_close(loaded(image, image), model(image, image), atol=0, rtol=0)
 
 
+def test_equal_weights_are_equal_files(tmp_path: Path, model: RefineFuse) -> None:
+    path = str(tmp_path / "w.safetensors")
+    said = {"note": "Übung \x07 „/“", "steps": 3}
+    assert len({save_weights(path, model, said) for _ in range(30)}) == 1
+    body = Path(path).read_bytes()
+    assert int.from_bytes(body[:8], "little") % 8 == 0, "tensors begin where they can be mapped"
+    assert load_weights(path)[1].training == said
+
+
 def test_half_precision_storage_is_read_as_fp32(tmp_path: Path, model: RefineFuse) -> None:
     path = str(tmp_path / "half.safetensors")
     save_weights(path, model, {}, dtype=torch.float16)
