@@ -13,7 +13,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -78,8 +78,8 @@ class ActorPool:
         self.finished = False
         """Whether all chunks were processed."""
 
-    def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
-        """Process all chunks, yield results as they come, and end the actors at the end.
+    def run(self, chunks: Iterable[Chunk]) -> Generator[ChunkResult, None, None]:
+        """Process all chunks, yield results as they come, end the actors at the end or if closed.
 
         Raises:
             UnreachableError: A store gives no answer.

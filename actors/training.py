@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -60,10 +60,10 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
 
 def train(
     job: TrainingJob, share: WorkerShare, options: Callable[[], Mapping[str, Any]]
-) -> Iterator[ProgressEvent]:
+) -> Generator[ProgressEvent, None, None]:
     """Train, and yield the events of its progress as they come.
 
-    However the iteration ends, no worker is left behind.
+    However the iteration ends, no worker is left behind; whoever leaves it early closes it.
 
     Args:
         job: The training.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,10 +110,14 @@ def run_chunks(
     chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )
-    done = _published(pool.run(chunks), publisher)
     worked = Worked()
-    for result in shown(done, len(plan.todo), logger, verb=verb):
-        worked.add(result)
+    # A signal may come anywhere in here; the actors end then, not with the process.
+    with (
+        closing(pool.run(chunks)) as done,
+        closing(shown(_published(done, publisher), len(plan.todo), logger, verb=verb)) as results,
+    ):
+        for result in results:
+            worked.add(result)
     publisher.publish()
     if pool.deaths or pool.lost:
         logger.warning(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -91,7 +93,9 @@ def run_on_ray(job: TrainingJob, credentials: StorageCredentials) -> None:
     logger = get_run_logger()
     share = training_share(job.settings, alive_nodes())
     logger.info("%d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus)
-    shown(train(job, share, credentials), logger)
+    # A signal may come while the progress is shown; the workers end then, not with the process.
+    with closing(train(job, share, credentials)) as events:
+        shown(events, logger)
 
 
 def summarise(job: TrainingJob, log: LogFile, *, done_before: bool) -> TrainSummary:
