@@ -1,9 +1,10 @@
 """Who is blamed for what, on a real cluster: a test for each row of the table in actors/README."""
 
 import dataclasses
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,27 +42,34 @@ def finish(pool: ActorPool, names: list[str], size: int) -> None:
     assert pool.finished
 
 
-def go_on_until(pool: ActorPool, condition: Any, then: Iterable[Chunk] = ()) -> list[str]:
-    """Give slow pairs to a pool until something holds, and a few more; return their names.
+def slow_until(
+    condition: Callable[[], Any], names: list[str], then: Iterable[Chunk] = ()
+) -> Iterator[Chunk]:
+    """Make slow pairs until something holds, and a few more, and add their names to the list.
 
-    ``then`` is given to it before those few.
+    However long a worker takes to start, there is work left for it. ``then`` comes before the last
+    few.
     """
-    names: list[str] = []
 
     def slow() -> Chunk:
         names.append(f"slow{len(names)}")
         return dataclasses.replace(chunks(names[-1:], 1)[0], part_id=f"slow{len(names):06}")
 
-    def made() -> Iterator[Chunk]:
-        until = time.monotonic() + 90
-        while not condition():
-            assert time.monotonic() < until
-            yield slow()
-        yield from then
-        for _ in range(4):
-            yield slow()
+    until = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < until
+        yield slow()
+    yield from then
+    for _ in range(4):
+        yield slow()
 
-    list(pool.run(made()))
+
+def go_on_until(
+    pool: ActorPool, condition: Callable[[], Any], then: Iterable[Chunk] = ()
+) -> list[str]:
+    """Give a pool what ``slow_until`` makes; return the names of the slow pairs."""
+    names: list[str] = []
+    list(pool.run(slow_until(condition, names, then)))
     assert pool.finished
     return names
 
@@ -125,8 +133,10 @@ def test_nodes_lost_three_times_in_a_row_blame_nobody(ray_nodes: Cluster, tmp_pa
 def test_a_node_that_is_to_end_finishes_its_pair_and_gives_the_rest_back(
     ray_nodes: Cluster, tmp_path: Path
 ) -> None:
-    node = ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
-    other = ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
+    nodes = [
+        ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
+        for _ in range(2)
+    ]
     names = [f"slow{k}" for k in range(48)]
     make = making(ScriptedActor, str(tmp_path), resources={"spot": 1})
     declared: list[str] = []
@@ -134,15 +144,16 @@ def test_a_node_that_is_to_end_finishes_its_pair_and_gives_the_rest_back(
         make, 2, declare=lambda made: declared.extend(chunk.part_id for chunk in made)
     )
     with in_background(pool.run(chunks(names, 12))):
-        wait_for(lambda: here_begun(tmp_path, node.node_id) >= 2)
-        drain(node.node_id)
+        wait_for(lambda: max(here_begun(tmp_path, one.node_id) for one in nodes) >= 2)
+        nodes.sort(key=lambda one: here_begun(tmp_path, one.node_id))
+        drain(nodes[1].node_id)
     assert all_ok(tmp_path, names)
     assert set(begun(tmp_path).values()) == {1}, "nothing was worked on twice"
     assert declared, "what was given back has an intent of its own"
     assert (pool.lost, pool.deaths) == (0, 0)
     last = lines(tmp_path / "starts")[-1].split()[2]
-    assert last == other.node_id
-    for one in (node, other):
+    assert last == nodes[0].node_id
+    for one in nodes:
         ray_nodes.remove_node(one)
         wait_until_gone(one.node_id)
 
@@ -219,16 +230,18 @@ def test_the_pool_grows_and_shrinks_with_the_cluster(ray_nodes: Cluster, tmp_pat
     first = ray_nodes.add_node(num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20)
     make = making(ScriptedActor, str(tmp_path), resources={"spot": 1})
     pool = pool_making(make, 8, grows=True)
-    names = [f"slow{k}" for k in range(30)]
-    with in_background(pool.run(chunks(names, 1))) as results:
+    names: list[str] = []
+    enough = threading.Event()
+    with in_background(pool.run(slow_until(enough.is_set, names))) as results:
         wait_for(lambda: here_begun(tmp_path, first.node_id) >= 1)
         second = ray_nodes.add_node(
             num_cpus=1, resources={"spot": 1}, object_store_memory=100 << 20
         )
         wait_for(lambda: here_begun(tmp_path, second.node_id) >= 2)
         ray_nodes.remove_node(first, allow_graceful=False)
+        enough.set()
     assert all_ok(tmp_path, names)
-    assert sum(result.ok for result in results) == 30
+    assert sum(result.ok for result in results) == len(names)
     ray_nodes.remove_node(second)
     for one in (first, second):
         wait_until_gone(one.node_id)
