@@ -112,11 +112,8 @@ def run_chunks(
     )
     worked = Worked()
     # A signal may come anywhere in here; the actors end then, not with the process.
-    with (
-        closing(pool.run(chunks)) as done,
-        closing(shown(_published(done, publisher), len(plan.todo), logger, verb=verb)) as results,
-    ):
-        for result in results:
+    with closing(pool.run(chunks)) as done:
+        for result in shown(_published(done, publisher), len(plan.todo), logger, verb=verb):
             worked.add(result)
     publisher.publish()
     if pool.deaths or pool.lost:

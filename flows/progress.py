@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -35,7 +35,7 @@ def shown(
     *,
     verb: str,
     bar: bool | None = None,
-) -> Generator[ChunkResult, None, None]:
+) -> Iterator[ChunkResult]:
     """Yield results as they come, and show how far the run is.
 
     Args:
