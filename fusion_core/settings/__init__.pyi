@@ -8,6 +8,9 @@ from .fuse import (
 from .fuse import (
     ImageSettings as ImageSettings,
 )
+from .groups import GROUPS as GROUPS
+from .groups import Group as Group
+from .groups import grouped as grouped
 from .run import (
     ArchiveSettings as ArchiveSettings,
 )

@@ -1,0 +1,100 @@
+"""The groups that settings stand in, for help texts and forms: what one sets together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings that belong together.
+
+    Attributes:
+        name: Its heading.
+        about: What they decide, in a sentence.
+        fields: Names of the settings, in the order in which they are shown.
+    """
+
+    name: str
+    about: str
+    fields: tuple[str, ...]
+
+
+GROUPS = (
+    Group("Where", "What is read, and where results go.", ("source", "output")),
+    Group(
+        "Pairs",
+        "Which files belong together, and which pairs this run takes.",
+        (
+            *("ir", "vi", "index", "prefix", "date", "days", "time_zone"),
+            *("reprocess", "limit", "size_mismatch", "inventory", "identity"),
+        ),
+    ),
+    Group(
+        "What",
+        "What fuses or is scored, and the files that come of it.",
+        (
+            *("model", "models", "fused", "published", "convention", "format"),
+            *("quality", "png_level", "precision", "engine", "model_sha256", "contact_sheet"),
+        ),
+    ),
+    Group(
+        "Training",
+        "What is trained, on what, and how it is watched.",
+        (
+            *("study", "evaluation", "preset", "steps", "epochs", "batch", "crop", "optimiser"),
+            *("learning_rate", "schedule", "warmup", "weight_decay", "average", "clip", "seed"),
+            *("start_from", "teacher", "versions", "validation", "validate_every"),
+            *("checkpoint_every", "network", "mini", "loss"),
+        ),
+    ),
+    Group(
+        "Scenes and deep images",
+        "How values of more than 8 bits and georeferenced scenes are read and written.",
+        (
+            *("scaling", "ir_range", "vi_range", "percentiles", "nodata", "stac"),
+            *("resampling", "compression", "tile_size"),
+        ),
+    ),
+    Group(
+        "Storage",
+        "How the stores are reached.",
+        ("credentials_block", "requester_pays", "storage_timeout"),
+    ),
+    Group(
+        "Machines",
+        "What the work may take of the machines.",
+        (
+            *("worker", "workers", "max_workers", "ray_address", "memory_mb", "max_megapixels"),
+            *("batch_size", "chunk_pairs", "io_threads", "worker_patience"),
+        ),
+    ),
+    Group(
+        "Run",
+        "When a run fails, waits, or gives up.",
+        (
+            *("dry_run", "max_failed", "overlap", "run_deadline", "pair_deadline"),
+            *("max_attempts", "retry_hours", "publish_seconds", "lease_seconds"),
+        ),
+    ),
+)
+"""All groups, in the order in which they are shown; every setting is in one of them."""
+
+
+def grouped(settings: type[BaseModel]) -> list[tuple[Group, tuple[str, ...]]]:
+    """Return the groups that settings have fields of, each with the names of those, in order.
+
+    Args:
+        settings: The class of the settings.
+
+    Raises:
+        KeyError: A field is in no group.
+    """
+    fields = settings.model_fields
+    found = [(group, tuple(name for name in group.fields if name in fields)) for group in GROUPS]
+    known = {name for _, names in found for name in names}
+    if missing := [name for name in fields if name not in known]:
+        raise KeyError(f"the settings {missing} are in no group; add them to one of GROUPS")
+    return [(group, names) for group, names in found if names]
