@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.credentials import StorageCredentials
+from flows.summaries.housekeeping import Housekeeping, Section
 from flows.summaries.listings import plain
 from fusion_core.archive import (
     JOURNAL,
@@ -44,7 +45,7 @@ _MOST_LEFT = 100
 _FIRST_ROWS = 10
 
 
-def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]:
+def check_output(url: str, block: str | None, *, deep: bool) -> Housekeeping:
     """Look for all that must not be in an output.
 
     Args:
@@ -53,7 +54,7 @@ def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]
         deep: Read every image too.
 
     Returns:
-        What was found, as markdown, and whether anything was.
+        What was found; all is well where nothing was.
 
     Raises:
         SettingsError: There is nothing at the URL.
@@ -66,31 +67,36 @@ def check_output(url: str, block: str | None, *, deep: bool) -> tuple[str, bool]
         _tell("comparing the index with the manifest")
         found += _index_differs(output, folder)
     found += _left_undone(output)
-    parts = [f"# What is wrong with {plain(url)}", "" if found else "Nothing was found."]
-    for one in found:
-        parts += [f"## {one.kind}: {one.count}", "", *_listed(one.first, one.count)]
-    return "\n".join(parts), bool(found)
+    return Housekeeping(
+        title=f"What is wrong with {plain(url)}",
+        output=url,
+        sections=tuple(
+            Section(kind=one.kind, count=one.count, first=tuple(one.first)) for one in found
+        ),
+        well=not found,
+    )
 
 
-def rebuild_index(url: str, block: str | None) -> str:
-    """Make the index of an output anew, under its lease; return what it holds, as markdown.
+def rebuild_index(url: str, block: str | None) -> Housekeeping:
+    """Make the index of an output anew, under its lease; return what it holds.
 
     Raises:
         OutputBusyError: A run is at work on it.
         FuseArchiveError: A file can't be read, or the store failed.
     """
     connect = _storage(url, block)
-    lines = []
+    notes = []
     with scratch_folder() as folder, _held(connect, "index") as lease:
         for table in TABLES:
             state = rebuild(connect(), table, folder, lease.generation)
-            lines.append(f"- {table}: {state.rows} rows in {len(state.shards)} shards")
-    return "\n".join([f"# The index of {plain(url)} was made anew", "", *lines])
+            notes.append(f"- {table}: {state.rows} rows in {len(state.shards)} shards")
+    title = f"The index of {plain(url)} was made anew"
+    return Housekeeping(title=title, output=url, notes=tuple(notes))
 
 
 def clean_output(
     url: str, block: str | None, *, kinds: Sequence[str], days: float, really: bool
-) -> str:
+) -> Housekeeping:
     """Tell what may go from an output, and remove it if it is really wanted.
 
     Args:
@@ -102,7 +108,7 @@ def clean_output(
         really: Whether to remove it.
 
     Returns:
-        What may go, or went, as markdown.
+        What may go, or went.
 
     Raises:
         OutputBusyError: A run is at work on it.
@@ -138,7 +144,7 @@ def clean_output(
 
 def forget_pairs(
     url: str, block: str | None, pair_ids: Collection[str], *, really: bool
-) -> tuple[str, bool]:
+) -> Housekeeping:
     """Remove all that an output holds of pairs, if it is really wanted, and search it for them.
 
     Args:
@@ -148,8 +154,8 @@ def forget_pairs(
         really: Whether to remove it.
 
     Returns:
-        What was looked at and what names the pairs, as markdown, and whether all is well: they
-        are gone, or only looked for.
+        What was looked at and what names the pairs; all is well where they are gone, or are only
+        looked for.
 
     Raises:
         OutputBusyError: A run is at work on it.
@@ -159,10 +165,10 @@ def forget_pairs(
     with scratch_folder() as folder:
         if not really:
             found = search_for(connect(), folder, pair_ids, _tell)
-            return _searched(url, found, "name the pairs; `--yes` removes that"), True
+            return _searched(url, found, "name the pairs; `--yes` removes that", well=True)
         with _held(connect, "forget") as lease:
             found = forget(connect(), pair_ids, folder, lease, rewrite_catalogs, _tell)
-    return _searched(url, found, "still name the pairs"), not found.left
+    return _searched(url, found, "still name the pairs", well=not found.left)
 
 
 def read_pairs(text: str) -> tuple[str, ...]:
@@ -257,31 +263,30 @@ def _left_undone(output: Storage) -> list[Finding]:
     return found
 
 
-def _planned(url: str, plan: CleanPlan, what: str) -> str:
-    rows = plan.superseded
-    parts = [f"# What {what}, of {plain(url)}", "" if plan.removals or len(rows) else "Nothing."]
-    for one in plan.removals:
-        parts += [f"## {one.kind}: {one.count} objects, {one.bytes} bytes", ""]
-        parts += _listed(one.first, one.count)
-    if len(rows):
-        first = [
+def _planned(url: str, plan: CleanPlan, what: str) -> Housekeeping:
+    sections = [
+        Section(kind=one.kind, count=one.count, bytes=one.bytes, first=tuple(one.first))
+        for one in plan.removals
+    ]
+    if rows := plan.superseded:
+        first = tuple(
             f"{row['pair_id']}: attempt {row['attempt'] or 0} of {row['run_id']}, in {row['file']}"
             for row in rows.head(_FIRST_ROWS).to_pylist()
-        ]
-        parts += [f"## rows of superseded images: {len(rows)}", "", *_listed(first, len(rows))]
-    return "\n".join(parts)
+        )
+        sections.append(Section(kind="rows of superseded images", count=len(rows), first=first))
+    title = f"What {what}, of {plain(url)}"
+    return Housekeeping(title=title, output=url, sections=tuple(sections))
 
 
-def _searched(url: str, found: Search, what: str) -> str:
-    parts = [f"# {len(found.left)} objects of {plain(url)} {what}", ""]
-    parts += _listed(found.left[:_MOST_LEFT], len(found.left))
-    parts += ["Paths and texts of these were looked at, of pictures the paths:", ""]
-    return "\n".join([*parts, *(f"- {plain(k)}: {n}" for k, n in found.looked_at.items())])
-
-
-def _listed(first: Sequence[str], count: int) -> list[str]:
-    more = [f"- … and {count - len(first)} more"] if count > len(first) else []
-    return [*(f"- {plain(text)}" for text in first), *more, ""]
+def _searched(url: str, found: Search, what: str, *, well: bool) -> Housekeeping:
+    looked_at = [f"- {plain(kind)}: {count}" for kind, count in found.looked_at.items()]
+    return Housekeeping(
+        title=f"{len(found.left)} objects of {plain(url)} {what}",
+        output=url,
+        sections=(Section(kind="", count=len(found.left), first=tuple(found.left[:_MOST_LEFT])),),
+        notes=("Paths and texts of these were looked at, of pictures the paths:", "", *looked_at),
+        well=well,
+    )
 
 
 def _tell(text: str) -> None:

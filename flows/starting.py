@@ -6,32 +6,42 @@ modules take as long as each other, and hardly need each other to start.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 from actors.early_imports import importing
 from flows.prefect_server import start_server
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings import ArchiveSettings
 
-if TYPE_CHECKING:  # with Prefect's whole import
-    from flows.summaries.dry_run import DryRun
-    from flows.summaries.run import RunSummary
-    from flows.summaries.skipped import SkippedRun
-
-_FUSING = ("fusion_core.jobs.fusion_worker", "fusion_core.models.fuser")
+FUSING = ("fusion_core.jobs.fusion_worker", "fusion_core.models.fuser")
 """What a worker that fuses loads, and torch with it."""
 
 
-def fuse(settings: FuseArchiveSettings) -> RunSummary | DryRun | SkippedRun:
-    """Call the flow ``fuse-archive``; see there.
+Settings = TypeVar("Settings", bound=ArchiveSettings)
 
-    A local Ray is started although nobody knows yet whether there is work: a night without any ends
-    no later for it, since it starts beside Prefect, and with work it saves as long.
+
+def start(
+    settings: Settings,
+    load: Callable[[], Callable[[Settings], Any]],
+    *,
+    preloaded: Sequence[str] | None = None,
+) -> Any:
+    """Call a flow, and return what it returns.
+
+    Args:
+        settings: The flow's.
+        load: Imports the flow, and Prefect with it, and returns it.
+        preloaded: What the workers of a local Ray load; it is started although nobody knows yet
+            whether there is work: a night without any ends no later for it, since it starts beside
+            Prefect, and with work it saves as long. None leaves Ray to the flow.
     """
     server_ready = start_server()
     with importing():
         from actors.cluster import starting
-    with starting(settings.ray_address, _FUSING):
+    ray = nullcontext() if preloaded is None else starting(settings.ray_address, preloaded)
+    with ray:
         with importing():
-            from flows.fuse_archive import fuse_archive
+            flow = load()
         server_ready()
-        return fuse_archive(settings)
+        return flow(settings)

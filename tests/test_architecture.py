@@ -46,7 +46,7 @@ ALLOWED = {
         *("fusion_core", "actors", "prefect"),
         "pyarrow",  # plans and manifest rows are tables
         "pydantic",  # summaries are validated objects like the settings
-        "pydantic_settings",  # the command line is made from the settings
+        "cyclopts",  # the command line is made from the settings
         "rich",  # progress bar and tables in a terminal
         "uvicorn",  # serves Prefect's own application for one run
     },
@@ -72,7 +72,6 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "google": "protobuf",
     "lazy_loader": "lazy-loader",
-    "pydantic_settings": "pydantic-settings",
 }
 
 

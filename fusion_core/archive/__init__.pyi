@@ -53,6 +53,7 @@ from .older import split_by_version as split_by_version
 from .older import standing_rows as standing_rows
 from .pairing import Pairing as Pairing
 from .parts import read_part as read_part
+from .path_template import parse_templates as parse_templates
 from .plan import (
     PAIR_KEY as PAIR_KEY,
 )

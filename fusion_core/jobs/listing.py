@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -19,13 +18,14 @@ from fusion_core.archive.index_file import index_batches, read_index
 from fusion_core.archive.index_paths import source_roots
 from fusion_core.archive.layout import RESULT_FOLDERS
 from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates
-from fusion_core.errors import SettingsError, StorageError
+from fusion_core.errors import SettingsError
 from fusion_core.jobs.pairing_checks import check_index, check_templates
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.file_system import StorageOptions
 from fusion_core.storage.inventory import inventory_batches
 from fusion_core.storage.listing import LISTING_SCHEMA
+from fusion_core.storage.reach import require_folder
 from fusion_core.storage.source import input_options
 from fusion_core.storage.store import Storage
 
@@ -184,8 +184,7 @@ def _batches(
 def _list_source(
     settings: ArchiveSettings, source: Storage, date: dt.date, options: StorageOptions
 ) -> Iterator[pa.Table]:
-    if source.is_local and not os.path.isdir(source.root):
-        raise StorageError(f"there is no folder {source.root}; expected the archive there")
+    require_folder(source)
     prefixes = settings.expanded_prefixes(date)
     if settings.inventory is not None:
         own = input_options(settings, settings.inventory, options)

@@ -23,3 +23,4 @@ from .run import (
 from .scenes import SceneSettings as SceneSettings
 from .secrets import NO_SECRET as NO_SECRET
 from .secrets import refuse_secret as refuse_secret
+from .words import in_words as in_words

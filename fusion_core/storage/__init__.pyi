@@ -1,6 +1,8 @@
 from .file_system import StorageOptions as StorageOptions
 from .file_system import options_now as options_now
 from .folders import folders as folders
+from .reach import reach as reach
+from .reach import require_folder as require_folder
 from .retry import RetryPolicy as RetryPolicy
 from .scratch import scratch_folder as scratch_folder
 from .source import open_source as open_source

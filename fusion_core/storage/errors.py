@@ -114,6 +114,13 @@ def translate_error(what: str, error: Exception, location: str, seconds: float) 
     """
     if isinstance(error, FileExistsError):
         return error
+    if lacks_credentials(error):
+        of_aws = any(type(seen).__module__.startswith("botocore.") for seen in chain_of(error))
+        return StorageError(
+            f"no {'AWS ' * of_aws}credentials were found for {location}, so can't {what}. Expected "
+            "them in the environment, in a profile, by a role of this machine, or in the block "
+            "that credentials_block names"
+        )
     answer = answer_of(error)
     if answer is not None:
         return _translate_answer(what, error, answer)

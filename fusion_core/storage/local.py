@@ -35,6 +35,8 @@ def _temporary_beside(full: str, content: IO[bytes]) -> Iterator[str]:
         os.makedirs(folder, exist_ok=True)
     except FileExistsError as error:  # which would say that the name asked for is taken
         raise NotADirectoryError(errno.ENOTDIR, "it is a file and no folder", folder) from error
+    except FileNotFoundError as error:  # which would say that there is no such object
+        raise NotADirectoryError(errno.ENOTDIR, "no folder can be made here", folder) from error
     # Readers of Parquet folders pass over names with a leading dot.
     temporary = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     try:
