@@ -17,6 +17,7 @@ import ray
 from actors import session_reaper
 from actors.ray_internals import lean_node
 
+_LAST_SECONDS = 3.0
 _OBJECT_STORE_BYTES = 128 << 20  # only references and summaries pass through it
 
 _starting: Future[None] | None = None
@@ -71,9 +72,15 @@ def starting(address: str | None, modules: Sequence[str]) -> Iterator[None]:
     host.start()
     try:
         yield
-    finally:
+    except BaseException:
+        # Whoever ends this process doesn't wait for Ray to have started; what did ends with it.
+        over.set()
+        host.join(_LAST_SECONDS)
+        raise
+    else:
         over.set()
         host.join()
+    finally:
         _starting = None
 
 

@@ -30,12 +30,17 @@ def lean_node() -> Iterator[None]:
     together: the autoscaler of a cluster that can't grow, the reader of logs that nobody is shown,
     and the server of a dashboard that isn't wanted, for which the start would wait. Nor does it
     start a worker for each CPU beforehand, but one: a worker of ours takes two CPUs.
+
+    Its programs get a process group of their own. What is sent to that of this process, as
+    ``timeout`` and systemd do, is for this process, which then ends them: half ended by a signal
+    already, they would keep it waiting for six seconds.
     """
     before = (
         ray_constants.ENABLE_RAY_CLUSTER,
         parameter.RayParams,
         services.start_api_server,
         services.start_ray_process,
+        services.ConsolePopen,
     )
     ray_constants.ENABLE_RAY_CLUSTER = False
     without: dict[str, Any] = {"no_monitor": True, "include_log_monitor": False}
@@ -44,6 +49,9 @@ def lean_node() -> Iterator[None]:
     )
     services.start_api_server = lambda *_, **__: ("", None)
     services.start_ray_process = partial(_with_one_worker, services.start_ray_process)
+    services.ConsolePopen = partial(  # type: ignore[assignment, misc]
+        services.ConsolePopen, process_group=0
+    )
     try:
         yield
     finally:
@@ -52,6 +60,7 @@ def lean_node() -> Iterator[None]:
             parameter.RayParams,  # type: ignore[misc]
             services.start_api_server,
             services.start_ray_process,
+            services.ConsolePopen,  # type: ignore[misc]
         ) = before
 
 

@@ -31,5 +31,7 @@ def _repeats(record: logging.LogRecord) -> bool:
     of_a_run = record.name in ("prefect.flow_runs", "prefect.task_runs")
     if of_a_run and record.exc_info and isinstance(record.exc_info[1], _ENDS):
         return True
-    # The engine's own words on a state, once by task and once by flow.
-    return of_a_run and record.levelno >= logging.ERROR and record.module.endswith("engine")
+    # The engine's own words on how each task and flow ended, which the command says in its own.
+    of_engine = of_a_run and record.module.endswith("engine")
+    ended = str(record.msg).startswith("Finished in state")
+    return of_engine and (ended or record.levelno >= logging.ERROR)

@@ -1,19 +1,25 @@
 """The command line as a process of its own: without a server, and under signals."""
 
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from processes import alive, command, descendants
+from processes import alive, command, descendants, wait_for
 from tiny import settings_for, tiny_weights, write_pairs
 
 from flows.fuse_archive import fuse_archive as flow
 from flows.summaries.run import RunSummary
+
+ENDS_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -34,6 +40,7 @@ def fuse_archive(*arguments: str, environment: dict[str, str]) -> subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         # A suite that a shell runs in the background inherits an ignored interrupt.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -64,30 +71,89 @@ def test_a_run_without_a_server_and_templates_with_braces(
     assert len(rows(tmp_path / "out")) == 2
 
 
+class InTerminal:
+    """A command whose terminal is a real one, in which keys are pressed."""
+
+    def __init__(self, *arguments: str, environment: dict[str, str]) -> None:
+        program = str(Path(sys.executable).with_name("fuse-archive"))
+        self.pid, self._terminal = pty.fork()
+        if not self.pid:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.execve(program, [program, *arguments], environment)
+        self._told = b""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def stop(self) -> None:
+        os.write(self._terminal, b"\x03")
+
+    def wait(self, seconds: float) -> tuple[int, list[str]]:
+        """Return the exit status, and what was shown, line by line."""
+        wait_for(lambda: not alive(self.pid), seconds, "the command ends")
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self._reader.join(5)
+        return status, re.split(r"[\r\n]+", self._told.decode().strip())
+
+    def _read(self) -> None:
+        with suppress(OSError):  # which is how a terminal ends
+            while some := os.read(self._terminal, 1 << 16):
+                self._told += some
+
+
+class InGroup:
+    """A command in a process group of its own, as ``timeout`` and systemd start it."""
+
+    def __init__(self, *arguments: str, environment: dict[str, str]) -> None:
+        self._process = fuse_archive(*arguments, environment=environment)
+        self.pid = self._process.pid
+
+    def stop(self) -> None:
+        os.killpg(self.pid, signal.SIGTERM)
+
+    def wait(self, seconds: float) -> tuple[int, list[str]]:
+        """Return the exit status, and what was printed as errors, line by line."""
+        _, told = self._process.communicate(timeout=seconds)
+        return self._process.returncode, told.splitlines()
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api", "ray_nodes")
 @pytest.mark.parametrize(
-    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+    ("start", "last", "code"),
+    [
+        (InTerminal, "interrupted", 130),
+        pytest.param(InGroup, "ended by SIGTERM", 143, marks=pytest.mark.long),
+    ],
 )
-def test_a_signal_ends_the_actors_and_keeps_the_manifest_whole(
-    sent: signal.Signals, tmp_path: Path, environment: dict[str, str]
+def test_a_signal_ends_all_soon_with_one_line_and_keeps_the_manifest_whole(
+    start: type[InTerminal | InGroup],
+    last: str,
+    code: int,
+    tmp_path: Path,
+    environment: dict[str, str],
 ) -> None:
     names = write_pairs(tmp_path / "in", [f"p{k:02}" for k in range(24)], size=(480, 640))
     arguments = ["run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
     weights = tiny_weights(tmp_path)
     arguments += ["--model", weights, "--chunk-pairs", "2", "--publish-seconds", "0.2"]
-    with fuse_archive(*arguments, environment=environment) as process:
-        deadline = time.monotonic() + 120
-        while not len(rows(tmp_path / "out")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.1)
-        below = descendants(process.pid)
-        assert any("ray::FusionActor" in command(pid) for pid in below)
-        process.send_signal(sent)
-        process.communicate(timeout=60)
-    assert process.returncode != 0
+    # The temporary server that a run starts by itself is part of what has to end.
+    environment.pop("PREFECT_API_URL", None)
+    process = start(*arguments, environment=environment)
+    deadline = time.monotonic() + 120
+    while not len(rows(tmp_path / "out")):
+        assert time.monotonic() < deadline
+        assert alive(process.pid)
+        time.sleep(0.1)
+    below = descendants(process.pid)
+    assert any("ray::FusionActor" in command(pid) for pid in below)
+    assert any("prefect_server.py" in command(pid) for pid in below)
+    process.stop()
+    status, told = process.wait(ENDS_SECONDS)
+    assert status == code, told
+    kept = "what was done is kept, and the next run goes on"
+    assert told[-1].endswith(f"fuse-archive: {last}; {kept}"), told
+    assert not any("Traceback" in line for line in told)
     deadline = time.monotonic() + 10
     while left := [pid for pid in below if alive(pid)]:
         assert time.monotonic() < deadline, [command(pid) for pid in left]
@@ -101,3 +167,30 @@ def test_a_signal_ends_the_actors_and_keeps_the_manifest_whole(
     assert len(committed) <= again.done_before < len(names)
     assert again.fused == len(names) - again.done_before
     assert sorted(rows(tmp_path / "out")["pair_id"]) == names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 2.5])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_all_starts_ends_it_with_one_line(
+    seconds: float, sent: signal.Signals, code: int, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    write_pairs(tmp_path / "in", ["a"])
+    environment.pop("PREFECT_API_URL", None)
+    process = fuse_archive(
+        *("run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")),
+        environment=environment,
+    )
+    wait_for(lambda: process.poll() is not None or _heeds(process.pid), 20, "it heeds signals")
+    time.sleep(seconds)
+    os.killpg(process.pid, sent)
+    _, told = process.communicate(timeout=ENDS_SECONDS)
+    assert process.returncode == code, told
+    assert len(told.splitlines()) == 1, told
+
+
+def _heeds(pid: int) -> bool:
+    """Tell whether a process has a handler of its own for SIGTERM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
