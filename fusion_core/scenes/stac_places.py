@@ -60,8 +60,9 @@ def _boxes_of(outlines: Sequence[bytes | None]) -> list[Box | None]:
         else None
         for outline in outlines
     ]
-    areas: NDArray[Any] = shapely.from_wkb(np.array(known, object), on_invalid="ignore")
-    bounds = shapely.bounds(areas)  # NaN, which is within no limits, where there is none
+    with np.errstate(invalid="ignore"):
+        areas: NDArray[Any] = shapely.from_wkb(np.array(known, object), on_invalid="ignore")
+        bounds = shapely.bounds(areas)  # NaN, which is within no limits, where there is none
     points, owners = shapely.get_coordinates(areas, return_index=True)
     placed = (np.abs(bounds) <= (180, 90, 180, 90)).all(axis=1)
     placed[owners[~np.isfinite(points).all(axis=1)]] = False

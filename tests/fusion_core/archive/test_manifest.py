@@ -56,7 +56,7 @@ def test_every_column_has_a_description_and_the_schema_a_version() -> None:
         text = field.metadata[b"description"].decode()
         assert len(text) > 5
         assert text.isprintable()
-    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"5"}
+    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"6"}
     assert {*METRIC_NAMES} == {"vif", "ag", "scd", "qabf", "sf", "en", "ssim"}
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 
