@@ -18,6 +18,7 @@ from rasterio.warp import transform as transform_points
 from fusion_core.scenes.valid_area import polygons_of
 
 _POINTS_A_SIDE = 16  # a side that is straight in the scene's projection is curved in degrees
+_STRAIGHT = 1 / 8192  # of an area's height in degrees: less than 1/8 of a cell of valid_area.py
 _EARTH = shapely.box(-180, -90, 180, 90)
 _DIGITS = 7  # of a degree: about a centimetre
 _HIGHEST = 93.0  # of latitude: pixels of a global grid may have their centres on the poles
@@ -52,7 +53,8 @@ def footprint(
             hold for areas or for points.
         width: Width of the grid in pixels.
         height: Its height.
-        area: The part of it that is outlined, in columns and rows. Default: all of it.
+        area: The part of it that is outlined, in columns and rows; its sides bend where that can
+            be seen in 512 cells. Default: all of it, with bends throughout.
 
     Returns:
         A Polygon, or a MultiPolygon where it crosses the 180th meridian or the area has several
@@ -63,12 +65,15 @@ def footprint(
     crs = read_crs(crs_wkt)
     if crs is None:
         return None, None
+    whole = area is None
     if area is None:
         corners = [(0, 0), (0, height), (width, height), (width, 0)]
         area = shapely.MultiPolygon([shapely.Polygon(corners)])
     parts = _placed(crs, transform, area, np.array([width, height]))
     if not parts:
         return None, None
+    if not whole:
+        parts = _straightened(parts)
     west, east = longitudes(parts)
     # Those of a scene over the 180th meridian begin with what lies west of it.
     parts.sort(key=lambda part: ((part.bounds[0] - west) % 360, part.bounds[1]))
@@ -113,6 +118,13 @@ def _placed(
     if len(parts) > 1 and not shapely.MultiPolygon(parts).is_valid:
         parts = _tidy(shapely.union_all(shapely.make_valid(parts)))
     return parts
+
+
+def _straightened(parts: Sequence[shapely.Polygon]) -> list[shapely.Polygon]:
+    """Return polygons without the points that straight sides don't need."""
+    bounds = shapely.bounds(parts)
+    height = bounds[:, 3].max() - bounds[:, 1].min()
+    return _tidy(shapely.MultiPolygon(list(shapely.simplify(parts, height * _STRAIGHT))))
 
 
 def _on_earth(crs: CRS, transform: Affine, pixels: _Ring) -> _Ring | None:

@@ -2,7 +2,7 @@
 
 It is gathered while tiles are written, in cells of some pixels, so that it takes the same memory
 for a scene of any size. A cell holds data if any of its pixels does, and the outline is grown
-before it is simplified: it holds every such pixel, and at most four cells around them.
+before it is simplified: it holds every such pixel, and at most five cells around them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ CELLS = 512
 MOST_POINTS = 256
 """Points of an outline, at most: 4 kB of well-known binary."""
 
-_MOST_EDGES = (
-    16_384  # of cells; a scene with so many is traced more coarsely, or would take seconds
-)
-_GROWTH = 1.0  # cells
-_TOLERANCE = 0.99 * _GROWTH
+_MOST_EDGES = 8192  # of cells; a scene with more is traced more coarsely, or would take seconds
+_GROWTH = 2  # cells; by one, the steps of a tilted side would stay, and an outline have 100 points
+_TOLERANCE = 1.8  # cells; the rest of its growth is for the curves of footprint.py
 
 Cells = NDArray[np.bool_]
 
@@ -65,7 +63,7 @@ class ValidArea:
         """Return the outline in pixels from the scene's upper left corner, columns first.
 
         It is traced more coarsely until it has no more than ``MOST_POINTS`` points. Areas may be
-        several and have holes; holes of less than three cells are closed.
+        several and have holes; holes of less than five cells are closed.
         """
         cells, step = self.cells, self.step
         whole = shapely.box(0, 0, self.width, self.height)
@@ -73,7 +71,7 @@ class ValidArea:
             grown = _grown(cells)
             if _edges(grown) <= _MOST_EDGES:
                 area = shapely.simplify(_traced(grown), _TOLERANCE)
-                area = shapely.transform(area, lambda points, side=step: (points - 1) * side)
+                area = shapely.transform(area, lambda points, side=step: (points - _GROWTH) * side)
                 area = polygons_of(shapely.intersection(area, whole))
                 if shapely.get_num_coordinates(area) <= MOST_POINTS:
                     return area
@@ -90,10 +88,12 @@ def polygons_of(geometry: shapely.Geometry) -> shapely.MultiPolygon:
 
 
 def _grown(cells: Cells) -> Cells:
-    """Return cells with all that are around them, and so a cell more on each side."""
-    padded = np.pad(cells, 2)
-    tall = padded[:-2] | padded[1:-1] | padded[2:]
-    return np.asarray(tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:])
+    """Return cells with all that are around them, and so more on each side."""
+    for _ in range(_GROWTH):
+        padded = np.pad(cells, 2)
+        tall = padded[:-2] | padded[1:-1] | padded[2:]
+        cells = tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:]
+    return cells
 
 
 def _traced(cells: Cells) -> shapely.MultiPolygon:

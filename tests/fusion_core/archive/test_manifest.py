@@ -25,6 +25,7 @@ DAYS = st.dates(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
 TEXT = st.text(max_size=5)
 VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): TEXT,
+    pa.binary(): st.binary(max_size=5),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.int32(): st.integers(-(2**31), 2**31 - 1),
     pa.float64(): st.floats(allow_nan=False),

@@ -34,7 +34,7 @@ def write_manifest(output: Storage, *, old_rows: bool = True) -> None:
     """Two rows by each of two settings, one of them failed, and two by the schema before."""
     failed = {"status": "failed", "height": None, "fused_bytes": None, "stage": "decode"}
     rows = [
-        scene_row("scene_0001", settings_hash="old", vif=0.25, ag=4.0),
+        scene_row("scene_0001", settings_hash="old", vif=0.25, ag=4.0, outline=b"\0\xff"),
         scene_row("scene_0002", settings_hash="old", vif=None),
         scene_row("scene_0001", settings_hash="new", attempt=2, vif=0.5, acquired=None),
         scene_row("scene_0003", settings_hash="new", **failed),
@@ -71,7 +71,7 @@ def answers_in_sql(guide: str) -> tuple[list[pa.Table], pa.Table]:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """Return rows in the order of the schema, with the two names of UTC and of text made one.
+    """Return rows in the order of the schema, with the two names of UTC, text and bytes made one.
 
     Every other difference of types stays.
     """
@@ -79,7 +79,8 @@ def in_order(table: pa.Table) -> pa.Table:
     def plain(kind: pa.DataType) -> pa.DataType:
         if pa.types.is_timestamp(kind) and kind.tz in ("UTC", "Etc/UTC"):
             return pa.timestamp(kind.unit, "UTC")
-        return pa.string() if pa.types.is_large_string(kind) else kind
+        large = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+        return large.get(kind, kind)
 
     table = table.select(MANIFEST_SCHEMA.names)
     fields = [pa.field(field.name, plain(field.type)) for field in table.schema]

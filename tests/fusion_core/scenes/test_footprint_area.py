@@ -44,7 +44,19 @@ def test_an_area_lies_where_its_pixels_do() -> None:
     whole, _ = placed(shapely.box(0, 0, *SIZE), 32654, utm)
     assert whole.buffer(1e-4).covers(outline)  # a third of a pixel
     assert outline.area / whole.area == pytest.approx(tilted.area / 200**2, rel=1e-3)
-    assert len(shapely.get_coordinates(outline)) > 40  # its sides are curved in degrees
+    assert len(shapely.get_coordinates(outline)) < 10
+
+
+def test_sides_bend_where_that_can_be_seen() -> None:
+    """A straight line between its corners would leave a scene of 600 km by a cell."""
+    wide: Affine = (600.0, 0.0, 200_000.0, 0.0, -600.0, 6_000_000.0)
+    size = (1000, 1000)
+    all_of_it = shapely.box(0, 0, *size)
+    outline, _ = placed(all_of_it, 32654, wide, size)
+    every_bend, _ = footprint(wkt(32654), wide, *size)
+    assert 12 < len(shapely.get_coordinates(outline)) < 65
+    difference = outline.symmetric_difference(shapely.geometry.shape(every_bend))
+    assert difference.area < 1e-4 * outline.area
 
 
 def test_an_area_on_one_side_of_the_meridian_is_one_polygon() -> None:
