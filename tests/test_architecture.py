@@ -35,6 +35,7 @@ ALLOWED = {
         "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object
         "pystac",  # fused scenes are described as STAC items
+        "shapely",  # outlines of scenes are simplified, cut at the 180th meridian, made valid
         "safetensors",  # weights are never unpickled
         "tenacity",  # storage errors are tried again with backoff
     },

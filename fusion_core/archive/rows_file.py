@@ -49,9 +49,11 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
     """
     sink = pa.BufferOutputStream()  # which knows its position; a stream of Python's counts anew
     collected: list[pq.FileMetaData] = []
-    rows = rows.select(PART_SCHEMA.names).cast(PART_SCHEMA)
+    # A version before may have promised rows in a file of its columns.
+    schema = pq.read_schema(io.BytesIO(body)) if body else PART_SCHEMA
+    rows = rows.select(schema.names).cast(schema)
     rows = rows.sort_by([(name, "ascending") for name in ORDER]).combine_chunks()
-    with _writer(sink, PART_SCHEMA, collected) as writer:
+    with _writer(sink, schema, collected) as writer:
         # The writer has begun a file, as the body does; what comes next lies behind the body.
         sink.write(body.removeprefix(_MAGIC))
         writer.write_table(rows, row_group_size=len(rows))

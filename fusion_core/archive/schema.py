@@ -9,7 +9,7 @@ from fusion_core.metrics import METRIC_NAMES
 OWN_METHOD = "refinefuse"
 """The method of all rows of schema version 1."""
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 """Stages of a pair that are timed, in their order."""
 
@@ -46,9 +46,10 @@ _SCENE_FIELDS = [
     _field("data_type", pa.string(), "data type of its pixels, as NumPy names it"),
     _field("crs", pa.string(), "its coordinate system: authority and code, or WKT"),
     *(
-        _field(name, pa.float64(), f"{name} end of its footprint, in degrees of WGS 84")
+        _field(name, pa.float64(), f"{name} end of its grid, in degrees of WGS 84")
         for name in ("west", "south", "east", "north")
     ),
+    _field("outline", pa.binary(), "outline of what holds data in it, likewise, as WKB"),
     _field("acquired", _UTC, "when it was taken, by its tags or its name"),
     _field("overlap", pa.float64(), "share of the visible image that was fused, 0 to 1"),
     _field("remark", pa.string(), "what a reader of the fused image should know"),

@@ -61,6 +61,7 @@ from fusion_core.scenes.quicklook import make_quicklook
 from fusion_core.scenes.raster import gdal_settings
 from fusion_core.scenes.scores import score_scene
 from fusion_core.scenes.stac_item import COG, PNG, WrittenFile
+from fusion_core.scenes.valid_area import ValidArea
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.errors import as_pair_error
 from fusion_core.storage.local import file_sha256
@@ -153,7 +154,7 @@ class SceneWork:
             with pair.timed("score"):
                 scores = score_scene(files.greys, files.cog, scaling, self.fuser.device)
             with pair.timed("encode"), rasterio.open(files.cog) as fused:
-                facts = fused_facts(fused)
+                facts = fused_facts(fused, sources.area)
                 picture, shape = make_quicklook(fused, scaling)
             with pair.timed("write"):
                 stem = path.rpartition(".")[0]
@@ -227,7 +228,7 @@ class SceneWork:
             with writing("the fused scene"):
                 fused.close()
                 grey.close()
-        return PixelCounts(writer.fused, writer.visible)
+        return PixelCounts(writer.fused, writer.visible, writer.area.outline())
 
     def _describe(self, scene: FusedScene, picture: bytes, created: dt.datetime) -> None:
         """Write quicklook and item beside a fused scene."""
@@ -267,6 +268,7 @@ class _TileWriter:
         self.target, self.grey, self.tiles = fused, grey, tiles
         self.masked = has_mask_band(self.scene.vi.raster.dataset)
         self.written = self.fused = self.visible = 0
+        self.area = ValidArea(*self.scene.size)
         self._told = time.monotonic()
 
     def write(self, tile: Tile, pixels: ScenePixels, fused: NDArray[np.float32]) -> None:
@@ -299,6 +301,7 @@ class _TileWriter:
         self.written += 1
         self.fused += int(valid.sum())
         self.visible += int(vi_valid.sum())
+        self.area.add(vi_valid, tile.final)
         self._tell()
 
     def _tell(self) -> None:

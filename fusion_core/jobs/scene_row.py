@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
@@ -38,10 +39,11 @@ from fusion_core.storage.store import Storage
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """How many pixels of a scene were fused, and how many hold visible values."""
+    """How many pixels of a scene were fused, how many hold visible values, and where those lie."""
 
     fused: int
     visible: int
+    area: shapely.MultiPolygon
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class SourceFacts:
         scaling_names: The scaling of the infrared and of the visible image.
         scalings: The same, in numbers.
         overlap: Share of the visible scene that was fused, 0 to 1.
+        area: Where the fused scene holds data, in its pixels.
         remark: What a reader of the fused scene should know, if anything.
     """
 
@@ -62,6 +65,7 @@ class SourceFacts:
     scaling_names: tuple[str, str]
     scalings: tuple[Scaling, Scaling]
     overlap: float
+    area: shapely.MultiPolygon
     remark: str | None
 
 
@@ -73,13 +77,15 @@ class FusedFacts:
         grid: Where its pixels lie.
         bands: Its bands.
         crs: Its coordinate system: authority and code, or WKT; None where it has none.
-        bbox: West, south, east and north end of its footprint; None where that isn't known.
+        bbox: West, south, east and north end of its grid; None where that isn't known.
+        outline: Outline of what holds data in it, as WKB; None likewise.
     """
 
     grid: Grid
     bands: Bands
     crs: str | None
     bbox: tuple[float, ...] | None
+    outline: bytes | None
 
 
 @dataclass(frozen=True)
@@ -125,12 +131,18 @@ def source_facts(
         scaling_names=scene.scaling_names,
         scalings=scene.scalings,
         overlap=covered * counts.fused / counts.visible,
+        area=counts.area,
         remark=join_remarks(scene.grid.remark, alone, fill, remark),
     )
 
 
-def fused_facts(fused: DatasetReader) -> FusedFacts:
-    """Gather what the finished file of a scene tells."""
+def fused_facts(fused: DatasetReader, area: shapely.MultiPolygon) -> FusedFacts:
+    """Gather what the finished file of a scene tells.
+
+    Args:
+        fused: The file.
+        area: Where it holds data, in its pixels.
+    """
     place = place_of(fused)
     transform = place.transform if place else None
     crs = place.crs if place and transform else None
@@ -151,7 +163,14 @@ def fused_facts(fused: DatasetReader) -> FusedFacts:
         offsets=fused.offsets,
     )
     _, bbox = footprint(wkt, grid.transform, grid.width, grid.height)
-    return FusedFacts(grid, bands, _crs_name(crs), None if bbox is None else tuple(bbox))
+    geometry, _ = footprint(wkt, grid.transform, grid.width, grid.height, area)
+    return FusedFacts(
+        grid,
+        bands,
+        _crs_name(crs),
+        None if bbox is None else tuple(bbox),
+        None if geometry is None else shapely.to_wkb(shapely.geometry.shape(geometry)),
+    )
 
 
 def scene_columns(scene: FusedScene, output: Storage) -> dict[str, Any]:
@@ -181,6 +200,7 @@ def scene_columns(scene: FusedScene, output: Storage) -> dict[str, Any]:
         "bit_depth": 8 * np.dtype(bands.data_type).itemsize,
         "crs": facts.crs,
         **dict(zip(("west", "south", "east", "north"), corners, strict=True)),
+        "outline": facts.outline,
         "fused_url": output.url(scene.file.path),
         "fused_sha256": scene.file.sha256,
         "fused_bytes": scene.file.size,
@@ -215,6 +235,7 @@ def scene_item(
         pair_id=scene.pair_id,
         item_path=item_path,
         grid=scene.facts.grid,
+        area=sources.area,
         ir=sources.ir,
         vi=sources.vi,
         fused=scene.file,

@@ -1,19 +1,25 @@
-"""The footprint of a scene: its outline on the Earth."""
+"""The footprint of a scene: the outline of its grid on the Earth, or of what holds data in it."""
 
 from __future__ import annotations
 
+import json
 import math
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 
+from fusion_core.scenes.valid_area import polygons_of
+
 _POINTS_A_SIDE = 16  # a side that is straight in the scene's projection is curved in degrees
+_STRAIGHT = 1 / 8192  # of an area's height in degrees: less than 1/8 of a cell of valid_area.py
+_EARTH = shapely.box(-180, -90, 180, 90)
 _DIGITS = 7  # of a degree: about a centimetre
 _HIGHEST = 93.0  # of latitude: pixels of a global grid may have their centres on the poles
 
@@ -33,9 +39,13 @@ def read_crs(wkt: str | None) -> CRS | None:
 
 
 def footprint(
-    crs_wkt: str | None, transform: Affine, width: int, height: int
+    crs_wkt: str | None,
+    transform: Affine,
+    width: int,
+    height: int,
+    area: shapely.MultiPolygon | None = None,
 ) -> tuple[dict[str, Any] | None, list[float] | None]:
-    """Return a grid's outline on the Earth as GeoJSON (RFC 7946), and its bounding box.
+    """Return an outline on the Earth as GeoJSON (RFC 7946), and its bounding box.
 
     Args:
         crs_wkt: The grid's coordinate reference system; None if unknown.
@@ -43,39 +53,87 @@ def footprint(
             hold for areas or for points.
         width: Width of the grid in pixels.
         height: Its height.
+        area: The part of it that is outlined, in columns and rows; its sides bend where that can
+            be seen in 512 cells. Default: all of it, with bends throughout.
 
     Returns:
-        A Polygon, or a MultiPolygon where it crosses the 180th meridian, in degrees of WGS 84;
-        and west, south, east, north, with west > east in that case. Both None where there is no
-        reference system, or none of the Earth, or where an edge lies outside its projection.
+        A Polygon, or a MultiPolygon where it crosses the 180th meridian or the area has several
+        parts, in degrees of WGS 84; and west, south, east, north, with west > east in the former
+        case. Both None where there is no reference system, or none of the Earth, or where an edge
+        lies outside its projection.
     """
     crs = read_crs(crs_wkt)
-    ring = None if crs is None else _outline(crs, transform, width, height)
-    if ring is None:
+    if crs is None:
         return None, None
-    parts = [_tidy(part) for part in _parts(ring)]
-    lows, highs = (np.stack([end(part, axis=0) for part in parts]) for end in (np.min, np.max))
-    # The western part is the first, so the box of two parts runs from there over the meridian.
-    bbox = [lows[0, 0], lows[:, 1].min(), highs[-1, 0], highs[:, 1].max()]
-    rings = [[part.tolist()] for part in parts]
-    geometry = (
-        {"type": "Polygon", "coordinates": rings[0]}
-        if len(rings) == 1
-        else {"type": "MultiPolygon", "coordinates": rings}
-    )
-    return geometry, [float(edge) for edge in bbox]
+    whole = area is None
+    if area is None:
+        corners = [(0, 0), (0, height), (width, height), (width, 0)]
+        area = shapely.MultiPolygon([shapely.Polygon(corners)])
+    parts = _placed(crs, transform, area, np.array([width, height]))
+    if not parts:
+        return None, None
+    if not whole:
+        parts = _straightened(parts)
+    west, east = longitudes(parts)
+    # Those of a scene over the 180th meridian begin with what lies west of it.
+    parts.sort(key=lambda part: ((part.bounds[0] - west) % 360, part.bounds[1]))
+    bounds = shapely.bounds(parts)
+    bbox = [west, bounds[:, 1].min(), east, bounds[:, 3].max()]
+    geometry = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+    return json.loads(shapely.to_geojson(geometry)), [float(edge) for edge in bbox]
 
 
-def _outline(crs: CRS, transform: Affine, width: int, height: int) -> _Ring | None:
-    """Return a closed ring of longitude and latitude without jumps, from a west in -180 to 180.
+def longitudes(parts: Sequence[shapely.Polygon]) -> tuple[float, float]:
+    """Return the ends of the shortest way from west to east that passes all parts."""
+    spans = sorted((west, east) for west, _, east, _ in shapely.bounds(parts))
+    reached, gaps = spans[0][1], [(0.0, -1)]
+    for k, (west, east) in enumerate(spans[1:], 1):
+        gaps.append((west - reached, k))
+        reached = max(reached, east)
+    around = spans[0][0] + 360 - reached
+    widest, first = max(gaps)
+    if first < 0 or around >= widest:
+        return spans[0][0], reached
+    return spans[first][0], max(east for _, east in spans[:first])
 
-    The ring of a grid with a pole inside goes twice around the Earth, and closes over the pole.
+
+def _placed(
+    crs: CRS, transform: Affine, area: shapely.MultiPolygon, sides: NDArray[np.int64]
+) -> list[shapely.Polygon]:
+    """Return the polygons of an area of a grid on the Earth; none where one has no place there."""
+    unit = shapely.transform(area, lambda points: points / sides)
+    parts: list[shapely.Polygon] = []
+    for polygon in shapely.get_parts(shapely.segmentize(unit, 1 / _POINTS_A_SIDE)):
+        placed = []
+        for ring in (polygon.exterior, *polygon.interiors):
+            found = _on_earth(crs, transform, shapely.get_coordinates(ring) * sides)
+            if found is None:
+                return []
+            placed.append(_within_180(found))
+        outer, *holes = placed
+        if holes:
+            solid = shapely.make_valid(outer)
+            outer = shapely.difference(solid, shapely.union_all(shapely.make_valid(holes)))
+        parts += _tidy(outer)
+    if len(parts) > 1 and not shapely.MultiPolygon(parts).is_valid:
+        parts = _tidy(shapely.union_all(shapely.make_valid(parts)))
+    return parts
+
+
+def _straightened(parts: Sequence[shapely.Polygon]) -> list[shapely.Polygon]:
+    """Return polygons without the points that straight sides don't need."""
+    bounds = shapely.bounds(parts)
+    height = bounds[:, 3].max() - bounds[:, 1].min()
+    return _tidy(shapely.MultiPolygon(list(shapely.simplify(parts, height * _STRAIGHT))))
+
+
+def _on_earth(crs: CRS, transform: Affine, pixels: _Ring) -> _Ring | None:
+    """Return a closed ring of longitude and latitude without jumps.
+
+    That of a ring around a pole ends a turn away from its start, and closes over the pole.
     """
-    steps = np.arange(_POINTS_A_SIDE) / _POINTS_A_SIDE
-    start, end = np.zeros_like(steps), np.ones_like(steps)
-    columns = np.concatenate([start, steps, end, 1 - steps, [0]]) * width
-    rows = np.concatenate([steps, end, 1 - steps, start, [0]]) * height
     a, b, c, d, e, f = transform
+    columns, rows = pixels.T
     xs, ys = a * columns + b * rows + c, d * columns + e * rows + f
     try:
         with rasterio.Env():
@@ -84,49 +142,28 @@ def _outline(crs: CRS, transform: Affine, width: int, height: int) -> _Ring | No
         return None
     if not (np.isfinite(lon).all() and (np.abs(lat) <= _HIGHEST).all()):
         return None
-    ring = np.stack([np.unwrap(lon, period=360), np.clip(lat, -90, 90)], axis=1)
-    turn = ring[-1, 0] - ring[0, 0]
-    if abs(turn) > 180:
+    ring = np.stack([np.unwrap(lon, period=360), np.clip(lat, -90, 90)], axis=1).round(_DIGITS)
+    turn = round((ring[-1, 0] - ring[0, 0]) / 360) * 360
+    ring[-1] = ring[0] + [turn, 0]
+    if turn:
         pole = math.copysign(90, ring[:, 1].mean())
-        ring = np.concatenate([ring, ring[1:] + np.array([turn, 0])])
         ring = np.concatenate([ring, [[ring[-1, 0], pole], [ring[0, 0], pole], ring[0]]])
-    ring = ring.round(_DIGITS)
-    ring[:, 0] -= 360 * np.floor((ring[:, 0].min() + 180) / 360)
     return ring
 
 
-def _parts(ring: _Ring) -> list[_Ring]:
-    """Return closed rings within -180 to 180, the western end of the scene first."""
+def _within_180(ring: _Ring) -> shapely.Geometry:
+    """Return what a ring encloses within -180 to 180."""
     west, east = ring[:, 0].min(), ring[:, 0].max()
-    if east - west > 540:
-        return [_cut(_cut(ring, 180, west=False), 540, west=True) - [360, 0]]
-    if east - west >= 360:
-        south, north = ring[:, 1].min(), ring[:, 1].max()
-        corners = [(-180, south), (180, south), (180, north), (-180, north), (-180, south)]
-        return [np.array(corners, np.float64)]
-    if east <= 180:
-        return [ring]
-    return [_cut(ring, 180, west=True), _cut(ring, 180, west=False) - [360, 0]]
+    turns = range(math.floor((west + 180) / 360), max(1, math.ceil((east + 180) / 360)))
+    moved = [shapely.Polygon(ring - [360 * turn, 0]) for turn in turns]
+    if len(moved) == 1:  # as it is, for what is a centimetre wide has no inside
+        return moved[0]
+    return shapely.union_all(shapely.intersection(shapely.make_valid(moved), _EARTH))
 
 
-def _cut(ring: _Ring, meridian: float, *, west: bool) -> _Ring:
-    """Return the part of a ring on one side of a meridian, closed."""
-    kept: list[_Ring] = []
-    for start, end in pairwise(ring):
-        inside = [point[0] <= meridian if west else point[0] >= meridian for point in (start, end)]
-        if inside[0]:
-            kept.append(start)
-        if inside[0] != inside[1]:
-            share = (meridian - start[0]) / (end[0] - start[0])
-            kept.append(np.array([meridian, start[1] + share * (end[1] - start[1])]))
-    return np.stack([*kept, kept[0]])
-
-
-def _tidy(ring: _Ring) -> _Ring:
-    """Return a ring counterclockwise, rounded, and without points that repeat."""
-    x, y = (ring - ring[0]).T
-    ring = ring if (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() >= 0 else ring[::-1]
-    ring = ring.round(_DIGITS)
-    moves = np.concatenate([[True], (np.diff(ring, axis=0) != 0).any(axis=1)])
-    # A scene of a centimetre is a ring of one point, and GeoJSON wants four.
-    return ring[moves] if moves.sum() >= 4 else ring
+def _tidy(geometry: shapely.Geometry) -> list[shapely.Polygon]:
+    """Return polygons with rounded corners, counterclockwise around what they hold."""
+    rounded = shapely.transform(geometry, lambda points: points.round(_DIGITS))
+    if not rounded.is_valid and (valid := polygons_of(shapely.make_valid(rounded))):
+        rounded = valid
+    return list(shapely.get_parts(shapely.orient_polygons(polygons_of(rounded))))

@@ -14,6 +14,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import pystac
+import shapely
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.utils import datetime_to_str
@@ -107,6 +108,7 @@ class SceneFacts:
         created: When the scene was fused, with a time zone.
         catalog_href: Href of the root catalogue or collection, relative to the item.
         collection_id: Id of that collection; None for a catalogue.
+        area: Where the fused scene holds data, in its pixels; None for all of it.
     """
 
     item_id: str
@@ -132,17 +134,20 @@ class SceneFacts:
     created: dt.datetime
     catalog_href: str | None = None
     collection_id: str | None = None
+    area: shapely.MultiPolygon | None = None
 
 
 def make_item(facts: SceneFacts) -> dict[str, Any]:
     """Return the Item, ready for ``json.dumps``; without a known place its geometry is null.
+
+    Its geometry is the outline of what holds data in the fused scene.
 
     Its ``datetime`` is when the visible image was taken, else the infrared one, else when they
     were fused; the property ``fuse-archive:datetime_from`` says which.
     """
     grid = facts.grid
     moment, origin = _moment(facts)
-    geometry, bbox = footprint(grid.crs_wkt, grid.transform, grid.width, grid.height)
+    geometry, bbox = footprint(grid.crs_wkt, grid.transform, grid.width, grid.height, facts.area)
     properties = _properties(facts, origin)
     item = pystac.Item(facts.item_id, geometry, bbox, moment.astimezone(dt.UTC), properties)
     item.stac_extensions = [PROCESSING, RASTER]

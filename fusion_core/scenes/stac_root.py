@@ -21,7 +21,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from fusion_core.archive.layout import STAC_FOLDER, day_catalog_path
 from fusion_core.archive.published_rows import Mark
 from fusion_core.scenes.stac_item import PROCESSING, utc_text
-from fusion_core.scenes.stac_rows import CORNERS, moments
+from fusion_core.scenes.stac_places import CORNERS
+from fusion_core.scenes.stac_rows import moments
 from fusion_core.scenes.stac_table import COLLECTION_PATH, GEOPARQUET
 from fusion_core.storage.store import Storage
 

@@ -20,12 +20,12 @@ from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.archive.spill import Spill, engine, query, spill
 from fusion_core.archive.stored_images import IMAGE_COLUMNS, image_path
 from fusion_core.metrics import METRIC_NAMES
-
-CORNERS = ("west", "south", "east", "north")
+from fusion_core.scenes.stac_places import CORNERS, places
 
 _KEPT = (
     *("pair_id", "method", "attempt", "run_id", "started", "ended", "acquired", *CORNERS),
-    *("height", "width", "crs", "overlap", *METRIC_NAMES, "metric_version", "software_version"),
+    *("outline", "height", "width", "crs", "overlap", *METRIC_NAMES),
+    *("metric_version", "software_version"),
     *(name for name in IMAGE_COLUMNS if name not in ("pair_id", "fused_url")),
 )
 
@@ -41,7 +41,7 @@ SCENE_SCHEMA = pa.schema(
 )
 """A scene of a catalogue: what its row says of it, the path of its image, whether it has a picture.
 
-Corners are null where its place is unknown.
+Outline and corners, those of its box, are null where its place is unknown.
 """
 
 _NEW_SCHEMA = SCENE_SCHEMA.append(pa.field("day", pa.date32(), nullable=False)).append(
@@ -120,7 +120,7 @@ def check_scenes(scenes: pa.Table) -> pa.Table:
     for row in told.select([*IMAGE_COLUMNS, _PATH]).to_pylist():
         if image_path(row) != row[_PATH]:
             raise ValueError(f"a scene of it has its image at {row[_PATH][:200]!r}")
-    for name, values in _footprints(scenes).items():
+    for name, values in places(scenes).items():
         scenes = scenes.set_column(
             scenes.schema.get_field_index(name), scenes.schema.field(name), values
         )
@@ -132,7 +132,7 @@ def _scenes(rows: pa.Table) -> pa.Table:
     paths = [image_path(row) for row in rows.select(IMAGE_COLUMNS).to_pylist()]
     found = {
         **{name: rows[name] for name in _KEPT},
-        **_footprints(rows),
+        **places(rows),
         _PATH: pa.array(paths, pa.string()),
         "quicklook": pc.is_valid(rows["quicklook_url"]),
         "day": moments(rows).cast(pa.date32()),
@@ -140,15 +140,6 @@ def _scenes(rows: pa.Table) -> pa.Table:
     }
     table = pa.table(found)
     return table.filter(pc.is_valid(table[_PATH])).cast(_NEW_SCHEMA)
-
-
-def _footprints(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the corners, all null where one is missing or not on Earth."""
-    limits = dict(zip(CORNERS, (180.0, 90.0, 180.0, 90.0), strict=True))
-    known = pa.scalar(True)
-    for name, limit in limits.items():  # which no NaN is within
-        known = pc.and_(known, pc.fill_null(pc.less_equal(pc.abs(rows[name]), limit), False))
-    return {name: pc.if_else(known, rows[name], None) for name in CORNERS}
 
 
 _TOLD = ("attempt", "history")

@@ -1,8 +1,8 @@
 """Scenes as a GeoParquet table of STAC items, and back.
 
 The columns are those of the stac-geoparquet specification: an item's own fields, and its properties
-beside them. It is made of rows of the manifest, so a geometry is the box of the footprint, whose
-exact outline stands in the item; hrefs are relative to the file.
+beside them. It is made of rows of the manifest; a geometry is the outline that stands there and in
+the item, or a box for rows of versions that wrote none. Hrefs are relative to the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +21,8 @@ from pystac.extensions.projection import ProjectionExtension
 
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.scenes.stac_item import COG, PNG, PROCESSING, SHA2_256
-from fusion_core.scenes.stac_rows import CORNERS, SCENE_SCHEMA, check_scenes, item_path, moments
+from fusion_core.scenes.stac_places import CORNERS
+from fusion_core.scenes.stac_rows import SCENE_SCHEMA, check_scenes, item_path, moments
 
 GEOPARQUET = "application/vnd.apache.parquet"
 
@@ -103,6 +103,7 @@ def read_scenes(items: pa.Table) -> pa.Table:
             corner: pc.struct_field(items["bbox"], edge)
             for corner, edge in zip(CORNERS, _EDGES, strict=True)
         },
+        "outline": items["geometry"],
         "started": items["created"],
         "height": pc.list_element(items["proj:shape"], 0),
         "width": pc.list_element(items["proj:shape"], 1),
@@ -123,7 +124,6 @@ def _items(scenes: pa.Table, collection_id: str | None) -> pa.Table:
     count = len(scenes)
     paths = scenes["fused_path"].to_pylist()
     hashes = scenes["settings_hash"].to_pylist()
-    corners = list(zip(*(scenes[name].to_pylist() for name in CORNERS), strict=True))
     placed = pc.is_null(scenes["west"]).combine_chunks()
     edges = [scenes[name].combine_chunks() for name in CORNERS]
     codes = [crs if crs and _CODE.fullmatch(crs) else None for crs in scenes["crs"].to_pylist()]
@@ -135,7 +135,7 @@ def _items(scenes: pa.Table, collection_id: str | None) -> pa.Table:
         "stac_version": _same(pystac.get_stac_version(), count),
         "stac_extensions": pa.array([_EXTENSIONS] * count, pa.list_(pa.string())),
         "id": pa.array(map(item_id, paths, hashes), pa.string()),
-        "geometry": pa.array([_wkb(*box) for box in corners], pa.binary()),
+        "geometry": scenes["outline"],
         "bbox": pa.StructArray.from_arrays(edges, list(_EDGES), mask=placed),
         "links": _links(paths, collection_id),
         "assets": _assets(scenes, paths),
@@ -200,20 +200,3 @@ def _same(text: str, count: int) -> pa.Array:
 
 def _shape(sides: tuple[int | None, int | None]) -> list[Any] | None:
     return None if None in sides else list(sides)
-
-
-def _wkb(
-    west: float | None, south: float | None, east: float | None, north: float | None
-) -> bytes | None:
-    """Return a box as well-known binary: two polygons where it crosses the 180th meridian."""
-    if west is None or south is None or east is None or north is None:
-        return None
-    if west <= east:
-        return _polygon(west, south, east, north)
-    halves = _polygon(west, south, 180.0, north) + _polygon(-180.0, south, east, north)
-    return struct.pack("<BII", 1, 6, 2) + halves
-
-
-def _polygon(west: float, south: float, east: float, north: float) -> bytes:
-    ring = (west, south, east, south, east, north, west, north, west, south)
-    return struct.pack("<BIII10d", 1, 3, 1, 5, *ring)

@@ -27,6 +27,7 @@ LAPLACIAN_HASH = "8147060f85c82bf2"
 DEFAULT_HASH = "92292d2e1821d273"
 NEW_IN_5 = ["attempt", "cause", "history", "precision", "engine"]
 """Columns that schema version 5 of the manifest brought; 0.1.0 wrote version 4."""
+NEW_IN_6 = ["outline"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def restored(folder: Path) -> Left:
 
 
 def before_schema_5(names: list[str]) -> list[str]:
-    return [name for name in names if name not in NEW_IN_5]
+    return [name for name in names if name not in (*NEW_IN_5, *NEW_IN_6)]
 
 
 def planned(settings: FuseArchiveSettings) -> Plan:

@@ -25,6 +25,7 @@ DAYS = st.dates(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
 TEXT = st.text(max_size=5)
 VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): TEXT,
+    pa.binary(): st.binary(max_size=5),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.int32(): st.integers(-(2**31), 2**31 - 1),
     pa.float64(): st.floats(allow_nan=False),
@@ -56,7 +57,7 @@ def test_every_column_has_a_description_and_the_schema_a_version() -> None:
         text = field.metadata[b"description"].decode()
         assert len(text) > 5
         assert text.isprintable()
-    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"5"}
+    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"6"}
     assert {*METRIC_NAMES} == {"vif", "ag", "scd", "qabf", "sf", "en", "ssim"}
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from version_before import COMPATIBILITY, NEW_IN_5, Left, planned, restored, todo
+from version_before import COMPATIBILITY, NEW_IN_5, NEW_IN_6, Left, planned, restored, todo
 
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.manifest import read_manifest
@@ -27,7 +27,7 @@ def left(tmp_path: Path) -> Left:
 
 def with_older_parts(output: Path) -> str:
     """Add a part of each older schema version; return the folder."""
-    for version in (1, 2, 3, 4):
+    for version in (1, 2, 3, 4, 5):
         add_part(output, f"{version}", dt.date(2026, 11, 10 + version))
     return str(output / "manifest")
 
@@ -38,7 +38,7 @@ def add_part(output: Path, version: str, date: dt.date) -> None:
     shutil.copy(COMPATIBILITY / f"schema_versions/manifest_schema_{version}.parquet", target)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) -> None:
     storage = Storage(str(COMPATIBILITY / "schema_versions"))
     table = read_part(storage, f"manifest_schema_{version}.parquet")
@@ -52,22 +52,24 @@ def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) 
     assert all(ok[name] is not None for name in METRIC_NAMES)
     assert "ir/pier.png: the image is damaged" in failed["error_message"]
     assert (ok["retries"], ok["remark"], ok["metrics_undefined"]) == (
-        0 if version == 4 else None,
+        0 if version >= 4 else None,
         None,
         None,
     )
-    assert all(row[name] is None for row in (ok, failed) for name in NEW_IN_5)
+    new = [*NEW_IN_5, *NEW_IN_6] if version < 5 else NEW_IN_6
+    assert all(row[name] is None for row in (ok, failed) for name in new)
+    assert (ok["attempt"], failed["cause"]) == ((None, None) if version < 5 else (1, "pair"))
 
 
 def test_parts_of_all_schema_versions_are_read_together(left: Left) -> None:
     url = with_older_parts(left.output)
     every = read_manifest(url, latest=False)
-    assert len(every) == 12 + 4 * 2
+    assert len(every) == 12 + 5 * 2
     gate = every.filter(ds.field("pair_id") == "gate").to_pylist()
     dates = sorted(row["date"] for row in gate if row["method"] == "refinefuse")
-    assert [date.day for date in dates] == [11, 12, 13, 14, 20]
+    assert [date.day for date in dates] == [11, 12, 13, 14, 15, 20]
     assert len(read_manifest(url)) == 12
-    assert len(pd.read_parquet(url)) == 20
+    assert len(pd.read_parquet(url)) == 22
 
 
 @pytest.mark.parametrize("version", [3, 4])
@@ -95,3 +97,13 @@ def test_what_failed_at_schema_version_4_is_tried_anew_whatever_was_blamed(
     assert (plan.done, plan.known_failed, plan.waiting) == (1, 0, 0)
     tried = {row["pair_id"]: (row["attempt"], row["tries"]) for row in plan.todo.to_pylist()}
     assert tried == dict.fromkeys(("harbour", "lane#3", "pier", "twin", "yard"), (1, 0))
+
+
+def test_what_was_done_and_what_failed_at_schema_version_5_stays_so(
+    tmp_path: Path, left: Left
+) -> None:
+    settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
+    add_part(tmp_path / "old", "5", DAY)
+    plan = planned(settings)
+    assert (plan.done, plan.older, plan.known_failed) == (1, 0, 1)
+    assert todo(plan) == ["harbour", "lane#3", "twin", "yard"]

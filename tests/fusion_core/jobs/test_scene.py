@@ -11,6 +11,7 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+import shapely
 from generated_scenes import PLACE, collar, scene_bands
 from numpy.typing import NDArray
 from PIL import Image
@@ -132,7 +133,12 @@ def test_the_item_is_valid_and_names_the_files(
         if (folder / asset.href).is_file() and "file:checksum" in asset.extra_fields
     }
     assert {asset.extra_fields["file:checksum"] for asset in local.values()} == sums
-    assert item.bbox == pytest.approx([row[k] for k in ("west", "south", "east", "north")])
+    grid = shapely.box(*(row[name] for name in ("west", "south", "east", "north")))
+    outline = shapely.from_wkb(row["outline"])
+    assert shapely.geometry.shape(item.geometry).equals(outline)
+    assert item.bbox == pytest.approx(outline.bounds)
+    assert grid.contains(outline)
+    assert 0.75 < outline.area / grid.area < 0.85  # a tilted scene of 72x88 pixels in its collar
 
 
 @pytest.mark.parametrize("stac", ["none", "items"])

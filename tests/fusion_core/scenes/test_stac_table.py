@@ -154,8 +154,9 @@ def test_a_footprint_that_is_not_on_earth_is_none(west: float | None) -> None:
     items = items_of(scene_row("a", west=west))
     assert items["bbox"].to_pylist() == items["geometry"].to_pylist() == [None]
     box = {"xmin": west, "ymin": 0.0, "xmax": 1.0, "ymax": 1.0}
-    assert read_scenes(planted(items_of(scene_row("a")), "bbox", box))["north"].to_pylist() == [
-        None
+    nowhere = planted(planted(items_of(scene_row("a")), "geometry", None), "bbox", box)
+    assert read_scenes(nowhere).select(["outline", "north"]).to_pylist() == [
+        {"outline": None, "north": None}
     ]
 
 
