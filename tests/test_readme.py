@@ -16,14 +16,12 @@ from published_rows import publish
 from s3_servers import S3Server
 from tiny import plain_network, tiny_model, write_fused, write_pairs
 
-from flows.cli import CheckCommand, CleanCommand
+from flows.commandline.commands import COMMANDS
+from flows.commandline.options import option_name
 from fusion_core.demo import write_archive
-from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
 from fusion_core.models.weights_file import save_weights
 from fusion_core.scenes import write_scene_catalog
-from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage
-from fusion_core.training import AblateSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "infra/demo.png"
@@ -182,18 +180,12 @@ def test_what_a_console_shows_is_what_only_an_operator_can_run() -> None:
 
 
 def test_every_option_that_is_named_exists() -> None:
-    fields = {
-        *FuseArchiveSettings.model_fields,
-        *ScoreArchiveSettings.model_fields,
-        *EvaluateSettings.model_fields,
-        *AblateSettings.model_fields,
-        *CheckCommand.model_fields,
-        *CleanCommand.model_fields,
-    }
-    options = {f"--{name.replace('_', '-')}" for name in fields}
+    commands = [command for own in COMMANDS.values() for command in own]
+    fields = {name for command in commands for name in command.settings.model_fields}
+    options = {option_name(name) for name in fields} | {"--quiet", "--verbose", "--json"}
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
     dockers = {"--build", "--detach", "--rm"}
-    others = {"--silent", "--fail", "--constraint", "--index-url", "--help"}
+    others = {"--silent", "--fail", "--constraint", "--index-url", "--help", "--version"}
     for path in documents():
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", path.read_text()))
         assert named <= options | prefects | dockers | others, path
