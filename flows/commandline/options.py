@@ -142,7 +142,12 @@ def _parameter(
     positional = _extra(field).get(POSITIONAL, False)
     required = field.is_required() and metavar is None and "__" not in name
     told = " ".join(filter(None, [field.description, _default(field)]))
-    shared = {"group": group, "help": told, "show_default": False, "required": required}
+    shared: dict[str, Any] = {
+        "group": group,
+        "help": told,
+        "show_default": False,
+        "required": required,
+    }
     if field.annotation is bool:
         negative = option.replace("--", "--no-", 1)
         annotation: Any = Annotated[
@@ -201,8 +206,9 @@ def _json(text: str) -> Any:
 def _put(values: dict[str, Any], outer: str, inner: str, value: Any) -> None:
     if not inner:
         before = values.get(outer)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        values[outer] = {**value, **before} if both else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = {**value, **before}
+        values[outer] = value
     else:
         within = values.setdefault(outer, {})
         if isinstance(within, dict):
@@ -233,7 +239,7 @@ def _takes_nothing(field: FieldInfo) -> bool:
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    found = []
+    found: list[Any] = []
     for branch in _branches(field):
         found += typing.get_args(branch) if typing.get_origin(branch) is Literal else []
     return tuple(map(str, found))
