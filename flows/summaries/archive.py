@@ -70,6 +70,8 @@ class ArchiveSummary(PlanSummary):
         undone_pairs: What is undone, with stage, cause and reason.
         stages: How many failed or are undone at each stage, the most first.
         details: URL of the Parquet file that holds all lists as a whole.
+        unmet: What the settings expect and isn't so, in sentences.
+        request: What the run was asked for, of ``flows.requests``; None in summaries of before.
         seconds: Duration of the run.
     """
 
@@ -97,6 +99,8 @@ class ArchiveSummary(PlanSummary):
     undone_pairs: tuple[dict[str, Any], ...] = ()
     stages: dict[str, int] = Field(default_factory=dict)
     details: str | None = None
+    unmet: tuple[str, ...] = ()
+    request: dict[str, Any] | None = None
     seconds: float
 
     @model_validator(mode="before")
@@ -164,6 +168,7 @@ class ArchiveSummary(PlanSummary):
         if self.retries:
             parts.append(f"{self.retries} calls to the stores had to be made again")
         parts += [f"left out: {place}" for place in self.left_out]
+        parts += [f"not as expected: {plain(told)}" for told in self.unmet]
         return parts
 
     def _files_without_pair(self) -> str:

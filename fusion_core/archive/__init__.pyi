@@ -45,6 +45,9 @@ from .layout import (
 from .layout import (
     part_path as part_path,
 )
+from .layout import (
+    request_path as request_path,
+)
 from .lease import Lease as Lease
 from .lease import acquire as acquire
 from .manifest import newest_rows as newest_rows
