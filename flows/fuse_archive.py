@@ -135,6 +135,7 @@ def plan_archive(
         reprocess=settings.reprocess,
         limit=settings.limit,
         patience=Patience(settings.retry_hours),
+        only=settings.pairs,
     )
     warn_of_older(plan.older)
     logger.info(

@@ -29,6 +29,7 @@ from fusion_core.archive.layout import (
 from fusion_core.archive.lease_record import LEASE_FOLDER
 from fusion_core.archive.spill import Spill, query
 from fusion_core.storage.store import Storage
+from fusion_core.storage.version import written_at
 
 GENERATIONS = 1000
 """So many of the newest records of the lease stay: three years of nights."""
@@ -172,10 +173,8 @@ def _temporaries(looked: Looked) -> Iterator[tuple[str, int]]:
             info = looked.output.info(path)
         except FileNotFoundError:
             continue
-        written = info.get("LastModified") or info.get("created") or info.get("mtime")
-        if isinstance(info.get("mtime"), float):  # of a local file, whose ``created`` is another
-            written = dt.datetime.fromtimestamp(info["mtime"], dt.UTC)
-        if isinstance(written, dt.datetime) and looked.now - written > _AGE:
+        written = written_at(info)
+        if written is not None and looked.now - written > _AGE:
             yield path, size
 
 
