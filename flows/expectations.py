@@ -16,7 +16,7 @@ from flows.summaries.archive import ArchiveSummary
 from fusion_core.archive import FoundPairs, Pairing
 from fusion_core.errors import ExpectationError
 from fusion_core.jobs import unmet_by_pairs
-from fusion_core.settings import RunSettings, bounds_text
+from fusion_core.settings import RunSettings
 from fusion_core.storage import Storage
 
 DRIFT_PAIRS = 20
@@ -170,11 +170,12 @@ def drifts(means: Means, before: list[Means], most: float) -> list[str]:
 def _out_of_bounds(means: Means, settings: RunSettings) -> Iterator[str]:
     for name, (low, high) in settings.expect.items():
         mean = means.values.get(name)
-        wanted = bounds_text((low, high))
+        ends = {"at least": low, "at most": high}
+        wanted = " and ".join(f"{which} {end:g}" for which, end in ends.items() if end is not None)
         if mean is None:
             yield (
-                f"{_named(name, means)} is undefined for all {means.pairs} pairs; expected a mean "
-                f"of {wanted}."
+                f"{_named(name, means)} is undefined for all {means.pairs} pairs; expected "
+                f"{wanted}."
             )
         elif (low is not None and mean < low) or (high is not None and mean > high):
             yield (

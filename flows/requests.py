@@ -31,9 +31,9 @@ _PACKAGES = (
     *("openvino", "onnxruntime", "onnxruntime-gpu", "numba"),
 )
 _QUERY = re.compile(r"(://[^?#\s]*)\?.*")  # of a URL, which may hold a signature
+HIDDEN = "?…"
+"""Stands in a request for the query of a URL."""
 _BOUNDS = ("ir_range", "vi_range", "percentiles")
-_OTHER_RUN = ("date", "source", "output")
-"""Settings that say where and when, not how."""
 
 
 def request_of(
@@ -138,13 +138,13 @@ def differences(
 
 
 def settings_told(request: Request) -> list[str]:
-    """Return in words which settings of a request aren't the default, the model first."""
-    fields = dict(_fields(request))
-    told = [f"model: {_words('model', fields['model'])}"] if "model" in fields else []
-    for name, value in (request.get("settings") or {}).items():
-        if name not in (*_OTHER_RUN, "model", "models") and value != _default(name):
-            told.append(f"{name}: {_words(name, value)}")
-    return told
+    """Return in words which of the settings that a hash is made of aren't the default."""
+    settings = request.get("settings") or {}
+    return [
+        f"{name}: {_words(name, settings[name])}"
+        for name in request.get("hashed") or ()
+        if name in settings and settings[name] != _default(name)
+    ]
 
 
 def _models(run: Run[Any], models: Mapping[str, Run[FuseArchiveSettings]] | None) -> Request:
@@ -179,7 +179,7 @@ def _versions() -> dict[str, str]:
 def _without_queries(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_queries(one) for name, one in value.items()}
-    return _QUERY.sub(r"\1?…", value) if isinstance(value, str) else value
+    return _QUERY.sub(rf"\1{HIDDEN}", value) if isinstance(value, str) else value
 
 
 def _fields(request: Request) -> Iterator[tuple[str, Any]]:

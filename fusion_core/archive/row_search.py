@@ -48,9 +48,9 @@ class Wanted:
         named = {"pair_id": self.pairs, "run_id": (self.run_id,) if self.run_id else ()}
         for name, values in named.items():
             low, high = ranges.get(name, (None, None))
-            if values and isinstance(low, str) and isinstance(high, str):
-                if not any(low <= one <= high for one in values):
-                    return False
+            known = isinstance(low, str) and isinstance(high, str)
+            if values and known and not any(low <= one <= high for one in values):
+                return False
         last = ranges.get("ended", (None, None))[1]
         return not (self.since and isinstance(last, dt.datetime) and last < self.since)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from fusion_core.archive.found_pairs import FoundPairs
 from fusion_core.archive.pairing import Pairing
 from fusion_core.archive.spill import Spill
@@ -112,8 +114,10 @@ def _first(paths: tuple[str, ...] | Spill, count: int) -> tuple[str, ...]:
 
 def _first_that_is_meant(paths: tuple[str, ...] | Spill) -> str | None:
     """Return the first path whose name isn't that of a marker, None where all are."""
-    if isinstance(paths, Spill):
-        found = (path for batch in paths.to_batches() for path in batch.column("path").to_pylist())
-    else:
-        found = iter(paths)
-    return next((p for p in found if not p.rpartition("/")[2].startswith(_MARKERS)), None)
+    names: Iterable[str] = paths if isinstance(paths, tuple) else _each(paths)
+    return next((p for p in names if not p.rpartition("/")[2].startswith(_MARKERS)), None)
+
+
+def _each(paths: Spill) -> Iterator[str]:
+    for batch in paths.to_batches():
+        yield from batch.column("path").to_pylist()

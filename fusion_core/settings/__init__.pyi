@@ -1,3 +1,4 @@
+from .dates import LOOK_BACK as LOOK_BACK
 from .digest import settings_digest as settings_digest
 from .expectations import ExpectationSettings as ExpectationSettings
 from .expectations import bounds_text as bounds_text
