@@ -138,10 +138,17 @@ def nights_before(output: Storage, means: Means, nights: int, run_id: str) -> li
     found = (
         one
         for past in runs
-        for one in means_of(past.summary)
+        for one in _means_of_before(past.summary)
         if one.key == means.key and one.pairs >= DRIFT_PAIRS
     )
     return list(islice(found, nights))
+
+
+def _means_of_before(summary: Mapping[str, Any]) -> list[Means]:
+    try:
+        return list(means_of(summary))
+    except (AttributeError, TypeError, ValueError):  # by somebody's hand, or of a later version
+        return []
 
 
 def drifts(means: Means, before: list[Means], most: float) -> list[str]:
@@ -154,7 +161,8 @@ def drifts(means: Means, before: list[Means], most: float) -> list[str]:
     """
     told = []
     for name, mean in means.values.items():
-        known = [value for one in before if (value := one.values.get(name)) is not None]
+        values = (one.values.get(name) for one in before)
+        known = [value for value in values if isinstance(value, (int, float))]
         if mean is None or len(known) < LEAST_NIGHTS:
             continue
         usual = statistics.median(known)

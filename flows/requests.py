@@ -122,7 +122,7 @@ def differences(
     """
     if not before or not after:
         return [] if not before and not after else ["what was asked for before: unknown"]
-    hashed = {*before.get("hashed", ()), *after.get("hashed", ())} | {"image version", "metrics"}
+    hashed = {*_hash_fields(before), *_hash_fields(after), "image version", "metrics"}
     old, new = dict(_fields(before)), dict(_fields(after))
     found: list[tuple[bool, str]] = []
     for name in {**old, **new}:
@@ -139,10 +139,10 @@ def differences(
 
 def settings_told(request: Request) -> list[str]:
     """Return in words which of the settings that a hash is made of aren't the default."""
-    settings = request.get("settings") or {}
+    settings = mapping(request.get("settings"))
     return [
         f"{name}: {_words(name, settings[name])}"
-        for name in request.get("hashed") or ()
+        for name in _hash_fields(request)
         if name in settings and settings[name] != _default(name)
     ]
 
@@ -184,18 +184,18 @@ def _without_queries(value: Any) -> Any:
 
 def _fields(request: Request) -> Iterator[tuple[str, Any]]:
     """Yield the fields of a request that can differ, each with the name that it is told by."""
-    model = request.get("model") or {}
+    model = mapping(request.get("model"))
     if model:
         yield "model", model
-    yield from ((f"model {name}", one) for name, one in (request.get("models") or {}).items())
-    settings = request.get("settings") or {}
+    yield from ((f"model {name}", one) for name, one in mapping(request.get("models")).items())
+    settings = mapping(request.get("settings"))
     yield from ((name, one) for name, one in settings.items() if name not in ("model", "models"))
     yield "image version", request.get("image_version")
     yield "metrics", request.get("metric_version")
     yield "flow", request.get("flow")
     if used := request.get("used"):
         yield "computed by", used
-    yield from (request.get("versions") or {}).items()
+    yield from mapping(request.get("versions")).items()
 
 
 def _default(name: str) -> Any:
@@ -207,18 +207,31 @@ def _default(name: str) -> Any:
     return None
 
 
+def _hash_fields(request: Request) -> list[str]:
+    names = request.get("hashed")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return what should be a mapping, an empty one where it isn't: anybody may have written it."""
+    return value if isinstance(value, dict) else {}
+
+
 def _words(name: str, value: Any) -> str:
     """Return a value of a request as people say it."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if name == "expect":
-        return ", ".join(f"{key} {bounds_text(ends)}" for key, ends in value.items()) or "none"
-    if name in _BOUNDS:
-        return bounds_text(value)
-    if name == "computed by":
-        return ", ".join(" ".join(map(str, one.values())) for one in value)
+    try:
+        if name == "expect":
+            return ", ".join(f"{key} {bounds_text(ends)}" for key, ends in value.items()) or "none"
+        if name in _BOUNDS:
+            return bounds_text(value)
+        if name == "computed by":
+            return ", ".join(" ".join(map(str, one.values())) for one in value)
+    except (AttributeError, TypeError, ValueError):
+        return str(value)
     if isinstance(value, dict) and "sha256" in value:
         return f"{value.get('name')} ({str(value['sha256'])[:12]})"
     if isinstance(value, dict):

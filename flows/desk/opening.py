@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.credentials import StorageCredentials
+from flows.requests import mapping
 from fusion_core.errors import SettingsError
 from fusion_core.storage import Storage
 
@@ -45,9 +46,15 @@ def began(run_id: str) -> dt.datetime | None:
 
 def flow_of(summary: Mapping[str, Any]) -> str:
     """Return the name of the flow that a summary is of; ``unknown`` for what none of ours wrote."""
-    named = (summary.get("request") or {}).get("flow")
+    named = mapping(summary.get("request")).get("flow")
     told = {"fused": "fuse-archive", "scored": "score-archive", "models": "evaluate"}
     return str(named or next((flow for key, flow in told.items() if key in summary), "unknown"))
+
+
+def number(summary: Mapping[str, Any], name: str) -> float:
+    """Return a number of a summary, 0 where it has none: anybody may have written it."""
+    value = summary.get(name)
+    return value if isinstance(value, (int, float)) else 0
 
 
 def ago(moment: dt.datetime, now: dt.datetime) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from flows.desk.opening import flow_of, open_output
 from flows.past_runs import past_runs
-from flows.requests import HIDDEN, Request
+from flows.requests import HIDDEN, Request, mapping
 from fusion_core.archive import MANIFEST_FOLDER, Wanted, find_rows
 from fusion_core.errors import SettingsError
 from fusion_core.settings import LOOK_BACK, ExpectationSettings, FuseArchiveSettings
@@ -22,6 +22,10 @@ _MOST_DAYS = 366
 _NOT_FOR_SOME = ("limit", "date", "dry_run", *ExpectationSettings.model_fields)
 """Settings that say something of a night as a whole, not of some pairs."""
 
+_NOT_BELIEVED = ("ray_address", "credentials_block")
+"""Whoever may write to the output may have written its summaries: what they say never leads to
+another cluster, which would run code, nor to somebody's credentials."""
+
 
 def retry(
     url: str, pairs: Sequence[str], block: str | None = None, **changes: Any
@@ -29,13 +33,14 @@ def retry(
     """Return the settings by which a run tries exactly these pairs again, though they failed.
 
     They are those of the last run that fused, but for what is said of a night as a whole, such as
-    limits and expectations. Where the prefix holds a date, all days since the first attempt at any
-    of the pairs are looked at. A pair that is done stays so, unless ``reprocess`` is ``all``.
+    limits and expectations, and for cluster and credentials, which have to be named again. Where
+    the prefix holds a date, all days since the first attempt at any of the pairs are looked at. A
+    pair that is done stays so, unless ``reprocess`` is ``all``.
 
     Args:
         url: The output's.
         pairs: Ids of the pairs.
-        block: Name of the Secret block with its storage options. Default: that of the last run.
+        block: Name of the Secret block with the storage options, also of the run.
         changes: Settings that are to be others than those of the last run.
 
     Raises:
@@ -47,13 +52,12 @@ def retry(
     if not ids:
         raise SettingsError("no pair was named; expected ids, as `fuse-archive failures` has them")
     output = open_output(url, block)
-    values = dict(_last_request(output)["settings"])
+    values = dict(mapping(_last_request(output).get("settings")))
     first = _first_attempt(output, ids)
-    for name in _NOT_FOR_SOME:
+    for name in (*_NOT_FOR_SOME, *_NOT_BELIEVED):
         values.pop(name, None)
     values |= {"output": url, "pairs": ids, "reprocess": "failed"}
-    values |= {"credentials_block": block} if block else {}
-    values |= changes
+    values |= {"credentials_block": block, **changes}
     hidden = [name for name, value in values.items() if HIDDEN in str(value)]
     if hidden:
         raise SettingsError(
@@ -76,9 +80,9 @@ def retry(
 def _last_request(output: Storage) -> Request:
     """Return what the last fusing run was asked for, rather no retry's than one."""
     found: list[Request] = [
-        run.summary["request"]
+        run.request
         for run in islice(past_runs(output), _LOOKED_AT)
-        if flow_of(run.summary) == "fuse-archive" and run.summary.get("request")
+        if run.request and flow_of(run.summary) == "fuse-archive"
     ]
     if not found:
         raise SettingsError(

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.desk.opening import began, flow_of, open_output
+from flows.desk.opening import began, flow_of, number, open_output
 from flows.past_runs import PastRun, past_runs
-from flows.requests import differences
+from flows.requests import differences, mapping
 from flows.summaries.base import Summary
 from flows.summaries.listings import plain, table_cell
 
@@ -123,28 +123,30 @@ def _before(older: list[PastRun], run: PastRun) -> PastRun | None:
 
 
 def _line(run: PastRun, before: PastRun | None) -> RunLine:
-    summary = run.summary
-    request: Mapping[str, Any] = summary.get("request") or {}
-    done = next((summary[name] for name in _DONE if name in summary), None)
-    if done is None:  # of an evaluation
-        done = sum(int(one.get("fused", 0)) for one in (summary.get("models") or {}).values())
-    changed = []
-    if before is not None:
-        changed = differences(before.summary.get("request"), summary.get("request"), deciding=True)
+    summary, request = run.summary, run.request or {}
+    unmet = summary.get("unmet")
+    changed = [] if before is None else differences(before.request, run.request, deciding=True)
     return RunLine(
         run_id=run.run_id,
         began=began(run.run_id),
         flow=flow_of(summary),
-        **{name: int(summary.get(name) or 0) for name in ("found", "failed", "undone")},
-        done=int(done or 0),
-        seconds=float(summary.get("seconds") or 0.0),
+        **{name: int(number(summary, name)) for name in ("found", "failed", "undone")},
+        done=_done(summary),
+        seconds=float(number(summary, "seconds")),
         settings_hash=str(request.get("settings_hash") or UNKNOWN),
         model=_model(request),
-        unmet=len(summary.get("unmet") or ()),
+        unmet=len(unmet) if isinstance(unmet, list) else 0,
         changed=tuple(changed),
     )
 
 
+def _done(summary: Mapping[str, Any]) -> int:
+    if any(name in summary for name in _DONE):
+        return int(sum(number(summary, name) for name in _DONE))
+    models = mapping(summary.get("models"))  # of an evaluation
+    return int(sum(number(mapping(one), "fused") for one in models.values()))
+
+
 def _model(request: Mapping[str, Any]) -> str:
-    names = [(request.get("model") or {}).get("name"), *(request.get("models") or {})]
+    names = [mapping(request.get("model")).get("name"), *mapping(request.get("models"))]
     return ", ".join(str(name) for name in names if name) or UNKNOWN

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.desk.opening import ago, began, flow_of, open_output
+from flows.desk.opening import ago, began, flow_of, number, open_output
 from flows.past_runs import PastRun, past_runs
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.base import Summary
@@ -202,13 +202,14 @@ def _holder(output: Storage, generation: int, record: LeaseRecord, now: dt.datet
 
 def _last(run: PastRun) -> LastRun:
     summary, flow = run.summary, flow_of(run.summary)
-    left = {name: int(summary.get(name) or 0) for name in _LEFT}
+    unmet = summary.get("unmet")
+    left = {name: int(number(summary, name)) for name in _LEFT}
     return LastRun(
         run_id=run.run_id,
         flow=flow,
         began=began(run.run_id),
         sentence=_sentence(flow, summary),
-        unmet=tuple(map(str, summary.get("unmet") or ())),
+        unmet=tuple(map(str, unmet)) if isinstance(unmet, list) else (),
         left={name: count for name, count in left.items() if count},
     )
 

@@ -148,7 +148,10 @@ def test_nights_that_tell_nothing_of_this_one_are_left_out(tmp_path: Path) -> No
     leave(run, 6, fused=0)
     leave(run, 7, qabf=None)
     leave(run, 21)  # later than this one
-    run.output().write("runs/20261108T000000Z-b/summary.json", b'{"fused": 9, "metrics": null}')
+    asked = json.dumps(request_of(run, "fuse-archive")).encode()
+    for place, metrics in enumerate((b"null", b'"x"', b'{"qabf": 1}', b'{"qabf": {"mean": "x"}}')):
+        body = b'{"fused": 90, "metrics": %s, "request": %s}' % (metrics, asked)
+        run.output().write(f"runs/2026111{place}T000000Z-b/summary.json", body)
     assert unmet(run, now) == (), "two nights of the same settings are too few"
     leave(run, 9)
     assert len(unmet(run, now)) == 1

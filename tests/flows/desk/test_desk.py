@@ -186,6 +186,18 @@ def test_runs_of_other_flows_are_compared_with_their_like(output: Storage) -> No
     assert (evaluated.flow, evaluated.done) == ("evaluate", 5)
 
 
+def test_a_summary_that_somebody_wrote_by_hand_ends_nothing(output: Storage) -> None:
+    values = [{"request": "x", "unmet": 1, "found": "many"}, {"request": {"settings": [1]}}]
+    values += [{"request": request() | {"hashed": 1, "settings": {"ir_range": 5}, "model": "m"}}]
+    values += [{"models": {"a": 1}}, {"request": request() | {"used": ["x"]}}]
+    for place, value in enumerate(values):
+        output.write(f"runs/2026112{place}/summary.json", json.dumps(value).encode())
+        assert status(output.url("")).markdown()
+    told = runs(output.url(""))
+    assert len(told.runs) == len(values)
+    assert told.markdown()
+
+
 def test_no_runs_are_said_so(output: Storage) -> None:
     output.write("x", b"")
     assert "No run has left a summary yet." in runs(output.url("")).markdown()
