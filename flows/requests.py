@@ -193,8 +193,7 @@ def _fields(request: Request) -> Iterator[tuple[str, Any]]:
     yield "image version", request.get("image_version")
     yield "metrics", request.get("metric_version")
     yield "flow", request.get("flow")
-    if used := request.get("used"):
-        yield "computed by", used
+    yield "computed by", request.get("used") or None
     yield from mapping(request.get("versions")).items()
 
 

@@ -25,8 +25,8 @@ ROWS_ASKED = tuple(_SCHEMA.names)
 """Columns of the rows that it is told from."""
 
 # As ``newest_rows`` has it, but of those alone that were ever tried in vain: few of all.
-_NEWEST = """
-    SELECT * FROM (
+_NEWEST = f"""
+    SELECT {", ".join(IN_VAIN_COLUMNS)} FROM (
         SELECT * FROM rows WHERE pair_id IN (
             SELECT pair_id FROM rows WHERE status IN ('failed', 'undone'))
         QUALIFY row_number() OVER (

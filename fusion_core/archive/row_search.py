@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,7 +44,7 @@ class Wanted:
         told = {"pair_id": self.pairs, "run_id": self.run_id, "ended": self.since}
         return tuple(name for name, value in told.items() if value)
 
-    def may_be_between(self, ranges: dict[str, tuple[object, object]]) -> bool:
+    def may_be_between(self, ranges: dict[str, tuple[Any, Any]]) -> bool:
         """Tell whether such a row may be among rows whose columns have values in these ranges."""
         named = {"pair_id": self.pairs, "run_id": (self.run_id,) if self.run_id else ()}
         for name, values in named.items():
@@ -125,7 +126,7 @@ def _read(
 
 def _ranges(
     output: Storage, path: str, size: int, columns: Sequence[str]
-) -> list[dict[str, tuple[object, object]]]:
+) -> list[dict[str, tuple[Any, Any]]]:
     try:
         return ranges_of(output, path, size, columns)
     except (pa.ArrowException, ValueError, OSError) as error:

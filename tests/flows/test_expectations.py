@@ -63,9 +63,9 @@ def summary_of(
     )
 
 
-def leave(run: Run[FuseArchiveSettings], night: int, **changes: Any) -> None:
-    """Leave the summary of a night before."""
-    one = summary_of(run, f"202611{night:02}T000000Z-aaaaaaaa", **changes)
+def leave(run: Run[FuseArchiveSettings], night: int, year: int = 2026, **changes: Any) -> None:
+    """Leave the summary of another night."""
+    one = summary_of(run, f"{year}01{night:02}T000000Z-aaaaaaaa", **changes)
     body = one.model_dump_json().encode()
     run.output().write(f"runs/{one.run_id}/summary.json", body)
 
@@ -147,11 +147,11 @@ def test_nights_that_tell_nothing_of_this_one_are_left_out(tmp_path: Path) -> No
     leave(run, 5, fused=DRIFT_PAIRS - 1)
     leave(run, 6, fused=0)
     leave(run, 7, qabf=None)
-    leave(run, 21)  # later than this one
+    leave(run, 10, year=9999)  # later than this one
     asked = json.dumps(request_of(run, "fuse-archive")).encode()
     for place, metrics in enumerate((b"null", b'"x"', b'{"qabf": 1}', b'{"qabf": {"mean": "x"}}')):
         body = b'{"fused": 90, "metrics": %s, "request": %s}' % (metrics, asked)
-        run.output().write(f"runs/2026111{place}T000000Z-b/summary.json", body)
+        run.output().write(f"runs/2026011{place}T000000Z-b/summary.json", body)
     assert unmet(run, now) == (), "two nights of the same settings are too few"
     leave(run, 9)
     assert len(unmet(run, now)) == 1

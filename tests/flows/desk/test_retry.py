@@ -55,7 +55,8 @@ def test_pairs_are_tried_again_by_the_last_runs_settings(output: Storage) -> Non
     assert (made.limit, made.date, made.min_pairs, made.expect) == (None, None, None, {})
     same = FuseArchiveSettings.model_validate(NIGHT).image_settings().settings_hash()
     assert made.image_settings().settings_hash() == same
-    other = retry(output.url(""), ["p1"], "other", reprocess="all", source="s3://b")
+    changes = {"reprocess": "all", "source": "s3://b", "credentials_block": "other"}
+    other = retry(output.url(""), ["p1"], **changes)
     assert (other.credentials_block, other.reprocess, other.source) == ("other", "all", "s3://b")
 
 
