@@ -14,7 +14,7 @@ from flows.past_runs import past_runs
 from flows.requests import HIDDEN, Request, mapping
 from fusion_core.archive import MANIFEST_FOLDER, Wanted, find_rows
 from fusion_core.errors import SettingsError
-from fusion_core.settings import LOOK_BACK, ExpectationSettings, FuseArchiveSettings
+from fusion_core.settings import LOOK_BACK, ExpectationSettings, FuseArchiveSettings, in_words
 from fusion_core.storage import Storage
 
 _LOOKED_AT = 100  # summaries; a run of this flow is among the first, as a rule
@@ -69,7 +69,7 @@ def retry(
         if settings.prefix_has_date and not {"date", "days"} & changes.keys():
             settings = _looking_back(settings, first)
     except ValidationError as error:
-        told = "; ".join(f"{one['loc']}: {one['msg']}" for one in error.errors())
+        told = "; ".join(": ".join(filter(None, one)) for one in in_words(error))
         raise SettingsError(
             f"the last run's settings can't be used again: {told}; expected those of a run of this "
             "version. Give what is refused anew"
