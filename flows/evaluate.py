@@ -18,9 +18,11 @@ from actors.cluster import connected
 from flows.chunks import Worked, count_results
 from flows.contact_sheet import compared_pairs, draw_sheet, with_sources
 from flows.details import files_without_pair, unsuccessful, write_details
+from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.fuse_archive import fuse_chunks
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
+from flows.requests import note_settings, request_of
 from flows.run import (
     Run,
     fail_past_limit,
@@ -87,6 +89,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
 
     Raises:
         TooManyFailuresError: More than the stated fraction of images failed.
+        ExpectationError: The night isn't as the settings expect it.
         FuseArchiveError: The run as a whole can't go on: settings, a model or storage.
     """
     end_with_worker()
@@ -96,6 +99,8 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     try:
         with scratch_folder() as folder, output_lease(run) as publisher:
             plans = plan_models(run, runs, folder, publisher.lease.generation)
+            for name, plan in plans.items():
+                note_settings(runs[name], plan, FLOW)
             todo = any(len(plan.todo) for plan in plans.values())
             some = todo or settings.contact_sheet
             with connected(settings.ray_address) if some else nullcontext():
@@ -109,6 +114,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
+    fail_if_unmet(summary, settings)
     return summary
 
 
@@ -165,6 +171,7 @@ def plan_models(
         date=run.identity.date,
         storage_options=run.credentials,
     )
+    check_found(run, pairing)
     index = open_index(output, MANIFEST_FOLDER, folder, generation=generation)
     rows = index.rows_of(pairing.pairs["pair_id"].combine_chunks())
     numbers = last_attempts(rows)
@@ -227,11 +234,13 @@ def summarise(
             left_out=tuple(dict.fromkeys(told for one in worked.values() for told in one.left_out)),
             retries=own.retries(),
             stages=own.stages(),
+            request=request_of(run, FLOW, used=own.arithmetic(), models=runs),
             seconds=time.monotonic() - began,
             **count_results(_todo(plans), list(worked.values()), own.undone()),
             **_counts(list(plans.values())),
             **details.fields,
         )
+    summary = with_unmet(summary, run, output, pairing)
     publish(run, output, summary, FLOW)
     return summary
 

@@ -18,9 +18,11 @@ from flows.chunks import Worked, count_results, run_chunks, share_of
 from flows.contact_sheet import draw_sheet, fused_pairs
 from flows.details import files_without_pair, first_files, remarks, unsuccessful, write_details
 from flows.estimate import estimate_seconds
+from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.progress import listing_told
+from flows.requests import note_settings, request_of
 from flows.run import (
     Run,
     fail_past_limit,
@@ -70,6 +72,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
         RunDeadlineError: The run's deadline came before its end.
         LeaseLostError: Another run has taken the output over.
         TooManyFailuresError: More than the stated fraction of pairs failed.
+        ExpectationError: The night isn't as the settings expect it.
         FuseArchiveError: The run as a whole can't go on: settings, model or storage.
     """
     end_with_worker()
@@ -88,12 +91,14 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     try:
         with scratch_folder() as folder, output_lease(run) as publisher:
             plan = plan_archive(run, folder, publisher.lease.generation)
+            note_settings(run, plan, FLOW)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
                 worked = fuse_chunks(run, plan, publisher)
                 summary = summarise(run, plan, worked, began=began)
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
+    fail_if_unmet(summary, settings)
     return summary
 
 
@@ -121,6 +126,7 @@ def plan_archive(
         folder=folder,
         progress=listing_told(logger),
     )
+    check_found(run, pairing)
     plan = plan_pairs(
         pairing,
         open_index(output, MANIFEST_FOLDER, folder, generation=generation),
@@ -129,6 +135,7 @@ def plan_archive(
         reprocess=settings.reprocess,
         limit=settings.limit,
         patience=Patience(settings.retry_hours),
+        only=settings.pairs,
     )
     warn_of_older(plan.older)
     logger.info(
@@ -181,11 +188,13 @@ def summarise(
             left_out=worked.left_out,
             retries=rows.retries(),
             stages=rows.stages(),
+            request=request_of(run, FLOW, used=rows.arithmetic()),
             seconds=time.monotonic() - began,
             **count_results(len(plan.todo), [worked], rows.undone()),
             **plan_counts(plan),
             **details.fields,
         )
+    summary = with_unmet(summary, run, output, plan.pairing)
     publish(run, output, summary, FLOW)
     return summary
 

@@ -24,6 +24,12 @@ class PastRun:
     summary: dict[str, Any]
 
     @property
+    def request(self) -> dict[str, Any] | None:
+        """What it was asked for, of ``flows.requests``; None where its version noted nothing."""
+        request = self.summary.get("request")
+        return request if isinstance(request, dict) else None
+
+    @property
     def path(self) -> str:
         """Path of the run's folder below the output."""
         return f"{RUNS_FOLDER}/{self.run_id}"

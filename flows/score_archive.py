@@ -20,8 +20,10 @@ from flows.details import (
     unsuccessful,
     write_details,
 )
+from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
+from flows.requests import request_of
 from flows.run import (
     Run,
     fail_past_limit,
@@ -74,6 +76,7 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
 
     Raises:
         TooManyFailuresError: More than the stated fraction of images failed.
+        ExpectationError: The night isn't as the settings expect it.
         FuseArchiveError: The run as a whole can't go on: settings or storage.
     """
     end_with_worker()
@@ -92,6 +95,7 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
     except OutputBusyError as busy:
         return skip(run, busy)
     fail_past_limit(summary, settings)
+    fail_if_unmet(summary, settings)
     return summary
 
 
@@ -112,6 +116,7 @@ def plan_scores(
     pairing, images = list_fused(
         settings, source, output, date=identity.date, storage_options=run.credentials
     )
+    check_found(run, pairing)
     index = open_index(output, SCORES_FOLDER, folder, generation=generation)
     ids = images.images["pair_id"].unique()
     rows = index.rows_of(ids.sort())
@@ -182,11 +187,13 @@ def summarise(
             left_out=worked.left_out,
             retries=rows.retries(),
             stages=rows.stages(),
+            request=request_of(run, FLOW),
             seconds=time.monotonic() - began,
             **count_results(len(plan.todo), [worked], rows.undone()),
             **plan_counts(plan),
             **details.fields,
         )
+    summary = with_unmet(summary, run, output, plan.pairing)
     publish(run, output, summary, FLOW)
     return summary
 

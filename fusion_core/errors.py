@@ -6,6 +6,7 @@ to another; the others end the run, with what it has committed.
 
     FuseArchiveError
     ├── SettingsError
+    ├── ExpectationError
     ├── StorageError
     │   └── UnreachableError
     ├── OutputBusyError
@@ -41,6 +42,10 @@ class FuseArchiveError(Exception):
 
 class SettingsError(FuseArchiveError):
     """A setting, template or index file that can't be used as given."""
+
+
+class ExpectationError(FuseArchiveError):
+    """A night that isn't as the run's settings expect it, such as files and not one pair."""
 
 
 class StorageError(FuseArchiveError):

@@ -29,7 +29,13 @@ _ALONE = ("models",)
 _WRITTEN = {
     **{"ir_range": "LOW HIGH", "vi_range": "LOW HIGH", "percentiles": "LOW HIGH"},
     **dict.fromkeys(("source", "output", "index", "inventory", "ray_address"), "URL"),
-    **{"ir": "TEMPLATE", "vi": "TEMPLATE", "prefix": "PATH", "time_zone": "ZONE"},
+    **{
+        "pairs": "PAIR...",
+        "ir": "TEMPLATE",
+        "vi": "TEMPLATE",
+        "prefix": "PATH",
+        "time_zone": "ZONE",
+    },
     **{"model": "NAME|URL", "worker": "SHARE", "nodata": "VALUE|none"},
 }
 """How people write the values of settings whose type doesn't say it."""

@@ -27,6 +27,7 @@ class PlanSummary(Summary):
         waiting: Pairs not touched, because an earlier attempt at them was too short ago.
         archived: Pairs not touched, because a file of theirs is still archived, as a row says.
         over_limit: Pairs left for a later run by ``limit``.
+        unasked: Pairs not touched, because only others were asked for.
         unpaired: Source files without a counterpart; the first hundred, likewise below.
         ambiguous: Files that claim the same pair and role as another file.
         unmatched: Files that belong to no pair.
@@ -41,6 +42,7 @@ class PlanSummary(Summary):
     waiting: int = 0
     archived: int = 0
     over_limit: int
+    unasked: int = 0
     unpaired: tuple[str, ...]
     ambiguous: tuple[str, ...]
     unmatched: tuple[str, ...]
@@ -70,6 +72,8 @@ class ArchiveSummary(PlanSummary):
         undone_pairs: What is undone, with stage, cause and reason.
         stages: How many failed or are undone at each stage, the most first.
         details: URL of the Parquet file that holds all lists as a whole.
+        unmet: What the settings expect and isn't so, in sentences.
+        request: What the run was asked for, of ``flows.requests``; None in summaries of before.
         seconds: Duration of the run.
     """
 
@@ -97,6 +101,8 @@ class ArchiveSummary(PlanSummary):
     undone_pairs: tuple[dict[str, Any], ...] = ()
     stages: dict[str, int] = Field(default_factory=dict)
     details: str | None = None
+    unmet: tuple[str, ...] = ()
+    request: dict[str, Any] | None = None
     seconds: float
 
     @model_validator(mode="before")
@@ -157,6 +163,8 @@ class ArchiveSummary(PlanSummary):
             )
         if self.over_limit:
             parts.append(f"{self.over_limit} left for later by the limit")
+        if self.unasked:
+            parts.append(f"{self.unasked} left alone, because only others were asked for")
         if self.unfinished:
             parts.append(f"{self.unfinished} not begun, because the run's deadline had passed")
         if files := self._files_without_pair():
@@ -164,6 +172,7 @@ class ArchiveSummary(PlanSummary):
         if self.retries:
             parts.append(f"{self.retries} calls to the stores had to be made again")
         parts += [f"left out: {place}" for place in self.left_out]
+        parts += [f"not as expected: {plain(told)}" for told in self.unmet]
         return parts
 
     def _files_without_pair(self) -> str:
@@ -208,6 +217,7 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
         "waiting": plan.waiting,
         "archived": plan.archived,
         "over_limit": plan.over_limit,
+        "unasked": plan.unasked,
     }
 
 

@@ -44,6 +44,7 @@ class DryRun(PlanSummary):
             f"- {self.waiting} are left for later, because they were tried in vain a while ago",
             f"- {self.archived} are skipped, because a file of theirs is archived",
             f"- {self.over_limit} are left for later by the limit",
+            *([f"- {self.unasked} are left alone: others were asked for"] if self.unasked else []),
             f"- {self.count('unpaired')} unpaired, {self.count('ambiguous')} ambiguous, "
             f"{self.count('unmatched')} unmatched files",
         ]

@@ -10,6 +10,8 @@ from .attempts import (
 from .fencing import with_intents as with_intents
 from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages
+from .in_vain import ROWS_ASKED as ROWS_ASKED
+from .in_vain import InVain as InVain
 from .index.key_index import KeyIndex as KeyIndex
 from .index.key_index import open_index as open_index
 from .index.rebuild import differences as differences
@@ -45,8 +47,16 @@ from .layout import (
 from .layout import (
     part_path as part_path,
 )
+from .layout import (
+    request_path as request_path,
+)
 from .lease import Lease as Lease
 from .lease import acquire as acquire
+from .lease_record import LeaseRecord as LeaseRecord
+from .lease_record import declared_intents as declared_intents
+from .lease_record import newest_generation as newest_generation
+from .lease_record import read_record as read_record
+from .lease_record import record_path as record_path
 from .manifest import newest_rows as newest_rows
 from .manifest import read_manifest as read_manifest
 from .older import split_by_version as split_by_version
@@ -79,7 +89,13 @@ from .plan import (
     total_bytes as total_bytes,
 )
 from .planning import plan_pairs as plan_pairs
+from .publications import publications as publications
+from .published_rows import Mark as Mark
+from .published_rows import published_since as published_since
+from .published_rows import read_row_groups as read_row_groups
 from .publisher import Publisher as Publisher
+from .row_search import Wanted as Wanted
+from .row_search import find_rows as find_rows
 from .run_rows import (
     RUN_SCHEMA as RUN_SCHEMA,
 )

@@ -57,6 +57,9 @@ can't depend on those, for an output that is moved keeps its paths."""
 _IMAGE = re.compile(
     rf"{FUSED_FOLDER}/[^/]+/(.+)\.[0-9a-f]{{16}}(?:-[0-9a-f]{{16}})?(?:\.quicklook)?\.[a-z]+"
 )
+# No image or item is called so: their names end in a digest.
+REQUEST_PATTERN = rf"^{FUSED_FOLDER}/[^/]+/settings\.json$"
+_REQUEST = re.compile(REQUEST_PATTERN)
 _HALF_ESCAPE = re.compile(r"%[0-9A-F]?$")
 _ID_DIGITS = 32
 _LONGEST_HEAD = _LONGEST_NAME - _ID_DIGITS - 1  # of the last name, with a digest behind it
@@ -116,6 +119,16 @@ def is_image_of(path: str, pair_ids: Collection[str]) -> bool:
         or found[1].endswith(f"~{_digest(pair_id)}")
         for pair_id in pair_ids
     )
+
+
+def request_path(settings_hash: str) -> str:
+    """Return the path of what says which settings a hash stands for, below the output."""
+    return f"{FUSED_FOLDER}/{settings_hash}/settings.json"
+
+
+def is_request_path(path: str) -> bool:
+    """Tell whether a path that was read from the output is that of a hash's settings."""
+    return bool(_REQUEST.fullmatch(path))
 
 
 def path_beside(path: str, sha256: str) -> str:

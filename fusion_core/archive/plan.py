@@ -141,6 +141,7 @@ class Plan:
         over_limit: Number of them left for later by ``limit``.
         waiting: Number of them left for later, for an earlier attempt was too short ago.
         archived: Number of them left alone because a file is still archived, as a row says.
+        unasked: Number of them left alone because only others were asked for.
     """
 
     pairing: Pairing | FoundPairs
@@ -151,6 +152,7 @@ class Plan:
     waiting: int = 0
     archived: int = 0
     older: int = 0
+    unasked: int = 0
 
     @property
     def todo_bytes(self) -> int:

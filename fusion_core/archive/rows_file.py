@@ -114,6 +114,36 @@ def row_groups_of(storage: Storage, path: str) -> int:
         return int(file.metadata.num_row_groups)
 
 
+def ranges_of(
+    storage: Storage, path: str, size: int, columns: Sequence[str]
+) -> list[dict[str, tuple[Any, Any]]]:
+    """Return of each row group the smallest and largest value of columns, of those it tells.
+
+    Args:
+        storage: The output.
+        path: The file's path.
+        size: Its size in bytes.
+        columns: Those wanted.
+
+    Raises:
+        pa.ArrowException: It is no Parquet file.
+        StorageError: The store failed.
+    """
+    with _opened(storage, path, size, ()) as file:
+        metadata, found = file.metadata, []
+        places = {metadata.schema.column(k).path: k for k in range(metadata.num_columns)}
+        for group in range(metadata.num_row_groups):
+            ends = {
+                name: metadata.row_group(group).column(places[name]).statistics
+                for name in columns
+                if name in places
+            }
+            found.append(
+                {name: (one.min, one.max) for name, one in ends.items() if one and one.has_min_max}
+            )
+    return found
+
+
 def read_columns(
     storage: Storage,
     path: str,

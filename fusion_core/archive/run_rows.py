@@ -109,6 +109,13 @@ class RunRows:
         ((count,),) = self._ask("SELECT coalesce(sum(retries), 0) FROM rows")
         return int(count)
 
+    def arithmetic(self) -> list[dict[str, str | None]]:
+        """Return what computed the images: each ``engine``, ``precision`` and ``device`` once."""
+        names = ("engine", "precision", "device")
+        listed = ", ".join(names)
+        sql = f"SELECT DISTINCT {listed} FROM rows WHERE status = 'ok' ORDER BY {listed}"
+        return [dict(zip(names, row, strict=True)) for row in self._ask(sql)]
+
     @cached_property
     def _in_vain(self) -> Spill:
         """The last attempts that were in vain, in no order."""

@@ -8,6 +8,7 @@ from .listing import find_pairs as find_pairs
 from .listing import list_fused as list_fused
 from .listing import list_pairs as list_pairs
 from .listing import pair_batches as pair_batches
+from .pairing_checks import unmet_by_pairs as unmet_by_pairs
 from .score_settings import ScoreArchiveSettings as ScoreArchiveSettings
 from .scoring_worker import ScoringWorker as ScoringWorker
 from .verdict import Cause as Cause

@@ -19,7 +19,7 @@ from fusion_core.archive.index_paths import source_roots
 from fusion_core.archive.layout import RESULT_FOLDERS
 from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates
 from fusion_core.errors import SettingsError
-from fusion_core.jobs.pairing_checks import check_index, check_templates
+from fusion_core.jobs.pairing_checks import check_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.file_system import StorageOptions
@@ -57,7 +57,8 @@ def list_pairs(
         progress: Called with the number of objects that were listed, again and again.
 
     Raises:
-        SettingsError: Templates or index can't be used, or find files and no whole pair.
+        SettingsError: Templates or index can't be used.
+        ExpectationError: There are files and not one pair, see ``check_pairs``.
         StorageError: There is no such archive, or it can't be listed.
     """
     listing = _whole(_batches(settings, source, output, date, storage_options, progress))
@@ -86,7 +87,8 @@ def find_pairs(
         progress: Called with the number of objects that were listed, again and again.
 
     Raises:
-        SettingsError: Templates or index can't be used, or find files and no whole pair.
+        SettingsError: Templates or index can't be used.
+        ExpectationError: There are files and not one pair, see ``check_pairs``.
         StorageError: There is no such archive, or it can't be listed.
     """
     listing = _batches(settings, source, output, date, storage_options, progress)
@@ -110,7 +112,7 @@ def pair_batches(
     """
     if settings.index is None:
         found = find_by_templates(listing, settings.ir, settings.vi, folder)
-        check_templates(settings, found)
+        check_pairs(settings, found)
         return found
     copy = folder / "index"
     try:
@@ -124,7 +126,7 @@ def pair_batches(
         roots=source_roots(source, settings.source),
         prefixes=settings.expanded_prefixes(date),
     )
-    check_index(settings, found)
+    check_pairs(settings, found)
     return found
 
 
@@ -145,7 +147,8 @@ def list_fused(
         storage_options: Options of the stores that hold the index and the fused images.
 
     Raises:
-        SettingsError: Templates or index can't be used, or find files and no whole pair.
+        SettingsError: Templates or index can't be used.
+        ExpectationError: There are files and not one pair, see ``check_pairs``.
         StorageError: There is no such archive, or a store can't be listed.
     """
     listing = _whole(_list_source(settings, source, date, storage_options))
@@ -216,7 +219,7 @@ def _pair(
 ) -> Pairing:
     if settings.index is None:
         pairing = pair_by_templates(listing, settings.ir, settings.vi)
-        check_templates(settings, pairing)
+        check_pairs(settings, pairing)
         return pairing
     try:
         body = _index_store(settings, settings.index, options).read("")
@@ -225,7 +228,7 @@ def _pair(
     index = read_index(settings.index, body)
     roots = source_roots(source, settings.source)
     pairing = pair_by_index(listing, index, roots, settings.expanded_prefixes(date))
-    check_index(settings, pairing)
+    check_pairs(settings, pairing)
     return pairing
 
 

@@ -1,4 +1,7 @@
+from .dates import LOOK_BACK as LOOK_BACK
 from .digest import settings_digest as settings_digest
+from .expectations import ExpectationSettings as ExpectationSettings
+from .expectations import bounds_text as bounds_text
 from .fuse import (
     IMAGE_VERSION as IMAGE_VERSION,
 )
@@ -20,6 +23,7 @@ from .run import (
 from .run import (
     RunSettings as RunSettings,
 )
+from .scaling import ScalingSettings as ScalingSettings
 from .scenes import SceneSettings as SceneSettings
 from .secrets import NO_SECRET as NO_SECRET
 from .secrets import refuse_secret as refuse_secret

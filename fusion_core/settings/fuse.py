@@ -123,6 +123,9 @@ class FuseArchiveSettings(EngineSettings, RunSettings, ImageSettings):
     model_sha256: str | None = Field(
         None, description="Expected sha256 of the model's file; another one stops the run."
     )
+    pairs: tuple[str, ...] = Field(
+        (), description="Only these pairs, by their ids; all others are left alone. Default: all."
+    )
     batch_size: int | None = Field(
         None,
         ge=1,

@@ -29,7 +29,7 @@ GROUPS = (
         "Which files belong together, and which pairs this run takes.",
         (
             *("ir", "vi", "index", "prefix", "date", "days", "time_zone"),
-            *("reprocess", "limit", "size_mismatch", "inventory", "identity"),
+            *("pairs", "reprocess", "limit", "size_mismatch", "inventory", "identity"),
         ),
     ),
     Group(
@@ -70,6 +70,11 @@ GROUPS = (
             *("worker", "workers", "max_workers", "ray_address", "memory_mb", "max_megapixels"),
             *("batch_size", "chunk_pairs", "io_threads", "worker_patience"),
         ),
+    ),
+    Group(
+        "Expectations",
+        "What a night is expected to be, and what becomes of a run that isn't so.",
+        ("min_pairs", "max_unpaired", "expect", "max_drift", "drift_nights", "unmet"),
     ),
     Group(
         "Run",

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fusion_core.settings.dates import DateSettings
+from fusion_core.settings.expectations import ExpectationSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 
 MAX_ATTEMPTS = 8
@@ -138,7 +139,7 @@ class ArchiveSettings(PairSettings, DateSettings):
         return self
 
 
-class RunSettings(ArchiveSettings):
+class RunSettings(ArchiveSettings, ExpectationSettings):
     """How a run that fuses or scores divides its work, and what it skips or gives up."""
 
     reprocess: Literal["none", "failed", "older", "all"] = Field(

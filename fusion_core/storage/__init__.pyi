@@ -11,3 +11,4 @@ from .store import RETRY_SECONDS as RETRY_SECONDS
 from .store import Storage as Storage
 from .stored_file import StoredFile as StoredFile
 from .version import object_version as object_version
+from .version import written_at as written_at

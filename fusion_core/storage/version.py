@@ -1,4 +1,4 @@
-"""The version of an object, which tells whether it has changed."""
+"""The version of an object, which tells whether it has changed, and when it was written."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def object_version(info: Mapping[str, Any]) -> str:
         moment = moment.timestamp()
     stamp = f"{moment:.6f}" if isinstance(moment, float) else str(moment)
     return f"{info['size']}-{stamp}"
+
+
+def written_at(info: Mapping[str, Any]) -> dt.datetime | None:
+    """Return from an object's metadata when it was written, None where the store doesn't tell."""
+    if isinstance(info.get("mtime"), float):  # of a local file, whose ``created`` is another
+        return dt.datetime.fromtimestamp(info["mtime"], dt.UTC)
+    written = info.get("LastModified") or info.get("created") or info.get("mtime")
+    return written if isinstance(written, dt.datetime) else None

@@ -33,6 +33,7 @@ def plan_training(
 
     Raises:
         SettingsError: Templates, index or validation can't be used, or no pair is left.
+        ExpectationError: There are files and not one pair.
         StorageError: There is no such archive, or it can't be listed.
         WeightsError: The weights to start from can't be read, or the teacher can't.
     """

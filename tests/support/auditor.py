@@ -18,6 +18,8 @@ from audited_publications import publications
 
 STALE_SECONDS = 60.0
 KEY = ("pair_id", "ir_version", "vi_version", "settings_hash", "model_hash")
+SETTINGS = "/settings.json"
+"""What the name of the file ends with that says which settings a folder of images is of."""
 COLUMNS = (*KEY, "status", "attempt", "stage", "error_message", "fused_url", "fused_sha256")
 LOCAL_TEMPORARY = "fuse-archive-*"
 
@@ -93,7 +95,8 @@ class Auditor:
         named = {row["fused_url"]: row for row in rows if row["status"] == "ok"}
         found.violations += self._images(named.values())
         start = f"s3://{self._bucket}/"
-        unnamed = [key for key in self._keys(f"{output}/fused/") if start + key not in named]
+        images = (key for key in self._keys(f"{output}/fused/") if not key.endswith(SETTINGS))
+        unnamed = [key for key in images if start + key not in named]
         found.orphan_images = len(unnamed)
         if not orphans:
             found.violations += [f"{key}: no row names this image" for key in unnamed]

@@ -62,4 +62,5 @@ def audit(bucket: Bucket, output: str, names: list[str]) -> None:
     for row in rows:
         body = bucket.read(row["fused_url"].removeprefix(start))
         assert hashlib.sha256(body).hexdigest() == row["fused_sha256"]
-    assert len(bucket.keys(f"{output}/fused/")) == len(names)
+    images = [key for key in bucket.keys(f"{output}/fused/") if not key.endswith("/settings.json")]
+    assert len(images) == len(names)

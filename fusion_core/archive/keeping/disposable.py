@@ -18,10 +18,18 @@ from fusion_core.archive.keeping.inventory import (
     Inventory,
     images_by_stem,
 )
-from fusion_core.archive.layout import COMMITS_FOLDER, MANIFEST_FOLDER, RUNS_FOLDER, TABLES
+from fusion_core.archive.layout import (
+    COMMITS_FOLDER,
+    FUSED_FOLDER,
+    MANIFEST_FOLDER,
+    REQUEST_PATTERN,
+    RUNS_FOLDER,
+    TABLES,
+)
 from fusion_core.archive.lease_record import LEASE_FOLDER
 from fusion_core.archive.spill import Spill, query
 from fusion_core.storage.store import Storage
+from fusion_core.storage.version import written_at
 
 GENERATIONS = 1000
 """So many of the newest records of the lease stay: three years of nights."""
@@ -39,6 +47,15 @@ SUPERSEDED_SCHEMA = pa.schema(
     ]
 )
 
+# What says of settings what they are, where there is neither an image nor a row of them.
+_UNUSED_SETTINGS = f"""
+    WITH folders AS (
+        SELECT path, bytes, split_part(path, '/', 2) AS hash,
+            regexp_matches(path, '{REQUEST_PATTERN}') AS tells
+        FROM objects WHERE starts_with(path, '{FUSED_FOLDER}/'))
+    SELECT path, bytes FROM folders WHERE tells
+        AND hash NOT IN (SELECT hash FROM folders WHERE NOT tells)
+        AND hash NOT IN (SELECT settings_hash FROM rows WHERE settings_hash IS NOT NULL)"""
 _AGE = dt.timedelta(hours=1)  # of a temporary file that nobody is writing any more
 _RUN = f"^{RUNS_FOLDER}/([0-9]{{8}}T[0-9]{{6}}Z-[^/]+)/"
 
@@ -93,6 +110,7 @@ def superseded_rows(
 
 def _images(looked: Looked) -> Iterator[tuple[str, int]]:
     yield from _found(looked, UNNAMED_IMAGES)
+    yield from _found(looked, _UNUSED_SETTINGS)
 
 
 def _runs(looked: Looked) -> Iterator[tuple[str, int]]:
@@ -155,10 +173,8 @@ def _temporaries(looked: Looked) -> Iterator[tuple[str, int]]:
             info = looked.output.info(path)
         except FileNotFoundError:
             continue
-        written = info.get("LastModified") or info.get("created") or info.get("mtime")
-        if isinstance(info.get("mtime"), float):  # of a local file, whose ``created`` is another
-            written = dt.datetime.fromtimestamp(info["mtime"], dt.UTC)
-        if isinstance(written, dt.datetime) and looked.now - written > _AGE:
+        written = written_at(info)
+        if written is not None and looked.now - written > _AGE:
             yield path, size
 
 

@@ -13,7 +13,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion_core.archive.layout import FUSED_FOLDER, TABLES, is_part_path, is_rows_path
+from fusion_core.archive.layout import (
+    FUSED_FOLDER,
+    REQUEST_PATTERN,
+    TABLES,
+    is_part_path,
+    is_rows_path,
+)
 from fusion_core.archive.lease_record import LeaseRecord, generations, read_record
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import SCORE_KEY
@@ -64,7 +70,8 @@ def images_by_stem(join: str, stems: str) -> str:
     return f"""
         SELECT path, bytes FROM objects {join} JOIN ({stems}) AS named
         ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem
-        WHERE starts_with(path, '{FUSED_FOLDER}/') AND NOT regexp_matches(path, '[.]tmp$')"""
+        WHERE starts_with(path, '{FUSED_FOLDER}/') AND NOT regexp_matches(path, '[.]tmp$')
+            AND NOT regexp_matches(path, '{REQUEST_PATTERN}')"""
 
 
 UNNAMED_IMAGES = images_by_stem("ANTI", f"SELECT DISTINCT {STEM} AS stem FROM rows")

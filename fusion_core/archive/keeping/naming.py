@@ -17,6 +17,7 @@ from fusion_core.archive.layout import (
     FUSED_FOLDER,
     is_image_of,
     is_part_path,
+    is_request_path,
     is_rows_path,
 )
 from fusion_core.storage.store import Storage
@@ -36,7 +37,7 @@ _OF_NO_PAIR = {
     *("run_id", "host", "device", "precision", "engine", "data_type", "crs", "fused_format"),
     *("model_hash", "settings_hash", "software_version", "metric_version", "metrics_undefined"),
     *("ir_version", "vi_version", "fused_version", "fused_sha256", "ir_scaling", "vi_scaling"),
-    *("output", "manifest", "contact_sheet", "catalog", "details", "closed_by"),
+    *("output", "manifest", "contact_sheet", "catalog", "details", "closed_by", "request"),
 }
 
 
@@ -79,11 +80,13 @@ class Naming:
     def in_object(self, storage: Storage, path: str) -> bool:
         """Tell whether an object's content names one of them; nothing is known of pictures.
 
+        Neither do settings, which name no pairs, but files and folders that pairs may be called by.
+
         Raises:
             FileNotFoundError: There is no such object.
             StorageError: The store failed.
         """
-        if path.endswith(PICTURES):
+        if path.endswith(PICTURES) or is_request_path(path):
             return False
         if path.endswith(".parquet"):
             return storage.call(

@@ -14,7 +14,7 @@ from fusion_core.archive.fused_images import FusedImages
 from fusion_core.archive.pairing import PAIRS_SCHEMA, Pairing
 from fusion_core.archive.plan import make_plan
 from fusion_core.archive.schema import PART_SCHEMA
-from fusion_core.errors import SettingsError, StorageError
+from fusion_core.errors import ExpectationError, SettingsError, StorageError
 from fusion_core.jobs.listing import find_pairs, list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -41,8 +41,8 @@ def find(source: str, output: str = "memory://elsewhere", **settings: object) ->
     where = (Storage(source), Storage(output), DATE, {})
     try:
         found = list_pairs(made, *where)
-    except SettingsError as error:
-        with pytest.raises(SettingsError, match=f"^{re.escape(str(error))}$"):
+    except (SettingsError, ExpectationError) as error:
+        with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
             find_in_parts(made, *where)
         raise
     streamed = find_in_parts(made, *where)
@@ -144,7 +144,7 @@ def test_an_output_inside_the_source_is_no_part_of_it(
 def test_an_output_below_the_root_of_a_memory_store_is_left_out() -> None:
     folder = uuid.uuid4().hex
     fill("memory://", f"{folder}/ir/1.png", f"{folder}-out/fused/1.png")
-    pairing = find("memory://", f"memory://{folder}-out", prefix=folder, vi="none/{pair}.png")
+    pairing = find("memory://", f"memory://{folder}-out", prefix=folder, unmet="warn")
     assert pairing.unmatched == (f"{folder}/ir/1.png",)
 
 
@@ -192,12 +192,12 @@ def test_an_index_with_the_url_of_the_source_in_front_is_used(root: str) -> None
 def test_an_index_of_which_no_row_is_a_whole_pair_is_refused(root: str) -> None:
     fill(root, "x/ir/1.png", "x/vi/1.png", "x/vi/2.png", "x/note.txt")
     index = with_index(root, "1,ir/1.png,vi/1.png", "2,ir/2.png,x/vi/2.png")
-    with pytest.raises(SettingsError, match=r"has 2 rows and none is a whole pair") as refused:
+    with pytest.raises(ExpectationError, match=r"has 2 rows and none is a whole pair") as refused:
         find(root, index=index)
     assert "4 are missing or have no counterpart, such as 'ir/1.png'" in str(refused.value)
     assert "such as 'index.csv'" in str(refused.value)
     twice = with_index(root, "1,x/ir/1.png,x/vi/1.png", "1,x/ir/1.png,x/vi/2.png")
-    with pytest.raises(SettingsError, match="claim a pair that another file claims too"):
+    with pytest.raises(ExpectationError, match="claim a pair that another file claims too"):
         find(root, index=twice)
     some = with_index(root, "1,x/ir/1.png,x/vi/1.png", "2,x/ir/2.png,x/vi/2.png")
     pairing = find(root, index=some)
@@ -210,27 +210,39 @@ def test_an_index_without_rows_or_with_none_of_this_night_is_an_empty_night(root
     other = with_index(root, "1,2026/11/09/ir.png,2026/11/09/vi.png")
     night = find(root, index=other, prefix="{date:%Y/%m/%d}/")
     assert (ids(night), night.unpaired) == ([], ())
-    with pytest.raises(SettingsError, match="none is a whole pair"):
+    with pytest.raises(ExpectationError, match="none is a whole pair"):
         find(root, index=other)
 
 
 def test_templates_that_match_files_and_pair_none_are_refused(root: str) -> None:
     fill(root, "ir/1.png", "ir/2.png", "visible/1.png")
-    with pytest.raises(SettingsError, match=r"2 files of .* match the templates") as refused:
+    with pytest.raises(ExpectationError, match=r"2 files of .* match the templates") as refused:
         find(root)
     assert "such as 'ir/1.png', 'ir/2.png'" in str(refused.value)
     assert "There are 1 others, such as 'visible/1.png'" in str(refused.value)
     fill(root, "vi/3.png")
-    with pytest.raises(SettingsError, match="3 files"):
+    with pytest.raises(ExpectationError, match="3 files"):
         find(root)
     fill(root, "vi/1.png")
     assert ids(find(root)) == ["1"]
 
 
-def test_nothing_that_is_meant_is_an_empty_night(root: str) -> None:
-    fill(root, "readme.txt")
-    assert ids(find(root)) == []
-    assert ids(find(root, prefix="2026/")) == []
+def test_a_source_without_files_but_those_of_tools_is_an_empty_night(root: str) -> None:
+    fill(root, "_SUCCESS", "ir/.keep", "2026/11/09/note.txt")
+    assert ids(find(root, prefix="{date:%Y/%m/%d}/")) == []
+    assert ids(find(root, prefix="ir")) == []
+    assert ids(find(root, prefix="_S")) == []
+
+
+def test_a_renamed_folder_is_no_empty_night(root: str) -> None:
+    fill(root, "_SUCCESS", *(f"thermal/{side}/{k}.png" for side in ("ir", "vi") for k in (1, 2)))
+    with pytest.raises(ExpectationError, match=r"^found 5 files .*none of them mat") as error:
+        find(root)
+    assert "such as 'thermal/ir/1.png'" in str(error.value)
+    assert "Check both templates, and whether a folder was renamed" in str(error.value)
+    with pytest.raises(ExpectationError, match="of which paths that start with 'thermal/'"):
+        find(root, prefix="thermal/")
+    assert len(find(root, unmet="warn").unmatched) == 5
 
 
 def write_inventory(folder: Path, *paths: str) -> str:

@@ -73,6 +73,7 @@ NO_ROW = {
     GpuFaultError,
     WeightsError,
     errors.SettingsError,
+    errors.ExpectationError,
     errors.OutputBusyError,
     errors.LeaseLostError,
     errors.RunDeadlineError,
