@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 from rich.console import Console
 
-from flows.commandline.commands import COMMANDS, Command
+from flows.commandline.command import Command
+from flows.commandline.commands import COMMANDS
 from flows.commandline.options import parameters, settings_of
 from flows.commandline.printing import Voice
 from fusion_core import __version__
@@ -56,7 +57,7 @@ def _callable(command: Command) -> Callable[..., None]:
         words = {one.name: given for one in own if one.kind is one.VAR_POSITIONAL}
         settings = settings_of(command.settings, options | words)
         voice.set_up()
-        told, status = command.act(settings, voice)
+        told, status = command.act(settings)
         voice.tell(told)
         if status:
             sys.exit(status)

@@ -187,7 +187,7 @@ def _read(name: str, field: FieldInfo, value: Any) -> Any:
     if _extra(field).get(POSITIONAL, False):
         return tuple(value)
     if _count(field):
-        return _values(value)
+        return [*value] if _of_texts(field) else _values(value)
     last = value[-1]
     if _settings_within(field) is not None:
         return _json(last)
@@ -264,6 +264,11 @@ def _count(field: FieldInfo) -> tuple[int, int | None] | None:
             kinds = typing.get_args(branch)
             return (1, None if kinds[-1] is Ellipsis else len(kinds))
     return None
+
+
+def _of_texts(field: FieldInfo) -> bool:
+    """Tell whether several values are texts, in which a comma may be meant."""
+    return any(typing.get_args(branch)[:1] == (str,) for branch in _branches(field))
 
 
 def _written(name: str, field: FieldInfo, choices: tuple[str, ...]) -> str:

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Protocol
 
 from pydantic import BaseModel
 
+from flows.commandline.command import Told
 from flows.summaries.listings import plain
 
 _OURS = "flows.commandline.console.Console"
-
-
-class Told(Protocol):
-    """What a command comes to, such as the summary of a run."""
-
-    def markdown(self) -> str:
-        """Return it as people read it."""
-
-    def sentence(self) -> str:
-        """Return it in one sentence."""
-
-    def model_dump_json(self) -> str:
-        """Return it as a JSON object."""
 
 
 class Voice(BaseModel):
