@@ -15,7 +15,7 @@ PLACES: dict[str, Any] = {"source": "s3://a", "output": "s3://b"}
 
 
 def refusal(kind: type[BaseModel], values: dict[str, Any]) -> str:
-    """Return what a validator that knows the JSON schema alone says of values, as Prefect's does."""
+    """Return what a validator says that knows the JSON schema alone, as Prefect's does."""
     validator = jsonschema.Draft202012Validator(kind.model_json_schema())
     error = best_match(validator.iter_errors(values))
     return "" if error is None else str(error.message)
