@@ -1,4 +1,4 @@
-"""Every test is run by ``make test``, ``test-slow`` or ``test-browser``, and by one of them alone."""
+"""Every test is run by one target: ``make test``, ``make test-slow`` or ``make test-browser``."""
 
 import re
 from pathlib import Path

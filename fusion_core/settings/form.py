@@ -82,7 +82,7 @@ def _say_what_may_be(shown: dict[str, Any]) -> None:
 def _in_words(choice: dict[str, Any]) -> str:
     if "const" in choice:
         return str(choice["const"])
-    return _KINDS.get(choice.get("format", choice.get("type")), "a value")
+    return _KINDS.get(str(choice.get("format", choice.get("type"))), "a value")
 
 
 def one_of(pattern: str, *examples: str) -> dict[str, Any]:
