@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
+.PHONY: help install demo test test-slow test-s3 test-browser chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -39,7 +39,7 @@ demo: $(INSTALLED)
 	$(LOOPBACK) $(BIN)/fuse-archive demo
 
 test: $(INSTALLED)
-	$(LOOPBACK) $(PYTEST) -m 'not long'
+	$(LOOPBACK) $(PYTEST) -m 'not long and not browser'
 
 test-slow: LONG ?= long
 test-slow: $(INSTALLED)
@@ -48,6 +48,10 @@ test-slow: $(INSTALLED)
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)
 	sh infra/test-s3.sh $(BIN)/python $(IN_TWO)
+
+# What a person sees of Prefect and of reports, in a real browser (Debian's Chromium).
+test-browser: $(INSTALLED)
+	sh infra/test-browser.sh $(BIN)/python
 
 # Has workers, nodes, drivers, GPUs, memory and the store fail, and audits what is left.
 chaos: SEED ?= 7

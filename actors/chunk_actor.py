@@ -130,8 +130,9 @@ class ChunkActor(ABC, Generic[Settings]):
             self._worker.stopping.set()
 
     @ray.method(concurrency_group=CONTROL)
-    def pulse(self) -> None:
-        """Answer, which a process that is stuck as a whole does not."""
+    def pulse(self) -> tuple[str, int]:
+        """Answer, which a process that is stuck as a whole does not; see ``progress``."""
+        return self._worker.progress() if self._worker else ("", 0)
 
     def _prepare(self, arithmetic: Arithmetic | None) -> Arithmetic | None:
         """Load what the actor hosts, if it hosts anything, and return how it computes."""

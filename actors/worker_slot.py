@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 
 from actors.chunk_actor import CONTROL, Started
 from actors.chunk_task import ChunkTask
 from actors.places import gpu_of
 
-_LONGEST_PULSE = 30.0  # seconds between two signs of life
+_LONGEST_PULSE = 5.0  # seconds between two signs of life, which also tell of progress
 
 IN_FLIGHT = 2
 """Chunks per actor: one that runs and one that waits, so that no actor idles for the driver."""
@@ -34,6 +36,7 @@ class WorkerSlot:
         head_since: When the first of its tasks came first, by the monotonic clock.
         pulse: Its answer that is waited for.
         pulse_at: When that was asked for.
+        progress: What its last sign of life told: a part, and how many of its pairs were done.
     """
 
     actor: ActorHandle[Any]
@@ -45,6 +48,7 @@ class WorkerSlot:
     head_since: float = 0.0
     pulse: Any = None
     pulse_at: float = 0.0
+    progress: tuple[str, int] = ("", 0)
 
     @property
     def usable(self) -> bool:
@@ -65,6 +69,12 @@ class WorkerSlot:
     def place(self) -> Hashable:
         """What fails together: its GPU, or its node where it has none."""
         return self.gpu or self.node_id
+
+    @property
+    def pairs_done(self) -> int:
+        """How many pairs of the chunk at work are done, as far as is known."""
+        part_id, count = self.progress
+        return count if self.tasks and self.tasks[0].chunk.part_id == part_id else 0
 
     def accepts(self, *, alone: bool) -> bool:
         """Tell whether there is room for a chunk, that is to be alone or not."""
@@ -102,7 +112,7 @@ class WorkerSlot:
         if now - self.head_since > self.tasks[0].chunk.budget(pair_deadline):
             return f"is over its chunk's budget after {now - self.head_since:.0f} s"
         if self.pulse is not None and ray.wait([self.pulse], timeout=0)[0]:
-            self.pulse = None
+            self._take_in()
         if self.pulse is None:
             if now - self.pulse_at > min(_LONGEST_PULSE, pair_deadline / 4):
                 self.pulse_at = now
@@ -110,6 +120,12 @@ class WorkerSlot:
         elif now - self.pulse_at > pair_deadline:
             return f"gave no sign of life for {now - self.pulse_at:.0f} s"
         return None
+
+    def _take_in(self) -> None:
+        """Take in its sign of life; that it died is told elsewhere."""
+        with suppress(RayError):
+            self.progress = ray.get(self.pulse)
+        self.pulse = None
 
     def stop_soon(self) -> None:
         """Have it begin no further pair."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,7 +104,11 @@ def run_chunks(
         if chunks:
             publisher.declare([path_of(chunk) for chunk in chunks])
 
-    pool = _pool(run, publisher, make_actor, declare)
+    def look() -> None:
+        publisher.lease.check()
+        progress.look(sum(slot.pairs_done for slot in pool.staff.slots))
+
+    pool = _pool(run, make_actor, look, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
     todo = with_pixels(plan.todo.to_batches(BATCH), settings, run.credentials)
     chunks = with_intents(
@@ -112,8 +116,10 @@ def run_chunks(
     )
     worked = Worked()
     # A signal may come anywhere in here; the actors end then, not with the process.
-    with closing(pool.run(chunks)) as done:
-        for result in shown(_published(done, publisher), len(plan.todo), logger, verb=verb):
+    with shown(len(plan.todo), logger, verb=verb) as progress, closing(pool.run(chunks)) as done:
+        for result in done:
+            publisher.committed(result.parts)
+            progress.add(result)
             worked.add(result)
     publisher.publish()
     if pool.deaths or pool.lost:
@@ -126,17 +132,10 @@ def run_chunks(
     return worked
 
 
-def _published(results: Iterator[ChunkResult], publisher: Publisher) -> Iterator[ChunkResult]:
-    """Pass results on, and have their parts published in time."""
-    for result in results:
-        publisher.committed(result.parts)
-        yield result
-
-
 def _pool(
     run: Run[Any],
-    publisher: Publisher,
     make_actor: MakeActor,
+    check: Callable[[], None],
     declare: Callable[[Sequence[Chunk]], None],
 ) -> ActorPool:
     """Make the pool of a run, as large as the connected cluster has room for."""
@@ -155,7 +154,7 @@ def _pool(
             until=run.ends_at,
         ),
         storage_options=run.credentials,
-        check=publisher.lease.check,
+        check=check,
         declare=declare,
     )
 

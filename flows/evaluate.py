@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,18 +15,19 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
+from flows.artifacts import publish
 from flows.chunks import Worked, count_results
 from flows.contact_sheet import compared_pairs, draw_sheet, with_sources
 from flows.details import files_without_pair, unsuccessful, write_details
 from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.fuse_archive import fuse_chunks
+from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.requests import note_settings, request_of
 from flows.run import (
     Run,
     fail_past_limit,
-    publish,
     warn_of_older,
     write_tables,
 )
@@ -55,7 +56,7 @@ from fusion_core.jobs import EvaluateSettings, list_pairs
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 from fusion_core.models import read_model
 from fusion_core.reports import compare, published_sets, write_comparison_sheet
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings import FuseArchiveSettings, OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
 
 FLOW = "evaluate"
@@ -74,7 +75,10 @@ Runs = Mapping[str, Run[FuseArchiveSettings]]
 
 
 @flow(name=FLOW, retries=0)
-def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
+def evaluate(
+    settings: EvaluateSettings,
+    override: Annotated[dict[str, Any] | None, OverrideOf(EvaluateSettings)] = None,
+) -> EvaluationSummary | SkippedRun:
     """Fuse the same pairs with several models, score what they made, and compare the models.
 
     Each model does what a run of fuse-archive with it does, into one output and its manifest, so
@@ -83,6 +87,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
 
     Args:
         settings: Which pairs, which models, where to, and how.
+        override: Some of the settings, which replace those above in this run.
 
     Returns:
         What became of the run, with the comparison table.
@@ -93,6 +98,7 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
         FuseArchiveError: The run as a whole can't go on: settings, a model or storage.
     """
     end_with_worker()
+    settings = overridden(settings, override)
     began = time.monotonic()
     run = Run.begin(settings, settings_hash="")  # rows have the hashes of their model's run
     runs = runs_of_models(run)
@@ -112,10 +118,10 @@ def evaluate(settings: EvaluateSettings) -> EvaluationSummary | SkippedRun:
                 }
                 summary = summarise(run, runs, plans, worked, began=began)
     except OutputBusyError as busy:
-        return skip(run, busy)
+        return ended(skip(run, busy))
     fail_past_limit(summary, settings)
     fail_if_unmet(summary, settings)
-    return summary
+    return ended(summary)
 
 
 # Deployments that version 0.1.0 made name their flow by this entrypoint until they are made anew.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from prefect import get_run_logger
 
+from flows.night import DRIFT, tell
 from flows.past_runs import past_runs
 from flows.run import Run
 from flows.summaries.archive import ArchiveSummary
@@ -87,9 +88,13 @@ def with_unmet(
 def fail_if_unmet(summary: ArchiveSummary, settings: RunSettings) -> None:
     """Fail a run that isn't as expected, once all is published and its summary is written.
 
+    Prefect is told of it by an event, whether it fails or only warns.
+
     Raises:
         ExpectationError: It isn't, and the settings don't say to warn of that only.
     """
+    if summary.unmet:
+        tell(DRIFT, summary, summary.unmet)
     if summary.unmet and settings.unmet == "fail":
         raise ExpectationError(
             f"{' '.join(summary.unmet)} All that was done stands, see {summary.output}"

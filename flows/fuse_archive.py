@@ -6,6 +6,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -14,11 +15,13 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import start_actor
 from actors.cluster import connected
 from actors.fusion_actor import FusionActor, FusionJob
+from flows.artifacts import publish
 from flows.chunks import Worked, count_results, run_chunks, share_of
 from flows.contact_sheet import draw_sheet, fused_pairs
 from flows.details import files_without_pair, first_files, remarks, unsuccessful, write_details
 from flows.estimate import estimate_seconds
 from flows.expectations import check_found, fail_if_unmet, with_unmet
+from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.progress import listing_told
@@ -26,7 +29,6 @@ from flows.requests import note_settings, request_of
 from flows.run import (
     Run,
     fail_past_limit,
-    publish,
     warn_of_late_pairs,
     warn_of_older,
 )
@@ -48,14 +50,17 @@ from fusion_core.archive import (
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import find_pairs
 from fusion_core.models import model_hash_of
-from fusion_core.settings import FuseArchiveSettings
+from fusion_core.settings import FuseArchiveSettings, OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
 
 FLOW = "fuse-archive"
 
 
 @flow(name=FLOW, retries=0)
-def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | SkippedRun:
+def fuse_archive(
+    settings: FuseArchiveSettings,
+    override: Annotated[dict[str, Any] | None, OverrideOf(FuseArchiveSettings)] = None,
+) -> RunSummary | DryRun | SkippedRun:
     """Fuse the new infrared and visible pairs of an archive, score them, and keep the manifest.
 
     Pairs that can't be fused become failed rows of the manifest. A run that is stopped loses
@@ -63,6 +68,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
 
     Args:
         settings: What to fuse, where to, and how.
+        override: Some of the settings, which replace those above in this run.
 
     Returns:
         What became of the run; with ``dry_run`` what would be done; which run was found at work,
@@ -76,6 +82,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
         FuseArchiveError: The run as a whole can't go on: settings, model or storage.
     """
     end_with_worker()
+    settings = overridden(settings, override)
     began = time.monotonic()
     model_hash = model_hash_of(settings.model, settings.model_sha256)
     images = settings.image_settings()
@@ -87,7 +94,7 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
     )
     if settings.dry_run:
         with scratch_folder() as folder:
-            return estimate(run, plan_archive(run, folder))
+            return ended(estimate(run, plan_archive(run, folder)))
     try:
         with scratch_folder() as folder, output_lease(run) as publisher:
             plan = plan_archive(run, folder, publisher.lease.generation)
@@ -96,10 +103,10 @@ def fuse_archive(settings: FuseArchiveSettings) -> RunSummary | DryRun | Skipped
                 worked = fuse_chunks(run, plan, publisher)
                 summary = summarise(run, plan, worked, began=began)
     except OutputBusyError as busy:
-        return skip(run, busy)
+        return ended(skip(run, busy))
     fail_past_limit(summary, settings)
     fail_if_unmet(summary, settings)
-    return summary
+    return ended(summary)
 
 
 @task(name="plan", cache_policy=NO_CACHE)

@@ -12,14 +12,10 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 import pyarrow.dataset as ds
 from prefect import get_run_logger
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_table_artifact,
-)
 from prefect.context import FlowRunContext
 
 from flows.credentials import StorageCredentials
+from flows.night import name_flow_run
 from flows.summaries.archive import ArchiveSummary, older_told, too_many_failed
 from fusion_core import reports
 from fusion_core.archive import RUNS_FOLDER, split_by_version
@@ -58,7 +54,7 @@ class Run(Generic[Settings]):
         hashes_before: tuple[str, ...] = (),
         model_hash: str | None = None,
     ) -> Run[Settings]:
-        """Give a run its id and date.
+        """Give a run its id and date, and the flow run in Prefect the run's id as its name.
 
         Args:
             settings: The run's settings.
@@ -75,6 +71,7 @@ class Run(Generic[Settings]):
             model_hash=model_hash,
             settings_hash=settings_hash,
         )
+        name_flow_run(identity.run_id)
         credentials = StorageCredentials(settings.credentials_block)
         return cls(settings, identity, credentials, time.monotonic(), hashes_before)
 
@@ -123,35 +120,6 @@ def warn_of_older(older: int) -> None:
     """Log how much rests on earlier image versions, and how to renew it."""
     if older:
         get_run_logger().warning("%s", older_told(older))
-
-
-def publish(run: Run[Any], output: Storage, summary: ArchiveSummary, flow: str) -> None:
-    """Write the summary beside the results, and show it in Prefect as the flow's artifacts."""
-    output.write(f"{run.folder}/summary.md", summary.markdown().encode())
-    output.write(f"{run.folder}/summary.json", summary.model_dump_json(indent=2).encode())
-    create_markdown_artifact(summary.markdown(), f"{flow}-summary", summary.sentence())
-    if summary.failures:
-        create_table_artifact(
-            [dict(row) for row in summary.failures],
-            f"{flow}-failures",
-            f"What failed in {summary.run_id}: {_first_of(summary, 'failures')}",
-        )
-    if summary.undone_pairs:
-        create_table_artifact(
-            [dict(row) for row in summary.undone_pairs],
-            f"{flow}-undone",
-            f"What {summary.run_id} left undone, to be tried again: "
-            f"{_first_of(summary, 'undone_pairs')}",
-        )
-    create_link_artifact(summary.output, summary.output, f"{flow}-output", "Where the results are")
-    get_run_logger().info(summary.sentence())
-
-
-def _first_of(summary: ArchiveSummary, name: str) -> str:
-    shown, count = len(getattr(summary, name)), summary.count(name)
-    return (
-        f"all {count}" if shown == count else f"the first {shown} of {count}, see details.parquet"
-    )
 
 
 def write_tables(

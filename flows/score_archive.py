@@ -6,6 +6,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -13,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from actors.chunk_actor import Job, start_actor
 from actors.cluster import connected
 from actors.scoring_actor import ScoringActor
+from flows.artifacts import publish
 from flows.chunks import Worked, count_results, run_chunks
 from flows.details import (
     files_without_pair,
@@ -21,13 +23,13 @@ from flows.details import (
     write_details,
 )
 from flows.expectations import check_found, fail_if_unmet, with_unmet
+from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.requests import request_of
 from flows.run import (
     Run,
     fail_past_limit,
-    publish,
     warn_of_older,
     write_tables,
 )
@@ -54,6 +56,7 @@ from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import ScoreArchiveSettings, list_fused
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports import Comparison, compare
+from fusion_core.settings import OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
 
 FLOW = "score-archive"
@@ -62,7 +65,10 @@ _COMPARED = ("attempt", "metric_version", "ended", "run_id", "status", *METRIC_N
 
 
 @flow(name=FLOW, retries=0)
-def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
+def score_archive(
+    settings: ScoreArchiveSettings,
+    override: Annotated[dict[str, Any] | None, OverrideOf(ScoreArchiveSettings)] = None,
+) -> ScoreSummary | SkippedRun:
     """Score the fused images of several methods against their sources, and compare the methods.
 
     Images that can't be scored become failed rows. A run that is stopped loses nothing but the
@@ -70,6 +76,7 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
 
     Args:
         settings: Which images to score, where to, and how.
+        override: Some of the settings, which replace those above in this run.
 
     Returns:
         What became of the run, with the comparison table.
@@ -80,6 +87,7 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
         FuseArchiveError: The run as a whole can't go on: settings or storage.
     """
     end_with_worker()
+    settings = overridden(settings, override)
     began = time.monotonic()
     run = Run.begin(
         settings,
@@ -93,10 +101,10 @@ def score_archive(settings: ScoreArchiveSettings) -> ScoreSummary | SkippedRun:
                 worked = score_images(run, plan, publisher)
             summary = summarise(run, plan, images, worked, began=began)
     except OutputBusyError as busy:
-        return skip(run, busy)
+        return ended(skip(run, busy))
     fail_past_limit(summary, settings)
     fail_if_unmet(summary, settings)
-    return summary
+    return ended(summary)
 
 
 @task(name="plan", cache_policy=NO_CACHE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -12,10 +13,12 @@ from actors.cluster import connected
 from actors.resources import alive_nodes
 from actors.training import train, training_share
 from flows.credentials import StorageCredentials
+from flows.night import ended
 from flows.parent_watchdog import end_with_worker
 from flows.summaries.train import TrainSummary
 from flows.train_progress import shown
 from fusion_core.errors import TrainingError
+from fusion_core.settings import OverrideOf, overridden
 from fusion_core.storage import Storage
 from fusion_core.training import (
     CURVE_FILE,
@@ -32,7 +35,10 @@ FLOW = "train-refinefuse"
 
 
 @flow(name=FLOW, retries=0)
-def train_refinefuse(settings: TrainSettings) -> TrainSummary:
+def train_refinefuse(
+    settings: TrainSettings,
+    override: Annotated[dict[str, Any] | None, OverrideOf(TrainSettings)] = None,
+) -> TrainSummary:
     """Train a RefineFuse network on the infrared and visible pairs of an archive.
 
     A training that is stopped goes on from its last checkpoint when the same settings are run
@@ -40,6 +46,7 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
 
     Args:
         settings: What to train on, how, and where to.
+        override: Some of the settings, which replace those above in this run.
 
     Returns:
         What became of it.
@@ -49,6 +56,7 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
             failed for good.
     """
     end_with_worker()
+    settings = overridden(settings, override)
     credentials = StorageCredentials(settings.credentials_block)
     job = plan(settings, credentials)
     log = finished_log(job, credentials)
@@ -66,7 +74,7 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
     create_markdown_artifact(summary.markdown(), f"{FLOW}-summary", summary.sentence())
     create_link_artifact(summary.curve, "curve.png", f"{FLOW}-curve", "Losses and metrics")
     get_run_logger().info(summary.sentence())
-    return summary
+    return ended(summary)
 
 
 @task(name="plan", cache_policy=NO_CACHE)

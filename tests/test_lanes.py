@@ -1,4 +1,4 @@
-"""Every test is run by ``make test`` or by ``make test-slow``, and by one of them alone."""
+"""Every test is run by one target: ``make test``, ``make test-slow`` or ``make test-browser``."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def recipe(target: str) -> str:
 
 
 def test_what_one_lane_leaves_out_the_other_runs(pytestconfig: pytest.Config) -> None:
-    assert recipe("test").endswith(" $(PYTEST) -m 'not long'")
+    assert recipe("test").endswith(" $(PYTEST) -m 'not long and not browser'")
     assert recipe("test-slow").endswith(" $(PYTEST) -m '$(LONG)'")
     assert "\ntest-slow: LONG ?= long\n" in (ROOT / "Makefile").read_text()
     # Nothing else chooses, so that a test that is named runs in any case.
@@ -30,11 +30,12 @@ def test_both_lanes_have_tests() -> None:
     assert 0 < sum(named in text for text in files) < len(files) / 10, "a handful"
 
 
-def test_ci_runs_both_lanes_and_the_s3_tests_on_a_real_store() -> None:
+def test_ci_runs_both_lanes_the_s3_tests_on_a_real_store_and_the_browser() -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     lanes = [line.partition("make ")[2] for line in lines if "make test" in line]
     # The last one runs every test with that mark, the long ones as well.
-    assert lanes == ["test", "test-slow LONG='long and not store'", "test-s3"]
+    assert lanes == ["test", "test-slow LONG='long and not store'", "test-s3", "test-browser"]
+    assert " -m browser " in (ROOT / "infra/test-browser.sh").read_text()
     assert " -m store " in (ROOT / "infra/test-s3.sh").read_text()
-    # that one installs its store's packages first, and shuts the network out by itself
-    assert "make test-s3" in lines
+    # those install their packages first, and shut the network out by themselves
+    assert {"make test-s3", "make test-browser"} <= {*lines}

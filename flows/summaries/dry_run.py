@@ -29,7 +29,7 @@ class DryRun(PlanSummary):
         )
         if self.estimated_seconds is None:
             return f"{said}."
-        return f"{said}, in about {_duration(self.estimated_seconds)} on this cluster."
+        return f"{said}, in about {duration(self.estimated_seconds)} on this cluster."
 
     def markdown(self) -> str:
         """Return the plan as people read it."""
@@ -49,13 +49,14 @@ class DryRun(PlanSummary):
             f"{self.count('unmatched')} unmatched files",
         ]
         if self.estimated_seconds is not None:
-            lines.append(f"- about {_duration(self.estimated_seconds)} on this cluster")
+            lines.append(f"- about {duration(self.estimated_seconds)} on this cluster")
         if self.first:
             lines += ["", "First pairs: " + ", ".join(self.first)]
         return "\n".join(lines) + "\n"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as people say it, to two digits or so."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

@@ -9,7 +9,7 @@ from fusion_core.models.names import BASELINE_NAMES, PACKAGED_NAMES
 from fusion_core.reports.published import published_sets
 from fusion_core.settings.fuse import EngineSettings, FuseArchiveSettings, ImageSettings
 from fusion_core.settings.run import RunSettings
-from fusion_core.settings.secrets import NO_SECRET, refuse_secret
+from fusion_core.settings.secrets import NO_SECRET, NO_SECRETS, refuse_secret
 
 _DEFAULT_MODELS = {name: name for name in (*PACKAGED_NAMES, *BASELINE_NAMES)}
 
@@ -19,6 +19,7 @@ class EvaluateSettings(EngineSettings, RunSettings, ImageSettings):
 
     models: dict[str, str] = Field(
         _DEFAULT_MODELS,
+        json_schema_extra=NO_SECRETS,
         description="The models to compare, NAME=MODEL, once per model; the name alone where both "
         "are the same. A model is refinefuse or refinefuse-mini (packaged weights), mean, maximum, "
         "laplacian, guided, or the fsspec URL of a file, as for fuse-archive. Default: all that "

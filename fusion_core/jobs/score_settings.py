@@ -14,7 +14,7 @@ from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.fuse import IMAGE_VERSION
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scaling import ScalingSettings
-from fusion_core.settings.secrets import NO_SECRET, refuse_secret
+from fusion_core.settings.secrets import NO_SECRET, NO_SECRETS, refuse_secret
 
 _INDEX_FIELDS = ("pair",)
 
@@ -45,6 +45,7 @@ class ScoreArchiveSettings(RunSettings, ScalingSettings):
     """Everything that a score-archive run can be told."""
 
     fused: dict[str, str] = Field(
+        json_schema_extra=NO_SECRETS,
         description="The fused images of each method, NAME=TEMPLATE, once per method. The "
         "template holds the fields of the infrared one ('pair' where there is an index) and may "
         "hold more; it is a path below the source or a URL with its own folder or bucket.",

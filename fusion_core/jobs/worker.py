@@ -68,6 +68,7 @@ class ChunkWorker(ABC, Generic[Work]):
         self.device_name = torch.cuda.get_device_name(device) if self.on_gpu else "cpu"
         self.stopping = threading.Event()
         """Set it, from another thread, to have no further pair begun."""
+        self._at_work: tuple[str, Sequence[Work]] = ("", ())
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Take a chunk's pairs through their stages, then commit their rows.
@@ -83,6 +84,7 @@ class ChunkWorker(ABC, Generic[Work]):
             return known
         refused = {ref.key: _refusal(ref) for ref in chunk.pairs}
         begun = [self._begin(ref) for ref in chunk.pairs]
+        self._at_work = chunk.part_id, begun
         fresh = [pair for pair in begun if not refused[pair.ref.key]]
         done = self._outcomes(fresh, in_tiles=chunk.in_tiles) if fresh else Outcomes[Work]()
         if done.spoiled:  # also where the chunk turns out to be split, and its halves come next
@@ -96,6 +98,14 @@ class ChunkWorker(ABC, Generic[Work]):
         result = self._commit(chunk, rows) if rows else ChunkResult((), left=chunk.pairs)
         give_back_freed()  # kept, it grows from chunk to chunk of many sizes
         return result.after(spoiled=done.spoiled, alone={pair.ref.key for pair in done.alone})
+
+    def progress(self) -> tuple[str, int]:
+        """Return the part that is at work, and of how many of its pairs the outcome is known.
+
+        It may be called from another thread.
+        """
+        part_id, pairs = self._at_work
+        return part_id, sum(pair.ended is not None for pair in pairs)
 
     def give_up(
         self, chunk: Chunk, reason: str, *, cause: Cause = "worker", where: str | None = None

@@ -9,6 +9,7 @@ from .comparison_table import (
 from .comparison_table import (
     markdown_table as markdown_table,
 )
+from .preview import preview as preview
 from .published import PublishedRow as PublishedRow
 from .published import published_sets as published_sets
 from .sheets import (

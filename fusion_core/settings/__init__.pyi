@@ -14,6 +14,8 @@ from .fuse import (
 from .groups import GROUPS as GROUPS
 from .groups import Group as Group
 from .groups import grouped as grouped
+from .override import OverrideOf as OverrideOf
+from .override import overridden as overridden
 from .run import (
     ArchiveSettings as ArchiveSettings,
 )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fusion_core.settings.dates import DateSettings
 from fusion_core.settings.expectations import ExpectationSettings
+from fusion_core.settings.form import arrange, one_of
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
+
+_WORKER = r"auto|cpu|gpu|cpu:[0-9]+|gpu:(0?\.[0-9]+|1|1\.0)"
+_WORKERS = ("auto", "gpu", "gpu:0.5", "cpu", "cpu:4")
 
 MAX_ATTEMPTS = 8
 """Attempts at a pair without a verdict, unless a setting says otherwise."""
@@ -22,7 +28,9 @@ class PairSettings(BaseModel):
     """The settings that decide the pixels of a loaded pair."""
 
     # Without the input, an error about a URL with a password in it can't quote the password.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, json_schema_extra=arrange
+    )
 
     size_mismatch: Literal["error", "resize_ir"] = Field(
         "error",
@@ -75,7 +83,7 @@ class ArchiveSettings(PairSettings, DateSettings):
     )
     worker: str = Field(
         "auto",
-        pattern=r"^(auto|cpu|gpu|cpu:[0-9]+|gpu:(0?\.[0-9]+|1|1\.0))$",
+        json_schema_extra=one_of(_WORKER, *_WORKERS),
         description="What one worker takes: 'auto' (a GPU where the cluster shows one, else 2 "
         "CPUs), 'gpu', a share of one such as 'gpu:0.5', 'cpu', or a number of CPUs such as "
         "'cpu:4'.",
@@ -106,6 +114,11 @@ class ArchiveSettings(PairSettings, DateSettings):
     @classmethod
     def _no_secret_in_url(cls, url: str | None) -> str | None:
         return url if url is None else refuse_secret(url)
+
+    @field_validator("worker")
+    @classmethod
+    def _worker_is_known(cls, worker: str) -> str:
+        return check_worker(worker, _WORKER, _WORKERS)
 
     @field_validator("source", "output")
     @classmethod
@@ -238,3 +251,20 @@ class RunSettings(ArchiveSettings, ExpectationSettings):
             stacklevel=3,
         )
         return "skip"
+
+
+def check_worker(worker: str, pattern: str, examples: Sequence[str]) -> str:
+    """Return what one worker takes, unless it can't be told what that means.
+
+    Args:
+        worker: What was given.
+        pattern: Regular expression of what is known.
+        examples: Of what is known, for the error.
+
+    Raises:
+        ValueError: It isn't known.
+    """
+    if not re.fullmatch(pattern, worker):
+        *most, last = examples
+        raise ValueError(f"found {worker!r}; expected {', '.join(most)} or {last}")
+    return worker

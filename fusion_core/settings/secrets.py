@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fusion_core.settings.form import never
+
 _SECRET = r"://(?!arn:)[^/\[\]]*:(?!\d*(/|$)).*@"
-NO_SECRET: dict[str, Any] = {"not": {"type": "string", "pattern": _SECRET}}
+_EXPECTED = (
+    "a plain URL, without user name and password. Give credentials by the AWS chain (environment, "
+    "profile, instance role) or by credentials_block"
+)
+
+NO_SECRET: dict[str, Any] = never(_SECRET, _EXPECTED)
 """In a field's JSON schema, by which Prefect refuses such a URL before it stores it."""
+
+NO_SECRETS: dict[str, Any] = {"additionalProperties": {"type": "string", **NO_SECRET}}
+"""Likewise, for a field that holds URLs by name."""
 
 
 def refuse_secret(url: str) -> str:
@@ -18,8 +28,5 @@ def refuse_secret(url: str) -> str:
     """
     # An AWS secret may hold slashes, so the @ is looked for beyond them too.
     if re.search(_SECRET, url):
-        raise ValueError(
-            "the URL holds a user name and password; expected a plain URL. Give credentials "
-            "by the AWS chain (environment, profile, instance role) or by credentials_block"
-        )
+        raise ValueError(f"the URL holds a user name and password; expected {_EXPECTED}")
     return url

@@ -6,9 +6,13 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from fusion_core.settings.run import ArchiveSettings
+from fusion_core.settings.form import one_of
+from fusion_core.settings.run import ArchiveSettings, check_worker
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
 from fusion_core.training.recipe import Recipe
+
+_WORKER = r"auto|cpu|gpu|cpu:[0-9]+|gpu:1|gpu:1\.0"
+_WORKERS = ("auto", "gpu", "cpu", "cpu:4")
 
 VERSIONS = 2
 """Versions of a pair that a teacher fuses, where their number isn't given."""
@@ -24,7 +28,7 @@ class TrainSettings(ArchiveSettings, Recipe):
     )
     worker: str = Field(
         "auto",
-        pattern=r"^(auto|cpu|gpu|cpu:[0-9]+|gpu:1|gpu:1\.0)$",
+        json_schema_extra=one_of(_WORKER, *_WORKERS),
         description="What one worker takes: 'auto' (a GPU where the cluster shows one, else all "
         "CPUs shared among the workers), 'gpu', 'cpu', or a number of CPUs such as 'cpu:4'.",
     )
@@ -65,6 +69,11 @@ class TrainSettings(ArchiveSettings, Recipe):
         description="Versions of each pair that the teacher fuses: the pair as it is, and others "
         f"shrunk and with less contrast. Default, with a teacher: {VERSIONS}.",
     )
+
+    @field_validator("worker")
+    @classmethod
+    def _worker_is_known(cls, worker: str) -> str:
+        return check_worker(worker, _WORKER, _WORKERS)
 
     @field_validator("validation", mode="before")
     @classmethod
