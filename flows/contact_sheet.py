@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from actors.tasks import run_on_worker
 from flows.run import Run
 from fusion_core import reports
-from fusion_core.archive import PAIR_KEY, RunRows, Spill, evenly, stored_image
+from fusion_core.archive import PAIR_KEY, Chosen, RunRows, Spill, evenly, stored_image
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage import Storage, StoredFile
 
@@ -68,6 +68,25 @@ def fused_pairs(
             metrics = {name: row[name] for name in METRIC_NAMES}
             shown.append(_shown(source, row, {"fused": image}, metrics))
     return shown
+
+
+def chosen_pairs(run: Run[Any], chosen: Chosen) -> tuple[list[reports.ShownPair], dict[int, int]]:
+    """Return the pairs that a report shows, and where each stands by the place of its row.
+
+    Args:
+        run: The run.
+        chosen: The rows; those that can't be an image's are left out.
+    """
+    source, output = run.source(), run.output()
+    shown: list[reports.ShownPair] = []
+    places = {}
+    for place, row in sorted(chosen.rows.items()):
+        image = stored_image(output, row)
+        if image is not None:
+            metrics = {name: row[name] for name in METRIC_NAMES}
+            places[place] = len(shown)
+            shown.append(_shown(source, row, {"fused": image}, metrics))
+    return shown, places
 
 
 def compared_pairs(

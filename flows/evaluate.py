@@ -24,6 +24,7 @@ from flows.fuse_archive import fuse_chunks
 from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
+from flows.report_page import write_comparison_report
 from flows.requests import note_settings, request_of
 from flows.run import (
     Run,
@@ -247,6 +248,14 @@ def summarise(
             **details.fields,
         )
     summary = with_unmet(summary, run, output, pairing)
+    summary = write_comparison_report(
+        run,
+        summary,
+        comparison,
+        flow=FLOW,
+        published=published,
+        sheet=summary.contact_sheet is not None,
+    )
     publish(run, output, summary, FLOW)
     return summary
 

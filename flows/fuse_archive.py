@@ -25,6 +25,7 @@ from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.progress import listing_told
+from flows.report_page import write_fused_report
 from flows.requests import note_settings, request_of
 from flows.run import (
     Run,
@@ -44,8 +45,10 @@ from fusion_core.archive import (
     Publisher,
     RunRows,
     collect_rows,
+    metric_histograms,
     open_index,
     plan_pairs,
+    seconds_by_stage,
 )
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import find_pairs
@@ -192,6 +195,8 @@ def summarise(
             catalog=_write_catalog(run, output),
             fused=worked.ok,
             metrics=rows.metric_statistics(),
+            histograms=metric_histograms(rows),
+            stage_seconds=seconds_by_stage(rows),
             left_out=worked.left_out,
             retries=rows.retries(),
             stages=rows.stages(),
@@ -201,7 +206,8 @@ def summarise(
             **plan_counts(plan),
             **details.fields,
         )
-    summary = with_unmet(summary, run, output, plan.pairing)
+        summary = with_unmet(summary, run, output, plan.pairing)
+        summary = write_fused_report(run, plan, rows, summary)
     publish(run, output, summary, FLOW)
     return summary
 

@@ -26,6 +26,7 @@ from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
+from flows.report_page import write_comparison_report
 from flows.requests import request_of
 from flows.run import (
     Run,
@@ -202,6 +203,7 @@ def summarise(
             **details.fields,
         )
     summary = with_unmet(summary, run, output, plan.pairing)
+    summary = write_comparison_report(run, summary, comparison, flow=FLOW)
     publish(run, output, summary, FLOW)
     return summary
 

@@ -32,6 +32,7 @@ ALLOWED = {
         *("onnx", "google"),  # networks of others, and the errors of reading their files
         *("openvino", "onnxruntime"),  # what computes networks, where it is installed
         "numba",  # compiles the loops that score, where it is installed
+        *("jinja2", "markupsafe"),  # reports are templates, in which everything is escaped
         "lazy_loader",  # a package's face is loaded when it is asked for
         "pydantic",  # settings are one frozen, validated object
         "pystac",  # fused scenes are described as STAC items

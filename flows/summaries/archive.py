@@ -74,6 +74,7 @@ class ArchiveSummary(PlanSummary):
         details: URL of the Parquet file that holds all lists as a whole.
         unmet: What the settings expect and isn't so, in sentences.
         request: What the run was asked for, of ``flows.requests``; None in summaries of before.
+        report: URL of the run's page, if one was written.
         seconds: Duration of the run.
     """
 
@@ -103,6 +104,7 @@ class ArchiveSummary(PlanSummary):
     details: str | None = None
     unmet: tuple[str, ...] = ()
     request: dict[str, Any] | None = None
+    report: str | None = None
     seconds: float
 
     @model_validator(mode="before")
@@ -180,7 +182,8 @@ class ArchiveSummary(PlanSummary):
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _details_lines(self) -> list[str]:
-        return [f"- all that is listed here: `{self.details}`"] if self.details else []
+        lines = [f"- report: `{self.report}`"] if self.report else []
+        return lines + ([f"- all that is listed here: `{self.details}`"] if self.details else [])
 
     def _unsuccessful_lines(self) -> list[str]:
         """Return the lines of tables of what failed, and of what is undone."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fusion_core.archive import visible
+
 FIRST = 100
 """So many of each list stand in a summary; all of it lies beside."""
 
@@ -66,11 +68,7 @@ def code_span(text: str) -> str:
 
 def plain(text: str) -> str:
     """Return a text on one line, in which a terminal finds nothing to obey."""
-    shown = (
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text.replace("\n", " ")
-    )
-    return "".join(shown)
+    return visible(text)
 
 
 def _more(count: int, known: int) -> list[str]:

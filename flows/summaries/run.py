@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.listings import listing_lines
+from fusion_core.archive import Histogram
 from fusion_core.metrics import METRIC_NAMES, METRIC_VERSION
 
 
@@ -16,6 +19,8 @@ class RunSummary(ArchiveSummary):
         contact_sheet: URL of the contact sheet, if one was drawn.
         fused: Pairs fused by this run.
         metrics: By metric, its mean, standard deviation, minimum and maximum over the fused pairs.
+        histograms: By metric, how many fused pairs are in each bin, and some quantiles.
+        stage_seconds: By device and stage, the seconds that threads of workers were busy.
         catalog: URL of the STAC catalogue or collection, if one was written.
         remarks: What readers of single fused scenes should know, such as a partial overlap;
             the first hundred.
@@ -26,6 +31,8 @@ class RunSummary(ArchiveSummary):
     remarks: tuple[str, ...] = ()
     fused: int
     metrics: dict[str, dict[str, float | None]]
+    histograms: dict[str, Histogram] = Field(default_factory=dict)
+    stage_seconds: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     @property
     def succeeded(self) -> int:

@@ -33,7 +33,13 @@ from .keeping.superseded import finish_superseded as finish_superseded
 from .keeping.superseded import superseding_since as superseding_since
 from .keeping.superseded import take_superseded_out as take_superseded_out
 from .layout import (
+    INDEX_PATH as INDEX_PATH,
+)
+from .layout import (
     MANIFEST_FOLDER as MANIFEST_FOLDER,
+)
+from .layout import (
+    NIGHTS_PATH as NIGHTS_PATH,
 )
 from .layout import (
     RUNS_FOLDER as RUNS_FOLDER,
@@ -96,6 +102,24 @@ from .published_rows import read_row_groups as read_row_groups
 from .publisher import Publisher as Publisher
 from .row_search import Wanted as Wanted
 from .row_search import find_rows as find_rows
+from .run_figures import (
+    Chosen as Chosen,
+)
+from .run_figures import (
+    Histogram as Histogram,
+)
+from .run_figures import (
+    choose_pairs as choose_pairs,
+)
+from .run_figures import (
+    footprints as footprints,
+)
+from .run_figures import (
+    metric_histograms as metric_histograms,
+)
+from .run_figures import (
+    seconds_by_stage as seconds_by_stage,
+)
 from .run_rows import (
     RUN_SCHEMA as RUN_SCHEMA,
 )
@@ -127,3 +151,4 @@ from .stored_images import (
 from .stored_images import (
     stored_image as stored_image,
 )
+from .visible_text import visible as visible

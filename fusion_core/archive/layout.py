@@ -26,6 +26,13 @@ is the one of its fusing."""
 RUNS_FOLDER = "runs"
 """A folder per run with its summary and pictures or tables; the lease lies in it too."""
 
+NIGHTS_PATH = f"{RUNS_FOLDER}/nights.json"
+"""What the pages know of earlier runs, so that a night reads one object and not 400 summaries. It
+can be removed at any time: what it lacks is read from the summaries again."""
+
+INDEX_PATH = "index.html"
+"""The page that lists the runs; like the object before, it names no pair."""
+
 COMMITS_FOLDER = "commits"
 """What runs keep for each other: commits of chunks, records of what was published, the index."""
 

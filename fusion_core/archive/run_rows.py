@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import PAIR_KEY
-from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.archive.schema import PART_SCHEMA, STAGES
 from fusion_core.archive.spill import Spill, engine, query, show, spill
 from fusion_core.archive.stored_images import IMAGE_COLUMNS
 from fusion_core.metrics import METRIC_NAMES
@@ -33,6 +33,8 @@ RUN_SCHEMA = pa.schema(
             *("run_id", "method", *IMAGE_COLUMNS, "fused_version"),
             *("status", "attempt", "stage", "cause", "error_type", "error_message", "history"),
             *("remark", *METRIC_NAMES, "metric_version", "retries", "ended"),
+            *(f"seconds_{stage}" for stage in STAGES),
+            *("west", "south", "east", "north", "item_url"),
         )
     ]
 )
@@ -92,17 +94,17 @@ def collect_rows(output: Storage, parts: Iterable[str], folder: Path) -> Spill:
 class RunRows:
     """The rows of one run, and what its summary and its sheet say of them.
 
-    Args:
+    Attributes:
         rows: The rows, of ``RUN_SCHEMA``, in any order.
         folder: A scratch folder for results and for what doesn't fit into memory.
     """
 
     def __init__(self, rows: Spill, folder: Path):
-        self._rows, self._folder = rows, folder
+        self.rows, self.folder = rows, folder
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._rows)
+        return len(self.rows)
 
     def retries(self) -> int:
         """Return how many calls to the stores had to be made again."""
@@ -120,10 +122,10 @@ class RunRows:
     def _in_vain(self) -> Spill:
         """The last attempts that were in vain, in no order."""
         columns = ", ".join(("status", "pair_id", "method", *_REASON))
-        with self._engine(rows=self._rows) as connection:
-            show(connection, last=query(connection, self._folder, _IN_VAIN))
+        with self.connection(rows=self.rows) as connection:
+            show(connection, last=query(connection, self.folder, _IN_VAIN))
             sql = f"SELECT {columns} FROM rows SEMI JOIN last ON rows.file_row_number = last.place"
-            return query(connection, self._folder, sql)
+            return query(connection, self.folder, sql)
 
     def undone(self) -> int:
         """Return the number of pairs, or images, whose last attempt ended without a verdict."""
@@ -135,6 +137,24 @@ class RunRows:
         """Return how many failed or are undone by the stage of their last attempt, most first."""
         sql = "SELECT stage, count(*) FROM rows GROUP BY stage ORDER BY count(*) DESC, stage"
         return {str(stage): count for stage, count in self._ask(sql, rows=self._in_vain)}
+
+    def reasons(self, most: int) -> list[dict[str, Any]]:
+        """Return the last attempts that were in vain by reason, the most frequent first.
+
+        Args:
+            most: At most so many reasons.
+
+        Returns:
+            ``count``, ``status``, ``stage``, ``cause``, ``error_type``, and a message as
+            ``example``.
+        """
+        named = ("status", "stage", "cause", "error_type")
+        keys = ", ".join(f"coalesce({name}, '')" for name in named)
+        sql = f"""SELECT count(*), {keys}, min(coalesce(error_message, '')[:500]) FROM rows
+            GROUP BY {keys} ORDER BY count(*) DESC, {keys} LIMIT {most}"""
+        names = ("count", *named, "example")
+        rows = self._ask(sql, rows=self._in_vain)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def unsuccessful(self, status: str) -> Iterator[pa.Table]:
         """Yield the last attempts that ended with a status, sorted by pair and method.
@@ -152,7 +172,7 @@ class RunRows:
     def remarks(self) -> Iterator[pa.Table]:
         """Yield ``pair_id`` and ``remark`` of fused scenes that have one, sorted by pair."""
         condition = "status = 'ok' AND remark IS NOT NULL"
-        return self._in_order(self._rows, ("pair_id", "remark"), condition)
+        return self._in_order(self.rows, ("pair_id", "remark"), condition)
 
     def metric_statistics(self) -> dict[str, dict[str, float | None]]:
         """Return mean, population's standard deviation, minimum and maximum of every metric.
@@ -188,13 +208,13 @@ class RunRows:
         """
         key, columns = ", ".join(PAIR_KEY), ", ".join(f"rows.{name}" for name in RUN_SCHEMA.names)
         # First all places, which are narrow, and then all columns of the few rows that are chosen.
-        with self._engine(rows=self._rows, pairs=pairs) as connection:
+        with self.connection(rows=self.rows, pairs=pairs) as connection:
             sql = f"""
                 SELECT file_row_number AS place FROM rows SEMI JOIN pairs USING ({key})
                 WHERE status = 'ok' AND model_hash = ? AND settings_hash = ?
                 ORDER BY pair_id, place
             """
-            fused = query(connection, self._folder, sql, [model_hash, settings_hash])
+            fused = query(connection, self.folder, sql, [model_hash, settings_hash])
             show(connection, fused=fused)
             places = [str(place) for place in evenly(range(len(fused)), count)]
             if not places:
@@ -205,7 +225,7 @@ class RunRows:
                     SELECT place FROM fused WHERE file_row_number IN ({", ".join(places)})
                 ) ORDER BY rows.pair_id, rows.file_row_number
             """
-            rows: list[dict[str, Any]] = query(connection, self._folder, sql).read().to_pylist()
+            rows: list[dict[str, Any]] = query(connection, self.folder, sql).read().to_pylist()
             return rows
 
     def _in_order(self, rows: Spill, columns: Sequence[str], condition: str) -> Iterator[pa.Table]:
@@ -214,9 +234,9 @@ class RunRows:
         The rows of neighbouring pairs lie near each other, so that a slice is found by the
         statistics of row groups.
         """
-        with self._engine(rows=rows) as connection:
+        with self.connection(rows=rows) as connection:
             sql = f"SELECT pair_id FROM rows WHERE {condition} ORDER BY pair_id"
-            ids = query(connection, self._folder, sql).to_batches(_SLICE)
+            ids = query(connection, self.folder, sql).to_batches(_SLICE)
             firsts = list(dict.fromkeys(batch["pair_id"][0].as_py() for batch in ids))
             for first, end in zip_longest(firsts, firsts[1:]):
                 own = f"{condition} AND pair_id >= ?" + (" AND pair_id < ?" if end else "")
@@ -226,12 +246,13 @@ class RunRows:
                 ).to_arrow_table()
 
     def _ask(self, sql: str, rows: Spill | None = None) -> list[tuple[Any, ...]]:
-        with self._engine(rows=self._rows if rows is None else rows) as connection:
+        with self.connection(rows=self.rows if rows is None else rows) as connection:
             return connection.execute(sql).fetchall()
 
     @contextmanager
-    def _engine(self, **tables: pa.Table | Spill) -> Iterator[duckdb.DuckDBPyConnection]:
-        with engine(self._folder, memory=_MEMORY, threads=1) as connection:
+    def connection(self, **tables: pa.Table | Spill) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open an engine of bounded memory, which knows some tables by their names."""
+        with engine(self.folder, memory=_MEMORY, threads=1) as connection:
             show(connection, **tables)
             yield connection
 

@@ -67,7 +67,7 @@ def write_contact_sheet(output: Storage, path: str, pairs: Sequence[ShownPair], 
     """
     rows = []
     for pair in pairs:
-        ir, vi, fused = _pictures(pair)
+        ir, vi, fused = pictures_of(pair)
         rows.append(SheetRow(pair.pair_id, ir, vi, fused, pair.metrics))
     return _write(output, path, draw_contact_sheet(rows, title))
 
@@ -92,14 +92,14 @@ def write_comparison_sheet(
 
     def loaded() -> Iterator[ComparisonRow]:
         for pair in pairs:
-            ir, vi, *others = _pictures(pair)
+            ir, vi, *others = pictures_of(pair)
             fused = dict(zip(pair.fused, others, strict=True))
             yield ComparisonRow(pair.pair_id, ir, vi, fused)
 
     return _write(output, path, draw_comparison_sheet(loaded(), title))
 
 
-def _pictures(pair: ShownPair) -> list[Pixels]:
+def pictures_of(pair: ShownPair) -> list[Pixels]:
     """Return a pair's infrared, visible and fused images in one size, in this order.
 
     Whatever is wrong with a pair, it costs the sheet no other one.

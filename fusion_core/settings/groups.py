@@ -37,7 +37,15 @@ GROUPS = (
         "What fuses or is scored, and the files that come of it.",
         (
             *("model", "models", "fused", "published", "convention", "format"),
-            *("quality", "png_level", "precision", "engine", "model_sha256", "contact_sheet"),
+            *(
+                "quality",
+                "png_level",
+                "precision",
+                "engine",
+                "model_sha256",
+                "contact_sheet",
+                "report",
+            ),
         ),
     ),
     Group(

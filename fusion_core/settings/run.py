@@ -231,6 +231,10 @@ class RunSettings(ArchiveSettings, ExpectationSettings):
         description="Seconds that a run waits for a worker, such as for a cluster to grow, while "
         "it has none.",
     )
+    report: bool = Field(
+        True,
+        description="Write the run's report.html, and index.html with all runs of the output.",
+    )
     max_failed: float = Field(
         0.1,
         ge=0,

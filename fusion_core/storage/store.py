@@ -30,6 +30,7 @@ from fusion_core.storage.local import (
     replace_copy,
     replace_file,
 )
+from fusion_core.storage.media_types import media_options
 from fusion_core.storage.retry import RetryPolicy
 from fusion_core.storage.s3 import LARGEST_PUT, first_bytes, put_on_s3
 from fusion_core.storage.store_calls import Identity
@@ -178,7 +179,8 @@ class Storage:
         if self.is_local:
             self.call(f"write {self.url(path)}", lambda: replace_file(full, body))
         else:
-            put = partial(self.fs.pipe_file, full, body, **self._limit_for(len(body)))
+            options = self._limit_for(len(body)) | media_options(self.fs.protocol, path)
+            put = partial(self.fs.pipe_file, full, body, **options)
             self.call(f"write {self.url(path)}", put, len(body))
 
     def create(self, path: str, body: bytes) -> bool:

@@ -23,11 +23,18 @@ from tiny import settings_for
 from flows.chunks import Worked, count_results
 from flows.contact_sheet import fused_pairs
 from flows.details import files_without_pair, remarks, unsuccessful, write_details
+from flows.report_page import FOOTPRINTS, REASONS, SAMPLE, WORST
 from flows.run import Run
 from flows.summaries.run import RunSummary
 from fusion_core.archive.found_pairs import FoundPairs
 from fusion_core.archive.lease import acquire
 from fusion_core.archive.publisher import Publisher
+from fusion_core.archive.run_figures import (
+    choose_pairs,
+    footprints,
+    metric_histograms,
+    seconds_by_stage,
+)
 from fusion_core.archive.run_rows import RunRows, collect_rows
 from fusion_core.archive.spill import Spill
 from fusion_core.storage.scratch import scratch_folder
@@ -57,6 +64,13 @@ def main(folder: Path, pairs: int, *, published: bool) -> dict[str, Any]:
         listings = [*unsuccessful(rows, "pair_id"), remarks(rows), *files_without_pair(pairing)]
         details = write_details(run, output, listings, scratch)
         shown = fused_pairs(run, plan, rows, SHOWN)
+        figures = time.monotonic()
+        chosen = choose_pairs(
+            rows, plan, worst=WORST, sample=SAMPLE, model_hash=MODEL, settings_hash=SETTINGS
+        )
+        scenes, reasons = footprints(rows, FOOTPRINTS), rows.reasons(REASONS)
+        pages = {"histograms": metric_histograms(rows), "stage_seconds": seconds_by_stage(rows)}
+        figures = time.monotonic() - figures
         worked = Worked(failed=details.counts["failures"])
         worked.ok = pairs - worked.failed - rows.undone()
         summary = RunSummary(
@@ -68,6 +82,7 @@ def main(folder: Path, pairs: int, *, published: bool) -> dict[str, Any]:
             **dict.fromkeys(("done_before", "known_failed", "over_limit"), 0),
             fused=worked.ok,
             metrics=rows.metric_statistics(),
+            **pages,
             retries=rows.retries(),
             stages=rows.stages(),
             seconds=time.monotonic() - begin,
@@ -84,6 +99,10 @@ def main(folder: Path, pairs: int, *, published: bool) -> dict[str, Any]:
         "seconds_of_publishing": round(seconds, 1),
         "driver_mb_more_by_publishing": round(published_mb),
         "seconds_of_reading_parts": round(read, 1),
+        "seconds_of_the_reports_figures": round(figures, 1),
+        "pairs_in_the_report": len(chosen.rows),
+        "reasons_in_the_report": len(reasons),
+        "scenes_in_the_report": scenes[0],
         "driver_mb_before": round(before),
         "driver_mb_more": round(_peak() - before),
         "summary_kb": round(len(written) / 1e3),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from image_rows import OWN, image_row, listed
 from manifest_rows import row
 from tiny import settings_for
 
@@ -24,8 +25,6 @@ from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports import ShownPair
 from fusion_core.storage import StoredFile
 
-OWN = {"settings_hash": "0123456789abcdef", "model_hash": "m" * 64}
-
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run[Any]:
@@ -34,21 +33,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run[Any]:
     monkeypatch.setattr(contact_sheet, "run_on_worker", lambda work, *given: work(*given))
     settings = settings_for(tmp_path / "in", tmp_path / "out", "mean")
     return Run.begin(settings, settings_hash=OWN["settings_hash"], model_hash=OWN["model_hash"])
-
-
-def image_row(pair_id: str, **changes: Any) -> dict[str, Any]:
-    """A row of a fused pair whose URLs lead elsewhere."""
-    known = {"pair_id": pair_id, "ir_version": "v", "vi_version": "w", "status": "ok", **OWN}
-    elsewhere = dict.fromkeys(("ir_url", "vi_url", "fused_url"), "http://127.0.0.1:1/secret.png")
-    made = {
-        "fused_bytes": 7,
-        "fused_format": "png",
-        "fused_sha256": "ab" * 32,
-        "device": "cpu",
-        "engine": "eager",
-    }
-    scores = dict.fromkeys(METRIC_NAMES, 0.5)
-    return {**known, **elsewhere, **made, "precision": "fp32", **scores, **changes}
 
 
 def rows_table(*rows: dict[str, Any]) -> pa.Table:
@@ -63,16 +47,6 @@ def rows_of_run(folder: Path, *rows: dict[str, Any]) -> RunRows:
     """The rows of a run, in a local file."""
     table = pa.Table.from_pylist([row() | one for one in rows], RUN_SCHEMA)
     return RunRows(spill(folder, RUN_SCHEMA, [table]), folder)
-
-
-def listed(*pair_ids: str) -> pa.Table:
-    """Pairs as the listing of the archive has them."""
-    rows = [
-        {"pair_id": one, "ir_version": "v", "vi_version": "w", "ir_path": f"ir/{one}.png"}
-        | {"vi_path": f"vi/{one}.png"}
-        for one in pair_ids
-    ]
-    return pa.Table.from_pylist(rows)
 
 
 def paths(pair: ShownPair, run: Run[Any]) -> list[str]:

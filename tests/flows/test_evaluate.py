@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from prefect.artifacts import Artifact
+from strict_html import complaints
 from tiny import tiny_weights, write_pairs
 
 from flows.evaluate import evaluate, runs_of_models
@@ -87,6 +88,11 @@ def test_models_are_compared_and_what_is_fused_is_not_fused_again(tmp_path: Path
     assert second.contact_sheet == str(folder / "contact_sheet.png")
     with Image.open(folder / "contact_sheet.png") as sheet:
         assert sheet.width > 5 * 240  # both sources and three models
+
+    page = (folder / "report.html").read_text()
+    assert complaints(page) == []
+    assert "DenseFuse (published)" in page
+    assert "data:image/webp" in page
 
     # What has gone leaves the comparison, although the rows of all models stay.
     (tmp_path / "in/vi/p2.png").unlink()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from onnx_models import onnx_file
 from prefect.artifacts import Artifact
+from strict_html import complaints
 from tiny import write_pairs
 
 from flows.fuse_archive import fuse_archive
@@ -174,7 +175,7 @@ def test_the_output_may_lie_inside_the_source(archive: FuseArchiveSettings) -> N
 
 def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSettings) -> None:
     (Path(archive.source) / "ir/p0.png").write_bytes(b"broken")
-    summary = run(archive, max_failed=0.5, contact_sheet=2)
+    summary = run(archive, max_failed=0.5, contact_sheet=2, report=True)
     folder = Path(archive.output) / "runs" / summary.run_id
     assert json.loads((folder / "summary.json").read_text())["fused"] == 7
     assert "| mean |" in (folder / "summary.md").read_text()
@@ -184,6 +185,15 @@ def test_summary_sheet_and_artifacts_are_left_behind(archive: FuseArchiveSetting
     assert (summary.counts["failures"], summary.stages) == (1, {"decode": 1})
     assert summary.contact_sheet == str(folder / "contact_sheet.png")
     assert Path(summary.contact_sheet).read_bytes().startswith(b"\x89PNG")
+    assert summary.report == str(folder / "report.html")
+    page = Path(summary.report).read_text()
+    assert complaints(page) == []
+    assert page.count('src="data:image/webp') == 3 * 7
+    assert len(list((folder / "thumbnails").glob("*.webp"))) == 3 * 7
+    assert sum(summary.histograms["en"].counts) == 7
+    assert summary.stage_seconds["cpu"]["fuse"] > 0
+    index = (Path(archive.output) / "index.html").read_text()
+    assert f'href="runs/{summary.run_id}/report.html"' in index
     text = Artifact.get("fuse-archive-summary")
     assert text is not None
     assert summary.run_id in str(text.data)

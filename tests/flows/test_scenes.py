@@ -1,8 +1,10 @@
 """Georeferenced scenes through the whole flow, from and to an S3 server."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 import numpy as np
@@ -15,6 +17,7 @@ from prefect.blocks.system import Secret
 from rio_cogeo import cog_validate
 from s3_servers import S3Server
 from stac_schemas import go_offline
+from strict_html import complaints
 from tiny import settings_for, tiny_weights
 
 from flows.fuse_archive import fuse_archive
@@ -100,6 +103,7 @@ def test_scenes_from_and_to_s3(
         tile_size=256,
         stac="catalog",
         contact_sheet=2,
+        report=True,
         credentials_block="scenes",
     )
     summary = run(settings)
@@ -118,6 +122,11 @@ def test_scenes_from_and_to_s3(
     items = {item.properties["fuse-archive:pair_id"]: item for item in found}
     assert set(items) == set(visible)
     assert catalog.validate_all() == len(visible)
+    page = (copy / f"runs/{summary.run_id}/report.html").read_text()
+    assert complaints(page) == []
+    links = {unquote(link) for link in re.findall(r'href="\.\./\.\./(fused/[^"]+)"', page)}
+    assert len(links) == 2 * len(visible)  # image and item
+    assert all((copy / link).is_file() for link in links)
     for name, item in items.items():
         sources = {link.href for link in item.get_links("derived_from")}
         assert sources == {f"s3://{s3_bucket}/in/{side}/{name}.tif" for side in ("ir", "vi")}

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.run_rows import RUN_SCHEMA
+from fusion_core.archive.schema import STAGES
 from fusion_core.metrics import METRIC_NAMES
 
 BATCH = 10_000
@@ -66,6 +67,7 @@ def _rows(start: int, count: int, vain: float, long: int) -> pa.Table:
     columns: dict[str, pa.Array] = {
         **{name: pa.repeat(text, count) for name, text in texts.items()},
         **{name: pa.array(rng.random(count)) for name in METRIC_NAMES},
+        **{f"seconds_{stage}": pa.array(rng.random(count)) for stage in STAGES},
         "pair_id": ids,
         "status": status,
         "attempt": pa.repeat(pa.scalar(1, pa.int32()), count),

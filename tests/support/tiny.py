@@ -146,11 +146,12 @@ def settings_for(
 ) -> FuseArchiveSettings:
     """Return settings of a run that is gentle to the machine; ``changes`` are further fields.
 
-    A contact sheet is drawn by a process of its own, which takes as long as the small run before.
+    A contact sheet is drawn by a process of its own, which takes as long as the small run before;
+    so are the pictures of a report.
     Rows are published while the run is at work, as they are in a night of hours.
     """
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 2, "io_threads": 2}
-    gentle |= {"contact_sheet": 0, "publish_seconds": 0.2}
+    gentle |= {"contact_sheet": 0, "report": False, "publish_seconds": 0.2}
     gentle["engine"] = "eager"  # converting a network takes seconds, and the images are small
     fields = {"source": str(source), "output": str(output), "model": str(model)}
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})

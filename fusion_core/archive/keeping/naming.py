@@ -11,15 +11,19 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from markupsafe import escape
 
 from fusion_core.archive.layout import (
     COMMITS_FOLDER,
     FUSED_FOLDER,
+    INDEX_PATH,
+    NIGHTS_PATH,
     is_image_of,
     is_part_path,
     is_request_path,
     is_rows_path,
 )
+from fusion_core.archive.visible_text import visible
 from fusion_core.storage.store import Storage
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".webp")
@@ -37,7 +41,8 @@ _OF_NO_PAIR = {
     *("run_id", "host", "device", "precision", "engine", "data_type", "crs", "fused_format"),
     *("model_hash", "settings_hash", "software_version", "metric_version", "metrics_undefined"),
     *("ir_version", "vi_version", "fused_version", "fused_sha256", "ir_scaling", "vi_scaling"),
-    *("output", "manifest", "contact_sheet", "catalog", "details", "closed_by", "request"),
+    *("output", "manifest", "contact_sheet", "catalog", "details", "report", "closed_by"),
+    "request",
 }
 
 
@@ -86,7 +91,7 @@ class Naming:
             FileNotFoundError: There is no such object.
             StorageError: The store failed.
         """
-        if path.endswith(PICTURES) or is_request_path(path):
+        if path.endswith(PICTURES) or path in (INDEX_PATH, NIGHTS_PATH) or is_request_path(path):
             return False
         if path.endswith(".parquet"):
             return storage.call(
@@ -154,6 +159,8 @@ def _pattern(pair_ids: Collection[str], way: str) -> re.Pattern[str]:
 def _written(pair_id: str) -> Iterator[str]:
     yield pair_id
     yield json.dumps(pair_id)[1:-1]
+    yield visible(pair_id)
+    yield str(escape(visible(pair_id)))  # as pages have it
     yield quote(pair_id)
     yield quote(pair_id, safe="/ ()+,=@")  # as paths of images are
 
