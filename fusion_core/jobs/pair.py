@@ -22,6 +22,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import WriteError
 from fusion_core.images.codecs import LOSSLESS, decode, encode
 from fusion_core.images.pair import PicturePair
+from fusion_core.jobs.warned import about
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.errors import as_pair_error
@@ -65,7 +66,7 @@ class PairState:
         self.started = self.started or dt.datetime.now(dt.UTC)
         begin = time.perf_counter()
         try:
-            with counted_by(self.repeated):
+            with counted_by(self.repeated), about(self.ref.pair_id):
                 yield
         finally:
             spent = time.perf_counter() - begin

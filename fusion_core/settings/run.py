@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from fusion_core.settings.dates import DateSettings
 from fusion_core.settings.expectations import ExpectationSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
+from fusion_core.settings.watching import WatchingSettings
 
 MAX_ATTEMPTS = 8
 """Attempts at a pair without a verdict, unless a setting says otherwise."""
@@ -139,7 +140,7 @@ class ArchiveSettings(PairSettings, DateSettings):
         return self
 
 
-class RunSettings(ArchiveSettings, ExpectationSettings):
+class RunSettings(WatchingSettings, ArchiveSettings, ExpectationSettings):
     """How a run that fuses or scores divides its work, and what it skips or gives up."""
 
     reprocess: Literal["none", "failed", "older", "all"] = Field(
