@@ -16,6 +16,7 @@ from actors.resources import WorkerShare, alive_nodes, worker_share
 from actors.staff import PoolLimits
 from flows.progress import shown
 from flows.run import Run
+from flows.watching.warning_log import WarningLog
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     Chunk,
@@ -26,6 +27,7 @@ from fusion_core.archive import (
     with_intents,
 )
 from fusion_core.jobs import ChunkResult
+from fusion_core.settings import RunSettings
 
 MakeActor = Callable[[WorkerShare, Collection[str]], Any]
 
@@ -104,18 +106,22 @@ def run_chunks(
         if chunks:
             publisher.declare([path_of(chunk) for chunk in chunks])
 
-    pool = _pool(run, publisher, make_actor, declare)
+    share = share_of(run)
+    pool = _pool(run, publisher, make_actor, share=share, declare=declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
     todo = with_pixels(plan.todo.to_batches(BATCH), settings, run.credentials)
     chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )
-    worked = Worked()
+    worked, warned = Worked(), WarningLog(logger)
     # A signal may come anywhere in here; the actors end then, not with the process.
     with closing(pool.run(chunks)) as done:
-        for result in shown(_published(done, publisher), len(plan.todo), logger, verb=verb):
+        results = run.watch.results(_published(done, publisher), pool, share)
+        for result in shown(results, len(plan.todo), logger, verb=verb, bar=_bar(settings)):
             worked.add(result)
+            warned.tell(result)
     publisher.publish()
+    warned.end()
     if pool.deaths or pool.lost:
         logger.warning(
             "%d workers died or hung and %d were lost with their nodes; others did their work",
@@ -133,14 +139,21 @@ def _published(results: Iterator[ChunkResult], publisher: Publisher) -> Iterator
         yield result
 
 
+def _bar(settings: RunSettings) -> bool | None:
+    """Tell whether to draw a bar: none among lines of JSON, else as the terminal has it."""
+    return False if settings.log_format == "json" else None
+
+
 def _pool(
     run: Run[Any],
     publisher: Publisher,
     make_actor: MakeActor,
+    *,
+    share: WorkerShare,
     declare: Callable[[Sequence[Chunk]], None],
 ) -> ActorPool:
     """Make the pool of a run, as large as the connected cluster has room for."""
-    settings, share = run.settings, share_of(run)
+    settings = run.settings
     get_run_logger().info(
         "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
     )

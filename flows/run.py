@@ -6,7 +6,7 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from prefect.context import FlowRunContext
 
 from flows.credentials import StorageCredentials
 from flows.summaries.archive import ArchiveSummary, older_told, too_many_failed
+from flows.watching.watch import Watch
 from fusion_core import reports
 from fusion_core.archive import RUNS_FOLDER, split_by_version
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
@@ -41,6 +42,7 @@ class Run(Generic[Settings]):
         credentials: Called for the storage options to use now.
         began: When it began, by the monotonic clock.
         hashes_before: What its settings' hash was under earlier image versions.
+        watch: Tells those who watch it what happens.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Run(Generic[Settings]):
     credentials: StorageCredentials
     began: float
     hashes_before: tuple[str, ...] = ()
+    watch: Watch = field(default_factory=Watch, compare=False)
 
     @classmethod
     def begin(
@@ -57,6 +60,7 @@ class Run(Generic[Settings]):
         settings_hash: str,
         hashes_before: tuple[str, ...] = (),
         model_hash: str | None = None,
+        watch: Watch | None = None,
     ) -> Run[Settings]:
         """Give a run its id and date.
 
@@ -65,6 +69,7 @@ class Run(Generic[Settings]):
             settings_hash: What its rows have as such.
             hashes_before: What rows of the same settings had under earlier image versions.
             model_hash: Likewise, where one model makes all of them.
+            watch: Tells those who watch it what happens. Default: nobody does.
         """
         now = dt.datetime.now(dt.UTC)
         context = FlowRunContext.get()
@@ -75,8 +80,10 @@ class Run(Generic[Settings]):
             model_hash=model_hash,
             settings_hash=settings_hash,
         )
+        watch = watch or Watch()
+        watch.identified(settings, identity)
         credentials = StorageCredentials(settings.credentials_block)
-        return cls(settings, identity, credentials, time.monotonic(), hashes_before)
+        return cls(settings, identity, credentials, time.monotonic(), hashes_before, watch)
 
     @property
     def folder(self) -> str:
