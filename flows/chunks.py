@@ -106,8 +106,7 @@ def run_chunks(
         if chunks:
             publisher.declare([path_of(chunk) for chunk in chunks])
 
-    share = share_of(run)
-    pool = _pool(run, publisher, make_actor, share=share, declare=declare)
+    pool = _pool(run, publisher, make_actor, declare)
     run_key = f"{identity.run_id}-{identity.model_hash}-{identity.settings_hash}"
     todo = with_pixels(plan.todo.to_batches(BATCH), settings, run.credentials)
     chunks = with_intents(
@@ -116,7 +115,7 @@ def run_chunks(
     worked, warned = Worked(), WarningLog(logger)
     # A signal may come anywhere in here; the actors end then, not with the process.
     with closing(pool.run(chunks)) as done:
-        results = run.watch.results(_published(done, publisher), pool, share)
+        results = run.watch.results(_published(done, publisher))
         for result in shown(results, len(plan.todo), logger, verb=verb, bar=_bar(settings)):
             worked.add(result)
             warned.tell(result)
@@ -148,16 +147,14 @@ def _pool(
     run: Run[Any],
     publisher: Publisher,
     make_actor: MakeActor,
-    *,
-    share: WorkerShare,
     declare: Callable[[Sequence[Chunk]], None],
 ) -> ActorPool:
     """Make the pool of a run, as large as the connected cluster has room for."""
-    settings = run.settings
+    settings, share = run.settings, share_of(run)
     get_run_logger().info(
         "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
     )
-    return ActorPool(
+    pool = ActorPool(
         lambda left_out: make_actor(share, left_out),
         share.fits,
         PoolLimits(
@@ -171,6 +168,8 @@ def _pool(
         check=publisher.lease.check,
         declare=declare,
     )
+    run.watch.work(pool, share)
+    return pool
 
 
 def share_of(run: Run[Any]) -> WorkerShare:

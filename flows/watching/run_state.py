@@ -35,6 +35,7 @@ class RunState(Collector):
         began: When it began, in seconds since the epoch.
         ended: When it ended; None before.
         succeeded: Whether it ended well; None before, and where it was skipped.
+        gpus: What each of its workers has of a GPU.
     """
 
     def __init__(self, metrics: RunMetrics):
@@ -45,8 +46,7 @@ class RunState(Collector):
         self.succeeded: bool | None = None
         self._metrics = metrics
         self._pool: ActorPool | None = None
-        self._before = (0, 0)
-        self._gpus = self._held = 0.0
+        self.gpus = self._held = 0.0
         self._held_at = time.monotonic()
         self._lock = threading.Lock()
         metrics.registry.register(self)
@@ -58,7 +58,7 @@ class RunState(Collector):
             pool: The pool.
             gpus: What each of its workers has of a GPU.
         """
-        self._pool, self._gpus, self._held_at = pool, gpus, time.monotonic()
+        self._pool, self.gpus, self._held_at = pool, gpus, time.monotonic()
 
     def gpu_seconds(self, state: PoolState | None = None) -> float:
         """Return the seconds that workers have held GPUs for, each by its share.
@@ -66,12 +66,12 @@ class RunState(Collector):
         Args:
             state: Of the pool, where it was asked for already.
         """
-        if not self._gpus or self._pool is None:
+        if not self.gpus or self._pool is None:
             return self._held
         state = state or state_of(self._pool)
         with self._lock:
             now = time.monotonic()
-            self._held += (now - self._held_at) * self._gpus * (state.ready + state.stopping)
+            self._held += (now - self._held_at) * self.gpus * (state.ready + state.stopping)
             self._held_at = now
             return self._held
 

@@ -79,26 +79,25 @@ class Watch:
         if self.traces is not None:
             self.traces.planned(len(plan.todo))
 
-    def results(
-        self, results: Iterable[ChunkResult], pool: ActorPool, share: WorkerShare
-    ) -> Iterable[ChunkResult]:
-        """Pass on what becomes of chunks, and tell of it.
+    def work(self, pool: ActorPool, share: WorkerShare) -> None:
+        """Note what works on the chunks.
 
         Args:
-            results: The results as they come.
-            pool: What works on the chunks.
+            pool: The pool.
             share: What each of its workers takes.
         """
         if self.state is not None:
             self.state.work(pool, share.gpus)
-        return self._telling(results, share.gpus) if self.detailed else results
 
-    def _telling(self, results: Iterable[ChunkResult], gpus: float) -> Iterator[ChunkResult]:
+    def results(self, results: Iterable[ChunkResult]) -> Iterable[ChunkResult]:
+        """Pass on what becomes of chunks, and tell of it."""
+        return self._telling(results) if self.detailed else results
+
+    def _telling(self, results: Iterable[ChunkResult]) -> Iterator[ChunkResult]:
         for result in results:
-            if self.metrics is not None:
-                self.metrics.add(result, gpus)
-            if self.state is not None:
+            if self.state is not None and self.metrics is not None:
                 self.state.gpu_seconds()
+                self.metrics.add(result, self.state.gpus)
             if self.traces is not None:
                 self.traces.add(result)
             yield result

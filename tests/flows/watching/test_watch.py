@@ -1,5 +1,4 @@
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,8 +36,7 @@ def test_what_nobody_watches_passes_untouched() -> None:
     results = iter([chunk_result(attempt("a"))])
     with watching(settings(), "fuse-archive") as watch:
         assert not watch.detailed
-        pool: Any = None
-        assert watch.results(results, pool, SimpleNamespace(gpus=0.0)) is results  # type: ignore[arg-type]
+        assert watch.results(results) is results
         with watch.phase("plan"):
             pass
     assert not Watch().detailed
