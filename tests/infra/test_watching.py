@@ -61,6 +61,8 @@ def test_what_is_asked_for_is_there(expression: str) -> None:
     names = asked_for(expression)
     assert names
     assert names <= LABELS.keys()
+    for selector in re.findall(r"\bfuse_archive_\w+(\{[^}]*\})?", expression):
+        assert "instance" in selector, "what is pushed and what is scraped would be added up"
     known = set.union(*(LABELS[name] for name in names)) | BY_TARGET
     matched = re.findall(r"[{,]\s*(\w+)\s*(?:=~|!=|=)", expression)
     grouped = re.findall(r"(?:by|without) \(([^)]*)\)", expression)
