@@ -16,7 +16,9 @@ MOST_PER_CHUNK = 10
 """So many warnings of a chunk are kept; of the others only the number."""
 
 _LONGEST = 2000  # characters of a message, or of a traceback
-_pair: ContextVar[str | None] = ContextVar("_pair", default=None)
+
+PAIR_AT_WORK: ContextVar[str | None] = ContextVar("PAIR_AT_WORK", default=None)
+"""The pair that this thread works on; None where it is none, or several."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ class WorkerWarning:
 @contextmanager
 def about(pair_id: str | None) -> Iterator[None]:
     """Have what this thread warns of inside the block be about a pair; None for no single one."""
-    token = _pair.set(pair_id)
+    token = PAIR_AT_WORK.set(pair_id)
     try:
         yield
     finally:
-        _pair.reset(token)
+        PAIR_AT_WORK.reset(token)
 
 
 class WarningCollector(logging.Handler):
@@ -88,7 +90,7 @@ class WarningCollector(logging.Handler):
                 record.getMessage()[:_LONGEST],
                 traceback=traceback and traceback[-_LONGEST:],
                 chunk=self.chunk,
-                pair_id=getattr(record, "pair_id", None) or _pair.get(),
+                pair_id=getattr(record, "pair_id", None) or PAIR_AT_WORK.get(),
             )
         )
 
