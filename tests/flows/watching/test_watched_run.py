@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ def scraping(port: int) -> Iterator[list[Samples]]:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
                     text = answer.read().decode()
-            except urllib.error.URLError:
+            except OSError:  # not yet, or no more
                 continue
             found.append(
                 {
