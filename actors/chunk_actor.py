@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import ray
@@ -33,10 +35,12 @@ class Job(Generic[Settings]):
     Attributes:
         settings: The run's settings.
         run: What all of its rows say of it.
+        watched: Whether results are to tell of each attempt.
     """
 
     settings: Settings
     run: jobs.RunIdentity
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class ChunkActor(ABC, Generic[Settings]):
         self._worker: jobs.ChunkWorker[Any] | None = None
         self._options: Mapping[str, Any] | None = None
         self._stopping = False
+        self._warnings = jobs.WarningCollector()
 
     def start(self, arithmetic: Arithmetic | None = None) -> Started:
         """Make ready for chunks.
@@ -88,6 +93,7 @@ class ChunkActor(ABC, Generic[Settings]):
         Raises:
             FuseArchiveError: The device, or what the actor is to host, can't be used.
         """
+        self._warnings.install()
         use_device(self._device, self._cpus)
         settled = self._prepare(arithmetic)
         context = ray.get_runtime_context()
@@ -104,8 +110,9 @@ class ChunkActor(ABC, Generic[Settings]):
         """Process a chunk and commit its rows; see ``ChunkWorker.run``."""
         if self._stopping:
             return jobs.ChunkResult((), left=chunk.pairs)
+        worker = self._worker_for(storage_options)
         try:
-            return self._worker_for(storage_options).run(chunk)
+            return self._telling(chunk, worker, partial(worker.run, chunk))
         except GpuFaultError:
             self._stopping = True  # what waits here would only meet the same
             raise
@@ -120,7 +127,32 @@ class ChunkActor(ABC, Generic[Settings]):
         where: str,
     ) -> jobs.ChunkResult:
         """Record the pairs of a chunk as tried in vain, without touching their files."""
-        return self._worker_for(storage_options).give_up(chunk, reason, cause=cause, where=where)
+        worker = self._worker_for(storage_options)
+        give_up = partial(worker.give_up, chunk, reason, cause=cause, where=where)
+        return self._telling(chunk, worker, give_up)
+
+    def _telling(
+        self,
+        chunk: Chunk,
+        worker: jobs.ChunkWorker[Any],
+        work: Callable[[], jobs.ChunkResult],
+    ) -> jobs.ChunkResult:
+        """Do the work on a chunk, and add to its result when that was, and what was warned of.
+
+        What is warned of where there is no result is told with the next one's.
+        """
+        worker.watched = self._job.watched
+        self._warnings.chunk, began = chunk.part_id, dt.datetime.now(dt.UTC)
+        try:
+            result = work()
+        finally:
+            self._warnings.chunk = None
+        told = jobs.Told(
+            *(chunk.part_id, platform.node(), worker.device_name),
+            *(began, dt.datetime.now(dt.UTC)),
+            *self._warnings.take(),
+        )
+        return replace(result, told=told)
 
     @ray.method(concurrency_group=CONTROL)
     def stop_soon(self) -> None:

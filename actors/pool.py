@@ -66,9 +66,9 @@ class ActorPool:
         self._storage_options = storage_options
         self._check = check
         self._declare = declare
-        self._running: dict[ray.ObjectRef[Any], tuple[WorkerSlot, ChunkTask]] = {}
-        self._waiting: deque[ChunkTask] = deque()
-        self._examined: list[tuple[Autopsy, WorkerSlot, list[ChunkTask]]] = []
+        self.running: dict[ray.ObjectRef[Any], tuple[WorkerSlot, ChunkTask]] = {}
+        self.waiting: deque[ChunkTask] = deque()
+        self.examined: list[tuple[Autopsy, WorkerSlot, list[ChunkTask]]] = []
         self._remade = itertools.count(1)
         self._exhausted = False
         self.deaths = 0
@@ -98,7 +98,7 @@ class ActorPool:
                 self.staff.keep(self._outstanding())
                 self._look_after()
                 self._dispatch(source)
-                if self._exhausted and not (self._running or self._waiting or self._examined):
+                if self._exhausted and not (self.running or self.waiting or self.examined):
                     self.finished = True
                     return
                 yield from self._collect()
@@ -111,8 +111,8 @@ class ActorPool:
 
     def _outstanding(self) -> int | None:
         """Return how many chunks there are left to do; None where that isn't known yet."""
-        examined = sum(len(tasks) for _, _, tasks in self._examined)
-        count = len(self._running) + len(self._waiting) + examined
+        examined = sum(len(tasks) for _, _, tasks in self.examined)
+        count = len(self.running) + len(self.waiting) + examined
         return count if self._exhausted else None
 
     def _dispatch(self, source: Iterator[Chunk]) -> None:
@@ -131,17 +131,17 @@ class ActorPool:
                 else:
                     ref = slot.actor.run.remote(task.chunk, options)
                 slot.give(task)
-                self._running[ref] = slot, task
+                self.running[ref] = slot, task
 
     def _next_for(self, slot: WorkerSlot, source: Iterator[Chunk]) -> ChunkTask | None:
         """Take a task that the slot accepts: suspects first, for they may turn into many.
 
         What should be done elsewhere comes last, and only where there is no elsewhere.
         """
-        accepted = [task for task in self._waiting if slot.accepts(alone=task.alone)]
+        accepted = [task for task in self.waiting if slot.accepts(alone=task.alone)]
         for task in accepted:
             if not slot.avoided_by(task):
-                self._waiting.remove(task)
+                self.waiting.remove(task)
                 return task
         if slot.accepts(alone=False) and not self._exhausted:
             chunk = next(source, None)
@@ -150,12 +150,12 @@ class ActorPool:
             self._exhausted = True
         for task in accepted:
             if not any(one.usable and not one.avoided_by(task) for one in self.staff.slots):
-                self._waiting.remove(task)
+                self.waiting.remove(task)
                 return task
         return None
 
     def _collect(self) -> Iterator[ChunkResult]:
-        refs: list[Any] = [*self._running, *self.staff.starting]
+        refs: list[Any] = [*self.running, *self.staff.starting]
         if not refs:
             time.sleep(POLL_SECONDS)
             return
@@ -163,7 +163,7 @@ class ActorPool:
             if ref in self.staff.starting:
                 self.staff.took_up(ref)
                 continue
-            slot, task = self._running.pop(ref)
+            slot, task = self.running.pop(ref)
             slot.done(task)
             try:
                 result = ray.get(ref)
@@ -179,7 +179,7 @@ class ActorPool:
         """Take in a result: what it gives back, what it tried in vain, how the actor is."""
         assert slot.started is not None
         if not result.parts:  # nothing was begun, nothing committed: the same chunk again
-            self._waiting.append(task)
+            self.waiting.append(task)
         else:
             self.places.worked(slot.place)
             again = [ChunkTask(self._remake(task, result.left))] if result.left else []
@@ -194,7 +194,7 @@ class ActorPool:
                 if self._tried_again(slot, task, undone)
             ]
             self._declare([one.chunk for one in again])
-            self._waiting.extend(again)
+            self.waiting.extend(again)
         if result.spoiled:
             self._end(slot)
 
@@ -224,7 +224,7 @@ class ActorPool:
         task.avoid.add(slot)
         if isinstance(cause, UnreachableError):
             self._unreachable(slot, task, cause)
-        self._waiting.append(task)
+        self.waiting.append(task)
 
     def _unreachable(self, slot: WorkerSlot, task: ChunkTask, error: UnreachableError) -> None:
         """Blame the node where a store gave no answer, unless it gives none to another node either.
@@ -253,43 +253,43 @@ class ActorPool:
         self._end(slot)
         if recurs:
             log.warning("%s; on another try, too: the chunk is suspected", error)
-            self._waiting.extend(task.suspects("gpu", slot.started.host))
+            self.waiting.extend(task.suspects("gpu", slot.started.host))
             return
-        self._waiting.append(task)
+        self.waiting.append(task)
         out = self.places.gpu_failed(slot.started, str(error))
         log.warning("%s%s", error, "; it is left out for this run" if out else "")
 
     def _died(self, slot: WorkerSlot, task: ChunkTask, error: RayError) -> None:
         """Look into the death of an actor; each of its chunks tells of the same one."""
         if slot.ending:
-            self._waiting.append(task)
+            self.waiting.append(task)
             return
-        for _, one, tasks in self._examined:
+        for _, one, tasks in self.examined:
             if one is slot:
                 tasks.append(task)
                 return
         ray.kill(slot.actor, no_restart=True)  # it may live on, out of reach
         kills = slot.started.memory_kills if slot.started else 0
         found = Autopsy(error, slot.node_id or node_of(slot.actor), kills)
-        self._examined.append((found, slot, [task]))
+        self.examined.append((found, slot, [task]))
         self.staff.gone(slot)
 
     def _examine(self) -> None:
         """Suspect the chunks of actors that died on a living node, and nobody for a lost one."""
         waiting = []
-        for autopsy, slot, tasks in self._examined:
+        for autopsy, slot, tasks in self.examined:
             finding = autopsy.finding(self.nodes.alive)
-            if finding is None or any(one is slot for one, _ in self._running.values()):
+            if finding is None or any(one is slot for one, _ in self.running.values()):
                 waiting.append((autopsy, slot, tasks))
             elif finding == "lost":
                 self.lost += 1
-                self._waiting.extend(tasks)
+                self.waiting.extend(tasks)
             else:
                 self.deaths += 1
                 host = slot.started.host if slot.started else "?"
                 for task in tasks:
-                    self._waiting.extend(task.suspects(finding, host))
-        self._examined = waiting
+                    self.waiting.extend(task.suspects(finding, host))
+        self.examined = waiting
 
     def _look_after(self) -> None:
         """Tell actors whose node is to end, and end those that are over their time."""
@@ -308,10 +308,10 @@ class ActorPool:
         log.warning("a worker on %s %s; ended", slot.started.host, what)
         self.deaths += 1
         head = slot.tasks[0]
-        self._running = {ref: work for ref, work in self._running.items() if work[1] is not head}
+        self.running = {ref: work for ref, work in self.running.items() if work[1] is not head}
         slot.done(head)
         self._end(slot)
-        self._waiting.extend(head.suspects("time", slot.started.host))
+        self.waiting.extend(head.suspects("time", slot.started.host))
 
     def _end(self, slot: WorkerSlot) -> None:
         """End an actor; what is on it comes back, and is nobody's fault."""

@@ -16,6 +16,7 @@ from actors.resources import WorkerShare, alive_nodes, worker_share
 from actors.staff import PoolLimits
 from flows.progress import shown
 from flows.run import Run
+from flows.watching.warning_log import WarningLog
 from fusion_core.archive import (
     MANIFEST_FOLDER,
     Chunk,
@@ -26,6 +27,7 @@ from fusion_core.archive import (
     with_intents,
 )
 from fusion_core.jobs import ChunkResult
+from fusion_core.settings import RunSettings
 
 MakeActor = Callable[[WorkerShare, Collection[str]], Any]
 
@@ -114,14 +116,19 @@ def run_chunks(
     chunks = with_intents(
         cut_chunks(todo, run_key, settings.chunk_pairs), publisher.declare, path_of
     )
-    worked = Worked()
+    worked, warned = Worked(), WarningLog(logger)
     # A signal may come anywhere in here; the actors end then, not with the process.
-    with shown(len(plan.todo), logger, verb=verb) as progress, closing(pool.run(chunks)) as done:
-        for result in done:
+    with (
+        shown(len(plan.todo), logger, verb=verb, bar=_bar(settings)) as progress,
+        closing(pool.run(chunks)) as done,
+    ):
+        for result in run.watch.results(done):
             publisher.committed(result.parts)
             progress.add(result)
             worked.add(result)
+            warned.tell(result)
     publisher.publish()
+    warned.end()
     if pool.deaths or pool.lost:
         logger.warning(
             "%d workers died or hung and %d were lost with their nodes; others did their work",
@@ -130,6 +137,11 @@ def run_chunks(
         )
     worked.left_out = pool.places.told()
     return worked
+
+
+def _bar(settings: RunSettings) -> bool | None:
+    """Tell whether to draw a bar: none among lines of JSON, else as the terminal has it."""
+    return False if settings.log_format == "json" else None
 
 
 def _pool(
@@ -143,7 +155,7 @@ def _pool(
     get_run_logger().info(
         "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
     )
-    return ActorPool(
+    pool = ActorPool(
         lambda left_out: make_actor(share, left_out),
         share.fits,
         PoolLimits(
@@ -157,6 +169,8 @@ def _pool(
         check=check,
         declare=declare,
     )
+    run.watch.work(pool, share)
+    return pool
 
 
 def share_of(run: Run[Any]) -> WorkerShare:

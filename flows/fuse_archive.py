@@ -37,6 +37,7 @@ from flows.summaries.archive import plan_counts
 from flows.summaries.dry_run import DryRun
 from flows.summaries.run import RunSummary
 from flows.summaries.skipped import SkippedRun
+from flows.watching.watch import Watch, watching
 from fusion_core import reports, scenes
 from fusion_core.archive import (
     MANIFEST_FOLDER,
@@ -86,6 +87,17 @@ def fuse_archive(
     """
     end_with_worker()
     settings = overridden(settings, override)
+    with watching(settings, FLOW, quiet=settings.dry_run) as watch:
+        return fuse_watched(settings, watch)
+
+
+def fuse_watched(settings: FuseArchiveSettings, watch: Watch) -> RunSummary | DryRun | SkippedRun:
+    """Do what the flow does; see there.
+
+    Args:
+        settings: The run's settings.
+        watch: Tells those who watch it what happens.
+    """
     began = time.monotonic()
     model_hash = model_hash_of(settings.model, settings.model_sha256)
     images = settings.image_settings()
@@ -94,17 +106,22 @@ def fuse_archive(
         settings_hash=images.settings_hash(),
         hashes_before=images.hashes_before(),
         model_hash=model_hash,
+        watch=watch,
     )
     if settings.dry_run:
         with scratch_folder() as folder:
             return ended(estimate(run, plan_archive(run, folder)))
     try:
         with scratch_folder() as folder, output_lease(run) as publisher:
-            plan = plan_archive(run, folder, publisher.lease.generation)
+            with watch.phase("plan"):
+                plan = plan_archive(run, folder, publisher.lease.generation)
+            watch.planned(plan)
             note_settings(run, plan, FLOW)
             with connected(settings.ray_address) if len(plan.todo) else nullcontext():
-                worked = fuse_chunks(run, plan, publisher)
-                summary = summarise(run, plan, worked, began=began)
+                with watch.phase("fuse"):
+                    worked = fuse_chunks(run, plan, publisher)
+                with watch.phase("summarise"):
+                    summary = summarise(run, plan, worked, began=began)
     except OutputBusyError as busy:
         return ended(skip(run, busy))
     fail_past_limit(summary, settings)
@@ -167,7 +184,7 @@ def plan_archive(
 @task(name="fuse", cache_policy=NO_CACHE)
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, publisher: Publisher) -> Worked:
     """Fuse the plan's chunks on Ray actors."""
-    job = FusionJob(run.settings, run.identity)
+    job = FusionJob(run.settings, run.identity, run.watch.detailed)
     make_actor = partial(start_actor, FusionActor, job)
     return run_chunks(run, plan, publisher, make_actor, verb="fuse")
 

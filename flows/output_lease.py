@@ -27,6 +27,7 @@ def skip(run: Run[Any], busy: OutputBusyError) -> SkippedRun:
         run: The run that ends.
         busy: What the lease was refused with.
     """
+    run.watch.skipped = True
     get_run_logger().warning("Nothing done: %s", busy)
     return SkippedRun(run_id=run.identity.run_id, reason=f"{busy}")
 

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from prefect.context import FlowRunContext
 from flows.credentials import StorageCredentials
 from flows.night import name_flow_run
 from flows.summaries.archive import ArchiveSummary, older_told, too_many_failed
+from flows.watching.watch import Watch
 from fusion_core import reports
 from fusion_core.archive import RUNS_FOLDER, split_by_version
 from fusion_core.errors import RunDeadlineError, TooManyFailuresError
@@ -37,6 +38,7 @@ class Run(Generic[Settings]):
         credentials: Called for the storage options to use now.
         began: When it began, by the monotonic clock.
         hashes_before: What its settings' hash was under earlier image versions.
+        watch: Tells those who watch it what happens.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Run(Generic[Settings]):
     credentials: StorageCredentials
     began: float
     hashes_before: tuple[str, ...] = ()
+    watch: Watch = field(default_factory=Watch, compare=False)
 
     @classmethod
     def begin(
@@ -53,6 +56,7 @@ class Run(Generic[Settings]):
         settings_hash: str,
         hashes_before: tuple[str, ...] = (),
         model_hash: str | None = None,
+        watch: Watch | None = None,
     ) -> Run[Settings]:
         """Give a run its id and date, and the flow run in Prefect the run's id as its name.
 
@@ -61,6 +65,7 @@ class Run(Generic[Settings]):
             settings_hash: What its rows have as such.
             hashes_before: What rows of the same settings had under earlier image versions.
             model_hash: Likewise, where one model makes all of them.
+            watch: Tells those who watch it what happens. Default: nobody does.
         """
         now = dt.datetime.now(dt.UTC)
         context = FlowRunContext.get()
@@ -72,8 +77,10 @@ class Run(Generic[Settings]):
             settings_hash=settings_hash,
         )
         name_flow_run(identity.run_id)
+        watch = watch or Watch()
+        watch.identified(settings, identity)
         credentials = StorageCredentials(settings.credentials_block)
-        return cls(settings, identity, credentials, time.monotonic(), hashes_before)
+        return cls(settings, identity, credentials, time.monotonic(), hashes_before, watch)
 
     @property
     def folder(self) -> str:

@@ -37,6 +37,7 @@ from flows.run import (
 from flows.summaries.archive import plan_counts
 from flows.summaries.score import ScoreSummary
 from flows.summaries.skipped import SkippedRun
+from flows.watching.watch import Watch, watching
 from fusion_core.archive import (
     SCORE_KEY,
     SCORES_FOLDER,
@@ -89,18 +90,36 @@ def score_archive(
     """
     end_with_worker()
     settings = overridden(settings, override)
+    with watching(settings, FLOW) as watch:
+        return score_watched(settings, watch)
+
+
+def score_watched(settings: ScoreArchiveSettings, watch: Watch) -> ScoreSummary | SkippedRun:
+    """Do what the flow does; see there.
+
+    Args:
+        settings: The run's settings.
+        watch: Tells those who watch it what happens.
+    """
     began = time.monotonic()
     run = Run.begin(
         settings,
         settings_hash=settings.settings_hash(),
         hashes_before=settings.hashes_before(),
+        watch=watch,
     )
     try:
         with scratch_folder() as folder, output_lease(run) as publisher:
-            plan, images = plan_scores(run, folder, publisher.lease.generation)
-            with connected(settings.ray_address) if len(plan.todo) else nullcontext():
+            with watch.phase("plan"):
+                plan, images = plan_scores(run, folder, publisher.lease.generation)
+            watch.planned(plan)
+            with (
+                connected(settings.ray_address) if len(plan.todo) else nullcontext(),
+                watch.phase("score"),
+            ):
                 worked = score_images(run, plan, publisher)
-            summary = summarise(run, plan, images, worked, began=began)
+            with watch.phase("summarise"):
+                summary = summarise(run, plan, images, worked, began=began)
     except OutputBusyError as busy:
         return ended(skip(run, busy))
     fail_past_limit(summary, settings)
@@ -157,7 +176,7 @@ def plan_scores(
 @task(name="score", cache_policy=NO_CACHE)
 def score_images(run: Run[ScoreArchiveSettings], plan: Plan, publisher: Publisher) -> Worked:
     """Score the plan's chunks on Ray actors."""
-    job = Job(run.settings, run.identity)
+    job = Job(run.settings, run.identity, run.watch.detailed)
     make_actor = partial(start_actor, ScoringActor, job)
     return run_chunks(run, plan, publisher, make_actor, verb="score", folder=SCORES_FOLDER)
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from actors.early_imports import importing
 from flows.prefect_server import start_server
+from flows.watching.json_logs import logs_as
 from fusion_core.settings import ArchiveSettings
 
 FUSING = ("fusion_core.jobs.fusion_worker", "fusion_core.models.fuser")
@@ -44,4 +45,5 @@ def start(
         with importing():
             flow = load()
         server_ready()
-        return flow(settings)
+        with logs_as(getattr(settings, "log_format", "text")):
+            return flow(settings)

@@ -46,6 +46,8 @@ ALLOWED = {
     },
     "flows": {
         *("fusion_core", "actors", "prefect"),
+        "opentelemetry",  # traces of runs, where it is installed
+        "prometheus_client",  # metrics of runs, where it is installed
         "pyarrow",  # plans and manifest rows are tables
         "pydantic",  # summaries are validated objects like the settings
         "cyclopts",  # the command line is made from the settings
@@ -74,6 +76,8 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "google": "protobuf",
     "lazy_loader": "lazy-loader",
+    "opentelemetry": "opentelemetry-sdk",
+    "prometheus_client": "prometheus-client",
 }
 
 
@@ -208,7 +212,7 @@ def test_every_room_has_modules() -> None:
 def test_allowed_libraries_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["cpu"], *extras["onnx-gpu"]]
+    lines = [*project["dependencies"], *extras["cpu"], *extras["onnx-gpu"], *extras["metrics"]]
     declared = {re.split(r"[\[<>=~! ]", line)[0].removesuffix("-gpu") for line in lines}
     libraries = set().union(*ALLOWED.values()) - set(ALLOWED)
     assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from flows.watching.asked import check_watching
 from fusion_core.archive import RUNS_FOLDER, parse_templates
 from fusion_core.errors import SettingsError
 from fusion_core.models import BASELINE_NAMES, model_hash_of
-from fusion_core.settings import ArchiveSettings
+from fusion_core.settings import ArchiveSettings, WatchingSettings
 from fusion_core.storage import RETRY_SECONDS, Storage, open_source, reach, require_folder
 from fusion_core.training import TrainSettings
 
@@ -23,13 +24,15 @@ def check_start(settings: ArchiveSettings) -> None:
         settings: The run's, of whatever kind.
 
     Raises:
-        SettingsError: Templates don't go together, or this machine lacks what is asked for, or
-            pandas to train with.
+        SettingsError: Templates don't go together, or this machine lacks what is asked for, such as
+            pandas to train with, or a free port for metrics.
         WeightsError: A model can't be used.
         StorageError: Source or output can't be reached, or written to.
     """
     if settings.index is None:
         parse_templates(settings.ir, settings.vi)
+    if isinstance(settings, WatchingSettings):
+        check_watching(settings)
     if settings.credentials_block is None:  # which Prefect's server has, and that isn't up yet
         check_stores(settings)
     for model, sha256 in models_of(settings):

@@ -11,5 +11,9 @@ from .listing import pair_batches as pair_batches
 from .pairing_checks import unmet_by_pairs as unmet_by_pairs
 from .score_settings import ScoreArchiveSettings as ScoreArchiveSettings
 from .scoring_worker import ScoringWorker as ScoringWorker
+from .told import Attempt as Attempt
+from .told import Told as Told
 from .verdict import Cause as Cause
+from .warned import WarningCollector as WarningCollector
+from .warned import WorkerWarning as WorkerWarning
 from .worker import ChunkWorker as ChunkWorker

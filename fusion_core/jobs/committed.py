@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fusion_core.archive.parts import read_part_or_tombstone
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import LeaseLostError
+from fusion_core.jobs.told import Attempt, Told
 from fusion_core.storage.store import Storage
 
 _COLUMNS = ("status", "cause", "history")
@@ -43,6 +44,8 @@ class ChunkResult:
         left: Those that were not begun, or not finished, and have no row.
         alone: Those of them that were in a batch that hung, and should be tried one by one.
         spoiled: Whether a thread of the worker's process hangs, so that it should be ended.
+        attempts: What the rows tell in detail, where the run is watched and this worker wrote them.
+        told: What the worker tells beside the outcome; None where it tells nothing.
     """
 
     parts: tuple[str, ...]
@@ -53,6 +56,8 @@ class ChunkResult:
     left: tuple[PairRef, ...] = ()
     alone: tuple[PairRef, ...] = ()
     spoiled: bool = False
+    attempts: tuple[Attempt, ...] = ()
+    told: Told | None = field(default=None, compare=False)
 
     def after(self, *, spoiled: bool, alone: Set[tuple[str, ...]]) -> ChunkResult:
         """Return the outcome with what the worker says of its own state.
@@ -79,6 +84,7 @@ class ChunkResult:
             left=self.left + other.left,
             alone=self.alone + other.alone,
             spoiled=self.spoiled or other.spoiled,
+            attempts=self.attempts + other.attempts,
         )
 
 

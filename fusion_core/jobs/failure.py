@@ -44,7 +44,12 @@ def failed(pair: PairState, error: Exception) -> Exception:
     # An error that wasn't foreseen is a bug, to be found by its traceback.
     unforeseen = None if isinstance(error, FuseArchiveError) else error
     stage = error.stage if isinstance(error, PairError) else pair.stage
-    log.warning("pair %s failed at %s: %s", pair.ref.pair_id, stage, error, exc_info=unforeseen)
+    log.warning(
+        "pair %s failed at %s: %s",
+        *(pair.ref.pair_id, stage, error),
+        exc_info=unforeseen,
+        extra={"pair_id": pair.ref.pair_id},
+    )
     drop_tracebacks(error)
     return error
 

@@ -22,6 +22,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import WriteError
 from fusion_core.images.codecs import LOSSLESS, decode, encode
 from fusion_core.images.pair import PicturePair
+from fusion_core.jobs.warned import PAIR_AT_WORK
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.errors import as_pair_error
@@ -63,11 +64,13 @@ class PairState:
         """Enter a stage and add up its time."""
         self.stage = stage
         self.started = self.started or dt.datetime.now(dt.UTC)
+        token = PAIR_AT_WORK.set(self.ref.pair_id)
         begin = time.perf_counter()
         try:
             with counted_by(self.repeated):
                 yield
         finally:
+            PAIR_AT_WORK.reset(token)
             spent = time.perf_counter() - begin
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 

@@ -29,6 +29,7 @@ from fusion_core.jobs.failure import deadline_error, drop_tracebacks, failed
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline_threads import PipelineThreads
 from fusion_core.jobs.stages import Fuse, Outcomes, PairStages, PipelineLimits, Work
+from fusion_core.jobs.warned import about
 from fusion_core.models.gpu_fault import is_gpu_fault
 from fusion_core.models.memory import is_out_of_memory
 
@@ -246,7 +247,8 @@ class _Pipeline(Generic[Work]):
                 self._start_finishing(pair, image)
 
     def _fuse_timed(self, batch: list[Work], fuse: Fuse[Work]) -> list[NDArray[np.float32]]:
-        with batch[0].timed("fuse"):
+        alone = batch[0].ref.pair_id if len(batch) == 1 else None
+        with batch[0].timed("fuse"), about(alone):
             return list(fuse(batch))
 
     def _fuse_failed(self, batch: list[Work], error: BaseException) -> None:
@@ -286,7 +288,10 @@ class _Pipeline(Generic[Work]):
         pair.end()
         tried = any(pair is other for other in self.tried_again)
         if is_out_of_memory(error) and not tried:
-            log.warning("pair %s waits to be alone in memory: %s", pair.ref.pair_id, error)
+            name = pair.ref.pair_id
+            log.warning(
+                "pair %s waits to be alone in memory: %s", name, error, extra={"pair_id": name}
+            )
             drop_tracebacks(error)
             self.tried_again.append(pair)
             self.again.append(pair)

@@ -7,6 +7,7 @@ import platform
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -28,6 +29,7 @@ from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import check_two_files
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.stages import Outcomes
+from fusion_core.jobs.told import attempts_of
 from fusion_core.jobs.verdict import Cause, judge
 from fusion_core.models.memory_budget import give_back_freed
 from fusion_core.settings.run import MAX_ATTEMPTS
@@ -69,6 +71,8 @@ class ChunkWorker(ABC, Generic[Work]):
         self.stopping = threading.Event()
         """Set it, from another thread, to have no further pair begun."""
         self._at_work: tuple[str, Sequence[Work]] = ("", ())
+        self.watched = False
+        """Whether results tell of each attempt."""
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Take a chunk's pairs through their stages, then commit their rows.
@@ -225,7 +229,8 @@ class ChunkWorker(ABC, Generic[Work]):
         path = self._part_path(chunk.part_id)
         if not commit_part(self.output, path, rows):
             return self._committed_before(chunk)
-        return result_of_rows(chunk, path, rows)
+        result = result_of_rows(chunk, path, rows)
+        return replace(result, attempts=attempts_of(rows)) if self.watched else result
 
     def _committed_before(self, chunk: Chunk) -> ChunkResult:
         path = self._part_path(chunk.part_id)

@@ -29,4 +29,6 @@ from .scaling import ScalingSettings as ScalingSettings
 from .scenes import SceneSettings as SceneSettings
 from .secrets import NO_SECRET as NO_SECRET
 from .secrets import refuse_secret as refuse_secret
+from .watching import LogFormat as LogFormat
+from .watching import WatchingSettings as WatchingSettings
 from .words import in_words as in_words

@@ -92,6 +92,11 @@ GROUPS = (
             *("max_attempts", "retry_hours", "publish_seconds", "lease_seconds"),
         ),
     ),
+    Group(
+        "Watching",
+        "How a run is watched from elsewhere: its logs and metrics.",
+        ("log_format", "metrics_port", "metrics_address", "metrics_push"),
+    ),
 )
 """All groups, in the order in which they are shown; every setting is in one of them."""
 

@@ -13,6 +13,7 @@ from fusion_core.settings.dates import DateSettings
 from fusion_core.settings.expectations import ExpectationSettings
 from fusion_core.settings.form import arrange, one_of
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
+from fusion_core.settings.watching import WatchingSettings
 
 _WORKER = r"auto|cpu|gpu|cpu:[0-9]+|gpu:(0?\.[0-9]+|1|1\.0)"
 _WORKERS = ("auto", "gpu", "gpu:0.5", "cpu", "cpu:4")
@@ -152,7 +153,7 @@ class ArchiveSettings(PairSettings, DateSettings):
         return self
 
 
-class RunSettings(ArchiveSettings, ExpectationSettings):
+class RunSettings(WatchingSettings, ArchiveSettings, ExpectationSettings):
     """How a run that fuses or scores divides its work, and what it skips or gives up."""
 
     reprocess: Literal["none", "failed", "older", "all"] = Field(

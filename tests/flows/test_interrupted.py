@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from flows import chunks, progress, train, train_progress
+from flows.watching.watch import Watch
 from fusion_core.jobs.worker import ChunkResult
 from fusion_core.training.record import ProgressEvent
 
@@ -60,9 +61,10 @@ def test_actors_end_where_a_run_is_stopped(monkeypatch: pytest.MonkeyPatch, comm
     pool = Workers(RESULT)
     monkeypatch.setattr(chunks, "_pool", lambda *_: pool)
     run: Any = SimpleNamespace(
-        settings=SimpleNamespace(chunk_pairs=4),
+        settings=SimpleNamespace(chunk_pairs=4, log_format="text"),
         identity=SimpleNamespace(run_id="r", model_hash="m", settings_hash="s"),
         credentials=dict,
+        watch=Watch(),
     )
     plan: Any = SimpleNamespace(todo=pa.table({"pair_id": list("abcd")}))
     publisher: Any = SimpleNamespace(committed=committed, declare=stop, publish=stop)

@@ -1,0 +1,1 @@
+"""How a run can be watched: metrics for Prometheus, traces for OpenTelemetry, logs as JSON."""
