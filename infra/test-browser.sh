@@ -17,4 +17,4 @@ if ! command -v chromium >/dev/null; then
 fi
 
 # Installing needs the network; the tests get none but loopback.
-exec sh infra/loopback.sh "$python" -m pytest -m browser "$@"
+exec sh infra/loopback.sh "$python" -m pytest -m browser tests/browser "$@"

@@ -24,6 +24,12 @@ def test_what_one_lane_leaves_out_the_other_runs(pytestconfig: pytest.Config) ->
     assert not re.search(r"(^| )-[mk]|--(deselect|ignore)", options)
 
 
+def test_what_drives_a_browser_is_where_its_lane_looks() -> None:
+    named = "mark." + "browser"
+    found = {path.parent for path in TESTS.rglob("test_*.py") if named in path.read_text()}
+    assert found == {TESTS / "browser"}
+
+
 def test_both_lanes_have_tests() -> None:
     named = "mark." + "long"
     files = [path.read_text() for path in TESTS.rglob("test_*.py")]

@@ -68,13 +68,14 @@ def arrange(schema: dict[str, Any], settings: type[BaseModel]) -> None:
 
 
 def _say_what_may_be(shown: dict[str, Any]) -> None:
-    """Have a choice of types refuse in words: by itself it only says "not valid under any"."""
+    """Name the choices of a type, and have them refuse in words, not as "not valid under any"."""
     choices = shown.get("anyOf")
     if choices is None:
         return
     # Bounds say nothing of what is no number, so they may as well stand beside the choice.
     for choice in choices:
         shown.update({name: choice.pop(name) for name in _BOUNDS if name in choice})
+        choice["title"] = _in_words(choice).removeprefix("a ").partition(" such as ")[0]
     shown.setdefault("if", {"not": {"anyOf": choices}})
     shown.setdefault("then", {"enum": [_in_words(choice) for choice in choices]})
 

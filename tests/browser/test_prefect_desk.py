@@ -125,7 +125,8 @@ def test_a_wrong_value_is_refused_at_its_field_in_words(
     open_form(desk, page)
     page.get_by_label("Machines · worker (Optional)", exact=True).fill("tpu")
     page.get_by_role("button", name="Submit").click()
-    said = page.get_by_text("'tpu' is not one of ['auto', 'gpu', 'gpu:0.5', 'cpu', 'cpu:4']")
+    words = "'tpu' is not one of ['auto', 'gpu', 'gpu:0.5', 'cpu', 'cpu:4']"
+    said = page.get_by_text(words, exact=True)  # a message that goes by says it too
     expect(said).to_be_visible()
     said.scroll_into_view_if_needed()
     shoot(page, "wrong-value")

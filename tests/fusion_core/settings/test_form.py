@@ -58,6 +58,18 @@ def test_a_wrong_value_is_refused_in_words_without_a_pattern(
     assert not re.search(r"[\^$\\|]|\[0-9\]|schema", found.replace("\\n", ""))
 
 
+def test_a_choice_of_types_is_named_in_words() -> None:
+    properties = FuseArchiveSettings.model_json_schema()["properties"]
+    named = {
+        name: [one["title"] for one in properties[name].get("anyOf", ())] for name in properties
+    }
+    assert named["limit"] == ["whole number", "nothing"]
+    assert named["date"] == ["date", "nothing"]
+    assert named["nodata"] == ["number", "none", "nothing"]
+    assert named["ir_range"] == ["two numbers", "nothing"]
+    assert named["index"] == ["text", "nothing"]
+
+
 @pytest.mark.parametrize("worker", ["auto", "gpu", "gpu:0.5", "gpu:.25", "gpu:1", "cpu", "cpu:16"])
 def test_every_way_to_say_what_a_worker_takes_is_taken(worker: str) -> None:
     assert refusal(FuseArchiveSettings, PLACES | {"worker": worker}) == ""
