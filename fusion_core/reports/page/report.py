@@ -130,6 +130,9 @@ def report_page(report: RunReport, thumbnails: Sequence[Thumbnail | None]) -> st
 def _request(found: Any) -> list[tuple[str, str]]:
     """Return what was asked as names and values, nested ones by dotted names."""
 
+    def words(one: Any) -> str:
+        return " ".join(map(str, one.values())) if isinstance(one, Mapping) else str(one)
+
     def flat(value: Any, name: str) -> list[tuple[str, str]]:
         if isinstance(value, Mapping) and value:
             return [
@@ -138,7 +141,7 @@ def _request(found: Any) -> list[tuple[str, str]]:
                 for row in flat(one, f"{name}.{key}" if name else str(key))
             ]
         if isinstance(value, (list, tuple)):
-            return [(name, ", ".join(map(str, value)))]
+            return [(name, ", ".join(map(words, value)))]
         return [(name, "" if value is None else str(value))]
 
     return flat(found, "") if isinstance(found, Mapping) and found else []
