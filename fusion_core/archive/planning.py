@@ -60,13 +60,12 @@ def plan_pairs(
         StorageError: The store failed.
     """
     counts = dict.fromkeys(_COUNTS, 0)
-    wanted = pa.array(sorted(only), pa.string())
     missing, unasked = set(only), 0
     with SpillWriter(folder, PLAN_SCHEMA) as todo:
         for batch in found.pairs.to_batches(_BATCH):
             pairs = pa.Table.from_batches([batch])
             if only:
-                pairs = pairs.filter(pc.is_in(pairs["pair_id"], value_set=wanted))
+                pairs = pairs.filter(pc.field("pair_id").isin(list(only)))
                 missing.difference_update(pairs["pair_id"].to_pylist())
                 unasked += len(batch) - len(pairs)
                 if not len(pairs):

@@ -227,24 +227,6 @@ def test_templates_that_match_files_and_pair_none_are_refused(root: str) -> None
     assert ids(find(root)) == ["1"]
 
 
-def test_a_source_without_files_but_those_of_tools_is_an_empty_night(root: str) -> None:
-    fill(root, "_SUCCESS", "ir/.keep", "2026/11/09/note.txt")
-    assert ids(find(root, prefix="{date:%Y/%m/%d}/")) == []
-    assert ids(find(root, prefix="ir")) == []
-    assert ids(find(root, prefix="_S")) == []
-
-
-def test_a_renamed_folder_is_no_empty_night(root: str) -> None:
-    fill(root, "_SUCCESS", *(f"thermal/{side}/{k}.png" for side in ("ir", "vi") for k in (1, 2)))
-    with pytest.raises(ExpectationError, match=r"^found 5 files .*none of them mat") as error:
-        find(root)
-    assert "such as 'thermal/ir/1.png'" in str(error.value)
-    assert "Check both templates, and whether a folder was renamed" in str(error.value)
-    with pytest.raises(ExpectationError, match="of which paths that start with 'thermal/'"):
-        find(root, prefix="thermal/")
-    assert len(find(root, unmet="warn").unmatched) == 5
-
-
 def write_inventory(folder: Path, *paths: str) -> str:
     count = len(paths)
     table = pa.table({"path": paths, "size": [1] * count, "version": ["v"] * count})
