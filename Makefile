@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
+.PHONY: help install demo test test-slow test-s3 wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -48,6 +48,10 @@ test-slow: $(INSTALLED)
 # The S3 tests again, on radosgw, a real object store (installed from Debian's packages).
 test-s3: $(INSTALLED)
 	sh infra/test-s3.sh $(BIN)/python $(IN_TWO)
+
+# Installs the wheel into an environment of its own, and fuses two pairs away from the checkout.
+wheel-check:
+	sh infra/wheel-check.sh $(PYTHON)
 
 # Has workers, nodes, drivers, GPUs, memory and the store fail, and audits what is left.
 chaos: SEED ?= 7

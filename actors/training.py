@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import ray
@@ -22,6 +23,19 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS is not deterministic
 }
+
+
+def require_ray_train() -> None:
+    """Raise unless Ray Train can be used here: it asks for pandas, which nothing else needs.
+
+    Raises:
+        SettingsError: pandas isn't installed.
+    """
+    if find_spec("pandas") is None:
+        raise SettingsError(
+            "Ray Train needs pandas to train, which isn't installed. Install it, on each node of a "
+            "cluster, by pip install 'fuse-archive[train]'."
+        )
 
 
 def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]) -> WorkerShare:

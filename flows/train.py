@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from actors.cluster import connected
 from actors.resources import alive_nodes
-from actors.training import train, training_share
+from actors.training import require_ray_train, train, training_share
 from flows.credentials import StorageCredentials
 from flows.parent_watchdog import end_with_worker
 from flows.summaries.train import TrainSummary
@@ -45,10 +45,11 @@ def train_refinefuse(settings: TrainSettings) -> TrainSummary:
         What became of it.
 
     Raises:
-        FuseArchiveError: The settings, pairs, checkpoint or storage can't be used, or the workers
-            failed for good.
+        FuseArchiveError: The settings, pairs, checkpoint or storage can't be used, what Ray Train
+            needs isn't installed, or the workers failed for good.
     """
     end_with_worker()
+    require_ray_train()
     credentials = StorageCredentials(settings.credentials_block)
     job = plan(settings, credentials)
     log = finished_log(job, credentials)

@@ -1,5 +1,6 @@
 """How a training divides a cluster, and what its workers tell; it is run in tests of its flow."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from ray.cluster_utils import Cluster
 from tiny import train_settings_for, write_pairs
 
 from actors.resources import WorkerShare
-from actors.training import training_share
+from actors.training import require_ray_train, training_share
 from actors.training_mailbox import start_mailbox
 from actors.training_worker import WorkerTask, train_on_worker
 from fusion_core.errors import ReadError, SettingsError
@@ -17,6 +18,15 @@ from fusion_core.training.plan import plan_training
 
 GPUS: list[dict[str, float]] = [{"CPU": 16, "GPU": 4}, {"CPU": 16, "GPU": 2}]
 CPUS: list[dict[str, float]] = [{"CPU": 8}]
+
+
+def test_training_asks_for_its_extra_where_pandas_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    require_ray_train()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(SettingsError, match=r"pip install 'fuse-archive\[train\]'"):
+        require_ray_train()
 
 
 @pytest.mark.parametrize(
