@@ -22,7 +22,7 @@ export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
 
-.PHONY: help install demo test test-slow test-s3 wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock clean benchmark-stac benchmark-readers benchmark-planning
+.PHONY: help install demo test test-slow test-s3 wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock image-digests clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -130,10 +130,21 @@ audit:
 	$(VENV)/audit/bin/python -m pip install --quiet 'pip-audit>=2.9'
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(LOCK)
 
-# Exact versions of what the environment holds now; torch's build tag is left out, so that the
-# lock fits CPU and CUDA builds.
+# Exact versions of what the environment holds now, and of what Ray's dashboard needs beside it, which
+# the tests do without; torch's build tag is left out, so that the lock fits CPU and CUDA builds.
+REPORTED := import json, sys; \
+  print(*sorted("{name}=={version}".format(**one["metadata"]) for one in json.load(sys.stdin)["install"]), sep="\n")
 lock:
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > $(LOCK)
+	$(BIN)/python infra/image_requirements.py dashboard | $(BIN)/python -m pip install --quiet --dry-run \
+		--report - --constraint $(LOCK) --requirement /dev/stdin \
+		| $(BIN)/python -c '$(REPORTED)' > infra/dashboard.lock
+
+# What the tags of the images that are pinned by digest name now.
+image-digests:
+	@for image in $$(grep -rhoE '(python|postgres):[0-9][^@ ]*@sha256' infra | sort -u); do \
+		tag=$${image%@*}; echo "$$tag@$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$tag")"; \
+	done
 
 clean:
 	rm -rf $(VENV) .prefect demo-archive build *.egg-info

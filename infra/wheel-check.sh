@@ -47,7 +47,6 @@ extras = [name for name in ("numba", "openvino", "onnx", "pandas") if find_spec(
 assert not extras, f"installed without being asked for: {extras}"
 END
 sh "$top/infra/loopback.sh" "$bin/fuse-archive" demo --pairs 2
-"$bin/fuse-archive" check --deep --output demo-archive/output
 "$bin/python" - <<'END'
 from fusion_core import read_manifest
 
