@@ -169,7 +169,7 @@ def test_every_document_with_examples_is_run() -> None:
 
 
 def test_what_a_console_shows_is_what_only_an_operator_can_run() -> None:
-    elsewhere = ("make", "pip", "prefect", "export", "until", "docker", "kubectl")
+    elsewhere = ("make", "pip", "prefect", "export", "until", "docker", "kubectl", "echo")
     for path in documents():
         if path.name != "README.md":
             continue
