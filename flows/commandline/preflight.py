@@ -13,6 +13,7 @@ from fusion_core.errors import SettingsError
 from fusion_core.models import BASELINE_NAMES, model_hash_of
 from fusion_core.settings import ArchiveSettings
 from fusion_core.storage import RETRY_SECONDS, Storage, open_source, reach, require_folder
+from fusion_core.training import TrainSettings
 
 
 def check_start(settings: ArchiveSettings) -> None:
@@ -22,7 +23,8 @@ def check_start(settings: ArchiveSettings) -> None:
         settings: The run's, of whatever kind.
 
     Raises:
-        SettingsError: Templates don't go together, or this machine lacks what is asked for.
+        SettingsError: Templates don't go together, or this machine lacks what is asked for, or pandas
+            to train with.
         WeightsError: A model can't be used.
         StorageError: Source or output can't be reached, or written to.
     """
@@ -32,6 +34,10 @@ def check_start(settings: ArchiveSettings) -> None:
         check_stores(settings)
     for model, sha256 in models_of(settings):
         check_model(model, sha256)
+    if isinstance(settings, TrainSettings):
+        from actors.training import require_ray_train  # and Ray
+
+        require_ray_train()
     check_machine(settings)
 
 
