@@ -13,8 +13,8 @@ from prefect.events.schemas.automations import (
     AutomationCore,
     EventTrigger,
     Posture,
-    ResourceSpecification,
 )
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
 from flows.night import DRIFT, EMPTY

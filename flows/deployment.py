@@ -72,7 +72,7 @@ def write_deployment(
         )
     source, output = _anywhere(source), _anywhere(output)
     given = {"source": source, "output": output, "ir": ir, "vi": vi, "time_zone": time_zone}
-    FuseArchiveSettings(**given, prefix=prefix or "")  # type: ignore[arg-type]
+    FuseArchiveSettings(**given, prefix=prefix or "")
     values = given | {
         "cron": _cron_of(schedule),
         "fused": f"{output.rstrip('/')}/fused/{{settings}}/{{pair}}.{{digest}}.png",

@@ -6,7 +6,7 @@ An automation can wait for the events; ``flows.automations`` makes some.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
@@ -15,6 +15,8 @@ from prefect.states import Completed
 
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.base import Summary
+
+SomeSummary = TypeVar("SomeSummary", bound=Summary)
 
 EMPTY = "fuse-archive.night.empty"
 """The event of a run that found no pair at all."""
@@ -35,7 +37,7 @@ def name_flow_run(run_id: str) -> None:
             client.update_flow_run(context.flow_run.id, name=run_id)
 
 
-def ended(summary: Summary) -> Any:
+def ended(summary: SomeSummary) -> SomeSummary:
     """Return what a flow returns that ended well: its state in Prefect says the sentence.
 
     Who calls the flow in Python is given the summary itself.
@@ -45,7 +47,8 @@ def ended(summary: Summary) -> Any:
     """
     if isinstance(summary, ArchiveSummary) and not summary.found:
         tell(EMPTY, summary)
-    return Completed(message=summary.sentence(), data=summary)
+    state: Any = Completed(message=summary.sentence(), data=summary)
+    return cast(SomeSummary, state)
 
 
 def tell(event: str, summary: ArchiveSummary, left: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import get_run_logger
 
@@ -38,6 +38,9 @@ WORST, SAMPLE, FOOTPRINTS, REASONS = 20, 24, 500, 30
 """Most pairs by each metric, pairs of all, scenes on the map, and reasons that a report shows."""
 
 _READERS = 16
+
+SomeSummary = TypeVar("SomeSummary", bound=ArchiveSummary)
+Compared = TypeVar("Compared", ScoreSummary, EvaluationSummary)
 
 
 def write_fused_report(
@@ -70,13 +73,13 @@ def write_fused_report(
 
 def write_comparison_report(
     run: Run[Any],
-    summary: ScoreSummary | EvaluationSummary,
+    summary: Compared,
     comparison: reports.Comparison,
     *,
     flow: str,
     published: Sequence[reports.PublishedRow] = (),
     sheet: bool = False,
-) -> Any:
+) -> Compared:
     """Write the page of a comparison and the list of nights; return the summary with its URL.
 
     Args:
@@ -104,8 +107,8 @@ def write_comparison_report(
 
 
 def _with_pages(
-    run: Run[Any], summary: Any, write: Callable[[Sequence[reports.Night]], str]
-) -> Any:
+    run: Run[Any], summary: SomeSummary, write: Callable[[Sequence[reports.Night]], str]
+) -> SomeSummary:
     """Have a run's report and the list of nights written, where the settings ask for them."""
     if not run.settings.report:
         return summary

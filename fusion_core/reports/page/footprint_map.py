@@ -45,13 +45,13 @@ class Footprint:
     def of_row(cls, row: Mapping[str, Any]) -> Self | None:
         """Return the footprint of a row of ``FOOTPRINT_COLUMNS``; None where it can't be one."""
         path = image_path(row)
-        ends = [row[name] for name in ("west", "south", "east", "north")]
-        if path is None or not all(_is_degree(end) for end in ends):
+        west, south, east, north = (row[name] for name in ("west", "south", "east", "north"))
+        if path is None or not all(map(_is_degree, (west, south, east, north))):
             return None
         item = None
         if row["item_url"]:
             item = _link(f"{path.rpartition('.')[0]}.json")
-        return cls(str(row["pair_id"]), *ends, _link(path), item, path)
+        return cls(str(row["pair_id"]), west, south, east, north, _link(path), item, path)
 
     def boxes(self) -> Iterator[Box]:
         """Yield its boxes: two where it crosses the antimeridian."""
