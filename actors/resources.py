@@ -28,6 +28,10 @@ class WorkerShare:
     gpus: float
     count: int
 
+    def __str__(self) -> str:
+        """Return what it asks for, in words."""
+        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+
     @property
     def device(self) -> str:
         """Device for torch: Ray shows a worker only the GPU that it was given."""
@@ -56,6 +60,7 @@ def worker_share(
     max_workers: int | None = None,
     *,
     node_types: Sequence[Mapping[str, float]] = (),
+    grows: bool = True,
 ) -> WorkerShare:
     """Turn the setting ``worker`` into what each worker asks of Ray.
 
@@ -64,13 +69,20 @@ def worker_share(
         nodes: Resources by node, as Ray names them.
         max_workers: At most so many workers.
         node_types: Resources by the kinds of node that the cluster may grow by.
+        grows: Whether it may grow at all.
 
     Raises:
-        SettingsError: No node has that many CPUs. A cluster without any CPU or GPU is no error,
-            since one that scales from zero shows none; the workers then wait for it.
+        SettingsError: No node has that many CPUs, or none has a GPU and none can come. A cluster
+            that may grow and shows no CPU or GPU is no error, since one that scales from zero
+            shows none; the workers then wait for it.
     """
     kind, _, amount = worker.partition(":")
     known = [*nodes, *node_types]
+    if kind == "gpu" and not grows and not any(node.get("GPU", 0) > 0 for node in known):
+        raise SettingsError(
+            f"worker is {worker!r} and Ray finds no GPU on this machine, where a local cluster "
+            "can't grow. Leave worker out to compute on CPUs, or name a cluster by ray_address"
+        )
     if kind == "gpu" or (kind == "auto" and any(node.get("GPU", 0) > 0 for node in known)):
         share = WorkerShare(_CPUS_BESIDE_GPU, float(amount or 1), 1)
     else:

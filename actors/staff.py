@@ -41,6 +41,7 @@ class PoolLimits:
         pair_deadline: Seconds that a pair may take; an actor that gives no sign of life for so
             long is ended.
         until: Moment of the monotonic clock at which the work ends, finished or not.
+        asks: What a worker asks for, in words.
     """
 
     most: int | None = None
@@ -48,6 +49,7 @@ class PoolLimits:
     patience: float = 600.0
     pair_deadline: float = 1800.0
     until: float | None = None
+    asks: str = "its share"
 
 
 class Staff:
@@ -244,7 +246,8 @@ class Staff:
         seconds = now - self._usable_at
         nodes = [dict(node) for node in self._nodes.alive.values()]
         return (
-            f"no worker could be started for {seconds:.0f} s; the cluster has {nodes} and each "
-            "worker asks for its share of it. Check the settings worker and max_workers, and Ray's "
-            f"logs for what ended the workers. worker_patience is {self._limits.patience:.0f} s"
+            f"no worker could be started for {seconds:.0f} of {self._limits.patience:.0f} s "
+            f"(worker_patience): each asks for {self._limits.asks}, and the cluster has {nodes}. "
+            "Give it a node with as much, or change worker; where it has one, Ray's logs say what "
+            "ended the workers"
         )

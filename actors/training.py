@@ -53,7 +53,7 @@ def training_share(settings: TrainSettings, nodes: Sequence[Mapping[str, float]]
     if worker in ("auto", "cpu") and (worker == "cpu" or not any(n.get("GPU", 0) for n in nodes)):
         each = -(-(asked or 1) // max(1, len(nodes)))
         worker = f"cpu:{max(1, int(largest / each))}"
-    share = worker_share(worker, nodes)
+    share = worker_share(worker, nodes, grows=settings.ray_address is not None)
     if asked is None:
         fitting = share.count if share.gpus else 1
         count = max(k for k in range(1, min(fitting, batch) + 1) if batch % k == 0)

@@ -152,9 +152,7 @@ def _pool(
 ) -> ActorPool:
     """Make the pool of a run, as large as the connected cluster has room for."""
     settings, share = run.settings, share_of(run)
-    get_run_logger().info(
-        "room for %d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus
-    )
+    get_run_logger().info("room for %d workers with %s each", share.count, share)
     pool = ActorPool(
         lambda left_out: make_actor(share, left_out),
         share.fits,
@@ -164,6 +162,7 @@ def _pool(
             patience=settings.worker_patience,
             pair_deadline=settings.pair_deadline,
             until=run.ends_at,
+            asks=str(share),
         ),
         storage_options=run.credentials,
         check=check,
@@ -182,4 +181,5 @@ def share_of(run: Run[Any]) -> WorkerShare:
         alive_nodes(),
         settings.max_workers,
         node_types=node_types() if grows else (),
+        grows=grows,
     )

@@ -246,7 +246,7 @@ def estimate(run: Run[FuseArchiveSettings], plan: Plan) -> DryRun:
         **first_files(plan.pairing),
     )
     create_markdown_artifact(dry_run.markdown(), f"{FLOW}-summary", "Dry run")
-    get_run_logger().info(dry_run.markdown())
+    get_run_logger().info(dry_run.sentence())
     return dry_run
 
 

@@ -9,6 +9,7 @@ from pools import making, pool_making
 from ray.cluster_utils import Cluster
 from scripted import ScriptedActor, chunks, committed, lines, pool_of
 
+from actors import staff
 from actors.staff import NoWorkerError
 from fusion_core.archive.layout import MANIFEST_FOLDER
 from fusion_core.archive.manifest import read_manifest
@@ -110,13 +111,20 @@ def test_what_no_second_try_can_mend_stops_the_run_at_once(
 
 
 def test_a_cluster_without_room_ends_the_run_in_bounded_time(
-    ray_nodes: Cluster, tmp_path: Path
+    ray_nodes: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(staff, "_SECONDS_BETWEEN_LINES", 0.5)
     pool = pool_of(1, tmp_path, cpus=64, patience=2.0)
     began = time.monotonic()
     with pytest.raises(NoWorkerError, match="no worker could be started"):
         list(pool.run(chunks(["a"], 1)))
     assert time.monotonic() - began < 20
+    told = [one.message for one in caplog.records if "each asks for its share" in one.message]
+    assert len(told) >= 2
+    assert "of 2 s (worker_patience)" in told[0]
 
 
 @pytest.mark.long

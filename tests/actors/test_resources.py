@@ -67,3 +67,17 @@ def test_a_cluster_that_may_grow_by_gpus_is_asked_for_them() -> None:
     types = [{"CPU": 16.0}, {"CPU": 8.0, "GPU": 1.0}]
     assert worker_share("auto", [{"CPU": 4.0}], node_types=types) == WorkerShare(1.0, 1.0, 1)
     assert worker_share("cpu:16", [{"CPU": 4.0}], node_types=types) == WorkerShare(16.0, 0.0, 1)
+
+
+def test_a_gpu_that_cannot_come_is_refused_at_once_and_one_that_may_is_waited_for() -> None:
+    for worker in ("gpu", "gpu:0.5"):
+        with pytest.raises(SettingsError, match="Ray finds no GPU on this machine"):
+            worker_share(worker, TWO_CPU_NODES, grows=False)
+        assert worker_share(worker, TWO_CPU_NODES, grows=True).count == 1
+    assert worker_share("gpu", GPU_NODES, grows=False).count == 3
+    assert worker_share("auto", TWO_CPU_NODES, grows=False).gpus == 0
+
+
+def test_a_share_says_what_it_asks_for() -> None:
+    assert str(WorkerShare(1.0, 0.5, 4)) == "1 CPUs and 0.5 GPUs"
+    assert str(WorkerShare(2.0, 0.0, 4)) == "2 CPUs"
