@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.commandline.command import Command
+from flows.commandline.deploying import DEPLOYING
 from flows.commandline.desk import DESK
 from flows.commandline.housekeeping import HOUSEKEEPING
 from flows.commandline.work import TRAINING, WORK
@@ -10,6 +11,7 @@ from flows.commandline.work import TRAINING, WORK
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "Work": WORK,
     "Desk": DESK,
+    "Schedule": DEPLOYING,
     "Housekeeping": HOUSEKEEPING,
     "Training": TRAINING,
 }

@@ -83,11 +83,15 @@ def settings_of(settings: type[Settings], given: Mapping[str, Any]) -> Settings:
     try:
         return settings(**values)
     except ValidationError as error:
-        lines = [
-            f"{option_name(name)}: {problem}" if name else problem
-            for name, problem in in_words(error)
-        ]
-        raise UsageError("\n".join(lines)) from None
+        raise usage_error(error) from None
+
+
+def usage_error(error: ValidationError) -> UsageError:
+    """Return what settings were refused with, in words, each time with the option's name."""
+    lines = [
+        f"{option_name(name)}: {problem}" if name else problem for name, problem in in_words(error)
+    ]
+    return UsageError("\n".join(lines))
 
 
 def option_name(field: str) -> str:

@@ -39,14 +39,14 @@ class Housekeeping(Summary):
 
     Attributes:
         title: What was done, in a line.
-        output: URL of the output.
+        output: URL of the output; empty where it is about none.
         sections: What was found, by kind.
         notes: What there is to say beside.
         well: Whether all is as it has to be.
     """
 
     title: str
-    output: str
+    output: str = ""
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
     well: bool = True
