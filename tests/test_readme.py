@@ -184,6 +184,7 @@ def test_every_option_that_is_named_exists() -> None:
     commands = [command for own in COMMANDS.values() for command in own]
     fields = {name for command in commands for name in command.settings.model_fields}
     options = {option_name(name) for name in fields} | {"--quiet", "--verbose", "--json"}
+    options |= {option.replace("--", "--no-", 1) for option in options}
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
     dockers = {"--build", "--detach", "--rm"}
     others = {"--silent", "--fail", "--constraint", "--index-url", "--help", "--version"}
