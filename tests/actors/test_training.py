@@ -44,7 +44,7 @@ def test_training_asks_for_its_extra_where_pandas_is_missing(
         ({"worker": "auto", "batch": 7}, GPUS, (1, 1, 1)),
         ({"worker": "auto", "batch": 8, "workers": 2}, GPUS, (1, 1, 2)),
         # A cluster that scales from zero shows no GPU yet.
-        ({"worker": "gpu", "batch": 8, "workers": 8}, CPUS, (1, 1, 8)),
+        ({"worker": "gpu", "workers": 8, "ray_address": "auto"}, CPUS, (1, 1, 8)),
     ],
 )
 def test_workers_share_the_cluster_and_the_batch(

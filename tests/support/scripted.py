@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ray
@@ -97,7 +98,7 @@ class ScriptedActor(ChunkActor[Any]):
     """
 
     def __init__(self, folder: str):
-        super().__init__(None, "cpu", 1.0)  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(watched=False), "cpu", 1.0)  # type: ignore[arg-type]
         self.folder = Path(folder)
         self.worker = ScriptedWorker(self.folder)
 
