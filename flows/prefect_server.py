@@ -43,14 +43,29 @@ def start_server() -> Callable[[], None]:
     """Begin to start a server that ends with this process, and return what waits for it.
 
     Call it before Prefect is imported, which takes its address from the environment. Where another
-    server is configured, or may be, or Prefect is loaded already, nothing is done: Prefect finds
-    one, or starts its own.
+    server is configured, or Prefect is loaded already, nothing is done. Where a file may name one,
+    Prefect is asked as soon as it is there: a server that it started by itself would be in this
+    process's group, whose signals would end it before the run has told it how it ended.
 
     Returns:
         To be called before the first flow; raises PrefectServerError if the server did not start.
     """
-    if _API_URL in os.environ or "prefect" in sys.modules or _may_be_configured():
+    if _API_URL in os.environ or "prefect" in sys.modules:
         return lambda: None
+    return _start_unless_configured if _may_be_configured() else _start()
+
+
+def _start_unless_configured() -> None:
+    from prefect import context, settings
+
+    known = settings.get_current_settings()
+    if known.api.url is None and known.server.ephemeral.enabled:
+        wait = _start()
+        context.refresh_global_settings_context()
+        wait()
+
+
+def _start() -> Callable[[], None]:
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         process = subprocess.Popen(

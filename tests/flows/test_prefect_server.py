@@ -48,9 +48,13 @@ def servers(pid: int) -> set[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["through", "killed"])
+@pytest.mark.parametrize("mode", ["through", "killed", "profiled"])
 @pytest.mark.long
 def test_it_serves_a_flow_on_loopback_and_ends_with_the_process(mode: str, tmp_path: Path) -> None:
+    if mode == "profiled":  # another server is known, and isn't the one that is asked for
+        own = 'active = "own"\n[profiles.own]\nPREFECT_SERVER_ALLOW_EPHEMERAL_MODE = "true"\n'
+        other = '[profiles.other]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+        (tmp_path / "profiles.toml").write_text(own + other)
     with start("wait" if mode == "killed" else mode, tmp_path) as process:
         found: set[int] = wait_for(lambda: servers(process.pid), 60, "no server was started")
         assert process.stdout is not None
@@ -60,7 +64,7 @@ def test_it_serves_a_flow_on_loopback_and_ends_with_the_process(mode: str, tmp_p
         if mode == "killed":
             os.kill(process.pid, signal.SIGKILL)
         _, errors = process.communicate(timeout=90)
-    assert (process.returncode == 0) == (mode == "through"), errors
+    assert (process.returncode == 0) == (mode != "killed"), errors
     # What is logged last still gets there.
     assert "Traceback" not in errors
     wait_for(lambda: not any(map(alive, found)), 10, "the server outlives its run")
