@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -129,19 +130,27 @@ def run_chunks(
             warned.tell(result)
     publisher.publish()
     warned.end()
-    if pool.deaths or pool.lost:
-        logger.warning(
-            "%d workers died or hung and %d were lost with their nodes; others did their work",
-            pool.deaths,
-            pool.lost,
-        )
+    _tell_of_losses(pool)
     worked.left_out = pool.places.told()
     return worked
 
 
 def _bar(settings: RunSettings) -> bool | None:
-    """Tell whether to draw a bar: none among lines of JSON, else as the terminal has it."""
-    return False if settings.log_format == "json" else None
+    """Tell whether to draw a bar.
+
+    None among lines of JSON, nor where nobody asked to be told, else as the terminal has it.
+    """
+    unwanted = settings.log_format == "json" or not get_run_logger().isEnabledFor(logging.INFO)
+    return False if unwanted else None
+
+
+def _tell_of_losses(pool: ActorPool) -> None:
+    if pool.deaths or pool.lost:
+        get_run_logger().warning(
+            "%d workers died or hung and %d were lost with their nodes; others did their work",
+            pool.deaths,
+            pool.lost,
+        )
 
 
 def _pool(

@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(words)
     except KeyboardInterrupt:
-        _end(128 + signal.SIGINT, f"interrupted; {_KEPT}")
+        _end_at_once(signal.SIGINT, f"interrupted; {_KEPT}")
     except Ended:
-        _end(128 + signal.SIGTERM, f"ended by SIGTERM; {_KEPT}")
+        _end_at_once(signal.SIGTERM, f"ended by SIGTERM; {_KEPT}")
 
 
 def _run(words: list[str]) -> None:
@@ -68,6 +68,13 @@ def _run(words: list[str]) -> None:
 
 def _end_by_signal(number: int, frame: FrameType | None) -> NoReturn:
     raise Ended
+
+
+def _end_at_once(number: int, line: str) -> NoReturn:
+    """End without another import: the signal may have come in the middle of one."""
+    sys.stdout.flush()
+    print(f"fuse-archive: {line}", file=sys.stderr, flush=True)
+    sys.exit(128 + number)
 
 
 def _fail(*lines: str, verbose: bool) -> NoReturn:

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from fusion_core.errors import SettingsError
 
@@ -30,7 +29,7 @@ class OverrideOf:
         self.settings = settings
 
     def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, core_schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema of the parameter."""
         properties = self.settings.model_json_schema()["properties"]

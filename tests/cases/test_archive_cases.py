@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from case_files import CASES, Case
 
-from fusion_core.errors import SettingsError
+from fusion_core.errors import ExpectationError, SettingsError
 from fusion_core.jobs.listing import list_pairs
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
@@ -71,7 +71,7 @@ def test_an_index_of_which_nothing_is_there_is_an_error(tmp_path: Path) -> None:
     Case("19_index", tmp_path)
     index = tmp_path / "index.csv"
     index.write_text("pair_id,ir,vi\na,rgbt.png,none.png\nb,none.png,rgbt.png\n")
-    with pytest.raises(SettingsError, match="2 rows and none is a whole pair"):
+    with pytest.raises(ExpectationError, match="2 rows and none is a whole pair"):
         found(tmp_path / "source", 20, index=str(index))
 
 

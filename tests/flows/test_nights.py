@@ -70,7 +70,9 @@ def test_metrics_are_looked_at_behind_all_else_and_what_was_asked_is_noted(
     output = Storage(archive.output)
     noted = json.loads(output.read(f"fused/{request['settings_hash']}/settings.json"))
     assert noted == request | {"used": []}
-    assert show(archive.output, "p1").settings == {request["settings_hash"]: ("ir_range: 0..200",)}
+    assert show(archive.output, "p1").settings == {
+        request["settings_hash"]: ("ir_range: 0..200", "precision: fp32")
+    }
     # Exactly the pair that is asked for is tried again, by the same settings, and nothing expected.
     again = fuse_archive(retry(archive.output, ["p0"], max_failed=1.0))
     assert isinstance(again, RunSummary)

@@ -124,7 +124,7 @@ def test_commands_in_prefect_yaml_name_its_pool_and_deployment() -> None:
         "train-refinefuse/train",
     ]
     assert [name.split("/")[1] for name in named] == [*deployments()]
-    assert re.findall(r"--prefect-file (\S+)", text) == ["infra/prefect.yaml"]
+    assert re.findall(r"--prefect-file (\S+)", text) == ["prefect.yaml"]
 
 
 def test_what_is_no_module_is_installed_with_its_package() -> None:
@@ -152,7 +152,7 @@ def test_comments_name_the_image_of_this_version() -> None:
     }
     named = {tag for found in tags.values() for tag in found}
     assert {re.sub(r"-(cuda|job)$", "", tag.rstrip(".")) for tag in named} == {IMAGE}
-    without = {"prefect.yaml", "kubernetes/namespace.yaml"}
+    without = {"prefect.yaml", "kubernetes/namespace.yaml", "prometheus/alerts.yaml"}
     assert {name for name, found in tags.items() if not found} == without
 
 
