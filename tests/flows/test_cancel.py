@@ -187,7 +187,7 @@ def test_a_run_that_is_cancelled_or_loses_its_worker_leaves_nothing_and_the_next
 def test_the_server_that_is_started_as_the_readme_says_listens_on_loopback_only(
     server: PrefectServer,
 ) -> None:
-    assert "prefect server start --host 127.0.0.1 &" in (ROOT / "README.md").read_text()
+    assert "prefect server start --host 127.0.0.1 --background" in (ROOT / "README.md").read_text()
     port = int(server.environment["PREFECT_API_URL"].split(":")[2].partition("/")[0])
     found = listeners(processes_with(f"PREFECT_HOME={server.environment['PREFECT_HOME']}"))
     assert port in {who.port for who in found}
