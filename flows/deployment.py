@@ -87,7 +87,12 @@ def write_deployment(
         else "# prefix: north/{date:%Y/%m/%d}"
     )
     template = files("flows").joinpath("templates", FILE).read_text(encoding="utf-8")
-    written.write_text(Template(template).substitute(quoted), encoding="utf-8")
+    try:
+        written.write_text(Template(template).substitute(quoted), encoding="utf-8")
+    except OSError as error:
+        raise DeploymentError(
+            f"{written} can't be written: {error}; expected a file in a folder that is there"
+        ) from error
     return written
 
 

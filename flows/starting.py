@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from actors.early_imports import importing
-from flows.prefect_server import start_server
+from flows.prefect_server import PrefectServerError, start_server
 from flows.watching.json_logs import logs_as
 from fusion_core.settings import ArchiveSettings
 
@@ -46,4 +46,12 @@ def start(
             flow = load()
         server_ready()
         with logs_as(getattr(settings, "log_format", "text")):
-            return flow(settings)
+            try:
+                return flow(settings)
+            except RuntimeError as error:
+                if not str(error).startswith("Failed to reach API"):
+                    raise
+                raise PrefectServerError(
+                    f"{error}: no Prefect server answers there. Start it, or unset PREFECT_API_URL to "
+                    "have a temporary one"
+                ) from error

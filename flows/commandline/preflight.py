@@ -13,7 +13,15 @@ from fusion_core.archive import RUNS_FOLDER, parse_templates
 from fusion_core.errors import SettingsError
 from fusion_core.models import BASELINE_NAMES, model_hash_of
 from fusion_core.settings import ArchiveSettings, WatchingSettings
-from fusion_core.storage import RETRY_SECONDS, Storage, open_source, reach, require_folder
+from fusion_core.storage import (
+    RETRY_SECONDS,
+    Storage,
+    StorageOptions,
+    open_source,
+    reach,
+    require_folder,
+    source_options,
+)
 from fusion_core.training import TrainSettings
 
 
@@ -75,6 +83,16 @@ def check_model(model: str, sha256: str | None) -> None:
         model_hash_of(model, sha256)
 
 
+def check_input(name: str, url: str, options: StorageOptions) -> None:
+    """Raise SettingsError where a further input, such as an index, isn't there."""
+    try:
+        Storage(url, options).info("")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{name} is {url}, and there is nothing; expected a file or folder. Check the URL"
+        ) from error
+
+
 def check_stores(settings: ArchiveSettings) -> None:
     """Raise StorageError where source or output can't be reached, or the output not be written.
 
@@ -87,5 +105,9 @@ def check_stores(settings: ArchiveSettings) -> None:
         today = settings.run_date(dt.datetime.now(dt.UTC))
         reach(source, settings.expanded_prefixes(today)[0])
     require_folder(source)
+    for name in ("index", "inventory"):
+        if (url := getattr(settings, name)) is not None:
+            inside = url.startswith(settings.source)
+            check_input(name, url, source_options(settings, None) if inside else None)
     if not getattr(settings, "dry_run", False):
         Storage(settings.output, None, seconds).check_exclusive(RUNS_FOLDER)

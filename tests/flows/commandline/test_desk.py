@@ -81,3 +81,6 @@ def test_a_deployment_is_written_once_and_wrong_values_are_refused(
         main(["init", *places])
     assert "found prefect.yaml; expected no such file" in capsys.readouterr().err
     main(["init", *places, "--overwrite"])
+    with pytest.raises(SystemExit, match="1"):
+        main(["init", *places, "--file", "none/prefect.yaml"])
+    assert "none/prefect.yaml can't be written" in capsys.readouterr().err

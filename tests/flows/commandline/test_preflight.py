@@ -59,6 +59,8 @@ def refused(
         ("ir", "ir/{pair", "ir/{pair"),
         ("model", "refinfuse", "No model at refinfuse. Give the path or URL"),
         ("worker", "gpu", "worker is 'gpu' and this machine has no GPU that torch can use"),
+        ("index", "/nowhere.csv", "index is /nowhere.csv, and there is nothing"),
+        ("inventory", "/nowhere.parquet", "inventory is /nowhere.parquet, and there is nothing"),
         ("worker", "gpu:0.5", "worker is 'gpu:0.5' and this machine has no GPU"),
     ],
 )
