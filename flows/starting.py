@@ -52,6 +52,6 @@ def start(
                 if not str(error).startswith("Failed to reach API"):
                     raise
                 raise PrefectServerError(
-                    f"{error}: no Prefect server answers there. Start it, or unset PREFECT_API_URL to "
-                    "have a temporary one"
+                    f"{error}: no Prefect server answers there. Start it, or unset "
+                    "PREFECT_API_URL to have a temporary one"
                 ) from error
