@@ -66,10 +66,6 @@ def write_deployment(
         ValidationError: The settings are wrong; it says which.
     """
     written = Path(path)
-    if written.exists() and not overwrite:
-        raise DeploymentError(
-            f"found {written}; expected no such file. Edit it, name another one, or overwrite it"
-        )
     source, output = _anywhere(source), _anywhere(output)
     given = {"source": source, "output": output, "ir": ir, "vi": vi, "time_zone": time_zone}
     FuseArchiveSettings(**given, prefix=prefix or "")
@@ -79,6 +75,12 @@ def write_deployment(
         "evaluation": f"{source.rstrip('/')}-evaluation",
         "training": f"{source.rstrip('/')}-training/first",
     }
+    _write(written, _filled(values, prefix), overwrite=overwrite)
+    return written
+
+
+def _filled(values: dict[str, str], prefix: str | None) -> str:
+    """Return the template with its values as YAML."""
     # A string of JSON is one of YAML too, whatever is in it.
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
     quoted["prefix"] = (
@@ -87,13 +89,20 @@ def write_deployment(
         else "# prefix: north/{date:%Y/%m/%d}"
     )
     template = files("flows").joinpath("templates", FILE).read_text(encoding="utf-8")
+    return Template(template).substitute(quoted)
+
+
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise DeploymentError(
+            f"found {path}; expected no such file. Edit it, name another one, or overwrite it"
+        )
     try:
-        written.write_text(Template(template).substitute(quoted), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DeploymentError(
-            f"{written} can't be written: {error}; expected a file in a folder that is there"
+            f"{path} can't be written: {error}; expected a file in a folder that is there"
         ) from error
-    return written
 
 
 def deploy(path: str | Path = FILE, *, notify: str | None = None) -> list[str]:

@@ -21,7 +21,6 @@ _WANTED = {_SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _EXT
 _WANTED |= {_EXIF, _GPS}
 _SIZES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4), 16: ("Q", 8), 18: ("Q", 8)}
 _MOST_VALUES, _MOST_ENTRIES, _MOST_PAGES = 64, 4096, 64
-_FURTHEST = 1 << 50  # no file is so long, and many can't seek as far as 64 bits go
 _REDUCED_OR_MASK = 0b101
 _SAME_SIZE = 0.5
 """Share of the first page's pixels from which another one counts as a page: thumbnails and
@@ -76,9 +75,10 @@ def seek(file: Readable, offset: int) -> None:
     Raises:
         struct.error: No file has such a place.
     """
-    if offset > _FURTHEST:
-        raise struct.error(f"a place {offset} bytes into a file")
-    file.seek(offset)
+    try:
+        file.seek(offset)
+    except (OSError, OverflowError, ValueError) as error:  # ext4 ends at 16 TiB, others elsewhere
+        raise struct.error(f"a place {offset} bytes into a file") from error
 
 
 def read_tags(file: Readable) -> TiffTags | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -187,8 +188,12 @@ class _File:
             return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        # A damaged header may point further than a position can be told.
-        return int(self._file.seek(min(offset, 1 << 62), whence))
+        # A damaged header may point further than a position can be told, or than its file system
+        # lets a file reach, which is 16 TiB on ext4.
+        try:
+            return int(self._file.seek(min(offset, 1 << 62), whence))
+        except (OSError, ValueError):
+            return int(self._file.seek(0, os.SEEK_END))
 
     def tell(self) -> int:
         return int(self._file.tell())

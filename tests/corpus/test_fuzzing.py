@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import examine, mutant, seeds
 
+from fusion_core.images.tiff_tags import read_tags
 from fusion_core.scenes.stored_object import StoredObject
 from fusion_core.storage.store import Storage
 
@@ -22,13 +24,31 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Storage:
     return Storage(str(tmp_path_factory.mktemp("scratch")))
 
 
-def test_an_offset_behind_every_file_looks_like_its_end() -> None:
-    """GDAL goes where a damaged file points; found by mutants as a SystemError of rasterio."""
-    store = Storage("memory://offsets")
+@pytest.mark.parametrize("offset", [3, 2**43, 3 << 48, 2**62, 2**64 - 5])
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_an_offset_behind_every_file_looks_like_its_end(
+    tmp_path: Path, where: str, offset: int
+) -> None:
+    """GDAL goes where a damaged file points; mutants found a SystemError and an OSError there."""
+    store = Storage("memory://offsets" if where == "memory" else str(tmp_path))
     store.write("a.tif", b"II*")
     file = StoredObject(store, "a.tif", 3, 1 << 16).open("a.tif")
-    file.seek(2**64 - 5)
+    file.seek(offset)
     assert file.read(4) == b""
+    file.seek(1)
+    assert file.read(4) == b"I*"
+
+
+@pytest.mark.parametrize("offset", [2**31, 2**43, 3 << 48, 2**62, 2**64 - 5])
+def test_a_directory_behind_every_file_is_a_damaged_one(tmp_path: Path, offset: int) -> None:
+    store = Storage(str(tmp_path))
+    body = struct.pack("<2sHHHQ", b"II", 43, 8, 0, offset)
+    store.write("a.tif", body)
+    objects = StoredObject(store, "a.tif", len(body), 1 << 16)
+    assert objects.start() == body[:12]
+    assert objects.declared() == (None, None)
+    with Path(tmp_path / "a.tif").open("rb") as file:
+        assert read_tags(file) is None
 
 
 def test_seeds_are_of_every_format() -> None:

@@ -75,8 +75,11 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def archive_on(disk: SmallDisk, tmp_path: Path) -> ArchiveFixture:
-    """Four small pairs and two whose fused images are of 0.2 MB; the output is on the disk."""
-    archive = ArchiveFixture(str(tmp_path), output=str(disk.path / "output"))
+    """Four small pairs and two whose fused images are of 0.2 MB; the output is on the disk.
+
+    One image is written at a time: half of a large one leaves no room for a small one beside it.
+    """
+    archive = ArchiveFixture(str(tmp_path), output=str(disk.path / "output"), io_threads=1)
     write_pairs(archive.settings.source, LARGE, (240, 300))
     return archive
 
