@@ -97,7 +97,7 @@ def fail_if_unmet(summary: ArchiveSummary, settings: RunSettings) -> None:
         tell(DRIFT, summary, summary.unmet)
     if summary.unmet and settings.unmet == "fail":
         raise ExpectationError(
-            f"{' '.join(summary.unmet)} All that was done stands, see {summary.output}"
+            f"{summary.sentence()} All that was done stands, see {summary.output}"
         )
 
 

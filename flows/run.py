@@ -149,15 +149,20 @@ def write_tables(
 def fail_past_limit(summary: ArchiveSummary, settings: RunSettings) -> None:
     """Fail a run that didn't reach its end, or whose pairs failed.
 
+    The error starts with the summary's sentence: its text is all that the state in Prefect says.
+
     Raises:
         RunDeadlineError: Its deadline came first.
         TooManyFailuresError: More than the stated fraction failed.
     """
     if summary.unfinished:
         raise RunDeadlineError(
-            f"the run_deadline of {settings.run_deadline:g} s passed with {summary.unfinished} of "
+            f"{summary.sentence()} "
+            f"The run_deadline of {settings.run_deadline:g} s passed with {summary.unfinished} of "
             f"{summary.unfinished + summary.worked} {summary.what} not begun; "
             "what was done is committed. The next run goes on; give it more time or more workers"
         )
     if summary.failed_fraction > settings.max_failed:
-        raise TooManyFailuresError(too_many_failed(summary, settings.max_failed))
+        raise TooManyFailuresError(
+            f"{summary.sentence()} {too_many_failed(summary, settings.max_failed)}"
+        )

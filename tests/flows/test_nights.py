@@ -60,7 +60,8 @@ def test_metrics_are_looked_at_behind_all_else_and_what_was_asked_is_noted(
     archive: FuseArchiveSettings,
 ) -> None:
     (Path(archive.source) / "ir/p0.png").write_bytes(b"broken")
-    with pytest.raises(ExpectationError, match=r"^The mean vif over 7 pairs is .* stands, see"):
+    told = r"^8 pairs found: 7 fused and 1 failed .* The mean vif over 7 pairs is .* stands, see"
+    with pytest.raises(ExpectationError, match=told):
         run(archive, expect={"vif": (1e6, None)}, max_failed=0.5, ir_range=(0.0, 200.0))
     (summary,) = summaries(archive)
     assert (summary["fused"], len(summary["unmet"])) == (7, 1)
