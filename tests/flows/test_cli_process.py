@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -194,3 +195,24 @@ def _heeds(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_is_named_in_one_line(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    write_pairs(tmp_path / "in", ["a"], size=(16, 16))
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/api"
+        run = fuse_archive(
+            *("run", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out")),
+            *("--model", "mean", "--dry-run"),
+            environment={**environment, "PREFECT_API_URL": address},
+        )
+        told, errors = run.communicate(timeout=100)
+    assert run.returncode == 1
+    assert told == ""
+    (line,) = errors.splitlines()
+    assert line.startswith("fuse-archive: PrefectServerError: Failed to reach API")
+    assert "Start it, or unset PREFECT_API_URL" in line
