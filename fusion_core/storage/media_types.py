@@ -6,9 +6,13 @@ from collections.abc import Collection
 
 _BY_EXTENSION = {
     "html": "text/html; charset=utf-8",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
     "json": "application/json",
     "md": "text/markdown; charset=utf-8",
     "png": "image/png",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
     "webp": "image/webp",
 }
 
