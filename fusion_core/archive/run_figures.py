@@ -22,7 +22,7 @@ from fusion_core.metrics.bins import BIN_EDGES, BINS_VERSION
 
 QUANTILES = (0.05, 0.5, 0.95)
 
-FOOTPRINT_COLUMNS = (*IMAGE_COLUMNS, "west", "south", "east", "north", "item_url")
+FOOTPRINT_COLUMNS = (*IMAGE_COLUMNS, "outline", "west", "south", "east", "north", "item_url")
 
 _DEVICES = 16  # more kinds of GPUs than a cluster has
 

@@ -34,7 +34,7 @@ RUN_SCHEMA = pa.schema(
             *("status", "attempt", "stage", "cause", "error_type", "error_message", "history"),
             *("remark", *METRIC_NAMES, "metric_version", "retries", "ended"),
             *(f"seconds_{stage}" for stage in STAGES),
-            *("west", "south", "east", "north", "item_url"),
+            *("outline", "west", "south", "east", "north", "item_url"),
         )
     ]
 )

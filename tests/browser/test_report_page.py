@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapely
 from invented_nights import HOSTILE, night_of, nights, run_id, summary_of
 from tiny import picture_pair, png
 
@@ -36,7 +37,10 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ShownPair(name, files[0], files[1], {"fused": files[2]}, dict.fromkeys(METRIC_NAMES, 0.5))
         for name in HOSTILE
     )
-    box = Footprint("scene", 9.0, 47.0, 10.0, 48.0, "../../fused/a.tif", "../../fused/a.json", "a")
+    ends = (9.0, 47.0, 10.0, 48.0)
+    tilted = shapely.Polygon([(9.2, 47.0), (10.0, 47.2), (9.8, 48.0), (9.0, 47.8)]).wkb
+    links = ("../../fused/a.tif", "../../fused/a.json", "a")
+    scene = Footprint("scene", *ends, *links, outline=tilted)
     report = RunReport(
         "Night of 2026-11-03",
         summary_of(2, shift=1.5, unmet=["expected at most 10 % unpaired files, found 33 %"]),
@@ -46,7 +50,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pairs=pairs,
         worst={"vif": (0, 1, 2), "ag": (2, 1, 0)},
         sample=tuple(range(len(pairs))),
-        footprints=(box, dataclasses.replace(box, west=9.5, east=10.5)),
+        footprints=(scene, dataclasses.replace(scene, outline=shapely.box(9.5, 47, 10.5, 48).wkb)),
         scenes=2,
     )
     write_report(storage, f"{FOLDER}/report.html", report)

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
+import numpy as np
+import pyarrow as pa
+import shapely
 from markupsafe import Markup
 
 from fusion_core.archive.stored_images import image_path
 from fusion_core.reports.page.environment import shown
+from fusion_core.scenes.stac_places import CORNERS, places
 
 _WIDTH, _HEIGHT = 640, 400
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 45.0)
 _FROM_RUN = "../../"  # from the folder of a run to the output
+_LEAST, _UNSEEN = 4.0, 0.5  # pixels of the map
+_MOST_CORNERS = 100
 
 Box = tuple[float, float, float, float]
 
@@ -30,6 +36,7 @@ class Footprint:
         image: Link from the run's page to the image.
         item: Likewise to its STAC item, if it has one.
         path: Path of the image below the output.
+        outline: Polygon in degrees, as well-known binary; several beyond the antimeridian.
     """
 
     pair_id: str
@@ -40,26 +47,27 @@ class Footprint:
     image: str
     item: str | None
     path: str
+    outline: bytes
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Self | None:
         """Return the footprint of a row of ``FOOTPRINT_COLUMNS``; None where it can't be one."""
         path = image_path(row)
-        west, south, east, north = (row[name] for name in ("west", "south", "east", "north"))
-        if path is None or not all(map(_is_degree, (west, south, east, north))):
+        if path is None or not all(isinstance(row[name], float) for name in CORNERS):
             return None
-        item = None
-        if row["item_url"]:
-            item = _link(f"{path.rpartition('.')[0]}.json")
-        return cls(str(row["pair_id"]), west, south, east, north, _link(path), item, path)
+        told = {name: pa.array([row[name]], pa.float64()) for name in CORNERS}
+        placed = places(pa.table({"outline": pa.array([row["outline"]], pa.binary()), **told}))
+        (outline,), *ends = (placed[name].to_pylist() for name in ("outline", *CORNERS))
+        if outline is None:
+            return None
+        item = _link(f"{path.rpartition('.')[0]}.json") if row["item_url"] else None
+        west, south, east, north = (end for (end,) in ends)
+        links = (_link(path), item, path)
+        return cls(str(row["pair_id"]), west, south, east, north, *links, outline)
 
-    def boxes(self) -> Iterator[Box]:
-        """Yield its boxes: two where it crosses the antimeridian."""
-        if self.west <= self.east:
-            yield self.west, self.south, self.east, self.north
-        else:
-            yield self.west, self.south, 180.0, self.north
-            yield -180.0, self.south, self.east, self.north
+    def polygons(self) -> list[shapely.Polygon]:
+        """Return the polygons of its outline, in degrees."""
+        return [*shapely.get_parts(shapely.from_wkb(self.outline))]
 
 
 def footprint_map(footprints: Sequence[Footprint]) -> Markup:
@@ -68,26 +76,14 @@ def footprint_map(footprints: Sequence[Footprint]) -> Markup:
     Args:
         footprints: One or more.
     """
-    west, south, east, north = _extent(footprints)
-    scale_x, scale_y = _WIDTH / (east - west), _HEIGHT / (north - south)
-
-    def box(ends: Box, *, least: float) -> tuple[float, ...]:
-        left, bottom, right, top = ends
-        width, height = (right - left) * scale_x, (top - bottom) * scale_y
-        x, y = (left - west) * scale_x, (north - top) * scale_y
-        grown = (max(least - width, 0) / 2, max(least - height, 0) / 2)
-        return tuple(
-            round(value, 1)
-            for value in (x - grown[0], y - grown[1], max(width, least), max(height, least))
-        )
-
-    parts = [*_graticule((west, south, east, north))]
+    extent = _extent(footprints)
+    west, south, east, north = extent
+    scale = np.array([_WIDTH / (east - west), -_HEIGHT / (north - south)])
+    parts = [*_graticule(extent)]
     for one in footprints:
         drawn = [
-            Markup('<rect class="footprint" x="{}" y="{}" width="{}" height="{}"/>').format(
-                *box(ends, least=4.0)
-            )
-            for ends in one.boxes()
+            _drawn(shapely.transform(polygon, lambda points: (points - (west, north)) * scale))
+            for polygon in one.polygons()
         ]
         parts.append(
             Markup('<a href="{}">{}<title>{}</title></a>').format(
@@ -96,12 +92,31 @@ def footprint_map(footprints: Sequence[Footprint]) -> Markup:
         )
     return Markup(
         '<svg class="map" viewBox="0 0 {} {}" role="group" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, _told((west, south, east, north)), Markup("").join(parts))
+    ).format(_WIDTH, _HEIGHT, _told(extent), Markup("").join(parts))
+
+
+def _drawn(polygon: shapely.Polygon) -> Markup:
+    """Draw a polygon of the map; a small one, or one of too many corners, by its box."""
+    left, top, right, bottom = polygon.bounds
+    # Half a pixel is not seen, and corners are bytes of the page.
+    simple = shapely.simplify(polygon, _UNSEEN)
+    rings = [simple.exterior, *simple.interiors]
+    corners = sum(len(ring.coords) for ring in rings)
+    if min(right - left, bottom - top) < _LEAST or not 0 < corners <= _MOST_CORNERS:
+        wide, high = max(right - left, _LEAST), max(bottom - top, _LEAST)
+        x, y = (left + right - wide) / 2, (top + bottom - high) / 2
+        return Markup('<rect class="footprint" x="{}" y="{}" width="{}" height="{}"/>').format(
+            *(round(value, 1) for value in (x, y, wide, high))
+        )
+    path = "".join(
+        f"M{' '.join(f'{x:.1f} {y:.1f}' for x, y in [*ring.coords][:-1])}Z" for ring in rings
+    )
+    return Markup('<path class="footprint" fill-rule="evenodd" d="{}"/>').format(path)
 
 
 def _extent(footprints: Sequence[Footprint]) -> Box:
     """Return what the map shows: all footprints and some way around, in the map's shape."""
-    boxes = [box for one in footprints for box in one.boxes()]
+    boxes = [polygon.bounds for one in footprints for polygon in one.polygons()]
     west, south = min(box[0] for box in boxes), min(box[1] for box in boxes)
     east, north = max(box[2] for box in boxes), max(box[3] for box in boxes)
     # Away from the equator a degree of longitude is shorter; the map keeps shapes at its middle.
@@ -140,10 +155,6 @@ def _told(extent: Box) -> str:
         f"Footprints between {_degrees(west, 'E', 'W')} and {_degrees(east, 'E', 'W')}, "
         f"{_degrees(south, 'N', 'S')} and {_degrees(north, 'N', 'S')}"
     )
-
-
-def _is_degree(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value) and abs(value) <= 360
 
 
 def _link(path: str) -> str:

@@ -1,6 +1,9 @@
+import re
 from typing import Any
 
+import numpy as np
 import pytest
+import shapely
 
 from fusion_core.reports.page.footprint_map import Footprint, footprint_map
 
@@ -10,7 +13,8 @@ def row_of(**changes: Any) -> dict[str, Any]:
     made = {"fused_format": "cog", "fused_sha256": "ab" * 32, "fused_bytes": 7, "precision": "fp32"}
     ends = {"west": 10.0, "south": 47.0, "east": 11.0, "north": 48.0}
     where = {"settings_hash": "s", "device": "cpu", "engine": "eager", "fused_url": "http://evil"}
-    return {**known, **made, **where, **ends, "item_url": "http://evil", **changes}
+    rest = {"item_url": "http://evil", "outline": None}
+    return {**known, **made, **where, **ends, **rest, **changes}
 
 
 def footprint(**changes: Any) -> Footprint:
@@ -33,10 +37,46 @@ def test_a_row_whose_ends_are_no_degrees_has_no_footprint(bad: Any) -> None:
     assert Footprint.of_row(row_of(west=bad)) is None
 
 
-def test_a_scene_across_the_antimeridian_has_two_boxes() -> None:
-    boxes = list(footprint(west=179.0, east=-179.5).boxes())
-    assert boxes == [(179.0, 47.0, 180.0, 48.0), (-180.0, 47.0, -179.5, 48.0)]
-    assert footprint_map([footprint(west=179.0, east=-179.5)]).count("<rect") == 2
+def test_a_scene_across_the_antimeridian_is_drawn_on_both_sides() -> None:
+    found = footprint(west=179.0, east=-179.5)
+    bounds = [polygon.bounds for polygon in found.polygons()]
+    assert bounds == [(179.0, 47.0, 180.0, 48.0), (-180.0, 47.0, -179.5, 48.0)]
+    wide = footprint(west=160.0, south=0.0, east=-160.0, north=30.0)
+    assert footprint_map([wide]).count('class="footprint"') == 2
+
+
+def test_a_scene_is_drawn_by_the_outline_of_what_holds_data() -> None:
+    tilted = shapely.Polygon(
+        [(10, 47), (11, 47), (10, 48)], [[(10.1, 47.1), (10.4, 47.1), (10.1, 47.4)]]
+    )
+    found = footprint(outline=tilted.wkb, west=0.0)
+    assert (found.west, found.south, found.east, found.north) == tilted.bounds
+    (path,) = re.findall(
+        r'<path class="footprint" fill-rule="evenodd" d="(.*?)"/>', footprint_map([found])
+    )
+    rings = [np.array(ring.split(), float).reshape(-1, 2) for ring in path.strip("MZ").split("ZM")]
+    assert [len(ring) for ring in rings] == [3, 3]
+    # A degree of longitude is as many pixels wide as one of latitude is high, by its cosine.
+    (x, y), (width, height) = rings[0].min(axis=0), np.ptp(rings[0], axis=0)
+    assert width / height == pytest.approx(np.cos(np.radians(47.5)), rel=0.01)
+    hole = (rings[1] - (x, y)) / (width, height)
+    assert hole[hole[:, 1].argmin()] == pytest.approx((0.1, 0.6), abs=0.01)
+
+
+def test_an_outline_of_many_corners_is_drawn_by_its_box() -> None:
+    turns = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    lengths = np.where(np.arange(300) % 2, 1.0, 0.5)
+    star = shapely.Polygon(np.stack([np.cos(turns), np.sin(turns)], axis=1) * lengths[:, None])
+    drawn = footprint_map([footprint(outline=star.wkb)])
+    assert (drawn.count("<rect"), drawn.count('<path class="footprint')) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "outline", [None, b"", b"no outline", shapely.Point(1, 1).wkb, shapely.box(500, 1, 501, 2).wkb]
+)
+def test_what_is_no_area_on_earth_is_drawn_by_the_rows_ends(outline: bytes | None) -> None:
+    (polygon,) = footprint(outline=outline).polygons()
+    assert polygon.bounds == (10.0, 47.0, 11.0, 48.0)
 
 
 def test_the_map_shows_all_footprints_with_degrees_and_names() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from invented_nights import HOSTILE, night_of, nights, run_id, summary_of
 from PIL import Image
 from strict_html import complaints, parsed
@@ -108,7 +109,8 @@ def test_hostile_texts_stay_texts(output: Storage, text: str) -> None:
         counts={"failures": 1},
     )
     names = ("status", "stage", "cause", "error_type", "example")
-    box = Footprint(text, 1.0, 1.0, 2.0, 2.0, "../../fused/a.tif", "../../fused/a.json", text)
+    links = ("../../fused/a.tif", "../../fused/a.json", text)
+    box = Footprint(text, 1.0, 1.0, 2.0, 2.0, *links, outline=shapely.box(1, 1, 2, 2).wkb)
     made = report(
         output,
         text,
@@ -213,7 +215,14 @@ def test_the_largest_page_is_below_five_megabytes(output: Storage) -> None:
     failures = [
         {"pair_id": name, "stage": "decode", "error_message": "m" * 2000} for name in names[:100]
     ]
-    box = Footprint("s" * 200, 1.0, 1.0, 2.0, 2.0, "../../f/" + "a" * 400, None, "f/" + "a" * 400)
+    # As many corners as are drawn, none of which lies on a line between others.
+    turns = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    star = (
+        np.stack([np.cos(turns), np.sin(turns)], 1) * np.where(np.arange(90) % 2, 1, 0.5)[:, None]
+    )
+    links = ("../../f/" + "a" * 400, None, "f/" + "a" * 400)
+    outline = shapely.Polygon(star + 2).wkb
+    box = Footprint("s" * 200, 1.0, 1.0, 3.0, 3.0, *links, outline=outline)
     summary = summary_of(
         5, unpaired=listed, ambiguous=listed, unmatched=listed, remarks=listed, failures=failures
     )
