@@ -8,10 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _KEPT = "what was done is kept, and the next run goes on"
 
@@ -31,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _end_by_signal)
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     try:
-        _run(words)
+        with _lost_signals_sent_again():
+            _run(words)
     except KeyboardInterrupt:
         _end_at_once(signal.SIGINT, f"interrupted; {_KEPT}")
     except Ended:
@@ -68,6 +75,31 @@ def _run(words: list[str]) -> None:
 
 def _end_by_signal(number: int, frame: FrameType | None) -> NoReturn:
     raise Ended
+
+
+@contextmanager
+def _lost_signals_sent_again() -> Iterator[None]:
+    """Heed also a signal that comes where nothing can be raised.
+
+    Python tells of such an exception and goes on: in finalizers, and while compiled modules load.
+    """
+    before = sys.unraisablehook
+
+    def lost(told: UnraisableHookArgs) -> None:
+        for kind, number in ((KeyboardInterrupt, signal.SIGINT), (Ended, signal.SIGTERM)):
+            if issubclass(told.exc_type, kind):
+                warnings.simplefilter("ignore")  # what has lost it may complain
+                again = threading.Timer(0.1, os.kill, (os.getpid(), number))
+                again.daemon = True
+                again.start()
+                return
+        before(told)
+
+    sys.unraisablehook = lost
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _end_at_once(number: int, line: str) -> NoReturn:

@@ -190,6 +190,37 @@ def test_a_signal_while_all_starts_ends_it_with_one_line(
     assert len(told.splitlines()) == 1, told
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_where_nothing_can_be_raised_is_heeded_too(
+    sent: signal.Signals, code: int
+) -> None:
+    script = f"""
+import os, signal, time, warnings
+from flows import cli
+
+class Module:
+    def __del__(self):
+        os.kill(os.getpid(), {sent.value})
+        time.sleep(1)
+
+def run(words):
+    module = Module()
+    del module
+    warnings.warn("the module is not whole", RuntimeWarning)
+    time.sleep(60)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli._run = run
+cli.main([])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=ENDS_SECONDS
+    )
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("fuse-archive: ")
+
+
 def _heeds(pid: int) -> bool:
     """Tell whether a process has a handler of its own for SIGTERM."""
     status = Path(f"/proc/{pid}/status").read_text()
