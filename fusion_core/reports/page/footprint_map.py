@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT = 640, 400
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 45.0)
 _FROM_RUN = "../../"  # from the folder of a run to the output
 _LEAST, _UNSEEN = 4.0, 0.5  # pixels of the map
-_MOST_CORNERS = 100
+_MOST_PARTS, _MOST_CORNERS = 8, 100
 
 Box = tuple[float, float, float, float]
 
@@ -66,8 +66,10 @@ class Footprint:
         return cls(str(row["pair_id"]), west, south, east, north, *links, outline)
 
     def polygons(self) -> list[shapely.Polygon]:
-        """Return the polygons of its outline, in degrees."""
-        return [*shapely.get_parts(shapely.from_wkb(self.outline))]
+        """Return the polygons of its outline, in degrees; of more than a few their box."""
+        outline = shapely.from_wkb(self.outline)
+        parts = [part for part in shapely.get_parts(outline) if not part.is_empty]
+        return parts if len(parts) <= _MOST_PARTS else [shapely.box(*outline.bounds)]
 
 
 def footprint_map(footprints: Sequence[Footprint]) -> Markup:
@@ -81,9 +83,13 @@ def footprint_map(footprints: Sequence[Footprint]) -> Markup:
     scale = np.array([_WIDTH / (east - west), -_HEIGHT / (north - south)])
     parts = [*_graticule(extent)]
     for one in footprints:
+        polygons = one.polygons()
         drawn = [
-            _drawn(shapely.transform(polygon, lambda points: (points - (west, north)) * scale))
-            for polygon in one.polygons()
+            _drawn(
+                shapely.transform(polygon, lambda points: (points - (west, north)) * scale),
+                most_corners=_MOST_CORNERS // len(polygons),
+            )
+            for polygon in polygons
         ]
         parts.append(
             Markup('<a href="{}">{}<title>{}</title></a>').format(
@@ -95,14 +101,14 @@ def footprint_map(footprints: Sequence[Footprint]) -> Markup:
     ).format(_WIDTH, _HEIGHT, _told(extent), Markup("").join(parts))
 
 
-def _drawn(polygon: shapely.Polygon) -> Markup:
+def _drawn(polygon: shapely.Polygon, *, most_corners: int) -> Markup:
     """Draw a polygon of the map; a small one, or one of too many corners, by its box."""
     left, top, right, bottom = polygon.bounds
     # Half a pixel is not seen, and corners are bytes of the page.
     simple = shapely.simplify(polygon, _UNSEEN)
     rings = [simple.exterior, *simple.interiors]
     corners = sum(len(ring.coords) for ring in rings)
-    if min(right - left, bottom - top) < _LEAST or not 0 < corners <= _MOST_CORNERS:
+    if min(right - left, bottom - top) < _LEAST or not 0 < corners <= most_corners:
         wide, high = max(right - left, _LEAST), max(bottom - top, _LEAST)
         x, y = (left + right - wide) / 2, (top + bottom - high) / 2
         return Markup('<rect class="footprint" x="{}" y="{}" width="{}" height="{}"/>').format(

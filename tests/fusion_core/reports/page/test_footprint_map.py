@@ -71,6 +71,16 @@ def test_an_outline_of_many_corners_is_drawn_by_its_box() -> None:
     assert (drawn.count("<rect"), drawn.count('<path class="footprint')) == (1, 0)
 
 
+def test_an_outline_of_many_or_empty_parts_is_drawn_by_few() -> None:
+    many = shapely.MultiPolygon([shapely.box(k, 1, k + 0.5, 2) for k in range(20)])
+    (polygon,) = footprint(outline=many.wkb).polygons()
+    assert polygon.bounds == many.bounds
+    empty = shapely.MultiPolygon([shapely.box(3, 1, 4, 2), shapely.Polygon()])
+    drawn = footprint_map([footprint(outline=empty.wkb)])
+    assert drawn.count('class="footprint"') == 1
+    assert "nan" not in drawn
+
+
 @pytest.mark.parametrize(
     "outline", [None, b"", b"no outline", shapely.Point(1, 1).wkb, shapely.box(500, 1, 501, 2).wkb]
 )
