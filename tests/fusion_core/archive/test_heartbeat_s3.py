@@ -47,8 +47,8 @@ def test_it_beats_tells_of_a_successor_and_ends(
     assert lease._heart._process_is_up
     assert Publisher(lambda: output, lease).take_over().tombstones == 0
     lease.declare_intents(["part"])
-    wait_for(lambda: record_of(output).beat > 3, 20, "it does not beat")
+    wait_for(lambda: record_of(output).beat > 3, 10, "it does not beat")
     write_record(output, 2, record_of(output).model_copy(update={"run_id": "second"}))
-    wait_for(lambda: lost(lease), 20, "it did not tell of the successor")
+    wait_for(lambda: lost(lease), 5, "it did not tell of the successor")
     lease.release()
     assert not record_of(output).released

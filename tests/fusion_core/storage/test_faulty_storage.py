@@ -62,7 +62,7 @@ def test_a_server_that_stalls_for_ever_is_named_in_bounded_time(
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=f"the store at {silent} gave no whole answer for 2"):
         through(silent, s3_bucket, retry_seconds=2.0).read("object")
-    assert time.monotonic() - began < 12  # on a busy machine; it would be for ever
+    assert time.monotonic() - began < 5
 
 
 def test_a_server_that_only_ever_answers_errors_is_given_up_after_a_number_of_them(
