@@ -21,15 +21,19 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PREFECT_HOME := $(CURDIR)/.prefect
+# Hundreds of processes would each compile the same modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test test-slow test-s3 test-browser wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock image-digests clean benchmark-stac benchmark-readers benchmark-planning
 help:
 	@sed -n 's/^# //p' Makefile
 
-# In one go: a second install may break the version ranges that the first resolved.
+# In one go: a second install may break the version ranges that the first resolved. Of some 20,000
+# modules only those are compiled that are imported.
 $(INSTALLED): pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint $(LOCK) --editable '.[dev]'
+	$(BIN)/python -c 'import prefect.server.api.server, flows.fuse_archive, actors.fusion_actor, torch'
 	$(BIN)/python -c 'from fusion_core.metrics.kernels import tile_kernels as t; t.compile_all()'
 	touch $@
 

@@ -5,12 +5,15 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
 import hypothesis
 import pytest
 import ray
+from kept_servers import KeptServer, asks
+from prefect_database import SHARED
 from ray.cluster_utils import Cluster
 from s3_servers import S3Server, moto_server, radosgw_server
 
@@ -29,6 +32,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 # Nothing is kept from one run of the tests to the next, or in the user's own folder.
 CACHE = tempfile.TemporaryDirectory(prefix="fuse-archive-tests-")
 os.environ["XDG_CACHE_HOME"] = CACHE.name
+# The processes that run tests side by side are started by this one, and find its folder.
+os.environ.setdefault(SHARED, CACHE.name)
 
 # Ray runs its workers at niceness 15, where whatever else is busy leaves them next to nothing.
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (so Ray spells it)
@@ -51,18 +56,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put first the files that have a long time limit of their own, and then those that start Ray.
 
-    They take longest: at the end, one of two workers would wait for the other. What talks to the S3
-    server of the fixture is marked, so that it can be run on another one, and that alone.
+    They take longest: at the end, one of two workers would wait for the other. Those that share a
+    cluster are neighbours. What talks to the S3 server of the fixture is marked, so that it can be
+    run on another one, and that alone.
     """
     for item in items:
-        if "s3" in getattr(item, "fixturenames", ()):
+        if asks(item, "s3"):
             item.add_marker("store")
     first = {item.path for item in items if item.get_closest_marker("ray")}
+    shared = {item.path for item in items if asks(item, RAY.name)}
     limits: dict[Path, float] = {}
     for item in items:
         mark = item.get_closest_marker("timeout")
         limits[item.path] = max(limits.get(item.path, 0), mark.args[0] if mark else 0)
-    items.sort(key=lambda item: (-limits[item.path], item.path not in first))
+    items.sort(
+        key=lambda item: (-limits[item.path], item.path not in shared, item.path not in first)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -108,18 +117,33 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-@pytest.fixture(scope="session")
-def ray_nodes() -> Iterator[Cluster]:
+@pytest.fixture
+def ray_nodes() -> Cluster:
     """A running Ray cluster of three nodes with one CPU each; this process is its driver."""
+    return RAY.get()
+
+
+@contextmanager
+def ray_cluster() -> Iterator[Cluster]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+    # Nobody is shown the workers' logs, which each node would look through ten times a second.
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_log_monitor": False}
     # A node that is gone is noticed after five periods: in 3 s and not in 13. One that is merely
     # slow has ten seconds to answer, as ever.
-    head = {**node, "_system_config": {"health_check_period_ms": 500}}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    head = {"include_dashboard": False, "_system_config": {"health_check_period_ms": 500}}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, **head})
     for _ in range(2):
-        cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+        cluster.add_node(**node)
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+
+
+RAY = KeptServer("ray_nodes", ray_cluster)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the cluster once no test of the next file asks for it."""
+    RAY.end_before(nextitem, item.session.items)

@@ -16,7 +16,7 @@ import ray
 from auditor import Auditor
 from faulty_proxy import FAULTS, faulty_proxy
 from prefect.blocks.system import Secret
-from prefect.testing.utilities import prefect_test_harness
+from prefect_database import api_with_database
 from record import write
 from s3_servers import S3Server, moto_server
 from tiny import settings_for, tiny_weights, write_pairs
@@ -81,7 +81,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         moto_server() as server,
-        prefect_test_harness(server_startup_timeout=120),
+        api_with_database(),
     ):
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]

@@ -24,7 +24,7 @@ import ray
 from generated_scenes import texture
 from memory_group import GROUPS
 from numpy.typing import NDArray
-from prefect.testing.utilities import prefect_test_harness
+from prefect_database import api_with_database
 from tiny import png
 
 from flows.fuse_archive import fuse_archive
@@ -69,7 +69,7 @@ def main(folder: Path, case: Case) -> dict[str, Any]:
         contact_sheet=0,
         chunk_pairs=case.chunk_pairs,
     )
-    with prefect_test_harness(server_startup_timeout=120):
+    with api_with_database():
         total, before = node_memory()
         threshold = (before + case.gib * _GIB) / total
         os.environ.update(RAY_memory_usage_threshold=f"{threshold:.6f}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
+from prefect_database import api_with_database
 from tiny import settings_for, tiny_weights, write_pairs
 
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -13,7 +13,7 @@ from fusion_core.settings.fuse import FuseArchiveSettings
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
     """A real Prefect API with a database of its own."""
-    with prefect_test_harness(server_startup_timeout=120):
+    with api_with_database():
         yield
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from prefect_database import put_database
 from processes import alive, command, descendants, wait_for
 from tiny import settings_for, tiny_weights, write_pairs
 
@@ -25,6 +26,7 @@ ENDS_SECONDS = 10.0
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
+    put_database(tmp_path / "prefect")
     return {
         **os.environ,
         "PREFECT_HOME": str(tmp_path / "prefect"),

@@ -23,6 +23,7 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.logging.handlers import APILogWorker
+from prefect_database import put_database
 from pydantic import ValidationError
 from ray.cluster_utils import Cluster
 from s3_accounts import Account, short_lived_account
@@ -244,6 +245,7 @@ def test_no_secret_of_the_environment_is_left_by_the_command_line(
 ) -> None:
     account.allow()
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PREFECT_"))}
+    put_database(tmp_path / "prefect")
     with tempfile.TemporaryDirectory(prefix="fa") as short:  # Ray's sockets bear no long path
         environment |= {
             **{**account.server.env(), "AWS_ACCESS_KEY_ID": account.key},

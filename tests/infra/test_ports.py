@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from listening import LOOPBACK, Listener, listeners
+from prefect_database import put_database
 from processes import descendants
 from tiny import write_pairs
 
@@ -57,6 +58,7 @@ def test_a_run_on_one_machine_listens_on_the_loopback_interface_only(tmp_path: P
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
+    put_database(tmp_path / "prefect")
     seen: set[Listener] = set()
     log = tmp_path / "log"
     with (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from prefect_database import put_database
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = "fuse-archive"
@@ -103,7 +104,7 @@ def prefect_server(folder: Path, extra: Mapping[str, str]) -> Iterator[PrefectSe
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     home = folder / "home"
-    home.mkdir(parents=True)
+    put_database(home)
     environment = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
     environment |= {
         "PREFECT_HOME": str(home),
