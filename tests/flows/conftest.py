@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from prefect_database import api_with_database
-from tiny import settings_for, tiny_weights, write_pairs
+from tiny import small_archive
 
 from fusion_core.settings.fuse import FuseArchiveSettings
 
@@ -20,11 +20,4 @@ def prefect_api() -> Iterator[None]:
 @pytest.fixture
 def archive(tmp_path: Path) -> FuseArchiveSettings:
     """Settings of a run over eight small pairs."""
-    write_pairs(tmp_path / "in", [f"p{k}" for k in range(8)])
-    return settings_for(
-        tmp_path / "in",
-        tmp_path / "out",
-        tiny_weights(tmp_path),
-        chunk_pairs=3,
-        max_workers=1,
-    )
+    return small_archive(tmp_path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 from onnx_models import onnx_file
 from prefect.artifacts import Artifact
+from ray.cluster_utils import Cluster
 from strict_html import complaints
-from tiny import write_pairs
+from tiny import small_archive, write_pairs
 
 from flows.fuse_archive import fuse_archive
 from flows.summaries.dry_run import DryRun
@@ -26,6 +28,41 @@ pytestmark = [
 ]
 
 
+class FirstRun:
+    """An archive after its first run, which is made once and put back for each test.
+
+    Args:
+        folder: A folder of its own.
+    """
+
+    def __init__(self, folder: Path):
+        self._live, self._kept = folder / "live", folder / "kept"
+        self._settings: FuseArchiveSettings | None = None
+
+    def restored(self) -> FuseArchiveSettings:
+        """Return its settings; all that tests wrote since is gone."""
+        if self._settings is None:
+            self._settings = small_archive(self._live)
+            first = run(self._settings)
+            assert (first.found, first.fused, first.failed) == (8, 8, 0)
+            shutil.copytree(self._live, self._kept)
+        else:
+            shutil.rmtree(self._live)
+            shutil.copytree(self._kept, self._live)
+        return self._settings
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    return FirstRun(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture
+def fused(first_run: FirstRun, ray_nodes: Cluster, prefect_api: None) -> FuseArchiveSettings:
+    """Settings of a run that has fused its eight pairs."""
+    return first_run.restored()
+
+
 def run(settings: FuseArchiveSettings, **changes: Any) -> RunSummary:
     summary = fuse_archive(settings.model_copy(update=changes))
     assert isinstance(summary, RunSummary)
@@ -37,29 +74,26 @@ def manifest(settings: FuseArchiveSettings) -> pd.DataFrame:
 
 
 def test_a_run_fuses_every_pair_and_the_next_fuses_none_and_says_why(
-    archive: FuseArchiveSettings,
+    fused: FuseArchiveSettings,
 ) -> None:
-    first = run(archive)
-    rows = manifest(archive)
-    assert (first.found, first.fused, first.failed) == (8, 8, 0)
+    rows = manifest(fused)
     assert sorted(rows["pair_id"]) == [f"p{k}" for k in range(8)]
     for row in rows.itertuples():
         assert hashlib.sha256(Path(row.fused_url).read_bytes()).hexdigest() == row.fused_sha256
-    again = run(archive)
+    again = run(fused)
     assert (again.fused, again.done_before) == (0, 8)
     assert "8 left alone, because the manifest holds a successful row" in again.sentence()
-    assert len(manifest(archive)) == 8
+    assert len(manifest(fused)) == 8
 
 
-def test_only_new_and_changed_pairs_are_fused(archive: FuseArchiveSettings) -> None:
-    run(archive)
-    write_pairs(archive.source, ["new1", "new2"])
-    changed = Path(archive.source) / "vi/p3.png"
-    changed.write_bytes((Path(archive.source) / "vi/p4.png").read_bytes())
-    summary = run(archive)
+def test_only_new_and_changed_pairs_are_fused(fused: FuseArchiveSettings) -> None:
+    write_pairs(fused.source, ["new1", "new2"])
+    changed = Path(fused.source) / "vi/p3.png"
+    changed.write_bytes((Path(fused.source) / "vi/p4.png").read_bytes())
+    summary = run(fused)
     assert (summary.fused, summary.done_before) == (3, 7)
-    latest = manifest(archive).sort_values("ended").drop_duplicates("pair_id", keep="last")
-    assert len(manifest(archive)) == 11
+    latest = manifest(fused).sort_values("ended").drop_duplicates("pair_id", keep="last")
+    assert len(manifest(fused)) == 11
     assert len(latest) == 10
 
 
@@ -110,13 +144,10 @@ def test_too_many_failures_fail_the_run_after_everything_was_recorded(
     assert manifest(archive)["status"].value_counts().to_dict() == {"ok": 6, "failed": 2}
 
 
-def test_another_model_or_settings_are_other_work(
-    archive: FuseArchiveSettings, tmp_path: Path
-) -> None:
-    run(archive)
-    other = run(archive, format="tiff")
+def test_another_model_or_settings_are_other_work(fused: FuseArchiveSettings) -> None:
+    other = run(fused, format="tiff")
     assert other.fused == 8
-    assert manifest(archive)["fused_url"].nunique() == 16
+    assert manifest(fused)["fused_url"].nunique() == 16
 
 
 def test_any_method_fuses_the_archive_and_is_work_of_its_own(
@@ -139,12 +170,11 @@ def test_any_method_fuses_the_archive_and_is_work_of_its_own(
 
 
 def test_all_pairs_again_on_request_keeps_the_images_that_rows_name(
-    archive: FuseArchiveSettings,
+    fused: FuseArchiveSettings,
 ) -> None:
-    run(archive)
-    before = {url: Path(url).stat().st_mtime_ns for url in manifest(archive)["fused_url"]}
-    assert run(archive, reprocess="all").fused == 8
-    assert len(manifest(archive)) == 16
+    before = {url: Path(url).stat().st_mtime_ns for url in manifest(fused)["fused_url"]}
+    assert run(fused, reprocess="all").fused == 8
+    assert len(manifest(fused)) == 16
     assert {url: Path(url).stat().st_mtime_ns for url in before} == before
 
 

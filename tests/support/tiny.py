@@ -157,6 +157,13 @@ def settings_for(
     return FuseArchiveSettings(**{**gentle, **fields, "precision": "fp32", **changes})
 
 
+def small_archive(folder: Path) -> FuseArchiveSettings:
+    """Write eight pairs, and return settings of a run over them."""
+    write_pairs(folder / "in", [f"p{k}" for k in range(8)])
+    weights = tiny_weights(folder)
+    return settings_for(folder / "in", folder / "out", weights, chunk_pairs=3, max_workers=1)
+
+
 def as_options(settings: FuseArchiveSettings) -> list[str]:
     """Return settings as the command line takes them."""
     changes = settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
