@@ -97,7 +97,7 @@ def write_pair(folder: Path, side: int) -> None:
             compress="zstd",
             zstd_level=1,
         ) as target:
-            for window, pixels in _pieces(np.asarray(ground), side):
+            for window, pixels in _pieces(np.asarray(ground, np.float32), side):
                 target.write(pixels, 1, window=window)
 
 
@@ -116,18 +116,25 @@ def timed(fuser: Fuser) -> list[float]:
     return spent
 
 
-def _pieces(ground: NDArray[np.float64], side: int) -> Iterator[tuple[Window, NDArray[np.uint16]]]:
-    """Yield windows of a scene: mirrored copies of the ground, lit unevenly, in a tilted collar."""
+def _pieces(ground: NDArray[np.float32], side: int) -> Iterator[tuple[Window, NDArray[np.uint16]]]:
+    """Yield windows of a scene: mirrored copies of the ground, lit unevenly, in a tilted collar.
+
+    By sums and products alone, of single precision: a scene's 400 million sines took half a minute.
+    """
     for top in range(0, side, _PIECE):
         for left in range(0, side, _PIECE):
             height, width = min(_PIECE, side - top), min(_PIECE, side - left)
-            y = (top + np.arange(height))[:, None] / side
-            x = (left + np.arange(width))[None] / side
-            light = 0.7 + 0.5 * y * x + 0.2 * np.sin(7 * x + 3 * y)
+            y = (top + np.arange(height, dtype=np.float32))[:, None] / side
+            x = (left + np.arange(width, dtype=np.float32))[None] / side
+            # 0.7 + 0.5 * y * x + 0.2 * sin(7 * x + 3 * y)
+            columns = np.concatenate([np.ones_like(x), x, np.sin(7 * x), np.cos(7 * x)])
+            rows = [0.7 * np.ones_like(y), 0.5 * y, 0.2 * np.cos(3 * y), 0.2 * np.sin(3 * y)]
+            counts = (20000 * np.concatenate(rows, axis=1)) @ columns
             mirrored = ground[:: 1 - 2 * (top // _PIECE % 2), :: 1 - 2 * (left // _PIECE % 2)]
-            counts = 5000 + 20000 * light * mirrored[:height, :width]
-            inside = (x > _COLLAR * (1 - y)) & (x < 1 - _COLLAR * y)
-            yield Window(left, top, width, height), np.where(inside, counts, 0).astype(np.uint16)
+            counts *= mirrored[:height, :width]
+            counts += 5000
+            counts *= (x > _COLLAR * (1 - y)) & (x < 1 - _COLLAR * y)
+            yield Window(left, top, width, height), counts.astype(np.uint16)
 
 
 if __name__ == "__main__":
