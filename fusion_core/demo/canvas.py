@@ -134,10 +134,12 @@ class Canvas:
         self._labels = {Surface(albedo=(0.0, 0.0, 0.0), at=FARTHEST, tags=("sky",)): 0}
         size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
         self._image, self._shadow = Image.new("I", size, 0), Image.new("L", size, 0)
+        # Made once: a street has thousands of leaves, and making one takes longer than a leaf.
+        self._things, self._shadows = ImageDraw.Draw(self._image), ImageDraw.Draw(self._shadow)
 
     def polygon(self, points: Sequence[Vec], surface: Surface, *, casts: bool = False) -> None:
         """Draws a flat polygon of world points; with ``casts`` also its shadow."""
-        self._fill(self._image, points, self._labels.setdefault(surface, len(self._labels)))
+        self._fill(self._things, points, self._labels.setdefault(surface, len(self._labels)))
         if casts:
             self._cast(points)
 
@@ -160,9 +162,9 @@ class Canvas:
 
     def _cast(self, points: Sequence[Vec]) -> None:
         east, north = self.sun[0] / self.sun[1], self.sun[2] / self.sun[1]
-        self._fill(self._shadow, [(x - y * east, 0.0, z - y * north) for x, y, z in points], 255)
+        self._fill(self._shadows, [(x - y * east, 0.0, z - y * north) for x, y, z in points], 255)
 
-    def _fill(self, image: Image.Image, points: Sequence[Vec], value: int) -> None:
+    def _fill(self, drawing: ImageDraw.ImageDraw, points: Sequence[Vec], value: int) -> None:
         kept: list[Point] = []
         x0, y0, z0 = points[-1]
         for x, y, z in points:
@@ -175,4 +177,4 @@ class Canvas:
             x0, y0, z0 = x, y, z
         if len(kept) > 2:
             screen = [(column * SUPERSAMPLING, row * SUPERSAMPLING) for column, row in kept]
-            ImageDraw.Draw(image).polygon(screen, fill=value)
+            drawing.polygon(screen, fill=value)

@@ -20,6 +20,7 @@ PAINTS = ((0.6, 0.6, 0.62), (0.04, 0.04, 0.045), (0.4, 0.03, 0.03), (0.03, 0.07,
 SIGNS = ((0.5, 0.03, 0.03), (0.03, 0.1, 0.45), (0.03, 0.25, 0.08))
 WHITE, BLACK = (0.7, 0.7, 0.7), (0.03, 0.03, 0.03)
 HOT = ("car", "engine")
+CIRCLE = [(cos(k * pi / 6), sin(k * pi / 6)) for k in range(12)]
 # The outline of a car from nose to tail: metres behind the nose, metres above the ground, and what
 # the strip up to the next point is made of.
 HULL = (
@@ -50,7 +51,7 @@ def box(left: float, right: float, low: float, high: float) -> list[Point]:
 
 def ring(x: float, y: float, radius: float) -> list[Point]:
     """The outline of a disc."""
-    return [(x + radius * cos(k * pi / 6), y + radius * sin(k * pi / 6)) for k in range(12)]
+    return [(x + radius * right, y + radius * up) for right, up in CIRCLE]
 
 
 def bar(start: Point, end: Point, wide: float, narrow: float) -> list[Point]:
@@ -104,6 +105,10 @@ def draw_foliage(canvas: Canvas, centre: Vec, spread: Point, colour: Rgb, leaves
     """
     (x, y, z), rng = centre, canvas.rng
     leaf = Surface(colour, at=z, normal=(0.0, 0.6, -0.8), relief=0.6, solar=5.0, tags=("tree",))
+    tones = [
+        replace(leaf, albedo=shade(colour, 0.35 + 0.22 * tone), memory=0.1 * tone - 0.6)
+        for tone in range(5)
+    ]
     angle, reach = rng.uniform(0.0, 2 * pi, leaves), np.sqrt(rng.random(leaves))
     right, up = reach * np.cos(angle), reach * np.sin(angle)
     radius = min(spread) * rng.uniform(0.1, 0.26, leaves) * (1.25 - 0.6 * reach)
@@ -111,9 +116,7 @@ def draw_foliage(canvas: Canvas, centre: Vec, spread: Point, colour: Rgb, leaves
     height = np.maximum(0.1, y + spread[1] * up)
     # What is lit is drawn last.
     for light, *disc in sorted(np.stack([lit, spread[0] * right, height, radius]).T.tolist()):
-        tone = min(4, max(0, int(2.5 * (light + 1.0))))
-        albedo, memory = shade(colour, 0.35 + 0.22 * tone), 0.1 * tone - 0.6
-        canvas.upright(x, z, ring(*disc), replace(leaf, albedo=albedo, memory=memory))
+        canvas.upright(x, z, ring(*disc), tones[min(4, max(0, int(2.5 * (light + 1.0))))])
 
 
 def draw_tree(canvas: Canvas, x: float, z: float) -> None:
