@@ -5,6 +5,7 @@ deviations, and the published order of the case distinctions. A pixel without da
 spreads over all that is made of it; what is NaN in the end is left out.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -71,13 +72,10 @@ def vifp(ref: Array, dist: Array) -> float:
         if scale > 0:
             if min(ref.shape) < n:
                 break
-            ref = np.einsum("ijkl,kl->ij", windows(ref, n), w)[::2, ::2]
-            dist = np.einsum("ijkl,kl->ij", windows(dist, n), w)[::2, ::2]
+            ref, dist = weighted_mean(ref, w)[::2, ::2], weighted_mean(dist, w)[::2, ::2]
         if min(ref.shape) < n:
             break
-        v1 = held(window_covariance(ref, ref, w))
-        v2 = held(window_covariance(dist, dist, w))
-        c = held(window_covariance(ref, dist, w))
+        v1, v2, c = (held(values) for values in window_covariances(ref, dist, w))
         g = c / (v1 + 1e-10)
         r = v2 - g * c
         flat = v1 < 1e-10
@@ -92,17 +90,34 @@ def vifp(ref: Array, dist: Array) -> float:
     return num / den if den > 0 else NAN
 
 
-def windows(image: Array, n: int) -> Array:
-    view: Array = np.lib.stride_tricks.sliding_window_view(image, (n, n))
-    return view
+def weighted_mean(images: Array, w: Array) -> Array:
+    """Mean of each window of one image or of several, weighted by w."""
+    # A place of the window at a time: all windows at once are too much for the cache.
+    mean = np.zeros_like(next(places(images, len(w))))
+    for weight, part in zip(w.flat, places(images, len(w)), strict=True):
+        mean += weight * part
+    return mean
 
 
-def window_covariance(x: Array, y: Array, w: Array) -> Array:
-    xs, ys = windows(x, len(w)), windows(y, len(w))
-    dx = xs - np.einsum("ijkl,kl->ij", xs, w)[:, :, None, None]
-    dy = ys - np.einsum("ijkl,kl->ij", ys, w)[:, :, None, None]
-    covariance: Array = np.einsum("ijkl,ijkl,kl->ij", dx, dy, w)
-    return covariance
+def window_covariances(x: Array, y: Array, w: Array) -> tuple[Array, Array, Array]:
+    """Variances of x and of y and their covariance, of each window, weighted by w."""
+    both = np.stack([x, y])
+    mean = weighted_mean(both, w)
+    variances, covariance = np.zeros_like(mean), np.zeros_like(mean[0])
+    for weight, part in zip(w.flat, places(both, len(w)), strict=True):
+        deviations = part - mean
+        weighted = weight * deviations
+        variances += weighted * deviations
+        covariance += weighted[0] * deviations[1]
+    return variances[0], variances[1], covariance
+
+
+def places(images: Array, n: int) -> Iterator[Array]:
+    """Each place of a window of n x n pixels in turn, of all windows."""
+    height, width = (side - n + 1 for side in images.shape[-2:])
+    for i in range(n):
+        for j in range(n):
+            yield images[..., i : i + height, j : j + width]
 
 
 def ag(f: Array) -> float:
@@ -116,12 +131,12 @@ def ag(f: Array) -> float:
 
 
 def pearson(x: Array, y: Array) -> float:
-    xs = [int(v) for v in held(x)]
-    ys = [int(v) for v in held(y)]
+    # In whole numbers nothing is rounded, and int64 holds them for any image of these tests.
+    xs, ys = held(x).astype(np.int64), held(y).astype(np.int64)
     n = len(xs)
-    xy = n * sum(p * q for p, q in zip(xs, ys, strict=True)) - sum(xs) * sum(ys)
-    xx = n * sum(p * p for p in xs) - sum(xs) ** 2
-    yy = n * sum(q * q for q in ys) - sum(ys) ** 2
+    xy = n * int(xs @ ys) - int(xs.sum()) * int(ys.sum())
+    xx = n * int(xs @ xs) - int(xs.sum()) ** 2
+    yy = n * int(ys @ ys) - int(ys.sum()) ** 2
     return xy / (xx**0.5 * yy**0.5) if xx and yy else NAN
 
 
@@ -182,11 +197,8 @@ def ssim(x: Array, y: Array) -> float:
         return NAN
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     w = np.full((7, 7), 1 / 49)
-    mx = windows(x, 7).mean(axis=(2, 3))
-    my = windows(y, 7).mean(axis=(2, 3))
-    vx = window_covariance(x, x, w) * 49 / 48
-    vy = window_covariance(y, y, w) * 49 / 48
-    vxy = window_covariance(x, y, w) * 49 / 48
+    mx, my = weighted_mean(x, w), weighted_mean(y, w)
+    vx, vy, vxy = (values * 49 / 48 for values in window_covariances(x, y, w))
     top = (2 * mx * my + c1) * (2 * vxy + c2)
     return mean(top / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
 
@@ -194,12 +206,8 @@ def ssim(x: Array, y: Array) -> float:
 def textbook_ag(f: Array) -> float:
     if min(f.shape) < 2:
         return NAN
-    strength = [
-        np.sqrt(((f[i + 1, j] - f[i, j]) ** 2 + (f[i, j + 1] - f[i, j]) ** 2) / 2)
-        for i in range(f.shape[0] - 1)
-        for j in range(f.shape[1] - 1)
-    ]
-    return mean(np.array(strength))
+    down, across = f[1:, :-1] - f[:-1, :-1], f[:-1, 1:] - f[:-1, :-1]
+    return mean(np.sqrt((down**2 + across**2) / 2))
 
 
 def textbook_sf(f: Array) -> float:
@@ -233,7 +241,7 @@ def textbook_ssim(x: Array, y: Array) -> float:
     w = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
     w = w / w.sum()
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mx, my = (np.einsum("ijkl,kl->ij", windows(z, 11), w) for z in (x, y))
-    vx, vy, vxy = (window_covariance(*pair, w) for pair in ((x, x), (y, y), (x, y)))
+    mx, my = weighted_mean(x, w), weighted_mean(y, w)
+    vx, vy, vxy = window_covariances(x, y, w)
     top = (2 * mx * my + c1) * (2 * vxy + c2)
     return mean(top / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
