@@ -76,7 +76,12 @@ class BandLayout:
 
     def values(self, bands: NDArray[Any], k: int) -> NDArray[np.float64]:
         """Return the values (H, W) of band ``k`` of a file (N, H, W) in its declared units."""
-        return np.asarray(bands[k].astype(np.float64) * self.scales[k] + self.offsets[k])
+        values: NDArray[np.float64] = bands[k].astype(np.float64)
+        if bands.dtype.kind in "iu" and (self.scales[k], self.offsets[k]) == (1, 0):
+            return values  # as most files are, and what passes over a scene's pixels takes long
+        values *= self.scales[k]
+        values += self.offsets[k]
+        return values
 
     def container(self, dtype: str, bits: int) -> tuple[float, float]:
         """Return the least and largest luminance that a type of so many bits can hold.
@@ -109,7 +114,7 @@ class BandLayout:
             nodata: Value that means no data, if any; NaN always does.
         """
         total = np.zeros(bands.shape[1:])
-        share = np.zeros(bands.shape[1:])
+        share: NDArray[np.float64] = np.zeros(())
         gaps = False
         for k, weight in zip(self.data, self.weights, strict=True):
             missing = _missing(bands[k], nodata)
@@ -117,9 +122,9 @@ class BandLayout:
             if missing is not None and missing.any():
                 gaps = True
                 values[missing] = 0
-                share += weight * ~missing
+                share = np.asarray(share + weight * ~missing)
             else:
-                share += weight
+                share = np.asarray(share + weight)
             total += weight * values
         if not gaps:
             return total
@@ -149,18 +154,20 @@ class BandLayout:
             data in one band alone, are as before.
         """
         result = bands.copy()
-        positive = (old > 0) & (new > 0)
-        ratio = np.divide(new, old, out=np.ones_like(old), where=positive)
+        by_ratio = len(self.data) not in (1, 3)
+        if by_ratio:
+            positive = (old > 0) & (new > 0)
+            ratio = np.divide(new, old, out=np.ones_like(old), where=positive)
         for k in self.data:
             values = self.values(bands, k)
             changed = values + (new - old)
-            if len(self.data) not in (1, 3):
+            if by_ratio:
                 changed = np.where(positive, values * ratio, changed)
             missing = _missing(bands[k], nodata)
             there = where if missing is None else where & ~missing
             stored = (changed - self.offsets[k]) / self.scales[k]
             typed = _as_type(np.where(there, stored, 0), bands.dtype, nodata, bands[k])
-            result[k][there] = typed[there]
+            np.copyto(result[k], typed, where=there)
         return result
 
 
