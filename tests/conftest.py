@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests needs."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -72,6 +73,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (-limits[item.path], item.path not in shared, item.path not in first)
     )
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: Ray, PyTorch and all tests stay anyway.
+
+    The package collects where memory ran out, which took most of the time of tests of that.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
