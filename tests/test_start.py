@@ -34,6 +34,11 @@ def test_a_light_import_loads_nothing_heavy(script: str) -> None:
     assert loaded_by(script) & HEAVY == set()
 
 
+def test_a_heartbeat_loads_no_tables() -> None:
+    # The start of every run waits for its process, and a take-over is told by it alone.
+    assert loaded_by("import fusion_core.archive.heartbeat") & {*HEAVY, "numpy", "pyarrow"} == set()
+
+
 @pytest.mark.parametrize("arguments", [[], ["run"], ["score"], ["train"], ["ablate"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     script = (

@@ -9,13 +9,10 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from fusion_core.storage.listing import listing_table
+from fusion_core.storage.listing import LISTING_SCHEMA, listing_table
 from fusion_core.storage.pages import PAGE, Page, Pages, bucket_pages, folder_pages
 from fusion_core.storage.parallel_listing import list_parallel
 from fusion_core.storage.store_calls import StoreCalls
-
-LISTERS = 8
-"""Threads that list at once unless told otherwise."""
 
 _LOOKING_UP = 32
 
@@ -47,6 +44,12 @@ def list_batches(storage: StoreCalls, prefix: str, *, threads: int) -> Iterator[
             table = listing_table(row for row in rows if row is not None)
             if len(table):
                 yield table
+
+
+def list_sorted(storage: StoreCalls, prefix: str) -> pa.Table:
+    """Return what ``list_batches`` yields in one table, sorted by path."""
+    batches = list_batches(storage, prefix, threads=1)
+    return pa.concat_tables([LISTING_SCHEMA.empty_table(), *batches]).sort_by("path")
 
 
 def _gathered(pages: Iterable[Page]) -> Iterator[list[_Found]]:
