@@ -142,9 +142,8 @@ def test_a_run_that_is_cancelled_or_loses_its_worker_leaves_nothing_and_the_next
     worker = server.start_worker()
     try:
         flow_run = start_run(server, long_run)
-        # The state that ``prefect flow-run cancel`` and the button of Prefect's interface set.
-        cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
-        assert server.ask(f"/flow_runs/{flow_run}/set_state", cancelling)["status"] == "ACCEPT"
+        # It sets the state that the button of Prefect's interface sets.
+        server.cli("flow-run", "cancel", flow_run)
         wait_for_state(server, flow_run, "CANCELLED")
         expect_gone(flow_run, time.monotonic())
         expect_lease_given_back(long_run)

@@ -141,7 +141,8 @@ def prefect_server(folder: Path, extra: Mapping[str, str]) -> Iterator[PrefectSe
     try:
         _wait_healthy(f"http://127.0.0.1:{port}/api/health", process)
         server = PrefectServer(folder, environment)
-        server.ask("/work_pools/", {"name": POOL, "type": "process"})
+        # As an operator types it: it brings the template of jobs, which a bare pool has not.
+        server.cli("work-pool", "create", POOL, "--type", "process")
         yield server
     finally:
         stop(process, patience=3)  # it waits for clients that keep their connection
