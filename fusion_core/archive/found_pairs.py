@@ -14,9 +14,10 @@ from typing import Self
 
 import pyarrow as pa
 
+from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_SCHEMA
 from fusion_core.archive.pairing import Pairing, match_templates
-from fusion_core.archive.path_template import parse_templates
-from fusion_core.archive.sorted_claims import CLAIMS_SCHEMA, sort_claims, split_claims
+from fusion_core.archive.path_template import have_frames, parse_templates
+from fusion_core.archive.sorted_claims import sort_claims, split_claims
 from fusion_core.archive.spill import Spill, SpillWriter, engine, query
 
 PATHS_SCHEMA = pa.schema([pa.field("path", pa.string())])
@@ -99,7 +100,8 @@ def find_by_templates(listing: Iterable[pa.Table], ir: str, vi: str, folder: Pat
         SettingsError: The templates can't be read or don't fit together.
     """
     templates = parse_templates(ir, vi)
-    with PathLists(folder) as lists, SpillWriter(folder, CLAIMS_SCHEMA) as claims:
+    schema = FRAMES_SCHEMA if have_frames(templates) else CLAIMS_SCHEMA
+    with PathLists(folder) as lists, SpillWriter(folder, schema) as claims:
         for batch in gathered(listing):
             matched = match_templates(batch, templates)
             for side, rows in matched.claims.items():

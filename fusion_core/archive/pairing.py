@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fusion_core.archive.frame_claims import add_frames, fold_frames
 from fusion_core.archive.index_file import checked_index, looked_at
 from fusion_core.archive.index_paths import below_source
-from fusion_core.archive.path_template import PathTemplate, parse_templates
+from fusion_core.archive.path_template import PathTemplate, have_frames, parse_templates
 
 PAIRS_SCHEMA = pa.schema(
     [pa.field("pair_id", pa.string(), nullable=False)]
@@ -56,7 +57,8 @@ class MatchedTemplates:
     """What the templates say of files.
 
     Attributes:
-        claims: By side, the rows of the files that only its template matches, with their pair id.
+        claims: By side, the rows of the files that only its template matches, with their pair id;
+            where one of the templates is of sequences, with what ``add_frames`` adds.
         both: Paths that both match; such a file is claimed twice, hence ambiguous.
         unmatched: Paths that neither matches.
     """
@@ -77,10 +79,14 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     Raises:
         SettingsError: The templates can't be read or don't fit together.
     """
-    matched = match_templates(listing, parse_templates(ir, vi))
+    templates = parse_templates(ir, vi)
+    matched = match_templates(listing, templates)
+    claims = matched.claims
+    if have_frames(templates):
+        claims = {side: fold_frames(rows, side) for side, rows in claims.items()}
     return _join(
-        matched.claims["ir"],
-        matched.claims["vi"],
+        claims["ir"],
+        claims["vi"],
         ambiguous=_strings(matched.both),
         unmatched=_strings(matched.unmatched),
     )
@@ -97,6 +103,11 @@ def match_templates(
         side: listing.append_column("pair_id", ids).filter(pc.and_not(mask, both))
         for side, (mask, ids) in zip(("ir", "vi"), matches, strict=True)
     }
+    if have_frames(templates):
+        claims = {
+            side: add_frames(rows, template)
+            for (side, rows), template in zip(claims.items(), templates, strict=True)
+        }
     unmatched = pc.invert(pc.or_(matches[0][0], matches[1][0]))
     return MatchedTemplates(claims, paths.filter(both), paths.filter(unmatched))
 

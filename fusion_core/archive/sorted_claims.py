@@ -15,12 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_ORDER, whole_sequences
 from fusion_core.archive.pairing import PAIRS_SCHEMA
-from fusion_core.archive.spill import Spill, SpillWriter, engine, query
-from fusion_core.storage.listing import LISTING_SCHEMA
-
-CLAIMS_SCHEMA = pa.schema([("pair_id", pa.string()), ("side", pa.string()), *LISTING_SCHEMA])
-"""A file that claims to be one side of a pair, ``ir`` or ``vi``."""
+from fusion_core.archive.spill import Spill, SpillWriter, engine, query, spill
 
 BATCH_ROWS = 65_536
 """Claims that are judged together."""
@@ -31,10 +28,20 @@ _Flags = NDArray[np.bool_]
 
 
 def sort_claims(claims: Spill, folder: Path) -> Spill:
-    """Return claims sorted by pair id, side and path, as bytes sort."""
-    ordered = "SELECT * FROM read_parquet(?) ORDER BY pair_id, side, path"
+    """Return claims sorted by pair id and side, as bytes sort.
+
+    Args:
+        claims: Of ``CLAIMS_SCHEMA``, or of ``FRAMES_SCHEMA``, whose frames become sequences.
+        folder: A scratch folder.
+    """
+    of_frames = "sequence" in claims.column_names
+    order = ", ".join(FRAMES_ORDER if of_frames else ("pair_id", "side", "path"))
+    ordered = f"SELECT * FROM read_parquet(?) ORDER BY {order}"
     with engine(folder) as connection:
-        return query(connection, folder, ordered, [str(claims.path)])
+        rows = query(connection, folder, ordered, [str(claims.path)])
+    if not of_frames:
+        return rows
+    return spill(folder, CLAIMS_SCHEMA, whole_sequences(rows.to_batches(BATCH_ROWS)))
 
 
 def split_claims(
