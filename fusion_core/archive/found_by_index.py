@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fusion_core.archive.found_pairs import FoundPairs, PathLists, gathered
+from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_SCHEMA, add_numbers
 from fusion_core.archive.index_file import looked_at
 from fusion_core.archive.index_paths import outside, ways_to_read
-from fusion_core.archive.sorted_claims import sort_claims, split_claims
+from fusion_core.archive.path_template import DIGITS
+from fusion_core.archive.sequence import IS_SEQUENCE, LAST
+from fusion_core.archive.sorted_claims import sequence_claims, sort_claims, split_claims
 from fusion_core.archive.spill import Spill, SpillWriter, engine, query, spill
 from fusion_core.storage.listing import LISTING_SCHEMA
 
@@ -19,7 +24,6 @@ _WRITTEN = pa.schema(
     [("row", pa.int64())]
     + [(name, pa.string()) for name in ("pair_id", "ir", "vi", "other_ir", "other_vi")]
 )
-
 # A path that may be meant in another way is what the listing has; with neither it stays empty.
 _AS_LISTED = """
 SELECT i.row, i.pair_id,
@@ -29,15 +33,39 @@ FROM written AS i
 LEFT JOIN files AS ir ON i.other_ir IS NOT NULL AND ir.path = i.ir
 LEFT JOIN files AS vi ON i.other_vi IS NOT NULL AND vi.path = i.vi
 """
-_NAMED = """
-SELECT pair_id, side, named.path, bytes, version, archived
+_NAMED = f"""
+SELECT pair_id, side, path, regexp_matches(path, '{IS_SEQUENCE}') AS of_frames
 FROM (SELECT pair_id, 'ir' AS side, ir AS path FROM rows
-      UNION ALL SELECT pair_id, 'vi', vi FROM rows) AS named
-LEFT JOIN files ON files.path = named.path
+      UNION ALL SELECT pair_id, 'vi', vi FROM rows)
+"""
+_FILES = """
+SELECT pair_id, side, named.path, bytes, version, archived
+FROM named LEFT JOIN files ON files.path = named.path
+WHERE NOT of_frames
+"""
+_SEQUENCES = f"""
+SELECT pair_id, side, path AS sequence, contains(path, '{DIGITS}') AS of_digits,
+  regexp_extract(path, '(?s)^(.*)(?:{IS_SEQUENCE})(.*)$', 1) AS front,
+  regexp_extract(path, '(?s)^(.*)(?:{IS_SEQUENCE})(.*)$', 2) AS back
+FROM named WHERE of_frames
+"""
+# By ranges of paths, for one folder may hold the frames of many sequences.
+_FRAMES = f"""
+SELECT * EXCLUDE (of_digits) FROM (
+  SELECT pair_id, side, path, bytes, version, archived, sequence, of_digits,
+    path[length(front) + 1 : length(path) - length(back)] AS frame
+  FROM sequences JOIN files ON path >= front AND path < front || '{LAST}'
+  WHERE ends_with(path, back) AND length(path) > length(front) + length(back)
+)
+WHERE if(of_digits, regexp_full_match(frame, '[0-9]+'), NOT contains(frame, '/'))
+"""
+_ABSENT = """
+SELECT path FROM files_named WHERE version IS NULL
+UNION ALL SELECT sequence FROM sequences ANTI JOIN frames USING (sequence)
 """
 _UNMATCHED = """
 SELECT path FROM files
-ANTI JOIN (SELECT ir AS path FROM rows UNION ALL SELECT vi FROM rows) USING (path)
+ANTI JOIN (SELECT path FROM files_named UNION ALL SELECT path FROM frames) USING (path)
 """
 
 
@@ -72,11 +100,14 @@ def find_by_index(
         rows = _looked_at(as_listed, folder, prefixes)
         _view(connection, "rows", rows)
         _view(connection, "named", query(connection, folder, _NAMED))
-        claims = query(connection, folder, "SELECT * FROM named WHERE version IS NOT NULL")
-        absent = "SELECT path FROM named WHERE version IS NULL"
-        for paths, writer in ((absent, lists.unpaired), (_UNMATCHED, lists.unmatched)):
+        _view(connection, "files_named", query(connection, folder, _FILES))
+        connection.execute(f"CREATE VIEW sequences AS {_SEQUENCES}")
+        frames = _frames(connection, folder)
+        _view(connection, "frames", frames)
+        for paths, writer in ((_ABSENT, lists.unpaired), (_UNMATCHED, lists.unmatched)):
             for batch in query(connection, folder, paths).to_batches():
                 writer.write(batch)
+        claims = _claims(connection, folder, frames)
         pairs = split_claims(
             sort_claims(claims, folder),
             folder,
@@ -84,6 +115,24 @@ def find_by_index(
             ambiguous=lists.ambiguous,
         )
         return lists.found(pairs, index_rows=len(rows))
+
+
+def _frames(connection: duckdb.DuckDBPyConnection, folder: Path) -> Spill:
+    """Return the frames of the sequences that the index names, of ``FRAMES_SCHEMA``."""
+    with SpillWriter(folder, FRAMES_SCHEMA) as writer:
+        for batch in query(connection, folder, _FRAMES).to_batches():
+            rows = add_numbers(pa.Table.from_batches([batch]))
+            writer.write(rows.filter(pc.field("number").is_valid()))
+        return writer.finish()
+
+
+def _claims(connection: duckdb.DuckDBPyConnection, folder: Path, frames: Spill) -> Spill:
+    """Return the claims of what is there of the files and sequences that the index names."""
+    files = query(connection, folder, "SELECT * FROM files_named WHERE version IS NOT NULL")
+    if not len(frames):
+        return files
+    alone = (pa.Table.from_batches([batch]) for batch in files.to_batches())
+    return spill(folder, CLAIMS_SCHEMA, chain(alone, sequence_claims(frames, folder)))
 
 
 def _written(index: Iterable[pa.Table], folder: Path, roots: Sequence[str]) -> Spill:

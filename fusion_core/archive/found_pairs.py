@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_SCHEMA
 from fusion_core.archive.pairing import Pairing, match_templates
-from fusion_core.archive.path_template import have_frames, parse_templates
-from fusion_core.archive.sorted_claims import sort_claims, split_claims
+from fusion_core.archive.path_template import parse_templates
+from fusion_core.archive.sorted_claims import sequence_claims, sort_claims, split_claims
 from fusion_core.archive.spill import Spill, SpillWriter, engine, query
 
 PATHS_SCHEMA = pa.schema([pa.field("path", pa.string())])
@@ -100,14 +100,20 @@ def find_by_templates(listing: Iterable[pa.Table], ir: str, vi: str, folder: Pat
         SettingsError: The templates can't be read or don't fit together.
     """
     templates = parse_templates(ir, vi)
-    schema = FRAMES_SCHEMA if have_frames(templates) else CLAIMS_SCHEMA
-    with PathLists(folder) as lists, SpillWriter(folder, schema) as claims:
+    with (
+        PathLists(folder) as lists,
+        SpillWriter(folder, CLAIMS_SCHEMA) as claims,
+        SpillWriter(folder, FRAMES_SCHEMA) as frames,
+    ):
         for batch in gathered(listing):
             matched = match_templates(batch, templates)
             for side, rows in matched.claims.items():
-                claims.write(rows.append_column("side", pa.repeat(side, len(rows))))
+                writer = frames if "sequence" in rows.column_names else claims
+                writer.write(rows.append_column("side", pa.repeat(side, len(rows))))
             lists.ambiguous.write(_as_table(matched.both))
             lists.unmatched.write(_as_table(matched.unmatched))
+        for whole in sequence_claims(frames.finish(), folder):
+            claims.write(whole)
         pairs = split_claims(
             sort_claims(claims.finish(), folder),
             folder,

@@ -25,15 +25,16 @@ CLAIMS_SCHEMA = pa.schema([("pair_id", pa.string()), ("side", pa.string()), *LIS
 FRAMES_SCHEMA = pa.schema(
     [*CLAIMS_SCHEMA, ("sequence", pa.string()), ("frame", pa.string()), ("number", pa.uint64())]
 )
-"""A file that claims to be one side of a pair, alone or as a frame of a sequence.
+"""A frame of a sequence that claims to be one side of a pair.
 
-``sequence`` is the path of that, ``frame`` the text of the path that its frames differ in, and
-``number`` the last number in that; all three are null of a file alone.
+``sequence`` is the path of that, ``frame`` the text that stands for it in the frame's path, and
+``number`` the last number in that.
 """
 
 FRAMES_ORDER = ("pair_id", "side", "sequence", "number", "frame")
-"""The order in which ``whole_sequences`` takes files."""
+"""The order in which ``whole_sequences`` takes frames."""
 
+_SEQUENCE = ("pair_id", "side", "sequence")  # what all frames of one have alike
 _ROWS = 65_536
 
 
@@ -42,28 +43,23 @@ def add_frames(claims: pa.Table, template: PathTemplate) -> pa.Table:
 
     Args:
         claims: A column ``path`` of files that the template matches, and any others.
-        template: Of sequences, or of single files.
+        template: A template of sequences.
     """
     sequences, frames = template.sequences(claims["path"])
-    return add_columns(claims, sequences, frames)
+    return add_numbers(claims.append_column("sequence", sequences).append_column("frame", frames))
 
 
-def add_columns(claims: pa.Table, sequences: pa.Array, frames: pa.Array) -> pa.Table:
-    """Return files with the path of each one's sequence, the text of its frame and its number."""
-    for name, column in (
-        ("sequence", sequences),
-        ("frame", frames),
-        ("number", frame_numbers(frames)),
-    ):
-        claims = claims.append_column(name, column)
-    return claims
+def add_numbers(claims: pa.Table) -> pa.Table:
+    """Return files with the number of each one's ``frame``; null where that has none."""
+    frames = claims["frame"].cast(pa.string()).combine_chunks()
+    return claims.append_column("number", frame_numbers(frames))
 
 
 def fold_frames(claims: pa.Table, side: str) -> pa.Table:
-    """Return the claims of one side with one row for each sequence, in memory.
+    """Return the claims of one side's sequences, of ``CLAIMS_SCHEMA``, in memory.
 
     Args:
-        claims: Columns of ``FRAMES_SCHEMA`` but ``side``.
+        claims: Their frames, columns of ``FRAMES_SCHEMA`` but ``side``.
         side: The side.
     """
     claims = claims.append_column("side", pa.repeat(side, len(claims)))
@@ -73,7 +69,7 @@ def fold_frames(claims: pa.Table, side: str) -> pa.Table:
 
 
 def whole_sequences(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield claims of ``CLAIMS_SCHEMA``: a row for each file alone and for each sequence.
+    """Yield claims of ``CLAIMS_SCHEMA``, one row for each sequence.
 
     A sequence in which two frames have the same number claims its side of the pair twice: choosing
     one of them would be a guess, so it is as ambiguous as two sequences are.
@@ -98,7 +94,7 @@ def whole_sequences(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 class _Frames:
-    """A batch of files, cut where another sequence or a file alone begins.
+    """A batch of frames, cut where another sequence begins.
 
     Attributes:
         first: The first row of each piece.
@@ -108,16 +104,16 @@ class _Frames:
     def __init__(self, batch: pa.RecordBatch):
         changes = np.ones(len(batch), bool)
         changes[1:] = False
-        for name in ("pair_id", "side", "sequence"):
+        for name in _SEQUENCE:
             column = batch.column(name)
-            same = pc.fill_null(pc.equal(column.slice(1), column.slice(0, len(batch) - 1)), False)
+            same = pc.equal(column.slice(1), column.slice(0, len(batch) - 1))
             changes[1:] |= ~same.to_numpy(zero_copy_only=False)
         starts = np.flatnonzero(changes)
         self.first: list[dict[str, Any]] = batch.take(pa.array(starts)).to_pylist()
         self.bounds: list[int] = [*starts.tolist(), len(batch)]
         self.bytes = batch.column("bytes").to_numpy()
         self.archived = batch.column("archived")
-        self.numbers = pc.fill_null(batch.column("number"), 0).to_numpy(zero_copy_only=False)
+        self.numbers = batch.column("number").to_numpy()
         size = batch.column("bytes").cast(pa.string())
         # Neither name nor version holds a zero byte, so that other frames are another text.
         told = pc.binary_join_element_wise(
@@ -133,7 +129,7 @@ class _Frames:
 
 
 class _Claim:
-    """A file alone, or a sequence whose frames come one piece after the other.
+    """A sequence, whose frames come one piece after the other.
 
     Args:
         first: Its first row, of ``FRAMES_SCHEMA``.
@@ -149,14 +145,10 @@ class _Claim:
 
     def goes_on(self, row: dict[str, Any]) -> bool:
         """Tell whether a row that follows is a frame of the same sequence."""
-        return row["sequence"] is not None and all(
-            row[name] == self._first[name] for name in ("pair_id", "side", "sequence")
-        )
+        return all(row[name] == self._first[name] for name in _SEQUENCE)
 
     def add(self, frames: _Frames, begin: int, end: int) -> None:
         """Take these frames in, which follow those before them."""
-        if self._first["sequence"] is None:
-            return
         self._digest.update(frames.text(begin, end))
         self._bytes += int(frames.bytes[begin:end].sum())
         numbers = frames.numbers[begin:end]
@@ -168,10 +160,11 @@ class _Claim:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the claim; twice where it can't be what one pair is made of."""
-        claim = {name: self._first[name] for name in CLAIMS_SCHEMA.names}
-        if self._first["sequence"] is None:
-            return [claim]
-        claim["path"], claim["bytes"] = self._first["sequence"], self._bytes
-        claim["version"] = f"frames:{self._digest.hexdigest()[:32]}"
-        claim["archived"] = self._archived
+        claim = {
+            **{name: self._first[name] for name in ("pair_id", "side")},
+            "path": self._first["sequence"],
+            "bytes": self._bytes,
+            "version": f"frames:{self._digest.hexdigest()[:32]}",
+            "archived": self._archived,
+        }
         return [claim, claim] if self._twice else [claim]

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from fusion_core.archive.sequence import IS_SEQUENCE
 from fusion_core.errors import SettingsError
 
 _COLUMNS = ("pair_id", "ir", "vi")
@@ -63,7 +64,7 @@ def checked_index(index: pa.Table, begin: int = 0) -> pa.Table:
         begin: How many rows stand before these.
 
     Raises:
-        SettingsError: A column is missing or a value in it is empty.
+        SettingsError: A column is missing or a value in it can't be.
     """
     check_columns(index.column_names)
     try:
@@ -76,6 +77,14 @@ def checked_index(index: pa.Table, begin: int = 0) -> pa.Table:
             raise SettingsError(
                 f"the index column {name} has an empty value in row "
                 f"{begin + pc.index(empty, True).as_py() + 1}; expected one in every row"
+            )
+    for name in ("ir", "vi"):
+        twice = pc.greater(pc.count_substring_regex(index[name], IS_SEQUENCE), 1)
+        if (row := pc.index(twice, True).as_py()) >= 0:
+            raise SettingsError(
+                f"the index names {index[name][row].as_py()!r} in the column {name} of row "
+                f"{begin + row + 1}, with more than one place for a frame; expected one, such as "
+                "ir/clip7/{frame}.png"
             )
     return index
 

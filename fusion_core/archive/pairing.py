@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion_core.archive.frame_claims import add_frames, fold_frames
+from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, add_frames, fold_frames
 from fusion_core.archive.index_file import checked_index, looked_at
 from fusion_core.archive.index_paths import below_source
-from fusion_core.archive.path_template import PathTemplate, have_frames, parse_templates
+from fusion_core.archive.path_template import PathTemplate, parse_templates
+from fusion_core.archive.sequence import are_sequences, named_frames
 
 PAIRS_SCHEMA = pa.schema(
     [pa.field("pair_id", pa.string(), nullable=False)]
@@ -30,6 +31,7 @@ PAIRS_SCHEMA = pa.schema(
 the infrared one's if both must."""
 
 _LISTED = ("path", "bytes", "version", "archived")
+_CLAIM_SCHEMA = CLAIMS_SCHEMA.remove(CLAIMS_SCHEMA.get_field_index("side"))
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class MatchedTemplates:
 
     Attributes:
         claims: By side, the rows of the files that only its template matches, with their pair id;
-            where one of the templates is of sequences, with what ``add_frames`` adds.
+            with what ``add_frames`` adds where the template is of sequences.
         both: Paths that both match; such a file is claimed twice, hence ambiguous.
         unmatched: Paths that neither matches.
     """
@@ -79,11 +81,11 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     Raises:
         SettingsError: The templates can't be read or don't fit together.
     """
-    templates = parse_templates(ir, vi)
-    matched = match_templates(listing, templates)
-    claims = matched.claims
-    if have_frames(templates):
-        claims = {side: fold_frames(rows, side) for side, rows in claims.items()}
+    matched = match_templates(listing, parse_templates(ir, vi))
+    claims = {
+        side: fold_frames(rows, side) if "sequence" in rows.column_names else rows
+        for side, rows in matched.claims.items()
+    }
     return _join(
         claims["ir"],
         claims["vi"],
@@ -103,11 +105,9 @@ def match_templates(
         side: listing.append_column("pair_id", ids).filter(pc.and_not(mask, both))
         for side, (mask, ids) in zip(("ir", "vi"), matches, strict=True)
     }
-    if have_frames(templates):
-        claims = {
-            side: add_frames(rows, template)
-            for (side, rows), template in zip(claims.items(), templates, strict=True)
-        }
+    for side, template in zip(("ir", "vi"), templates, strict=True):
+        if template.placeholder is not None:
+            claims[side] = add_frames(claims[side], template)
     unmatched = pc.invert(pc.or_(matches[0][0], matches[1][0]))
     return MatchedTemplates(claims, paths.filter(both), paths.filter(unmatched))
 
@@ -123,7 +123,7 @@ def pair_by_index(
     Args:
         listing: Rows of ``LISTING_SCHEMA``.
         index: Columns ``pair_id``, ``ir`` and ``vi``, the latter two paths below the source, alone
-            or with one of ``roots`` in front.
+            or with one of ``roots`` in front; of files, or of sequences.
         roots: The ways to write the source, of ``source_roots``; paths are taken as they are
             without.
         prefixes: What the paths of the listing start with. Rows of which neither file does belong
@@ -140,14 +140,24 @@ def pair_by_index(
     index = looked_at(index, prefixes)
     claims = []
     absent: list[str] = []
+    named_paths: list[pa.Array] = [*index["ir"].chunks, *index["vi"].chunks]
     for side in ("ir", "vi"):
         named = index.select(["pair_id", side]).rename_columns(["pair_id", "path"])
-        claim = named.join(listing, "path", join_type="left outer").combine_chunks()
+        of_frames = are_sequences(named["path"])
+        files = named.filter(pc.invert(of_frames))
+        claim = files.join(listing, "path", join_type="left outer").combine_chunks()
         found = pc.is_valid(claim["version"])
+        frames = named_frames(named.filter(of_frames), listing)
+        sequences = fold_frames(frames, side)
+        gone = pc.invert(pc.is_in(named["path"], value_set=sequences["path"]))
         absent += _strings(claim.filter(pc.invert(found))["path"])
-        claims.append(claim.filter(found))
-    named_paths = pa.chunked_array([*index["ir"].chunks, *index["vi"].chunks], pa.string())
-    unmatched = pc.invert(pc.is_in(listing["path"], value_set=named_paths))
+        absent += _strings(named.filter(pc.and_(of_frames, gone))["path"])
+        own = claim.filter(found).select(["pair_id", *_LISTED]).cast(_CLAIM_SCHEMA)
+        claims.append(pa.concat_tables([own, sequences.select(_CLAIM_SCHEMA.names)]))
+        named_paths += frames["path"].chunks
+    unmatched = pc.invert(
+        pc.is_in(listing["path"], value_set=pa.chunked_array(named_paths, pa.string()))
+    )
     pairing = _join(
         claims[0], claims[1], ambiguous=(), unmatched=_strings(listing["path"].filter(unmatched))
     )

@@ -114,11 +114,8 @@ class PathTemplate:
     def sequences(self, paths: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
         """Return of paths that match the path of their sequence, and the text of their frame.
 
-        Both are null where the template is of single files.
+        The template must be of sequences.
         """
-        if self.placeholder is None:
-            nothing = pa.nulls(len(paths), pa.string())
-            return nothing, nothing
         groups = pc.extract_regex(paths.cast(pa.string()).combine_chunks(), pattern=self.pattern)
         before, frame, after = (pc.struct_field(groups, name) for name in _AROUND)
         return pc.binary_join_element_wise(before, self.placeholder, after, ""), frame
@@ -150,11 +147,6 @@ def parse_templates(ir: str, vi: str) -> tuple[PathTemplate, PathTemplate]:
             f"both templates are {ir!r}; expected two that tell infrared from visible files"
         )
     return templates
-
-
-def have_frames(templates: tuple[PathTemplate, PathTemplate]) -> bool:
-    """Tell whether one of both templates is of sequences."""
-    return any(template.placeholder is not None for template in templates)
 
 
 def _literal(text: str, start: int, end: int) -> str:

@@ -8,16 +8,20 @@ either can't be told from a sequence.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion_core.archive.frame_claims import add_columns, fold_frames
+from fusion_core.archive.frame_claims import FRAMES_SCHEMA, add_numbers, fold_frames
 from fusion_core.archive.path_template import DIGITS, FRAME
 from fusion_core.errors import ReadError, SourceChangedError
 from fusion_core.storage.errors import as_pair_error, gone
 from fusion_core.storage.store import Storage
+
+LAST = "\U0010ffff"
+"""Sorts behind whatever follows the same text in a path."""
 
 IS_SEQUENCE = f"{re.escape(FRAME)}|{re.escape(DIGITS)}"
 """Matches part of the path of a sequence, in RE2 and Python alike."""
@@ -46,6 +50,11 @@ def is_sequence(path: str) -> bool:
     return FRAME in path or DIGITS in path
 
 
+def are_sequences(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell the same of a column of paths."""
+    return pc.match_substring_regex(paths, IS_SEQUENCE)
+
+
 def split_sequence(path: str) -> tuple[str, str, str]:
     """Return what stands before, for and after the frame in the path of a sequence."""
     before, placeholder, after = re.split(f"({IS_SEQUENCE})", path, maxsplit=1)
@@ -53,7 +62,7 @@ def split_sequence(path: str) -> tuple[str, str, str]:
 
 
 def frames_of(listing: pa.Table, path: str) -> pa.Table:
-    """Return the files of a listing that are frames of a sequence, as ``add_columns`` does.
+    """Return the files of a listing that are frames of a sequence, as ``add_frames`` does.
 
     Args:
         listing: A column ``path`` and any others.
@@ -64,8 +73,30 @@ def frames_of(listing: pa.Table, path: str) -> pa.Table:
     pattern = f"(?s)^{re.escape(before)}(?P<frame>{value}){re.escape(after)}$"
     paths = listing["path"].combine_chunks()
     frames = pc.struct_field(pc.extract_regex(paths, pattern=pattern), "frame")
-    found = add_columns(listing, pa.repeat(path, len(listing)), frames)
+    found = listing.append_column("sequence", pa.repeat(path, len(listing)))
+    found = add_numbers(found.append_column("frame", frames))
     return found.filter(pc.is_valid(found["number"]))
+
+
+def named_frames(named: pa.Table, listing: pa.Table) -> pa.Table:
+    """Return the frames of sequences that an index names: ``FRAMES_SCHEMA`` without ``side``.
+
+    Args:
+        named: Columns ``pair_id`` and ``path``, of sequences.
+        listing: Rows of ``LISTING_SCHEMA``.
+    """
+    schema = FRAMES_SCHEMA.remove(FRAMES_SCHEMA.get_field_index("side"))
+    found = [schema.empty_table()]
+    if len(named):
+        listing = listing.sort_by("path")
+        paths = listing["path"].to_pylist()  # UTF-8 sorts as code points do
+        for row in named.to_pylist():
+            before = split_sequence(row["path"])[0]
+            begin, end = bisect_left(paths, before), bisect_left(paths, before + LAST)
+            frames = frames_of(listing.slice(begin, end - begin), row["path"])
+            frames = frames.append_column("pair_id", pa.repeat(row["pair_id"], len(frames)))
+            found.append(frames.select(schema.names).cast(schema))
+    return pa.concat_tables(found)
 
 
 def list_frames(source: Storage, path: str, *, size: int, version: str) -> list[Frame]:

@@ -6,7 +6,7 @@ something else, and a pair is two such files in a row. So a few rows at a time w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_ORDER, whole_sequences
 from fusion_core.archive.pairing import PAIRS_SCHEMA
-from fusion_core.archive.spill import Spill, SpillWriter, engine, query, spill
+from fusion_core.archive.spill import Spill, SpillWriter, engine, query
 
 BATCH_ROWS = 65_536
 """Claims that are judged together."""
@@ -28,20 +28,25 @@ _Flags = NDArray[np.bool_]
 
 
 def sort_claims(claims: Spill, folder: Path) -> Spill:
-    """Return claims sorted by pair id and side, as bytes sort.
+    """Return claims sorted by pair id, side and path, as bytes sort."""
+    return _sorted(claims, folder, ("pair_id", "side", "path"))
+
+
+def sequence_claims(frames: Spill, folder: Path) -> Iterator[pa.Table]:
+    """Yield the claims of the sequences that these frames make, see ``whole_sequences``.
 
     Args:
-        claims: Of ``CLAIMS_SCHEMA``, or of ``FRAMES_SCHEMA``, whose frames become sequences.
+        frames: Of ``FRAMES_SCHEMA``.
         folder: A scratch folder.
     """
-    of_frames = "sequence" in claims.column_names
-    order = ", ".join(FRAMES_ORDER if of_frames else ("pair_id", "side", "path"))
-    ordered = f"SELECT * FROM read_parquet(?) ORDER BY {order}"
+    if len(frames):
+        yield from whole_sequences(_sorted(frames, folder, FRAMES_ORDER).to_batches(BATCH_ROWS))
+
+
+def _sorted(rows: Spill, folder: Path, names: Sequence[str]) -> Spill:
+    ordered = f"SELECT * FROM read_parquet(?) ORDER BY {', '.join(names)}"
     with engine(folder) as connection:
-        rows = query(connection, folder, ordered, [str(claims.path)])
-    if not of_frames:
-        return rows
-    return spill(folder, CLAIMS_SCHEMA, whole_sequences(rows.to_batches(BATCH_ROWS)))
+        return query(connection, folder, ordered, [str(rows.path)])
 
 
 def split_claims(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion_core.archive.path_template import PathTemplate, parse_templates
+from fusion_core.archive.path_template import PathTemplate, frame_numbers, parse_templates
 from fusion_core.errors import SettingsError
 
 LITERALS = st.text(alphabet="ab/._-+()[]^$|?\\ é☃\n", max_size=3)
@@ -104,6 +104,65 @@ def test_the_pair_id_follows_the_given_order_of_fields() -> None:
 def test_a_template_that_cannot_be_meant_is_refused(template: str, reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         PathTemplate.parse(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "found"),
+    [
+        ("ir/{c}/{n:frame}.png", "ir/7/0001.png", ("7", "ir/7/{frame}.png", "0001", 1)),
+        ("ir/{c}/{n:frame}.png", "ir/7/f_012b.png", ("7", "ir/7/{frame}.png", "f_012b", 12)),
+        ("ir/{c}/{n:frame}.png", "ir/7/1_of_20.png", ("7", "ir/7/{frame}.png", "1_of_20", 20)),
+        ("ir/{c}/f{n:frame}.png", "ir/7/f000.png", ("7", "ir/7/f{frame}.png", "000", 0)),
+        ("{c}/{n:frame}/ir.png", "7/12/ir.png", ("7", "7/{frame}/ir.png", "12", 12)),
+        ("{c:path}/{n:frame}", "a/b/3", ("a/b", "a/b/{frame}", "3", 3)),
+        ("{c}/{c}_{n:frame}.png", "x/x_5.png", ("x", "x/x_{digits}.png", "5", 5)),
+        ("{c}_{n:frame}.png", "a_1_5.png", ("a_1", "a_1_{digits}.png", "5", 5)),
+        (
+            *("ir/{c}/{n:frame}.png", "ir/7/1700000000123456789.png"),  # a time in nanoseconds
+            ("7", "ir/7/{frame}.png", "1700000000123456789", 1_700_000_000_123_456_789),
+        ),
+        ("{c}_{n:frame}.png", "a_1_f5.png", None),
+        ("ir/{c}/{n:frame}.png", "ir/7/mean.png", None),
+        ("ir/{c}/{n:frame}.png", "ir/7/8/9.png", None),
+        ("ir/{c}/{n:frame}.png", f"ir/7/{10**19}.png", None),
+    ],
+)
+def test_a_frame_tells_its_sequence_and_number(
+    template: str, path: str, found: tuple[str, str, str, int] | None
+) -> None:
+    parsed = PathTemplate.parse(template)
+    assert parsed.fields == ("c",)
+    assert match(template, path) == [found and found[0]]
+    if found is not None:
+        sequences, frames = parsed.sequences(pa.chunked_array([[path]], pa.string()))
+        assert (*sequences.to_pylist(), *frames.to_pylist()) == found[1:3]
+        assert frame_numbers(frames).to_pylist() == [found[3]]
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("ir/{n:frame}.png", "no field beside the frame's"),
+        ("ir/{c}_*/{n:frame}.png", "a frame and a '\\*'"),
+        ("{c}/{n:frame}/{m:frame}.png", "a frame more than once"),
+        ("{c}/{n:frame}/{n:frame}.png", "a frame more than once"),
+        ("{n}/{n:frame}.png", "a frame more than once"),
+        ("{c}/{n:frame}_{d}.png", "a field behind the frame"),
+        ("{c}/{n:frame}/{d:path}", "a field behind the frame"),
+        ("{c}{n:frame}.png", "a field right in front of the frame"),
+        ("{c}00{n:frame}.png", "a field right in front of the frame"),
+    ],
+)
+def test_a_frame_whose_sequence_could_not_be_found_again_is_refused(
+    template: str, reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        PathTemplate.parse(template)
+
+
+def test_a_sequence_may_be_paired_with_a_single_file() -> None:
+    ir, vi = parse_templates("ir/{c}/{n:frame}.png", "vi/{c}.mp4")
+    assert (ir.placeholder, vi.placeholder) == ("{frame}", None)
 
 
 def test_templates_must_share_their_fields_and_differ() -> None:

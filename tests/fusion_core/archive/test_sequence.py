@@ -1,178 +1,76 @@
-"""Frames of a sequence are one side of a pair, and are found again by its path."""
+"""A sequence is found again by its path, as it was when it was planned."""
 
-import hashlib
-import re
-import tempfile
-from collections.abc import Iterable, Iterator
+import shutil
 from pathlib import Path
-from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fusion_core.archive.found_pairs import find_by_templates
-from fusion_core.archive.pairing import PAIRS_SCHEMA, Pairing, pair_by_templates
-from fusion_core.archive.sequence import Frame, frames_of, is_sequence, list_frames
-from fusion_core.errors import ReadError, SettingsError, SourceChangedError
-from fusion_core.storage.listing import LISTING_SCHEMA
+from fusion_core.archive.pairing import pair_by_templates
+from fusion_core.archive.sequence import list_frames
+from fusion_core.errors import ReadError, SourceChangedError, StorageError
 from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage
-
-TEMPLATES = [
-    ("ir/{c}/{n:frame}.png", "vi/{c}/{n:frame}.png"),
-    ("ir/{c}/{n:frame}.png", "vi/{c}.mp4"),
-    ("ir/{c}.mp4", "vi/{c}/f{k:frame}.png"),
-    ("ir/{c}_{n:frame}.png", "vi/{c}/{n:frame}.png"),
-    ("{c:path}/{n:frame}/ir.png", "{c:path}/{n:frame}/vi.png"),
-    ("ir/{a:path}/{b}_{n:frame}.png", "vi/{b}/{a:path}/{n:frame}"),
-]
-VALUES = st.sampled_from(["a", "b", "a_1", "a/1", "1", "é", "x9/2/b", "\U0001f600"])
-FRAMES = st.sampled_from(
-    ["1", "01", "2", "10", "f2", "x1y", "no", "3é", "_1", "99999999999999999999"]
-)
+from fusion_core.storage.store_calls import Identity
 
 
-def filled(template: str) -> st.SearchStrategy[str]:
-    """Paths that a template matches, most of them."""
-    pieces = re.split(r"(\{\w+(?::\w+)?\})", template)
-    names = [piece for piece in pieces if piece.startswith("{")]
-    values = {name: FRAMES if ":frame" in name else VALUES for name in names}
-    return st.fixed_dictionaries(values).map(lambda of: "".join(of.get(p, p) for p in pieces))
+@pytest.fixture
+def archive(tmp_path: Path) -> Storage:
+    for name in ("10.png", "f2.png", "x.png", "3.txt"):
+        (tmp_path / "ir/c").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ir/c" / name).write_bytes(name.encode())
+    (tmp_path / "vi").mkdir()
+    (tmp_path / "vi/c.mp4").write_bytes(b"video")
+    return Storage(str(tmp_path))
 
 
-def archives(templates: tuple[str, str]) -> st.SearchStrategy[list[str]]:
-    return st.lists(st.one_of(*map(filled, templates)), unique=True, max_size=30)
+def planned(archive: Storage) -> tuple[str, int, str]:
+    pairs = pair_by_templates(archive.list(), "ir/{c}/{n:frame}.png", "vi/{c}.mp4").pairs
+    (row,) = pairs.to_pylist()
+    return row["ir_path"], row["ir_bytes"], row["ir_version"]
 
 
-CASES = st.sampled_from(TEMPLATES).flatmap(lambda pair: st.tuples(st.just(pair), archives(pair)))
-
-
-def listing(paths: Iterable[str]) -> pa.Table:
-    rows = [
-        {
-            "path": path,
-            "bytes": len(path),
-            "version": f"v-{path}",
-            "archived": "GLACIER" if "é" in path else None,
-        }
-        for path in paths
+@pytest.mark.parametrize("identity", ["etag", "checksum"])
+def test_frames_are_listed_again_by_number(archive: Storage, identity: Identity) -> None:
+    archive = Storage(archive.url(""), identity=identity)
+    path, size, version = planned(archive)
+    frames = list_frames(archive, path, size=size, version=version)
+    assert [(frame.number, frame.path) for frame in frames] == [
+        (2, "ir/c/f2.png"),
+        (10, "ir/c/10.png"),
     ]
-    return pa.Table.from_pylist(rows, schema=LISTING_SCHEMA)
+    bodies = [read_listed(archive, frame.path, frame.bytes, frame.version) for frame in frames]
+    assert bodies == [b"f2.png", b"10.png"]
+    assert sum(map(len, bodies)) == size
 
 
-def in_parts(table: pa.Table, rows: int) -> Iterator[pa.Table]:
-    for k in range(0, len(table), rows):
-        yield table.slice(k, rows)
-
-
-def digest(frames: Iterable[tuple[str, int, str]]) -> str:
-    """The version of a sequence: frames by number, each as text, size and version."""
-    told = "".join(f"{frame}\0{size}\0{version}\0" for frame, size, version in frames)
-    return f"frames:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
-
-
-def number(frame: str) -> int | None:
-    runs = re.findall("[0-9]+", frame)
-    return int(runs[-1]) if runs and int(runs[-1]) < 10**19 else None
-
-
-def naive_claims(paths: Iterable[str], template: str, order: list[str]) -> dict[str, set[str]]:
-    """Of one template, the claims by pair id: the files' paths, or their sequences'."""
-    beside = re.search(r"\}[^/]*\{\w+:frame", template) is not None
-    pattern = ""
-    seen = set()
-    for piece in re.split(r"(\{\w+(?::\w+)?\})", template):
-        name, _, kind = piece.strip("{}").partition(":")
-        if not piece.startswith("{"):
-            pattern += re.escape(piece)
-        elif kind == "frame":
-            pattern += f"(?P<frame>{'[0-9]+' if beside else '[^/]+'})"
-        else:
-            pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{'.' if kind else '[^/]'}+)"
-            seen.add(name)
-    claims: dict[str, set[str]] = {}
-    for path in paths:
-        found = re.fullmatch(pattern, path)
-        if found is None:
-            continue
-        claim = path
-        if ":frame" in template:
-            if number(found["frame"]) is None:
-                continue
-            claim = path[: found.start("frame")] + "{}" + path[found.end("frame") :]
-            claim = claim.format("{digits}" if beside else "{frame}")
-        claims.setdefault("/".join(found[name] for name in order), set()).add(claim)
-    return claims
-
-
-def files_of(sequence: str, paths: Iterable[str]) -> list[tuple[int, str, str]]:
-    """Number, text and path of the frames of a sequence, by the path of it alone."""
-    value = "([0-9]+)" if "{digits}" in sequence else "([^/]+)"
-    before, after = re.split(r"\{frame\}|\{digits\}", sequence)
-    found = [(re.fullmatch(re.escape(before) + value + re.escape(after), p), p) for p in paths]
-    texts = [(match[1], path) for match, path in found if match]
-    told = [(number(text), text, path) for text, path in texts]
-    return sorted((n, text, path) for n, text, path in told if n is not None)
-
-
-def naive_side(paths: list[str], template: str, order: list[str]) -> dict[str, str]:
-    """Of one template, the only claim of each pair id whose frames have numbers of their own."""
-    claims = naive_claims(paths, template, order)
-    found = {pair_id: next(iter(of)) for pair_id, of in claims.items() if len(of) == 1}
-    frames = {
-        pair_id: [n for n, _, _ in files_of(claim, paths)] if is_sequence(claim) else []
-        for pair_id, claim in found.items()
-    }
-    return {i: claim for i, claim in found.items() if len(set(frames[i])) == len(frames[i])}
-
-
-def check(paths: list[str], ir: str, vi: str, rows: int) -> None:
-    """Compare both ways of pairing with each other and with plain Python."""
-    table = listing(paths)
-    memory = pair_by_templates(table, ir, vi)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        patch("fusion_core.archive.sorted_claims.BATCH_ROWS", rows),
-    ):
-        found = find_by_templates(in_parts(table, rows), ir, vi, Path(folder)).read()
-    assert found.pairs.equals(memory.pairs)
-    assert found.pairs.schema == memory.pairs.schema == PAIRS_SCHEMA
-    for name in ("unpaired", "ambiguous", "unmatched"):
-        assert getattr(found, name) == getattr(memory, name), name
-    order = [name for name, kind in re.findall(r"\{(\w+)(:\w+)?\}", ir) if kind != ":frame"]
-    sides = [naive_side(paths, template, order) for template in (ir, vi)]
-    named = [found.pairs[name].to_pylist() for name in ("pair_id", "ir_path", "vi_path")]
-    common = sorted(sides[0].keys() & sides[1].keys(), key=str.encode)
-    assert list(zip(*named, strict=True)) == [(i, sides[0][i], sides[1][i]) for i in common]
-    check_sides(found.pairs, paths)
-
-
-def check_sides(pairs: pa.Table, paths: list[str]) -> None:
-    """Sizes, versions and storage classes are those of the frames that the path finds again."""
-    for row in pairs.to_pylist():
-        classes = []
-        for side in ("ir", "vi"):
-            path = row[f"{side}_path"]
-            if not is_sequence(path):
-                assert row[f"{side}_version"] == f"v-{path}"
-                classes.append("GLACIER" if "é" in path else None)
-                continue
-            frames = files_of(path, paths)
-            files = [file for _, _, file in frames]
-            told = [(text, len(file), f"v-{file}") for _, text, file in frames]
-            assert row[f"{side}_version"] == digest(told)
-            assert row[f"{side}_bytes"] == sum(map(len, files))
-            assert frames_of(listing(paths), path).sort_by("number")["path"].to_pylist() == files
-            classes.append("GLACIER" if any("é" in file for file in files) else None)
-        assert row["archived"] == (classes[0] or classes[1])
-
-
-@settings(max_examples=60)
-@given(case=CASES, rows=st.integers(1, 9))
-def test_sequences_are_paired_alike_in_memory_and_beyond(
-    case: tuple[tuple[str, str], list[str]], rows: int
+@pytest.mark.parametrize("change", ["added", "gone", "written"])
+def test_a_sequence_that_has_changed_since_it_was_planned_is_told(
+    archive: Storage, change: str
 ) -> None:
-    (ir, vi), paths = case
-    check(paths, ir, vi, rows)
+    path, size, version = planned(archive)
+    folder = Path(archive.url("ir/c"))
+    if change == "gone":
+        (folder / "10.png").unlink()
+    else:
+        (folder / {"added": "11.png", "written": "10.png"}[change]).write_bytes(b"other")
+    with pytest.raises(SourceChangedError, match=r"frames ir/c/\{frame\}.png have .* and had 12"):
+        list_frames(archive, path, size=size, version=version)
+
+
+def test_a_sequence_that_is_gone_is_told(archive: Storage) -> None:
+    path, size, version = planned(archive)
+    shutil.rmtree(archive.url("ir"))
+    with pytest.raises(SourceChangedError, match=r"ir/c/\{frame\}.png is gone"):
+        list_frames(archive, path, size=size, version=version)
+
+
+def test_a_sequence_that_cannot_be_listed_is_a_read_error(
+    archive: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> pa.Table:
+        raise StorageError("can't list")
+
+    monkeypatch.setattr(Storage, "list", fails)
+    with pytest.raises(ReadError, match="can't list"):
+        list_frames(archive, "ir/c/{frame}.png", size=1, version="frames:0")
