@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ORDER = (
     *("errors", "metrics", "settings", "storage", "images", "models", "api", "archive", "demo"),
-    *("scenes", "reports", "jobs", "training"),
+    *("scenes", "video", "reports", "jobs", "training"),
 )
 """The packages of fusion_core, and the two modules beside them: each rests on those before it."""
 
@@ -27,6 +27,7 @@ LONGEST_FUNCTION = 60
 ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
+        "av",  # reads and writes videos, by FFmpeg
         "deflate",  # compresses PNG files some times as fast as zlib
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         *("onnx", "google"),  # networks of others, and the errors of reading their files

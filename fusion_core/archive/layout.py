@@ -9,11 +9,14 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Collection
+from typing import Literal
 from urllib.parse import quote
 
 from fusion_core.archive.plan import PairRef
 from fusion_core.images.codecs import EXTENSIONS
 from fusion_core.settings.fuse import ImageFormat
+
+ClipFormat = Literal["mp4", "mkv"]
 
 FUSED_FOLDER = "fused"
 
@@ -61,8 +64,10 @@ LONGEST_PATH = 800
 for what ``path_beside`` and a quicklook add, and 197 are left for the output's own folders. It
 can't depend on those, for an output that is moved keeps its paths."""
 
+_BESIDE = r"\.quicklook|\.frames|\.segment-[0-9]{5}"
 _IMAGE = re.compile(
-    rf"{FUSED_FOLDER}/[^/]+/(.+)\.[0-9a-f]{{16}}(?:-[0-9a-f]{{16}})?(?:\.quicklook)?\.[a-z]+"
+    rf"{FUSED_FOLDER}/[^/]+/(.+)\.[0-9a-f]{{16}}(?:{_BESIDE})?(?:-[0-9a-f]{{16}})?(?:\.quicklook)?"
+    r"\.[a-z0-9]+"
 )
 # No image or item is called so: their names end in a digest.
 REQUEST_PATTERN = rf"^{FUSED_FOLDER}/[^/]+/settings\.json$"
@@ -76,7 +81,7 @@ def fused_path(
     pair: PairRef,
     settings_hash: str,
     model_hash: str,
-    kind: ImageFormat,
+    kind: ImageFormat | ClipFormat,
     *,
     arithmetic: str | None = None,
     whole: bool = False,
@@ -94,7 +99,7 @@ def fused_path(
         pair: The pair.
         settings_hash: Of the run's settings.
         model_hash: Of the model.
-        kind: Format of the image.
+        kind: Format of the image, or extension of the clip.
         arithmetic: Key of the arithmetic.
         whole: Leave the path as long as it is, as version 0.1.0 did.
     """
@@ -102,7 +107,7 @@ def fused_path(
     versions += [arithmetic] if arithmetic else []
     digest = hashlib.sha256("\0".join(versions).encode()).hexdigest()[:16]
     name = "/".join(_safe(part) for part in pair.pair_id.split("/"))
-    start, end = f"{FUSED_FOLDER}/{settings_hash}/", f".{digest}.{EXTENSIONS[kind]}"
+    start, end = f"{FUSED_FOLDER}/{settings_hash}/", f".{digest}.{EXTENSIONS.get(kind, kind)}"
     if not whole and len(start) + len(name) + len(end) > LONGEST_PATH:
         name = _shortened(name, pair.pair_id, LONGEST_PATH - len(start) - len(end))
     return f"{start}{name}{end}"

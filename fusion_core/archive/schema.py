@@ -9,7 +9,7 @@ from fusion_core.metrics import METRIC_NAMES
 OWN_METHOD = "refinefuse"
 """The method of all rows of schema version 1."""
 
-SCHEMA_VERSION = "6"
+SCHEMA_VERSION = "7"
 STAGES = ("read", "decode", "fuse", "encode", "score", "write")
 """Stages of a pair that are timed, in their order."""
 
@@ -66,6 +66,24 @@ _SCENE_FIELDS = [
     _field("item_url", pa.string(), "URL of its STAC item"),
 ]
 
+# Null for whatever is no clip.
+_CLIP_FIELDS = [
+    _field("frames", pa.int32(), "frames of a fused clip"),
+    _field("frames_unmatched", pa.int32(), "visible frames of a clip without an infrared one"),
+    _field("ir_frames_unused", pa.int32(), "infrared frames of a clip that no visible one took"),
+    _field("duration", pa.float64(), "how long a fused clip is shown, in seconds"),
+    _field("frame_rate", pa.float64(), "frames a second of a fused clip, in the mean"),
+    _field("frames_url", pa.string(), "URL of the scores of each frame of a clip, as Parquet"),
+    *(
+        field
+        for name in METRIC_NAMES
+        for field in (
+            _field(f"{name}_least", pa.float64(), f"{name.upper()} of a clip's worst frame by it"),
+            _field(f"{name}_worst_frame", pa.int32(), "number of that frame, from 0"),
+        )
+    ),
+]
+
 MANIFEST_SCHEMA = pa.schema(
     [
         _field("run_id", pa.string(), "the run that wrote the row", nullable=False),
@@ -85,11 +103,16 @@ MANIFEST_SCHEMA = pa.schema(
         _field("fused_version", pa.string(), "version of an image that was only scored"),
         _field("fused_sha256", pa.string(), "sha256 of the fused file's bytes, in hex"),
         _field("fused_bytes", pa.int64(), "size of the fused file in bytes"),
-        _field("fused_format", pa.string(), "png, jpeg, webp or tiff; cog for a scene"),
+        _field(
+            "fused_format",
+            pa.string(),
+            "png, jpeg, webp or tiff; cog for a scene; mp4 or mkv for a clip",
+        ),
         _field("height", pa.int32(), "height of the fused image in pixels"),
         _field("width", pa.int32(), "width of the fused image in pixels"),
         _field("bit_depth", pa.int32(), "bits per channel of the fused image"),
         *_SCENE_FIELDS,
+        *_CLIP_FIELDS,
         _field(
             "status",
             pa.string(),
@@ -103,7 +126,11 @@ MANIFEST_SCHEMA = pa.schema(
         _field("error_message", pa.string(), "what was found, what was expected, what to do"),
         _field("history", pa.string(), "causes of all attempts so far, the first first"),
         *(
-            _field(name, pa.float64(), f"{name.upper()} of the fused image; null where undefined")
+            _field(
+                name,
+                pa.float64(),
+                f"{name.upper()} of the fused image, or mean over a clip's; null where undefined",
+            )
             for name in METRIC_NAMES
         ),
         _field("metrics_undefined", pa.string(), "why metrics of an ok row are null, if any are"),

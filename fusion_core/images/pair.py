@@ -79,6 +79,14 @@ class PicturePair:
         """Make a pair of two pictures of one size."""
         return cls(ScaledPicture.of(ir, "ir", settings), ScaledPicture.of(vi, "vi", settings))
 
+    def following(self, ir: Picture, vi: Picture, settings: ScalingSettings) -> PicturePair:
+        """Make the pair of two other frames of the same clip, which are scaled as this one is."""
+        sides = (
+            replace(before, picture=picture, valid=_valid(picture, settings.nodata_value))
+            for before, picture in ((self.ir, ir), (self.vi, vi))
+        )
+        return PicturePair(*sides)
+
     @property
     def valid(self) -> Mask | None:
         """Where both sides show something, (H, W); None where they do everywhere."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.archive.layout import fused_path
-from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError, ReadError, UnreachableError
+from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.errors import PairError, ReadError, StorageError, UnreachableError
+from fusion_core.jobs.clip import ClipStoppedError, ClipWork, FinishedSegments
+from fusion_core.jobs.committed import ChunkResult
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import load_pair
@@ -37,11 +40,15 @@ from fusion_core.scenes.probe import is_scene, is_scene_inside
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
 from fusion_core.storage.store import Storage
+from fusion_core.video.kinds import is_clip, is_video_inside
+
+Kind = Literal["photograph", "scene", "clip"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _LOOK_AGAIN = 1.0  # seconds
 _HUNG = 2.0
-"""A scene's thread is abandoned after so many times its deadline, which it keeps to by itself
-unless it hangs within a tile; its last stages come after that."""
+"""The thread of a scene or clip is abandoned after so many times its deadline, which it keeps to by
+itself unless it hangs within a tile or frame; its last stages come after that."""
 
 
 @dataclass
@@ -55,10 +62,14 @@ class FusionState(PairState):
     remark: str | None = None
 
 
-class _SceneInsideError(PairError):
-    """A file with a photograph's name holds a scene."""
+class _OtherInsideError(PairError):
+    """A file with a photograph's name holds a scene or a video."""
 
     stage = "read"
+
+    def __init__(self, path: str, kind: Kind):
+        super().__init__(f"{path} holds a {kind}")
+        self.kind = kind
 
 
 class FusionWorker(ChunkWorker[FusionState]):
@@ -93,66 +104,81 @@ class FusionWorker(ChunkWorker[FusionState]):
         self.room = Room(fuser, budget, beside=self.memory)
         # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
         batch_size = settings.batch_size or (8 if self.on_gpu else 1)
+        self._finished: list[FinishedSegments] = []
         self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size, self.room)
 
     def _begin(self, ref: PairRef) -> FusionState:
         return FusionState(ref)
 
+    def run(self, chunk: Chunk) -> ChunkResult:
+        """Take a chunk's pairs through their stages, as ``ChunkWorker.run`` does."""
+        self._finished = []
+        result = super().run(chunk)
+        for segments, records in self._finished:  # which the committed row makes needless
+            with suppress(StorageError):
+                segments.remove(records)
+        return result
+
     def _outcomes(self, pairs: Sequence[FusionState], *, in_tiles: bool) -> Outcomes[FusionState]:
-        scenes: list[FusionState] = []
-        photographs: list[FusionState] = []
+        kinds: dict[Kind, list[FusionState]] = {kind: [] for kind in KINDS}
         done = Outcomes[FusionState]()
         deadline = self.settings.pair_deadline
         with AbandonableThreadPool(self.settings.io_threads, "probe") as probers:
-            probes = [probers.submit(self._is_scene, pair) for pair in pairs]
+            probes = [probers.submit(self._kind_of, pair) for pair in pairs]
             for pair, probe in zip(pairs, probes, strict=True):
                 try:
-                    is_one = probe.result(min(deadline, threading.TIMEOUT_MAX))
+                    kinds[probe.result(min(deadline, threading.TIMEOUT_MAX))].append(pair)
                 except TimeoutError:
                     probers.abandon(probe)
                     error = deadline_error("read", {"read": deadline}, deadline)
                     done.of_pairs.append((pair, failed(pair, error)))
                 except ReadError as error:
                     done.of_pairs.append((pair, failed(pair, error)))
-                else:
-                    (scenes if is_one else photographs).append(pair)
-        fused = self._photographs(photographs, in_tiles=in_tiles)
+        fused = self._photographs(kinds["photograph"], in_tiles=in_tiles)
         # What is in a file decides, not its name.
-        scenes += [pair for pair, came in fused.of_pairs if isinstance(came, _SceneInsideError)]
-        fused.of_pairs = [
-            each for each in fused.of_pairs if not isinstance(each[1], _SceneInsideError)
-        ]
-        done.add(fused)
-        for scene in scenes:
+        for each in fused.of_pairs:
+            if isinstance(each[1], _OtherInsideError):
+                kinds[each[1].kind].append(each[0])
+            else:
+                done.of_pairs.append(each)
+        done.add(replace(fused, of_pairs=[]))
+        for pair in (*kinds["scene"], *kinds["clip"]):
             if not (done.spoiled or self.stopping.is_set()):
-                done.add(self._scene(scene, in_tiles=in_tiles))
+                fuse = self._fuse_clip if pair in kinds["clip"] else self._fuse_scene
+                done.add(self._alone(pair, partial(fuse, pair, in_tiles)))
         return done
 
-    def _is_scene(self, pair: FusionState) -> bool:
+    def _kind_of(self, pair: FusionState) -> Kind:
+        if is_clip(pair.ref.ir_path, pair.ref.vi_path):
+            return "clip"
         try:
             with counted_by(pair.repeated):
-                return is_scene(self.source, pair.ref, self.settings.max_megapixels)
+                scene = is_scene(self.source, pair.ref, self.settings.max_megapixels)
         except (ReadError, UnreachableError):
             raise
         except Exception:
-            return True  # what is wrong with it will be said again where it counts
+            return "scene"  # what is wrong with it will be said again where it counts
+        return "scene" if scene else "photograph"
 
-    def _scene(self, pair: FusionState, *, in_tiles: bool) -> Outcomes[FusionState]:
-        """Fuse a scene, by itself: its tiles are read, fused and written side by side.
+    def _alone(
+        self, pair: FusionState, fuse: Callable[[], dict[str, Any] | Exception | None]
+    ) -> Outcomes[FusionState]:
+        """Fuse a scene or a clip, by itself: its parts are read, fused and written side by side.
 
-        It looks at its deadline itself, after every tile; a thread that hangs within one is
+        It looks at its deadline itself, after every part; a thread that hangs within one is
         abandoned when that is over.
         """
         began = time.monotonic()
         with AbandonableThreadPool(1, "scene") as threads:
-            fusing = threads.submit(self._fuse_scene, pair, in_tiles)
+            fusing = threads.submit(fuse)
             while not fusing.done():
                 wait([fusing], _LOOK_AGAIN)
                 allowed = _HUNG * (pair.allowed or self.settings.pair_deadline)
                 if time.monotonic() - began > allowed and not fusing.done():
                     threads.abandon(fusing)
                     return self._hung(pair, allowed)
-        return Outcomes([(pair, fusing.result())])
+        outcome = fusing.result()
+        return Outcomes([] if outcome is None else [(pair, outcome)])
 
     def _hung(self, pair: FusionState, waited: float) -> Outcomes[FusionState]:
         # The abandoned thread may go on one day; it keeps a pair of its own.
@@ -172,6 +198,27 @@ class FusionWorker(ChunkWorker[FusionState]):
                 run=self.run_identity,
             )
             return scene.fuse(pair, in_tiles=in_tiles)
+        except Exception as error:
+            return failed(pair, error)
+        finally:
+            pair.end()
+
+    def _fuse_clip(self, pair: FusionState, in_tiles: bool) -> dict[str, Any] | Exception | None:
+        """Fuse a clip; returns None where the worker was told to stop in the middle of it."""
+        try:
+            clip = ClipWork(
+                self.source,
+                self.output,
+                room=self.room,
+                settings=self.settings,
+                run=self.run_identity,
+                stopping=self.stopping,
+            )
+            columns, segments = clip.fuse(pair, in_tiles=in_tiles)
+            self._finished.append(segments)
+            return columns
+        except ClipStoppedError:
+            return None
         except Exception as error:
             return failed(pair, error)
         finally:
@@ -197,7 +244,9 @@ class FusionWorker(ChunkWorker[FusionState]):
 
     def _look(self, path: str, body: bytes) -> None:
         if is_scene_inside(path, body, self.settings.max_megapixels):
-            raise _SceneInsideError(f"{path} holds a scene")
+            raise _OtherInsideError(path, "scene")
+        if is_video_inside(body):
+            raise _OtherInsideError(path, "clip")
 
     def _fuse(self, batch: Sequence[FusionState], *, in_tiles: bool) -> list[NDArray[np.float32]]:
         sides = zip(*(pair.pictures.luminances() for pair in batch), strict=True)

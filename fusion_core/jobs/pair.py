@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from fusion_core.jobs.warned import PAIR_AT_WORK
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.errors import as_pair_error
+from fusion_core.storage.local import file_sha256
 from fusion_core.storage.retry import RetryCount, counted_by
 from fusion_core.storage.store import Storage
 
@@ -166,8 +168,28 @@ def create_image(output: Storage, path: str, body: bytes) -> str:
         return path
     own = path_beside(path, hashlib.sha256(body).hexdigest())
     if not output.create(own, body):
-        raise WriteError(
-            f"{output.url(own)} holds other bytes than its name says; expected those of this pair. "
-            "Remove it, and see who can write to the output"
-        )
+        raise _taken(output, own)
     return own
+
+
+def create_image_file(output: Storage, path: str, local: Path) -> str:
+    """Create a fused scene or clip, as ``create_image`` does, and return the path that it has.
+
+    Raises:
+        WriteError: The store failed, or a name is taken by other bytes.
+        UnreachableError: The store gives no answer.
+    """
+    with as_pair_error(WriteError):
+        if output.create_file(path, local):
+            return path
+        own = path_beside(path, file_sha256(local))
+        if output.create_file(own, local):
+            return own
+    raise _taken(output, own)
+
+
+def _taken(output: Storage, path: str) -> WriteError:
+    return WriteError(
+        f"{output.url(path)} holds other bytes than its name says; expected those of this pair. "
+        "Remove it, and see who can write to the output"
+    )

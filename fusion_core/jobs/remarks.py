@@ -9,11 +9,18 @@ from fusion_core.metrics.scaling import PERCENTILES
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.settings.scaling import ScalingSettings
 
-Kind = Literal["photographs", "a scene"]
+Kind = Literal["photographs", "a scene", "a clip"]
 
 _NEEDLESS: dict[Kind, tuple[str, ...]] = {
     "photographs": ("resampling", "compression", "tile_size"),
     "a scene": ("format", "quality", "png_level"),
+    "a clip": ("format", "quality", "png_level", "resampling", "compression", "tile_size"),
+}
+
+_OTHERS: dict[Kind, str] = {
+    "photographs": "scenes",
+    "a scene": "photographs",
+    "a clip": "photographs and scenes",
 }
 
 _WAYS = {"range": "a fixed range", "type": "their type's range"}
@@ -28,7 +35,7 @@ def unused_settings(settings: ImageSettings, kind: Kind, *, tiled: bool = True) 
         tiled: Whether it was fused in tiles.
     """
     needless = {*_NEEDLESS[kind]}
-    if settings.format == "tiff":
+    if settings.format == "tiff" and kind == "photographs":
         needless -= {"compression"}
     if tiled:
         needless -= {"tile_size"}
@@ -40,8 +47,7 @@ def unused_settings(settings: ImageSettings, kind: Kind, *, tiled: bool = True) 
     ]
     if not names:
         return None
-    others = "scenes" if kind == "photographs" else "photographs"
-    return f"the pair is {kind}, and {_listed(names)} of {others} had no part in it"
+    return f"the pair is {kind}, and {_listed(names)} of {_OTHERS[kind]} had no part in it"
 
 
 def unused_percentiles(settings: ScalingSettings, taken: Collection[str]) -> str | None:

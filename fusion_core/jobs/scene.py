@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,12 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.io import DatasetWriter
 
-from fusion_core.archive.layout import fused_path, path_beside
+from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import OverlapError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.identity import RunIdentity
-from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.pair import PairState, create_image_file
 from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene_row import (
     FusedScene,
@@ -150,7 +149,7 @@ class SceneWork:
                 make_cog(files.work, files.cog, settings.compression)
                 files.work.unlink()
             with pair.timed("write"):
-                path = self._store(path, files.cog)
+                path = create_image_file(self.output, path, files.cog)
             with pair.timed("score"):
                 scores = score_scene(files.greys, files.cog, scaling, self.fuser.device)
             with pair.timed("encode"), rasterio.open(files.cog) as fused:
@@ -245,19 +244,6 @@ class SceneWork:
                     created=created,
                 )
                 self.output.write(scene.item_path, json.dumps(item, indent=1).encode())
-
-    def _store(self, path: str, cog: Path) -> str:
-        """Create the fused scene, as ``create_image`` does, and return the path that it has."""
-        with as_pair_error(WriteError):
-            if self.output.create_file(path, cog):
-                return path
-            own = path_beside(path, file_sha256(cog))
-            if self.output.create_file(own, cog):
-                return own
-        raise WriteError(
-            f"{self.output.url(own)} holds other bytes than its name says; expected those of this "
-            "scene. Remove it, and see who can write to the output"
-        )
 
 
 class _TileWriter:

@@ -15,6 +15,7 @@ from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
+from fusion_core.settings.video import VideoSettings
 
 IMAGE_VERSION = 2
 """Raised whenever the same settings and model would give other pixels, so that resuming never
@@ -26,6 +27,10 @@ _FIELDS_OF_1 = (
     *("compression", "tile_size", "format", "quality", "png_level", "precision"),
 )
 """The fields that decided an image of version 1, of software version 0.1.0."""
+
+_ADDED = tuple(VideoSettings.model_fields)
+"""Fields that came when there were rows already. They are hashed only where they are set, so that
+whatever was made before them counts as done."""
 
 _WORDS_OF_1: dict[str, dict[Any, Any]] = {
     "scaling": {"auto": "percentiles"},
@@ -44,7 +49,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 EngineChoice = Literal["auto", "eager", "openvino", "compiled", "onnxruntime"]
 
 
-class ImageSettings(SceneSettings):
+class ImageSettings(SceneSettings, VideoSettings):
     """The settings that decide the pixels and bytes of a fused image, given pair and model."""
 
     format: ImageFormat = Field(
@@ -79,9 +84,11 @@ class ImageSettings(SceneSettings):
 
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other pixels, bytes or scores may result."""
-        return settings_digest(
-            self.model_dump() | {"image": IMAGE_VERSION, "metrics": METRIC_VERSION}
-        )
+        values = self.model_dump()
+        for name in _ADDED:
+            if values[name] == ImageSettings.model_fields[name].default:
+                del values[name]
+        return settings_digest(values | {"image": IMAGE_VERSION, "metrics": METRIC_VERSION})
 
     def hashes_before(self) -> tuple[str, ...]:
         """Return the hashes that the same settings had under earlier image versions.

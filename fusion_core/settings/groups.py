@@ -67,6 +67,14 @@ GROUPS = (
         ),
     ),
     Group(
+        "Clips",
+        "How the frames of videos and sequences are matched, fused and written.",
+        (
+            *("video_codec", "video_quality", "steady", "frame_rate", "frame_clock"),
+            *("frame_offset", "frame_tolerance", "unmatched_frames", "segment_frames"),
+        ),
+    ),
+    Group(
         "Storage",
         "How the stores are reached.",
         ("credentials_block", "requester_pays", "storage_timeout"),
