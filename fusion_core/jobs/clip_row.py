@@ -81,11 +81,12 @@ def clip_remark(
     scaled = clip.scaled
     return join_remarks(
         *(found.remark(side) for side, found in faults.items()),
+        _ends_early(clip, records),
         _unmatched(rows_of(records), settings.unmatched_frames),
         encoding.remark,
         sound,
         tiles_remark(min(tiles)) if tiles else None,
-        unused_settings(settings, "a clip", tiled=bool(tiles)),
+        unused_settings(settings, "a clip", tiled=bool(tiles), sequence=clip.has_sequence),
         unused_percentiles(settings, (scaled.ir.scaling_name, scaled.vi.scaling_name)),
     )
 
@@ -99,6 +100,15 @@ def _bit_depth(encoding: Encoding) -> int:
     if not encoding.deep:
         return 8
     return 16 if encoding.codec == "ffv1" else 10
+
+
+def _ends_early(clip: Clip, records: Sequence[SegmentRecord]) -> str | None:
+    """Say that the infrared side goes on behind the visible one, as where that was cut off."""
+    last, ir_last = rows_of(records)[-1].time, records[-1].ir_last
+    interval = float(1 / min(clip.ir.facts.rate, clip.vi.facts.rate))
+    if ir_last is None or ir_last - last <= 2 * interval:
+        return None
+    return f"the visible side ends {ir_last - last:.2f} s before the infrared one"
 
 
 def _unmatched(rows: Sequence[FrameRow], policy: str) -> str | None:

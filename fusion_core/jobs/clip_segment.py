@@ -112,7 +112,7 @@ class SegmentWork:
         record.rows = sorted([*record.rows, *rows], key=lambda row: row.frame)
         record.following = reading.following
         record.ir_faults, record.vi_faults = reading.ir_faults, reading.vi_faults
-        record.ir_unused = reading.ir_unused
+        record.ir_unused, record.ir_last = reading.ir_unused, reading.ir_last
         record.smallest_tile = self.fuser.smallest
 
     def _read(

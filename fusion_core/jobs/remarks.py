@@ -8,46 +8,56 @@ from typing import Literal
 from fusion_core.metrics.scaling import PERCENTILES
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.settings.scaling import ScalingSettings
+from fusion_core.settings.video import VideoSettings
 
 Kind = Literal["photographs", "a scene", "a clip"]
 
-_NEEDLESS: dict[Kind, tuple[str, ...]] = {
-    "photographs": ("resampling", "compression", "tile_size"),
-    "a scene": ("format", "quality", "png_level"),
-    "a clip": ("format", "quality", "png_level", "resampling", "compression", "tile_size"),
-}
+_OF_PHOTOGRAPHS = ("format", "quality", "png_level")
+_OF_CLIPS = tuple(VideoSettings.model_fields)
 
-_OTHERS: dict[Kind, str] = {
-    "photographs": "scenes",
-    "a scene": "photographs",
-    "a clip": "photographs and scenes",
+_NEEDLESS: dict[Kind, dict[str, tuple[str, ...]]] = {
+    "photographs": {"scenes": ("resampling", "compression", "tile_size"), "clips": _OF_CLIPS},
+    "a scene": {"photographs": _OF_PHOTOGRAPHS, "clips": _OF_CLIPS},
+    "a clip": {
+        "photographs": _OF_PHOTOGRAPHS,
+        "scenes": ("resampling", "compression", "tile_size"),
+        "sequences": ("frame_rate",),
+    },
 }
+"""By kind of pair, the settings that have no part in it, by what they are of."""
 
 _WAYS = {"range": "a fixed range", "type": "their type's range"}
 
 
-def unused_settings(settings: ImageSettings, kind: Kind, *, tiled: bool = True) -> str | None:
+def unused_settings(
+    settings: ImageSettings, kind: Kind, *, tiled: bool = True, sequence: bool = False
+) -> str | None:
     """Name the settings that were set and say nothing of such a pair; None where all do.
 
     Args:
         settings: The settings.
         kind: What the pair is.
         tiled: Whether it was fused in tiles.
+        sequence: Whether a side of it is a sequence of images.
     """
-    needless = {*_NEEDLESS[kind]}
+    used = {"tile_size"} if tiled else set()
     if settings.format == "tiff" and kind == "photographs":
-        needless -= {"compression"}
-    if tiled:
-        needless -= {"tile_size"}
+        used |= {"compression"}
+    if sequence:
+        used |= {"frame_rate"}
     fields = ImageSettings.model_fields
-    names = [
-        name
-        for name in _NEEDLESS[kind]
-        if name in needless and getattr(settings, name) != fields[name].default
-    ]
-    if not names:
+    told = []
+    for others, names in _NEEDLESS[kind].items():
+        unused = [
+            name
+            for name in names
+            if name not in used and getattr(settings, name) != fields[name].default
+        ]
+        if unused:
+            told.append(f"{_listed(unused)} of {others}")
+    if not told:
         return None
-    return f"the pair is {kind}, and {_listed(names)} of {_OTHERS[kind]} had no part in it"
+    return f"the pair is {kind}, and {' and '.join(told)} had no part in it"
 
 
 def unused_percentiles(settings: ScalingSettings, taken: Collection[str]) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 VideoCodec = Literal["h264", "h265", "ffv1"]
 
@@ -63,3 +63,13 @@ class VideoSettings(BaseModel):
         "frame after so many frames, at twice as many at the latest: that much a lost worker "
         "costs.",
     )
+
+    @model_validator(mode="after")
+    def _codec_has_quality(self) -> Self:
+        default = VideoSettings.model_fields["video_quality"].default
+        if self.video_codec == "ffv1" and self.video_quality != default:
+            raise ValueError(
+                f"video_quality is {self.video_quality} and video_codec is ffv1, which loses "
+                "nothing; expected video_codec h264 or h265. Leave video_quality out"
+            )
+        return self

@@ -71,6 +71,8 @@ class SegmentReading:
         ir_faults: What of the infrared side could not be read.
         vi_faults: Likewise of the visible one.
         ir_unused: Infrared frames that no visible one took.
+        ir_last: When the last infrared frame is shown, by the visible side's clock, in seconds;
+            None before the last segment.
     """
 
     start: SegmentStart
@@ -78,6 +80,7 @@ class SegmentReading:
     ir_faults: Faults = field(default_factory=Faults)
     vi_faults: Faults = field(default_factory=Faults)
     ir_unused: int = 0
+    ir_last: float | None = None
 
 
 class Clip:
@@ -111,10 +114,16 @@ class Clip:
         self.tolerance = (
             default_tolerance(a.rate, b.rate) if tolerance is None else Fraction(tolerance)
         )
+        self._shown = 1 / a.rate if tolerance is None else Fraction(0)
         self.offset = Fraction(settings.frame_offset).limit_denominator(1_000_000)
         if settings.frame_clock == "start":
             self.offset += b.begins - a.begins
         self._first: PicturePair | None = None
+
+    @property
+    def has_sequence(self) -> bool:
+        """Whether one of the sides is a sequence of images."""
+        return isinstance(self.ir, FrameSequence) or isinstance(self.vi, FrameSequence)
 
     def check(self) -> None:
         """Raise ReadError unless both sides still are what was listed."""
@@ -131,12 +140,17 @@ class Clip:
             PairError: A frame can't be paired, or the store fails.
             UnreachableError: The store gives no answer.
         """
-        start, most = reading.start, self._settings.segment_frames
+        settings, start = self._settings, reading.start
+        most = settings.segment_frames
         vi_frames = self.vi.frames(start.time, reading.vi_faults)
         ir_frames = self.ir.frames(start.pending.time, reading.ir_faults)
         with closing(vi_frames), closing(ir_frames):  # type: ignore[type-var]
             matcher = FrameMatcher(
-                ir_frames, tolerance=self.tolerance, offset=self.offset, pending=start.pending
+                ir_frames,
+                tolerance=self.tolerance,
+                offset=self.offset,
+                shown=self._shown,
+                pending=start.pending,
             )
             number = start.number
             for visible in vi_frames:
@@ -151,6 +165,7 @@ class Clip:
                 if frame is not None:
                     yield frame
             reading.ir_unused = matcher.finish()
+            reading.ir_last = None if matcher.last is None else float(matcher.last)
 
     def _loaded(
         self, number: int, visible: Frame, infrared: Frame | None, reading: SegmentReading

@@ -85,12 +85,17 @@ class Faults:
         packets: Packets, or files of a sequence, that can't be decoded.
         damaged: Frames that were decoded in part.
         disordered: Frames that are not later than the one before, and were left out.
+        gaps: Where no frame came for more than three times the usual interval.
+        longest: The longest of those: when it begins, and its length, in seconds.
+        reasons: Why packets can't be decoded; the first alone.
         ended: Why it can't be read to its end, if it can't.
     """
 
     packets: int = 0
     damaged: int = 0
     disordered: int = 0
+    gaps: int = 0
+    longest: tuple[float, float] = (0.0, 0.0)
     ended: str | None = None
     reasons: list[str] = field(default_factory=list)
 
@@ -102,14 +107,22 @@ class Faults:
 
     def clear(self) -> None:
         """Count from nothing again."""
-        self.packets = self.damaged = self.disordered = 0
-        self.ended, self.reasons = None, []
+        self.packets = self.damaged = self.disordered = self.gaps = 0
+        self.longest, self.ended, self.reasons = (0.0, 0.0), None, []
+
+    def gap(self, begins: float, seconds: float) -> None:
+        """Count a gap, and keep the longest."""
+        self.gaps += 1
+        if seconds > self.longest[1]:
+            self.longest = (begins, seconds)
 
     def add(self, other: Faults) -> None:
         """Add what was found in another part."""
         self.packets += other.packets
         self.damaged += other.damaged
         self.disordered += other.disordered
+        self.gaps += other.gaps
+        self.longest = max(self.longest, other.longest, key=lambda gap: gap[1])
         self.ended = self.ended or other.ended
         self.reasons = (self.reasons + other.reasons)[:1]
 
@@ -127,6 +140,12 @@ class Faults:
             told.append(f"{self.damaged} of its frames are damaged")
         if self.disordered:
             told.append(f"{self.disordered} of its frames are out of order and were left out")
+        if self.gaps:
+            begins, seconds = self.longest
+            told.append(
+                f"it has {self.gaps} gaps without frames, the longest of {seconds:.2f} s from "
+                f"{begins:.2f} s on"
+            )
         if self.ended:
             told.append(self.ended)
         return f"{side}: {', '.join(told)}" if told else None

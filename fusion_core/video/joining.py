@@ -19,6 +19,9 @@ from fusion_core.video.encoding import CONTAINER, Encoding
 from fusion_core.video.sequence_file import FrameSequence
 from fusion_core.video.video_file import VideoFile
 
+_COPIED = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
+"""Sound that MP4 holds and players play; Matroska holds all."""
+
 _SOUND_RATE = 48_000  # of sound that is encoded anew, in samples a second
 
 
@@ -102,9 +105,9 @@ def _sound_packets(
     name = sound.codec_context.name
     container = sound.container
     assert isinstance(container, InputContainer)
-    try:
+    if name in _COPIED or not out.format.name.startswith("mp4"):
         copied = out.add_stream_from_template(sound)
-    except (ValueError, av.error.FFmpegError):
+    else:
         encoded = out.add_stream("aac", rate=_SOUND_RATE)
         told = f"its sound, which is {name}, was encoded anew as AAC"
         return told, _encoded_sound(container, sound, encoded)

@@ -39,10 +39,12 @@ class FrameMatcher:
         infrared: The infrared frames, from the pending one on.
         tolerance: Seconds that two frames may be apart.
         offset: Seconds that are added to the infrared times.
+        shown: Seconds for which the last infrared frame serves at least.
         pending: Where an earlier part of the clip left off.
 
     Attributes:
         unused: Infrared frames that no visible one took.
+        last: Time of the last infrared frame that was seen, by the visible side's clock.
     """
 
     def __init__(
@@ -51,16 +53,18 @@ class FrameMatcher:
         *,
         tolerance: Fraction,
         offset: Fraction = Fraction(0),
+        shown: Fraction = Fraction(0),
         pending: Pending | None = None,
     ):
         self._infrared = iter(infrared)
-        self._tolerance, self._offset = tolerance, offset
+        self._tolerance, self._offset, self._shown = tolerance, offset, shown
         before = pending or Pending()
         self._current: Frame | None = next(self._infrared, None)
         resumed = self._current is not None and self._current.time == before.time
         self._used = before.used and resumed
         self._next: Frame | None = next(self._infrared, None)
         self.unused = 0
+        self.last: Fraction | None = None
 
     @property
     def pending(self) -> Pending:
@@ -75,9 +79,7 @@ class FrameMatcher:
             self._current, visible
         ):
             self._advance()
-        near = self._current is not None and self._distance(self._current, visible) <= (
-            self._tolerance
-        )
+        near = self._current is not None and self._is_near(self._current, visible)
         self._used = self._used or near
         return MatchedFrame(visible, self._current if near else None)
 
@@ -89,8 +91,16 @@ class FrameMatcher:
 
     def _advance(self) -> None:
         self.unused += not self._used
+        if self._current is not None:
+            self.last = self._current.time + self._offset
         self._current, self._used = self._next, False
         self._next = next(self._infrared, None)
+
+    def _is_near(self, infrared: Frame, visible: Frame) -> bool:
+        if self._distance(infrared, visible) <= self._tolerance:
+            return True
+        later = visible.time - infrared.time - self._offset
+        return self._next is None and 0 < later < self._shown
 
     def _distance(self, infrared: Frame | None, visible: Frame) -> Fraction:
         assert infrared is not None

@@ -68,8 +68,8 @@ class SegmentRecord:
         ir_faults: What of the infrared side could not be read.
         vi_faults: Likewise of the visible one.
         ir_unused: Infrared frames that no visible one took.
+        ir_last: When the last infrared frame is shown, in seconds; None before the last segment.
         smallest_tile: In pixels; None where every frame was fused whole.
-        overlaps: Sum over its fused frames of the share that was fused, 0 to 1 each.
     """
 
     number: int
@@ -82,8 +82,8 @@ class SegmentRecord:
     ir_faults: Faults = field(default_factory=Faults)
     vi_faults: Faults = field(default_factory=Faults)
     ir_unused: int = 0
+    ir_last: float | None = None
     smallest_tile: int | None = None
-    overlaps: float = 0.0
 
 
 class SegmentStore:
@@ -225,7 +225,8 @@ def _of_json(told: dict[str, Any]) -> SegmentRecord:
         )
     rows = [FrameRow(**row) for row in told.pop("rows")]
     for side in ("ir_faults", "vi_faults"):
-        told[side] = Faults(**told[side])
+        faults = told[side]
+        told[side] = Faults(**{**faults, "longest": tuple(faults["longest"])})
     return SegmentRecord(**told, rows=rows, following=start)
 
 

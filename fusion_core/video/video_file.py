@@ -25,6 +25,7 @@ BLOCK = 1 << 20
 """Bytes that are fetched at once; sixteen such blocks of each open file are kept."""
 
 _ODD = 2.0  # seconds that a file may end before what its header says
+_GAP = 3  # intervals
 _MICROSECONDS = 1_000_000  # what FFmpeg counts a container's times in
 
 
@@ -131,6 +132,11 @@ class VideoFile:
 
     def _facts(self, container: InputContainer, stream: VideoStream) -> ClipFacts:
         context = stream.codec_context
+        if container.format.name.endswith("_pipe"):
+            raise DecodeError(
+                f"{self.path} is a single picture ({context.name}), and the pair is a clip; "
+                "expected a video. Check what was uploaded under this name"
+            )
         if not (context.width and context.height and context.pix_fmt):
             raise DecodeError(
                 f"{self.path} doesn't tell how large its pictures are, or how they are coded "
@@ -187,6 +193,8 @@ class VideoFile:
             if last is not None and time <= last:
                 faults.disordered += 1
                 continue
+            if last is not None and time - last > _GAP * interval:
+                faults.gap(float(last), float(time - last))
             last = time
             if (picture.height, picture.width) != (self.facts.height, self.facts.width):
                 faults.ended = (
@@ -228,6 +236,8 @@ class VideoFile:
                 with suppress(av.error.FFmpegError, EOFError):
                     yield from stream.codec_context.decode(None)
                 return
+            if packet.is_corrupt:
+                faults.unreadable("damaged on the way into the file")
             try:
                 yield from packet.decode()
             except av.error.EOFError:

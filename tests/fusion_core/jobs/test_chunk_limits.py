@@ -233,15 +233,15 @@ def test_a_header_that_is_never_read_stops_its_pair_and_no_other(
     archive = Scenes(tmp_path, pair_deadline=2.0)
     over, done = threading.Event(), threading.Event()
     worker = archive.worker()
-    is_scene = worker._is_scene
+    kind_of = worker._kind_of
 
-    def hang(pair: Any) -> bool:
+    def hang(pair: Any) -> str:
         if pair.ref.pair_id == "a":
             over.wait(LONG)
             done.set()
-        return is_scene(pair)
+        return kind_of(pair)
 
-    monkeypatch.setattr(worker, "_is_scene", hang)
+    monkeypatch.setattr(worker, "_kind_of", hang)
     monkeypatch.setattr(archive, "worker", lambda: worker)
     found = {row["pair_id"]: row for row in archive.fuse(archive.ref("a"), archive.ref("b"))}
     assert blamed(found["a"]) == ("undone", "time", "read", "DeadlineError")

@@ -182,6 +182,15 @@ def test_the_hash_holds_what_decides_pixels_and_nothing_else() -> None:
         "resampling": "cubic",
         "compression": "zstd",
         "tile_size": 512,
+        "video_codec": "h265",
+        "video_quality": 30,
+        "steady": False,
+        "frame_rate": 30,
+        "frame_clock": "start",
+        "frame_offset": 0.1,
+        "frame_tolerance": 0.1,
+        "unmatched_frames": "drop",
+        "segment_frames": 100,
     }
     assert {*changes} == {*ImageSettings.model_fields}
     needed = {"quality": {"format": "webp"}}
