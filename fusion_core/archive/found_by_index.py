@@ -8,17 +8,17 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fusion_core.archive.found_pairs import FoundPairs, PathLists, gathered
-from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_SCHEMA, add_numbers
+from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_SCHEMA
 from fusion_core.archive.index_file import looked_at
 from fusion_core.archive.index_paths import outside, ways_to_read
-from fusion_core.archive.path_template import DIGITS
-from fusion_core.archive.sequence import IS_SEQUENCE, LAST
+from fusion_core.archive.sequence import IS_SEQUENCE, named_frames
 from fusion_core.archive.sorted_claims import sequence_claims, sort_claims, split_claims
 from fusion_core.archive.spill import Spill, SpillWriter, engine, query, spill
 from fusion_core.storage.listing import LISTING_SCHEMA
+
+_ROWS = 65_536  # files that are looked through together for frames
 
 _WRITTEN = pa.schema(
     [("row", pa.int64())]
@@ -44,24 +44,12 @@ FROM named LEFT JOIN files ON files.path = named.path
 WHERE NOT of_frames
 """
 _SEQUENCES = f"""
-SELECT pair_id, side, path AS sequence, contains(path, '{DIGITS}') AS of_digits,
-  regexp_extract(path, '(?s)^(.*)(?:{IS_SEQUENCE})(.*)$', 1) AS front,
-  regexp_extract(path, '(?s)^(.*)(?:{IS_SEQUENCE})(.*)$', 2) AS back
-FROM named WHERE of_frames
-"""
-# By ranges of paths, for one folder may hold the frames of many sequences.
-_FRAMES = f"""
-SELECT * EXCLUDE (of_digits) FROM (
-  SELECT pair_id, side, path, bytes, version, archived, sequence, of_digits,
-    path[length(front) + 1 : length(path) - length(back)] AS frame
-  FROM sequences JOIN files ON path >= front AND path < front || '{LAST}'
-  WHERE ends_with(path, back) AND length(path) > length(front) + length(back)
-)
-WHERE if(of_digits, regexp_full_match(frame, '[0-9]+'), NOT contains(frame, '/'))
+SELECT pair_id, side, path FROM named WHERE of_frames
+ORDER BY regexp_extract(path, '(?s)^(.*)(?:{IS_SEQUENCE})', 1)
 """
 _ABSENT = """
 SELECT path FROM files_named WHERE version IS NULL
-UNION ALL SELECT sequence FROM sequences ANTI JOIN frames USING (sequence)
+UNION ALL SELECT path FROM sequences ANTI JOIN (SELECT sequence AS path FROM frames) USING (path)
 """
 _UNMATCHED = """
 SELECT path FROM files
@@ -101,8 +89,9 @@ def find_by_index(
         _view(connection, "rows", rows)
         _view(connection, "named", query(connection, folder, _NAMED))
         _view(connection, "files_named", query(connection, folder, _FILES))
-        connection.execute(f"CREATE VIEW sequences AS {_SEQUENCES}")
-        frames = _frames(connection, folder)
+        sequences = query(connection, folder, _SEQUENCES)
+        _view(connection, "sequences", sequences)
+        frames = _frames(connection, folder, sequences)
         _view(connection, "frames", frames)
         for paths, writer in ((_ABSENT, lists.unpaired), (_UNMATCHED, lists.unmatched)):
             for batch in query(connection, folder, paths).to_batches():
@@ -117,13 +106,13 @@ def find_by_index(
         return lists.found(pairs, index_rows=len(rows))
 
 
-def _frames(connection: duckdb.DuckDBPyConnection, folder: Path) -> Spill:
+def _frames(connection: duckdb.DuckDBPyConnection, folder: Path, sequences: Spill) -> Spill:
     """Return the frames of the sequences that the index names, of ``FRAMES_SCHEMA``."""
-    with SpillWriter(folder, FRAMES_SCHEMA) as writer:
-        for batch in query(connection, folder, _FRAMES).to_batches():
-            rows = add_numbers(pa.Table.from_batches([batch]))
-            writer.write(rows.filter(pc.field("number").is_valid()))
-        return writer.finish()
+    if not len(sequences):
+        return spill(folder, FRAMES_SCHEMA, ())
+    files = query(connection, folder, "SELECT * FROM files ORDER BY path")
+    named = chain.from_iterable(batch.to_pylist() for batch in sequences.to_batches())
+    return spill(folder, FRAMES_SCHEMA, named_frames(named, files.to_batches(_ROWS)))
 
 
 def _claims(connection: duckdb.DuckDBPyConnection, folder: Path, frames: Spill) -> Spill:

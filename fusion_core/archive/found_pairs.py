@@ -107,9 +107,9 @@ def find_by_templates(listing: Iterable[pa.Table], ir: str, vi: str, folder: Pat
     ):
         for batch in gathered(listing):
             matched = match_templates(batch, templates)
-            for side, rows in matched.claims.items():
+            for rows in matched.claims.values():
                 writer = frames if "sequence" in rows.column_names else claims
-                writer.write(rows.append_column("side", pa.repeat(side, len(rows))))
+                writer.write(rows)
             lists.ambiguous.write(_as_table(matched.both))
             lists.unmatched.write(_as_table(matched.unmatched))
         for whole in sequence_claims(frames.finish(), folder):

@@ -55,15 +55,9 @@ def add_numbers(claims: pa.Table) -> pa.Table:
     return claims.append_column("number", frame_numbers(frames))
 
 
-def fold_frames(claims: pa.Table, side: str) -> pa.Table:
-    """Return the claims of one side's sequences, of ``CLAIMS_SCHEMA``, in memory.
-
-    Args:
-        claims: Their frames, columns of ``FRAMES_SCHEMA`` but ``side``.
-        side: The side.
-    """
-    claims = claims.append_column("side", pa.repeat(side, len(claims)))
-    ordered = claims.sort_by([(name, "ascending") for name in FRAMES_ORDER])
+def fold_frames(frames: pa.Table) -> pa.Table:
+    """Return the claims, of ``CLAIMS_SCHEMA``, that frames of ``FRAMES_SCHEMA`` make, in memory."""
+    ordered = frames.sort_by([(name, "ascending") for name in FRAMES_ORDER])
     folded = whole_sequences(ordered.to_batches(_ROWS))
     return pa.concat_tables([CLAIMS_SCHEMA.empty_table(), *folded])
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, add_frames, fold_frames
+from fusion_core.archive.frame_claims import CLAIMS_SCHEMA, FRAMES_SCHEMA, add_frames, fold_frames
 from fusion_core.archive.index_file import checked_index, looked_at
 from fusion_core.archive.index_paths import below_source
 from fusion_core.archive.path_template import PathTemplate, parse_templates
-from fusion_core.archive.sequence import are_sequences, named_frames
+from fusion_core.archive.sequence import are_sequences, named_frames, split_sequence
 
 PAIRS_SCHEMA = pa.schema(
     [pa.field("pair_id", pa.string(), nullable=False)]
@@ -59,8 +59,8 @@ class MatchedTemplates:
     """What the templates say of files.
 
     Attributes:
-        claims: By side, the rows of the files that only its template matches, with their pair id;
-            with what ``add_frames`` adds where the template is of sequences.
+        claims: By side, the rows of the files that only its template matches, with their pair id
+            and side, and with what ``add_frames`` adds where the template is of sequences.
         both: Paths that both match; such a file is claimed twice, hence ambiguous.
         unmatched: Paths that neither matches.
     """
@@ -83,7 +83,7 @@ def pair_by_templates(listing: pa.Table, ir: str, vi: str) -> Pairing:
     """
     matched = match_templates(listing, parse_templates(ir, vi))
     claims = {
-        side: fold_frames(rows, side) if "sequence" in rows.column_names else rows
+        side: fold_frames(rows) if "sequence" in rows.column_names else rows
         for side, rows in matched.claims.items()
     }
     return _join(
@@ -101,13 +101,11 @@ def match_templates(
     paths = listing["path"]
     matches = [template.match(paths, templates[0].fields) for template in templates]
     both = pc.and_(matches[0][0], matches[1][0])
-    claims = {
-        side: listing.append_column("pair_id", ids).filter(pc.and_not(mask, both))
-        for side, (mask, ids) in zip(("ir", "vi"), matches, strict=True)
-    }
-    for side, template in zip(("ir", "vi"), templates, strict=True):
-        if template.placeholder is not None:
-            claims[side] = add_frames(claims[side], template)
+    claims = {}
+    for side, template, (mask, ids) in zip(("ir", "vi"), templates, matches, strict=True):
+        rows = listing.append_column("pair_id", ids).filter(pc.and_not(mask, both))
+        rows = rows.append_column("side", pa.repeat(side, len(rows)))
+        claims[side] = rows if template.placeholder is None else add_frames(rows, template)
     unmatched = pc.invert(pc.or_(matches[0][0], matches[1][0]))
     return MatchedTemplates(claims, paths.filter(both), paths.filter(unmatched))
 
@@ -147,8 +145,8 @@ def pair_by_index(
         files = named.filter(pc.invert(of_frames))
         claim = files.join(listing, "path", join_type="left outer").combine_chunks()
         found = pc.is_valid(claim["version"])
-        frames = named_frames(named.filter(of_frames), listing)
-        sequences = fold_frames(frames, side)
+        frames = _frames(named.filter(of_frames), side, listing)
+        sequences = fold_frames(frames)
         gone = pc.invert(pc.is_in(named["path"], value_set=sequences["path"]))
         absent += _strings(claim.filter(pc.invert(found))["path"])
         absent += _strings(named.filter(pc.and_(of_frames, gone))["path"])
@@ -163,6 +161,16 @@ def pair_by_index(
     )
     unpaired = tuple(sorted({*pairing.unpaired, *absent}))
     return replace(pairing, unpaired=unpaired, index_rows=len(index))
+
+
+def _frames(named: pa.Table, side: str, listing: pa.Table) -> pa.Table:
+    """Return the frames, of ``FRAMES_SCHEMA``, of the sequences that one side's column names."""
+    if not len(named):
+        return FRAMES_SCHEMA.empty_table()
+    rows = [{**row, "side": side} for row in named.to_pylist()]
+    rows.sort(key=lambda row: split_sequence(row["path"])[0])
+    files = listing.sort_by("path").combine_chunks().to_batches()
+    return pa.concat_tables([FRAMES_SCHEMA.empty_table(), *named_frames(rows, files)])
 
 
 def split_ambiguous(claims: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -20,8 +21,7 @@ from fusion_core.errors import ReadError, SourceChangedError
 from fusion_core.storage.errors import as_pair_error, gone
 from fusion_core.storage.store import Storage
 
-LAST = "\U0010ffff"
-"""Sorts behind whatever follows the same text in a path."""
+_LAST = "\U0010ffff"  # sorts behind whatever follows the same text in a path
 
 IS_SEQUENCE = f"{re.escape(FRAME)}|{re.escape(DIGITS)}"
 """Matches part of the path of a sequence, in RE2 and Python alike."""
@@ -78,25 +78,37 @@ def frames_of(listing: pa.Table, path: str) -> pa.Table:
     return found.filter(pc.is_valid(found["number"]))
 
 
-def named_frames(named: pa.Table, listing: pa.Table) -> pa.Table:
-    """Return the frames of sequences that an index names: ``FRAMES_SCHEMA`` without ``side``.
+def named_frames(
+    named: Iterable[dict[str, str]], files: Iterable[pa.RecordBatch]
+) -> Iterator[pa.Table]:
+    """Yield the frames of sequences that an index names, of ``FRAMES_SCHEMA``.
+
+    Whatever is held is a batch of files and the sequences whose frames may be in it, so that
+    neither needs to fit into memory.
 
     Args:
-        named: Columns ``pair_id`` and ``path``, of sequences.
-        listing: Rows of ``LISTING_SCHEMA``.
+        named: ``pair_id``, ``side`` and ``path`` of sequences, sorted by what ``split_sequence``
+            puts before the frame.
+        files: Rows of ``LISTING_SCHEMA``, sorted by path.
     """
-    schema = FRAMES_SCHEMA.remove(FRAMES_SCHEMA.get_field_index("side"))
-    found = [schema.empty_table()]
-    if len(named):
-        listing = listing.sort_by("path")
-        paths = listing["path"].to_pylist()  # UTF-8 sorts as code points do
-        for row in named.to_pylist():
-            before = split_sequence(row["path"])[0]
-            begin, end = bisect_left(paths, before), bisect_left(paths, before + LAST)
-            frames = frames_of(listing.slice(begin, end - begin), row["path"])
-            frames = frames.append_column("pair_id", pa.repeat(row["pair_id"], len(frames)))
-            found.append(frames.select(schema.names).cast(schema))
-    return pa.concat_tables(found)
+    coming = iter(named)
+    following = next(coming, None)
+    begun: list[tuple[str, dict[str, str]]] = []
+    for batch in files:
+        listing = pa.Table.from_batches([batch])
+        paths = batch.column("path").to_pylist()  # UTF-8 sorts as code points do
+        while (
+            following is not None and (front := split_sequence(following["path"])[0]) <= paths[-1]
+        ):
+            begun.append((front, following))
+            following = next(coming, None)
+        for front, row in begun:
+            begin, end = bisect_left(paths, front), bisect_left(paths, front + _LAST)
+            found = frames_of(listing.slice(begin, end - begin), row["path"])
+            for name in ("pair_id", "side"):
+                found = found.append_column(name, pa.repeat(row[name], len(found)))
+            yield found.select(FRAMES_SCHEMA.names).cast(FRAMES_SCHEMA)
+        begun = [(front, row) for front, row in begun if front + _LAST > paths[-1]]
 
 
 def list_frames(source: Storage, path: str, *, size: int, version: str) -> list[Frame]:
@@ -123,7 +135,9 @@ def list_frames(source: Storage, path: str, *, size: int, version: str) -> list[
     if not len(frames):
         raise gone(path)
     frames = frames.sort_by([("number", "ascending"), ("frame", "ascending")])
-    claim = fold_frames(frames.append_column("pair_id", pa.repeat("", len(frames))), "").to_pylist()
+    for name in ("pair_id", "side"):
+        frames = frames.append_column(name, pa.repeat("", len(frames)))
+    claim = fold_frames(frames).to_pylist()
     if claim[0]["version"] != version:
         raise SourceChangedError(
             f"the {len(frames)} frames {path} have {claim[0]['bytes']} bytes, and had {size} when "

@@ -146,6 +146,7 @@ def test_an_index_pairs_sequences_alike_in_memory_and_beyond(
     with (
         tempfile.TemporaryDirectory() as folder,
         patch("fusion_core.archive.sorted_claims.BATCH_ROWS", batch),
+        patch("fusion_core.archive.found_by_index._ROWS", batch),
     ):
         parts = in_parts(table, batch), in_parts(index, batch)
         found = find_by_index(*parts, Path(folder), roots=roots).read()
