@@ -50,7 +50,7 @@ def is_sequence(path: str) -> bool:
     return FRAME in path or DIGITS in path
 
 
-def are_sequences(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+def are_sequences(paths: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     """Tell the same of a column of paths."""
     return pc.match_substring_regex(paths, IS_SEQUENCE)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from fusion_core.archive.plan import PairRef
-from fusion_core.errors import OverlapError, SameFileError, SizeMismatchError
+from fusion_core.archive.sequence import is_sequence
+from fusion_core.errors import DecodeError, OverlapError, SameFileError, SizeMismatchError
 from fusion_core.images.codecs import decode_listed
 from fusion_core.images.pair import PicturePair, without_nodata
 from fusion_core.images.picture import resize
@@ -44,6 +45,7 @@ def load_pair(
         UnreachableError: The store gives no answer.
     """
     check_two_files(ref)
+    _check_files(ref)
     with stage("read"):
         bodies = [
             read_listed(source, ref.ir_path, ref.ir_bytes, ref.ir_version),
@@ -75,6 +77,16 @@ def load_pair(
             "Check their transparency, the nodata setting, and which files were paired"
         )
     return pair
+
+
+def _check_files(ref: PairRef) -> None:
+    """Raise DecodeError where a side of a pair is no file at all."""
+    for path in (ref.ir_path, ref.vi_path):
+        if is_sequence(path):
+            raise DecodeError(
+                f"{path} is a sequence of frames; expected an image here. Take sequences as clips, "
+                "or name a template without a frame, by which each image is a pair"
+            )
 
 
 def check_two_files(ref: PairRef) -> None:

@@ -81,7 +81,13 @@ class ScoreArchiveSettings(RunSettings, ScalingSettings):
         try:
             wanted = _pair_fields(*(others.data[name] for name in ("index", "ir", "vi")))
             for name, text in fused.items():
-                found = PathTemplate.parse(FusedLocation.parse(text).template).fields
+                template = PathTemplate.parse(FusedLocation.parse(text).template)
+                if template.placeholder is not None:
+                    raise SettingsError(
+                        f"the template {text!r} of {name} has a frame; expected one of images, "
+                        "which are scored one by one"
+                    )
+                found = template.fields
                 if missing := [field for field in wanted if field not in found]:
                     raise SettingsError(
                         f"the template {text!r} of {name} has the fields {list(found)} and lacks "

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fusion_core.archive.sequence import are_sequences
+
 SUFFIXES = (".tif", ".tiff", ".jp2")
 """Names that may be scenes'; others are never looked into."""
 
@@ -43,6 +45,7 @@ def may_be_scenes(todo: TodoBatch) -> dict[int, LargeFile]:
     names = pc.utf8_lower(todo["vi_path"])
     named = reduce(pc.or_, (pc.ends_with(names, suffix) for suffix in SUFFIXES))
     large = pc.greater_equal(todo["vi_bytes"], _LARGE_ENOUGH)
+    named = pc.and_not(named, are_sequences(todo["vi_path"]))
     rows = np.flatnonzero(pc.and_(named, large).to_numpy(zero_copy_only=False))
     found = todo.select(["vi_path", "vi_bytes"]).take(pa.array(rows)).to_pylist()
     return {

@@ -10,6 +10,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from fusion_core.archive.plan import PairRef
+from fusion_core.archive.sequence import is_sequence
 from fusion_core.errors import DecodeError, PairError
 from fusion_core.images.description import describe_dataset
 from fusion_core.images.gdal_errors import GdalError
@@ -40,6 +41,8 @@ def is_scene(source: Storage, ref: PairRef, max_megapixels: float) -> bool:
     files = (ref.ir_path, ref.ir_bytes), (ref.vi_path, ref.vi_bytes)
     found = False
     for path, size in files:
+        if is_sequence(path):
+            continue
         if size <= _SMALL and not path.lower().endswith(SUFFIXES):
             continue
         try:

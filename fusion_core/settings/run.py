@@ -55,8 +55,8 @@ class ArchiveSettings(PairSettings, DateSettings):
     ir: str = Field(
         "ir/{pair}.png",
         description="Template of the infrared images' paths below the source. {name} stands for "
-        "a part of a file or folder name, {name:path} may cross folders, * matches anything "
-        "within a name.",
+        "a part of a file or folder name, {name:path} may cross folders, {name:frame} numbers the "
+        "frames of a sequence, * matches anything within a name.",
     )
     vi: str = Field(
         "vi/{pair}.png",

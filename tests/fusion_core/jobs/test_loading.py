@@ -68,6 +68,12 @@ def test_a_file_is_not_fused_with_itself(source: Storage, ref: PairRef) -> None:
         load(same, source)
 
 
+def test_a_sequence_is_no_image(source: Storage, ref: PairRef) -> None:
+    frames = dataclasses.replace(ref, vi_path="vi/{frame}.png")
+    with pytest.raises(DecodeError, match=r"^vi/\{frame\}\.png is a sequence of frames"):
+        load(frames, source)
+
+
 def test_different_sizes_are_refused(source: Storage) -> None:
     source.write("ir/a.png", png(picture_pair(1, (12, 16))[0]))
     (ref,) = pair_refs(source.root, ["a"])

@@ -44,6 +44,7 @@ def test_settings_survive_json_as_the_form_sends_it() -> None:
         ({" a": "f/{pair}.png"}, "no blanks around it"),
         ({"a/b": "f/{pair}.png"}, "found the method name 'a/b'; expected .* no slash"),
         ({"a\nb": "f/{pair}.png"}, "line break"),
+        ({"a": "f/{pair}/{n:frame}.png"}, r"of a has a frame; expected one of images"),
         ({"a": "f/{name}.png"}, r"of a has the fields \['name'\] and lacks \['pair'\]"),
         ({"a": "f/x.png"}, "has no field"),
         ({"a": "f/{pair.png"}, "brace"),

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,16 @@ def test_a_large_file_that_does_not_open_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(DecodeError, match=f"{name} is damaged"):
             probed(tmp_path, tmp_path / name, other)
     assert not probed(tmp_path, tmp_path / "b.tif", other), "it may be a photograph, by its content"
+
+
+def test_a_sequence_of_frames_is_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fusion_core.scenes.probe.open_header", None)
+    ref = PairRef("1", "ir/{frame}.tif", 1 << 30, "a", "vi/{digits}.tif", 1 << 30, "b")
+    assert not is_scene(Storage(str(tmp_path)), ref, 100.0)
+    batch = pa.RecordBatch.from_pylist([dataclasses.asdict(ref)])
+    assert may_be_scenes(batch) == {}
 
 
 def looked_at(folder: Path, *vi: str) -> pa.RecordBatch:
