@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Collection
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote
 
 from fusion_core.archive.plan import PairRef
@@ -17,6 +17,7 @@ from fusion_core.images.codecs import EXTENSIONS
 from fusion_core.settings.fuse import ImageFormat
 
 ClipFormat = Literal["mp4", "mkv"]
+CLIP_FORMATS: tuple[ClipFormat, ...] = get_args(ClipFormat)
 
 FUSED_FOLDER = "fused"
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion_core.archive.attempts import Patience, attempts_by_version, last_attempts
+from fusion_core.archive.clip_names import clip_pixels, is_clip
 from fusion_core.archive.found_pairs import FoundPairs
 from fusion_core.archive.older import mark_older
 from fusion_core.archive.pairing import Pairing
@@ -265,7 +266,8 @@ def cut_chunks(
         chunk_pairs: At most so many pairs make a chunk.
         chunk_bytes: A chunk ends before its files exceed this many bytes; one pair may.
         chunk_pixels: A chunk ends before its scenes exceed this many pixels, so that large ones
-            make chunks of their own: a worker lost in the middle of one loses nothing else.
+            make chunks of their own, as clips do: a worker lost in the middle of one loses nothing
+            else.
     """
     pending: list[PairRef] = []
     size = area = 0
@@ -276,6 +278,8 @@ def cut_chunks(
         for row in batch.to_pylist():
             pixels = row.pop("pixels", 0)
             pair = kind(**row)
+            if is_clip(pair.ir_path, pair.vi_path):  # a chunk of its own, as a large scene is
+                pixels = chunk_pixels + 1 + clip_pixels(pair.vi_path, pair.vi_bytes)
             full = (
                 len(pending) == chunk_pairs
                 or size + pair.file_bytes > chunk_bytes

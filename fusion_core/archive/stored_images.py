@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fusion_core.archive.layout import fused_path, path_beside
+from fusion_core.archive.layout import CLIP_FORMATS, fused_path, path_beside
 from fusion_core.archive.plan import PAIR_KEY, PairRef
 from fusion_core.images.codecs import EXTENSIONS
 from fusion_core.models.arithmetic import Arithmetic, DeviceKind
@@ -41,7 +41,8 @@ def image_path(row: Mapping[str, Any]) -> str | None:
     """
     kind: Any = "tiff" if row["fused_format"] == "cog" else row["fused_format"]
     settings_hash, sha256 = str(row["settings_hash"]), str(row["fused_sha256"])
-    if kind not in EXTENSIONS or not (_HASH.fullmatch(settings_hash) and _SHA256.fullmatch(sha256)):
+    known = kind in EXTENSIONS or kind in CLIP_FORMATS
+    if not known or not (_HASH.fullmatch(settings_hash) and _SHA256.fullmatch(sha256)):
         return None
     pair_id, ir_version, vi_version = (str(row[name]) for name in PAIR_KEY)
     pair = PairRef(pair_id, "", 0, ir_version, "", 0, vi_version)

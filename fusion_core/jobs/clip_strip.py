@@ -14,7 +14,7 @@ from fusion_core.images.picture import Picture
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports.contact_sheet import SheetRow, draw_contact_sheet
 from fusion_core.video.clip import Clip
-from fusion_core.video.frame import ClipSide, Faults
+from fusion_core.video.frame import ClipSide, Faults, as_shown
 from fusion_core.video.frame_table import worst_frames
 from fusion_core.video.segments import FrameRow
 from fusion_core.video.video_file import to_picture
@@ -45,7 +45,11 @@ def draw_strip(clip: Clip, fused: Path, rows: Sequence[FrameRow], title: str) ->
             continue
         name = f"frame {row.frame}, {row.time:.3f} s"
         metrics = {metric: row.scores.get(metric) for metric in METRIC_NAMES}
-        shown.append(SheetRow(name, clip.fitted(ir).pixels, vi.pixels, stored.pixels, metrics))
+        sides = [
+            as_shown(picture, clip.vi.facts.rotation).pixels
+            for picture in (clip.fitted(ir), vi, stored)
+        ]
+        shown.append(SheetRow(name, sides[0], sides[1], sides[2], metrics))
     file = io.BytesIO()
     draw_contact_sheet(shown, f"{title}: its worst frames").save(file, format="PNG")
     return file.getvalue()

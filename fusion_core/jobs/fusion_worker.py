@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion_core.archive.clip_names import is_clip
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import Chunk, PairRef
 from fusion_core.errors import PairError, ReadError, StorageError, UnreachableError
@@ -40,7 +41,7 @@ from fusion_core.scenes.probe import is_scene, is_scene_inside
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
 from fusion_core.storage.store import Storage
-from fusion_core.video.kinds import is_clip, is_video_inside
+from fusion_core.video.kinds import is_video_inside
 
 Kind = Literal["photograph", "scene", "clip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -22,6 +22,7 @@ from fusion_core.reports.drawing import told_picture
 from fusion_core.scenes.quicklook import scene_pictures
 from fusion_core.storage.store import Storage
 from fusion_core.storage.stored_file import StoredFile
+from fusion_core.video.pictures import clip_pictures
 
 # A detail as large as a thumbnail takes this much of the whole.
 _SHOWN = (MAGNIFICATION * TALLEST, MAGNIFICATION * THUMBNAIL_WIDTH)
@@ -106,7 +107,9 @@ def pictures_of(pair: ShownPair) -> list[Pixels]:
     """
     files = [pair.ir, pair.vi, *pair.fused.values()]
     try:
-        return scene_pictures(files, files[2]) or _photographs(files)
+        return (
+            clip_pictures(files, _SHOWN) or scene_pictures(files, files[2]) or _photographs(files)
+        )
     except UnreachableError:
         raise
     except Exception as error:

@@ -1,1 +1,2 @@
-from .kinds import is_video_name as is_video_name
+from .clip import Clip as Clip
+from .kinds import is_video_inside as is_video_inside

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol
+
+import numpy as np
 
 from fusion_core.images.picture import Picture
 
@@ -75,6 +77,13 @@ class Frame:
     key: bool
     picture: Callable[[], Picture]
     damaged: bool = False
+
+
+def as_shown(picture: Picture, rotation: int) -> Picture:
+    """Return a picture turned by so many degrees counterclockwise, as a player shows it."""
+    if not rotation // 90 % 4:
+        return picture
+    return replace(picture, pixels=np.ascontiguousarray(np.rot90(picture.pixels, rotation // 90)))
 
 
 @dataclass

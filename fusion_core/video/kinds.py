@@ -1,14 +1,6 @@
-"""Tells videos from images by their names and by how their bytes begin."""
+"""Tells videos from images by how their bytes begin."""
 
 from __future__ import annotations
-
-from fusion_core.archive.sequence import is_sequence
-
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
-    *(".wmv", ".asf", ".flv", ".mxf", ".3gp", ".ogv", ".vob", ".nut", ".mj2", ".y4m", ".dv"),
-    *(".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".ivf"),
-)
 
 _BEGINNINGS = (
     b"\x1aE\xdf\xa3",  # Matroska and WebM
@@ -24,16 +16,6 @@ _BEGINNINGS = (
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _IMAGE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"hevc")
 _TS_PACKET = 188
-
-
-def is_video_name(path: str) -> bool:
-    """Tell whether a file is called as videos are."""
-    return path.lower().endswith(VIDEO_SUFFIXES)
-
-
-def is_clip(*paths: str) -> bool:
-    """Tell whether one of the paths is called as a video is, or is that of a sequence."""
-    return any(is_video_name(path) or is_sequence(path) for path in paths)
 
 
 def is_video_inside(body: bytes) -> bool:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fusion_core.archive.keeping.clean import remove_all
-from fusion_core.archive.keeping.inventory import Inventory, take_inventory
+from fusion_core.archive.keeping.inventory import STEM, STEM_BESIDE, Inventory, take_inventory
 from fusion_core.archive.keeping.naming import PICTURES, Naming
 from fusion_core.archive.keeping.rows_out import rebuild_indexes, take_rows_out
 from fusion_core.archive.layout import COMMITS_FOLDER, FUSED_FOLDER, RUNS_FOLDER, TABLES
@@ -211,10 +211,9 @@ def _images_of_others(found: Inventory, naming: Naming, folder: Path) -> set[str
         found.show(connection)
         connection.register("called", called)
         rows = connection.execute(
-            """SELECT path FROM called SEMI JOIN (
-                SELECT regexp_replace(image, '[.][a-z]+$', '') AS stem FROM rows
-                WHERE NOT list_contains(?, pair_id)) AS named
-            ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem""",
+            f"""SELECT path FROM called SEMI JOIN (
+                SELECT {STEM} AS stem FROM rows WHERE NOT list_contains(?, pair_id)) AS named
+            ON {STEM_BESIDE} = stem""",
             [sorted(naming.pair_ids)],
         ).fetchall()
     return {row[0] for row in rows}

@@ -56,12 +56,15 @@ RECORDS_SCHEMA = pa.schema(
         ("rows", pa.int64()),
     ]
 )
-STEM = "regexp_replace(image, '[.][a-z]+$', '')"
-"""What an image's path has in common with those of its quicklook and its item, in SQL."""
+STEM = "regexp_replace(image, '[.][a-z0-9]+$', '')"
+"""What an image's path has in common with those of what lies beside it, in SQL."""
+
+STEM_BESIDE = "regexp_replace(path, '([.](quicklook|frames))?[.][a-z0-9]+$', '')"
+"""The same of the path of an image, its quicklook, its item or its table of frames."""
 
 
 def images_by_stem(join: str, stems: str) -> str:
-    """Return a query of images, quicklooks and items.
+    """Return a query of images, quicklooks, items and tables of frames.
 
     Args:
         join: ``SEMI`` for those that have one of the stems, ``ANTI`` for all others.
@@ -69,13 +72,14 @@ def images_by_stem(join: str, stems: str) -> str:
     """
     return f"""
         SELECT path, bytes FROM objects {join} JOIN ({stems}) AS named
-        ON regexp_replace(path, '([.]quicklook)?[.][a-z]+$', '') = stem
+        ON {STEM_BESIDE} = stem
         WHERE starts_with(path, '{FUSED_FOLDER}/') AND NOT regexp_matches(path, '[.]tmp$')
             AND NOT regexp_matches(path, '{REQUEST_PATTERN}')"""
 
 
 UNNAMED_IMAGES = images_by_stem("ANTI", f"SELECT DISTINCT {STEM} AS stem FROM rows")
-"""Query of images that no row names, nor as a quicklook or item beside one that a row names."""
+"""Query of images that no row names, nor as something beside one that a row names. Segments of
+clips, which go when their clip is committed, are always among them."""
 
 _TABLES = tuple(f"{table}/" for table in TABLES)
 PARTS_SCHEMA = pa.schema([("path", pa.string()), ("generation", pa.int64())])
