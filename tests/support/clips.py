@@ -17,10 +17,12 @@ from fusion_core.archive.layout import part_path
 from fusion_core.archive.pairing import pair_by_templates
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.plan import Chunk, PairRef
+from fusion_core.images.picture import Picture
 from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.identity import RunIdentity
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
+from fusion_core.video.frame import Frame
 
 SIZE = (48, 64)
 Pixels = NDArray[np.uint8]
@@ -139,6 +141,11 @@ def frames_of(path: str | Path) -> list[tuple[Fraction, Pixels]]:
             (frame.pts * stream.time_base, frame.to_ndarray(format="rgb24"))
             for frame in container.decode(stream)
         ]
+
+
+def bare_frame(time: Fraction, ticks: int = 0) -> Frame:
+    """Return a frame whose picture nobody asks for."""
+    return Frame(time, ticks, True, lambda: Picture(np.zeros((1, 1), np.uint8)))
 
 
 class ClipArchive:
