@@ -23,8 +23,10 @@ from fusion_core.jobs.identity import RunIdentity
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 from fusion_core.video.frame import Frame
+from fusion_core.video.video_file import VideoFile
 
 SIZE = (48, 64)
+_EVEN = ("mpeg4", "mpeg2video")  # encoders that take no times but those of a rate
 Pixels = NDArray[np.uint8]
 
 
@@ -83,7 +85,7 @@ def write_video(
         stream = out.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixel_format
-        stream.codec_context.time_base = base if codec != "mpeg4" else 1 / rate
+        stream.codec_context.time_base = 1 / rate if codec in _EVEN else base
         stream.codec_context.gop_size = key_every
         stream.codec_context.thread_count = 1
         for name, value in (colours or {}).items():
@@ -141,6 +143,29 @@ def frames_of(path: str | Path) -> list[tuple[Fraction, Pixels]]:
             (frame.pts * stream.time_base, frame.to_ndarray(format="rgb24"))
             for frame in container.decode(stream)
         ]
+
+
+def video_file(storage: Storage, path: str, max_megapixels: float = 10.0) -> VideoFile:
+    """Open a video as it is listed now."""
+    info = storage.info(path)
+    version = storage.version(path, info)
+    return VideoFile(
+        storage, path, size=info["size"], version=version, max_megapixels=max_megapixels
+    )
+
+
+def cut_off(path: Path, share: float) -> None:
+    """Leave the first part of a file."""
+    body = path.read_bytes()
+    path.write_bytes(body[: int(len(body) * share)])
+
+
+def garble(path: Path) -> None:
+    """Replace an eighth of a file, from its middle on, by noise."""
+    body = bytearray(path.read_bytes())
+    middle, count = len(body) // 2, len(body) // 8
+    body[middle : middle + count] = np.random.default_rng(1).bytes(count)
+    path.write_bytes(bytes(body))
 
 
 def bare_frame(time: Fraction, ticks: int = 0) -> Frame:
