@@ -70,18 +70,27 @@ class VideoFile:
                 yield from self._decoded(container, stream, faults)
             return
         with self._opened() as (container, stream):
-            assert stream.time_base is not None
-            container.seek(int(start / stream.time_base), stream=stream)
             entered = Faults()
-            frames = self._decoded(container, stream, entered)
-            first = next(frames, None)
-            if first is not None and first.time <= start:
-                yield from _later(start, chain([first], frames), entered, faults)
-                return
+            if self._enter(container, stream, start):
+                frames = self._decoded(container, stream, entered)
+                first = next(frames, None)
+                if first is not None and first.time <= start:
+                    yield from _later(start, chain([first], frames), entered, faults)
+                    return
         # Some files can't be entered in their middle: they are decoded from their beginning.
         with self._opened() as (container, stream):
             entered = Faults()
             yield from _later(start, self._decoded(container, stream, entered), entered, faults)
+
+    def _enter(self, container: InputContainer, stream: VideoStream, start: Fraction) -> bool:
+        """Go to the key frame before a time, and tell whether that can be done."""
+        assert stream.time_base is not None
+        try:
+            container.seek(int(start / stream.time_base), stream=stream)
+        except av.error.FFmpegError:  # an index that is damaged, or none
+            self._raise_stores()
+            return False
+        return True
 
     @contextmanager
     def sound(self) -> Iterator[InputContainer]:
@@ -185,14 +194,8 @@ class VideoFile:
         assert base is not None
         last: Fraction | None = None
         interval = 1 / self.facts.rate
-        for picture in self._pictures(container, stream, faults):
-            ticks = picture.pts
-            if ticks is None:  # a stream without times
-                ticks = 0 if last is None else round((last + interval) / base)
+        for ticks, picture in self._in_order(container, stream, faults):
             time = ticks * base
-            if last is not None and time <= last:
-                faults.disordered += 1
-                continue
             if last is not None and time - last > _GAP * interval:
                 faults.gap(float(last), float(time - last))
             last = time
@@ -219,6 +222,34 @@ class VideoFile:
                     f"it ends {missing:.2f} s before the {self.facts.declared:.2f} s that its "
                     "header tells"
                 )
+
+    def _in_order(
+        self, container: InputContainer, stream: VideoStream, faults: Faults
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield frames with their times in ticks, each later than the one before.
+
+        A frame is held until the next is known: one whose time is damaged, and far too late, would
+        cost all that are earlier than that.
+        """
+        assert stream.time_base is not None
+        interval = max(1, round(1 / self.facts.rate / stream.time_base))
+        before: int | None = None
+        held: tuple[int, av.VideoFrame] | None = None
+        for picture in self._pictures(container, stream, faults):
+            ticks = picture.pts
+            if ticks is None:  # a stream without times
+                ticks = 0 if held is None else held[0] + interval
+            if held is None or ticks > held[0]:
+                if held is not None:
+                    yield held
+                    before = held[0]
+                held = ticks, picture
+                continue
+            faults.disordered += 1
+            if ticks < held[0] and (before is None or ticks > before):
+                held = ticks, picture
+        if held is not None:
+            yield held
 
     def _pictures(
         self, container: InputContainer, stream: VideoStream, faults: Faults
