@@ -119,6 +119,7 @@ class Clip:
         if settings.frame_clock == "start":
             self.offset += b.begins - a.begins
         self._first: PicturePair | None = None
+        self._served: tuple[Frame, Picture | None] | None = None
 
     @property
     def has_sequence(self) -> bool:
@@ -174,13 +175,20 @@ class Clip:
         vi = _picture(visible, reading.vi_faults)
         if vi is None:
             return None
-        ir = None if infrared is None else _picture(infrared, reading.ir_faults)
+        ir = None if infrared is None else self._infrared(infrared, reading.ir_faults)
         if ir is None or infrared is None:
             return ClipFrame(number, visible, vi, None, None)
-        pictures = self._scaling().following(self.fitted(ir), vi, self._settings)
+        pictures = self._scaling().following(ir, vi, self._settings)
         if pictures.valid is not None and not pictures.valid.any():
             return ClipFrame(number, visible, vi, None, None)
         return ClipFrame(number, visible, vi, infrared.time, pictures)
+
+    def _infrared(self, frame: Frame, faults: Faults) -> Picture | None:
+        """Decode and fit an infrared frame, once where it serves several visible ones."""
+        if self._served is None or self._served[0] is not frame:
+            picture = _picture(frame, faults)
+            self._served = frame, None if picture is None else self.fitted(picture)
+        return self._served[1]
 
     def fitted(self, ir: Picture) -> Picture:
         """Return an infrared picture turned and resized as the visible side is."""
