@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,8 @@ def sound_alone(path: Path) -> None:
         out.mux([*stream.encode(frame), *stream.encode(None)])
 
 
-def without_a_whole_frame(path: Path, codec: str = "mpeg4") -> None:
-    body = bytearray(write_video(path, moving(9), codec=codec, **FAST).read_bytes())
+def without_a_whole_frame(path: Path) -> None:
+    body = bytearray(write_video(path, moving(9), **FAST).read_bytes())
     begin = body.index(b"mdat") + 4
     body[begin:] = bytes(len(body) - begin)
     path.write_bytes(bytes(body))
@@ -65,9 +64,8 @@ def without_a_whole_frame(path: Path, codec: str = "mpeg4") -> None:
         (sound_alone, "holds audio and no pictures; .* Check what was uploaded"),
         (lambda path: path.write_bytes(png(moving(1)[0])), r"is a single picture \(png\)"),
         (without_a_whole_frame, "doesn't tell how large its pictures are"),
-        (partial(without_a_whole_frame, codec="libx264"), r"no picture of a\.mp4 .*\(h264\)"),
     ],
-    ids=["empty", "text", "no index", "sound alone", "a picture", "no size", "no whole frame"],
+    ids=["empty", "text", "no index", "sound alone", "a picture", "no whole frame"],
 )
 def test_what_is_no_video_is_refused_with_the_reason(
     make: Callable[[Path], Any], told: str, storage: Storage, tmp_path: Path
