@@ -135,7 +135,7 @@ class SteadyFuser:
             )
             state.change = (first, second)
         if cut:
-            self.state = SteadyState()
+            self.state = SteadyState(change=self.state.change)
         self.state.thumbnails = now
         return cut
 
