@@ -136,13 +136,12 @@ class SegmentStore:
             UnreachableError: The store gives no answer.
         """
         record.sha256, record.size = file_sha256(local), local.stat().st_size
-        own = path_beside(f"{self._stem}.segment-{record.number:05}.nut", record.sha256)
-        record.path = own
+        record.path = self._frames_path(record.number, record.sha256)
         arrays, rest = to_arrays(state)
         told = json.dumps({**_as_json(record), "state": rest, "version": _VERSION})
         body = save(arrays, {"segment": told})
         with as_pair_error(WriteError):
-            self._output.create_file(own, local)
+            self._output.create_file(record.path, local)
             if self._output.create(self.record_path(record.number), body):
                 # What is gone on with is what whoever reads the record goes on with.
                 return record, from_arrays(arrays, rest, self._device)
@@ -190,14 +189,22 @@ class SegmentStore:
             arrays = load(body)
             size = int.from_bytes(body[:8], "little")
             told = json.loads(json.loads(body[8 : 8 + size])["__metadata__"]["segment"])
-        except (SafetensorError, ValueError, KeyError) as error:
+            if told["version"] != _VERSION:
+                return None
+            record, state = _of_json(told), from_arrays(arrays, told["state"], self._device)
+            # Its path is read and removed: what lies elsewhere is none of this clip's.
+            if (record.number, record.path) != (number, self._frames_path(number, record.sha256)):
+                raise ValueError("it names the frames of something else")
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise WriteError(
                 f"{self._output.url(self.record_path(number))} is no record of a segment: {error}. "
                 "Remove it; the segment is fused again"
             ) from error
-        if told["version"] != _VERSION or not self._output.exists(told["path"]):
-            return None
-        return _of_json(told), from_arrays(arrays, told["state"], self._device)
+        return (record, state) if self._output.exists(record.path) else None
+
+    def _frames_path(self, number: int, sha256: str) -> str:
+        """Return the path of a segment's frames, which have that digest."""
+        return path_beside(f"{self._stem}.segment-{number:05}.nut", sha256)
 
 
 def _as_json(record: SegmentRecord) -> dict[str, Any]:

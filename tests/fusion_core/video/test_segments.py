@@ -1,11 +1,13 @@
 """Finished segments of a clip, as they are kept in the output until all of it is done."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from fusion_core.errors import WriteError
 from fusion_core.storage.store import Storage
@@ -139,6 +141,21 @@ def test_other_bytes_under_a_segments_name_are_refused(output: Storage, tmp_path
     told = f"holds other bytes than its record says; expected the sha256 {kept.sha256}. Remove it"
     with pytest.raises(WriteError, match=told):
         store.download(kept, tmp_path / "back")
+
+
+@pytest.mark.parametrize("victim", ["manifest/rows.parquet", "../elsewhere", CLIP])
+def test_a_record_that_names_other_files_is_not_followed(
+    output: Storage, tmp_path: Path, victim: str
+) -> None:
+    store = store_of(output)
+    kept, _ = store.keep(record_of(0), state_of(1), file_of(tmp_path))
+    body = output.read(store.record_path(0))
+    size = int.from_bytes(body[:8], "little")
+    told = json.loads(body[8 : 8 + size])["__metadata__"]["segment"]
+    told = told.replace(kept.path, victim)
+    output.write(store.record_path(0), save(load(body), {"segment": told}))
+    with pytest.raises(WriteError, match=r"it names the frames of something else\. Remove it"):
+        store.known()
 
 
 def test_segments_are_removed_with_their_records(output: Storage, tmp_path: Path) -> None:
