@@ -176,7 +176,8 @@ class ClipWork:
                     store.download(record, locals_[-1])
         target = folder / f"fused.{CONTAINER[encoding.codec]}"
         with pair.timed("encode"):
-            sound = join(locals_, target, encoding=encoding, visible=clip.vi)
+            frames = sum(record.written for record in records)
+            sound = join(locals_, target, encoding=encoding, visible=clip.vi, frames=frames)
             for local in locals_:
                 local.unlink()
             clip.check()

@@ -31,6 +31,7 @@ def join(
     *,
     encoding: Encoding,
     visible: VideoFile | FrameSequence,
+    frames: int,
 ) -> str | None:
     """Write a video of some segments, whose frames aren't encoded again.
 
@@ -39,24 +40,31 @@ def join(
         target: The video.
         encoding: How the frames are encoded.
         visible: The visible side, whose rotation, sound and metadata are kept.
+        frames: How many there are in the segments.
 
     Returns:
         What a reader should know of the sound, if anything.
 
     Raises:
-        EncodeError: The video's kind of file doesn't hold that.
+        EncodeError: The video's kind of file doesn't hold that, or frames are missing.
     """
     try:
         with ExitStack() as opened:
             sound = None
             if isinstance(visible, VideoFile) and visible.sounds:
                 sound = opened.enter_context(visible.sound()).streams.audio[0]
-            return _join(segments, target, encoding, visible, sound)
+            remark, count = _join(segments, target, encoding, visible, sound)
     except av.error.FFmpegError as error:
         raise EncodeError(
             f"the segments of the clip can't be put together as {target.suffix[1:]}: {error}; "
             "choose another video_codec"
         ) from error
+    if count != frames:
+        raise EncodeError(
+            f"the segments of the clip hold {count} frames; expected {frames}. Remove the segments, "
+            "which lie beside where the clip was to be, and fuse it again"
+        )
+    return remark
 
 
 def _join(
@@ -65,7 +73,7 @@ def _join(
     encoding: Encoding,
     visible: VideoFile | FrameSequence,
     sound: AudioStream | None,
-) -> str | None:
+) -> tuple[str | None, int]:
     ticks = encoding.time_base.denominator
     options = {"fflags": "+bitexact"}
     if CONTAINER[encoding.codec] == "mp4":
@@ -81,18 +89,21 @@ def _join(
             pictures.set_display_rotation(visible.facts.rotation)
         remark, sounds = _sound_packets(out, sound)
         both = heapq.merge(_picture_packets(segments), sounds, key=_time_of)
+        count = 0
         for packet in both:
             if packet.stream.type == "video":
                 packet.stream = pictures
+                count += 1
             out.mux(packet)
-    return remark
+    return remark, count
 
 
 def _picture_packets(segments: Sequence[Path]) -> Iterator[Packet[Any]]:
     for path in segments:
         with av.open(str(path)) as segment:
             for packet in segment.demux(segment.streams.video[0]):
-                if packet.dts is not None:
+                if packet.pts is not None:
+                    packet.dts = packet.pts  # FFmpeg doesn't always tell it of NUT
                     yield packet
 
 
@@ -102,7 +113,7 @@ def _sound_packets(
     """Give the file a stream of sound, and return the packets for it, with what is to be told."""
     if sound is None:
         return None, iter(())
-    name = sound.codec_context.name
+    name = sound.codec_context.codec.canonical_name  # and not that of one of its decoders
     container = sound.container
     assert isinstance(container, InputContainer)
     if name in _COPIED or not out.format.name.startswith("mp4"):

@@ -60,6 +60,7 @@ def write_video(
     options: dict[str, str] | None = None,
     colours: dict[str, int] | None = None,
     container: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """Write frames as a video.
 
@@ -76,12 +77,14 @@ def write_video(
         options: Of the encoder.
         colours: Of the encoder's context, by name.
         container: Options of the file.
+        metadata: What the file tells of itself.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     rate = Fraction(rate)
     times = times or [Fraction(k) / rate for k in range(len(frames))]
     base = Fraction(1, 90_000)
     with av.open(str(path), "w", options=container or {}) as out:
+        out.metadata.update(metadata or {})
         stream = out.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixel_format
@@ -115,8 +118,10 @@ def _write_tone(out: Any, stream: Any, seconds: float) -> None:
     kind = stream.codec_context.format.name
     for start in range(0, len(wave), size):
         part = wave[start : start + size]
-        if kind == "s16":
+        if kind.startswith("s16"):
             part = (part * 32767).astype(np.int16)
+        elif kind.startswith("s32"):
+            part = (part * 2_147_483_000).astype(np.int32)
         layout = stream.codec_context.layout
         count = len(layout.channels)
         planes = np.stack([part] * count)
