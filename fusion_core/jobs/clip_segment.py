@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fusion_core.errors import OverlapError
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.pair import PairState
+from fusion_core.jobs.pipeline_threads import compute_alone, compute_on
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.metrics.columns import score_columns
 from fusion_core.video.ahead import Ahead
@@ -103,12 +106,18 @@ class SegmentWork:
             PairError: A frame can't be read, paired, fused, encoded or scored.
             UnreachableError: The store gives no answer.
         """
+        # As in the pipeline of photographs: one thread computes on all cores of the worker.
+        cores = torch.get_num_threads()
+        alone, together = partial(compute_alone, cores), partial(compute_on, cores)
         with (
-            Ahead(lambda: self._read(reading), _WAITING, "read") as loaded,
-            Ahead(lambda: self._fuse(loaded), _WAITING, "fuse") as fused,
-            Ahead(lambda: self._encode(fused, path, record), _WAITING, "encode") as stored,
+            Ahead(lambda: self._read(reading), _WAITING, "read", begin=alone) as loaded,
+            Ahead(lambda: self._fuse(loaded), _WAITING, "fuse", begin=together) as fused,
+            Ahead(
+                lambda: self._encode(fused, path, record), _WAITING, "encode", begin=alone
+            ) as stored,
+            ThreadPoolExecutor(_SCORERS, "score", initializer=alone) as scorers,
         ):
-            rows = list(self._scored(stored))
+            rows = list(self._scored(stored, scorers))
         record.rows = sorted([*record.rows, *rows], key=lambda row: row.frame)
         record.following = reading.following
         record.ir_faults, record.vi_faults = reading.ir_faults, reading.vi_faults
@@ -180,16 +189,17 @@ class SegmentWork:
             if one.luminance is not None:
                 yield one, picture
 
-    def _scored(self, stored: Iterable[tuple[_Fused, Picture]]) -> Iterator[FrameRow]:
-        with ThreadPoolExecutor(_SCORERS, "score") as scorers:
-            scoring: deque[Future[FrameRow]] = deque()
-            for count, (one, picture) in enumerate(stored, start=1):
-                scoring.append(scorers.submit(self._score, one, picture))
-                if len(scoring) > 2 * _SCORERS:
-                    yield scoring.popleft().result()
-                self.alive(count)
-            while scoring:
+    def _scored(
+        self, stored: Iterable[tuple[_Fused, Picture]], scorers: ThreadPoolExecutor
+    ) -> Iterator[FrameRow]:
+        scoring: deque[Future[FrameRow]] = deque()
+        for count, (one, picture) in enumerate(stored, start=1):
+            scoring.append(scorers.submit(self._score, one, picture))
+            if len(scoring) > 2 * _SCORERS:
                 yield scoring.popleft().result()
+            self.alive(count)
+        while scoring:
+            yield scoring.popleft().result()
 
     def _score(self, one: _Fused, picture: Picture) -> FrameRow:
         pictures = one.frame.pictures

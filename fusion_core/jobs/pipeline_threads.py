@@ -37,8 +37,8 @@ class PipelineThreads:
             count: Threads for loading, and as many for finishing.
         """
         cores = torch.get_num_threads()
-        alone = partial(_compute_alone, cores)
-        together = partial(_compute_on, cores)
+        alone = partial(compute_alone, cores)
+        together = partial(compute_on, cores)
         self.loaders = AbandonableThreadPool(count, "load", begin=alone)
         self.fusers = AbandonableThreadPool(1, "fuse", begin=together)
         self.finishers = AbandonableThreadPool(count, "finish", begin=alone)
@@ -63,18 +63,18 @@ class PipelineThreads:
 _changing = threading.Lock()
 
 
-def _compute_on(cores: int) -> None:
+def compute_on(cores: int) -> None:
     """Have torch compute on so many cores for this thread."""
     # A thread's first call of torch takes over the process' number; it must not do so afterwards.
     torch.get_num_threads()
     torch.set_num_threads(cores)
 
 
-def _compute_alone(cores: int) -> None:
+def compute_alone(cores: int) -> None:
     """Have torch compute in this thread alone, and in others on all cores as before."""
     with _changing:
-        _compute_on(1)
+        compute_on(1)
         # Threads to come would begin with that as well, and only another thread can undo it.
-        other = threading.Thread(target=_compute_on, args=(cores,))
+        other = threading.Thread(target=compute_on, args=(cores,))
         other.start()
         other.join()

@@ -21,10 +21,18 @@ class Ahead(Generic[Item]):
         items: Makes what is iterated over; called, and gone through, by the thread.
         most: So many items wait at most.
         name: Of the thread.
+        begin: Called by the thread at its beginning.
     """
 
-    def __init__(self, items: Callable[[], Iterator[Item]], most: int, name: str):
-        self._items = items
+    def __init__(
+        self,
+        items: Callable[[], Iterator[Item]],
+        most: int,
+        name: str,
+        *,
+        begin: Callable[[], object] = bool,
+    ):
+        self._items, self._begin = items, begin
         self._queue: queue.Queue[tuple[str, object]] = queue.Queue(most)
         self._left = threading.Event()
         context = contextvars.copy_context()
@@ -56,6 +64,7 @@ class Ahead(Generic[Item]):
 
     def _run(self) -> None:
         try:
+            self._begin()
             items = self._items()
             try:
                 for item in items:

@@ -72,6 +72,8 @@ def clips_night(
             for pid in actors:
                 os.kill(pid, signal.SIGKILL)
             assert actors
+            left = segments_of(bucket, output, longest)
+            assert len(left) >= kill_at, f"{longest} was done before it was killed"
         assert night.wait(patience) == 0
     finally:
         stop(worker)
