@@ -61,7 +61,7 @@ def join(
         ) from error
     if count != frames:
         raise EncodeError(
-            f"the segments of the clip hold {count} frames; expected {frames}. Remove the segments, "
+            f"the segments of the clip hold {count} frames; expected {frames}. Remove them, "
             "which lie beside where the clip was to be, and fuse it again"
         )
     return remark
