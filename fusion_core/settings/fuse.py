@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.registration import RegistrationSettings
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
@@ -33,6 +34,17 @@ _WORDS_OF_1: dict[str, dict[Any, Any]] = {
 }
 """By field, what version 1 called by another name."""
 
+_ADDED_LATER: dict[str, tuple[Any, ...]] = {
+    "registration": ("check", "off"),
+    "registration_limit": (None,),
+    "registration_by": (None,),
+    "misaligned": ("remark", "fail"),
+}
+"""The fields that came after ``IMAGE_VERSION`` 2, each with the values that make the images which
+were made without it. It isn't hashed then, so that rows of before go on counting as done."""
+
+_NEEDS_ALIGNING = ("registration_limit",)
+
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
 _FORMATS_WITH: dict[str, tuple[ImageFormat, ...]] = {
     "quality": ("jpeg", "webp"),
@@ -44,7 +56,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 EngineChoice = Literal["auto", "eager", "openvino", "compiled", "onnxruntime"]
 
 
-class ImageSettings(SceneSettings):
+class ImageSettings(RegistrationSettings, SceneSettings):
     """The settings that decide the pixels and bytes of a fused image, given pair and model."""
 
     format: ImageFormat = Field(
@@ -79,15 +91,30 @@ class ImageSettings(SceneSettings):
 
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other pixels, bytes or scores may result."""
-        return settings_digest(
-            self.model_dump() | {"image": IMAGE_VERSION, "metrics": METRIC_VERSION}
-        )
+        hashed = self.hashed_fields()
+        values = {name: value for name, value in self.model_dump().items() if name in hashed}
+        return settings_digest(values | {"image": IMAGE_VERSION, "metrics": METRIC_VERSION})
+
+    def hashed_fields(self) -> set[str]:
+        """Return the names of the settings that the hash is made of, beside the versions."""
+        return set(ImageSettings.model_fields) - set(_ADDED_LATER) | self._set_later()
+
+    def _set_later(self) -> set[str]:
+        """Return the fields of ``_ADDED_LATER`` that change images as they are set."""
+        return {
+            name
+            for name, without in _ADDED_LATER.items()
+            if getattr(self, name) not in without and (self.aligns or name not in _NEEDS_ALIGNING)
+        }
 
     def hashes_before(self) -> tuple[str, ...]:
         """Return the hashes that the same settings had under earlier image versions.
 
-        What a version had no setting for is left out: its images were made without.
+        What a version had no setting for is left out: its images were made without. Where it is
+        set, there are none.
         """
+        if self._set_later():
+            return ()
         values = self.model_dump()
         known = {}
         for name in _FIELDS_OF_1:

@@ -1,0 +1,124 @@
+"""Estimates the transform that brings an infrared picture to the visible one.
+
+The check's estimate is the start, and ECC goes on from there (``ecc``). Whether the result is taken
+is judged by what neither of them maximises over: how far edges agree before and after, and what the
+check finds in the aligned pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion_core.registration.check import estimate_shift, limit_for
+from fusion_core.registration.ecc import Model, refined
+from fusion_core.registration.orientation import (
+    Directions,
+    Plane,
+    directions,
+    factor_for,
+    pooled,
+    reduced,
+    reduced_mask,
+)
+from fusion_core.registration.warp import Matrix, mean_distance, warped
+
+_SIDE = 320
+"""Agreement is measured in pairs reduced to about so many pixels along the longer side."""
+
+GAIN = 1.25
+"""A transform is taken where the edges' agreement grows by this factor at least: nearly all that
+were right on real pairs made more, and some that were wrong less."""
+
+SURE_TO_MOVE = 0.2
+"""Least score of a start; more than what a remark needs, since pixels come of it."""
+
+_FAR = 0.2
+"""A transform that moves pixels by more than this share of the longer side is no registration."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The transform from visible pixel coordinates to infrared ones, and whether to trust it.
+
+    Attributes:
+        matrix: 3 x 3: (x, y, 1) in the visible picture to the same thing's place in the infrared.
+        score: In [0, 1], how sure the estimate is that it began with; see ``Shift.score``.
+        gain: The edges' agreement with the transform by that without.
+        left: By how many pixels the aligned pair still is off.
+        sure: Whether it is to be used.
+    """
+
+    matrix: Matrix
+    score: float
+    gain: float
+    left: float
+    sure: bool
+
+
+def estimate(
+    ir: Plane,
+    vi: Plane,
+    model: Model,
+    *,
+    valid: NDArray[np.bool_] | None = None,
+    limit: float | None = None,
+) -> Transform:
+    """Estimate the transform that brings an infrared picture to the visible one.
+
+    Args:
+        ir: Infrared luminance, (H, W) in [0, 1].
+        vi: Visible luminance, likewise.
+        model: What it may be: a shift, an affine transform, or one that keeps lines straight.
+        valid: Where both show something, (H, W). Default: everywhere.
+        limit: How many pixels an aligned pair may be off. Default: that of ``check``.
+
+    Returns:
+        The transform. It is sure where its start is, where the edges agree better by ``GAIN``
+        with it than without, and where a check of the aligned pair finds it within the limit.
+    """
+    height, width = vi.shape
+    limit = limit_for(height, width, limit)
+    start = estimate_shift(ir, vi, valid, turned=model != "translation")
+    identity = np.eye(3)
+    if start.score < SURE_TO_MOVE:
+        return Transform(identity, start.score, 1.0, start.offset, False)
+    matrix = refined(ir, vi, model, start=start.matrix(height, width), valid=valid)
+    if matrix is None or mean_distance(matrix, height, width) > _FAR * max(height, width):
+        return Transform(identity, start.score, 1.0, start.offset, False)
+    moved, inside = warped(ir, matrix, valid)
+    gain = agreement(moved, vi, inside) / max(agreement(ir, vi, inside), 1e-3)
+    after = estimate_shift(moved, vi, inside)
+    good = gain >= GAIN and after.sure and after.offset <= limit
+    return Transform(matrix, start.score, gain, after.offset, good)
+
+
+def agreement(ir: Plane, vi: Plane, valid: NDArray[np.bool_] | None) -> float:
+    """Return how far the directions of two pictures' edges agree, at most 1, as they lie.
+
+    Args:
+        ir: Infrared luminance, (H, W) in [0, 1].
+        vi: Visible luminance, likewise.
+        valid: Where to compare them, (H, W).
+    """
+    first, second = (pooled(each, 2) for each in _reduced_directions(ir, vi, valid))
+    energy = float(np.vdot(first, first).real * np.vdot(second, second).real)
+    return float(np.vdot(second, first).real / np.sqrt(energy)) if energy > 0 else 0.0
+
+
+def _reduced_directions(
+    ir: Plane, vi: Plane, valid: NDArray[np.bool_] | None
+) -> tuple[Directions, Directions]:
+    factor = factor_for(vi.shape, _SIDE)
+    seen = None if valid is None else reduced_mask(valid, factor)
+    first, second = (directions(reduced(plane, factor), seen) for plane in (ir, vi))
+    return first, second
+
+
+def shift_of(matrix: Matrix, height: int, width: int) -> tuple[float, float]:
+    """Return where a transform takes a picture's centre, relative to it: x and y in pixels."""
+    centre = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
+    x, y, scale = matrix @ centre
+    return float(x / scale - centre[0]), float(y / scale - centre[1])
