@@ -22,6 +22,7 @@ from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
+from fusion_core.jobs.registering import register_photographs
 from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
@@ -194,6 +195,9 @@ class FusionWorker(ChunkWorker[FusionState]):
             stage=pair.timed,
             look=self._look,
         )
+        with pair.timed("pair"):
+            pair.loaded, pair.registered = register_photographs(pair.pictures, self.settings)
+            pair.registered.check()
 
     def _look(self, path: str, body: bytes) -> None:
         if is_scene_inside(path, body, self.settings.max_megapixels):
@@ -224,6 +228,7 @@ class FusionWorker(ChunkWorker[FusionState]):
             pair.pictures.remark(),
             unused_settings(self.settings, "photographs", tiled=tiled),
             unused_percentiles(self.settings, pair.pictures.scaling_names),
+            pair.registered.remark,
             pair.remark,
         )
         return {**columns, "remark": remark}

@@ -13,7 +13,7 @@ Kind = Literal["photographs", "a scene"]
 
 _NEEDLESS: dict[Kind, tuple[str, ...]] = {
     "photographs": ("resampling", "compression", "tile_size"),
-    "a scene": ("format", "quality", "png_level"),
+    "a scene": ("format", "quality", "png_level", "registration", "registration_by"),
 }
 
 _WAYS = {"range": "a fixed range", "type": "their type's range"}
@@ -28,6 +28,8 @@ def unused_settings(settings: ImageSettings, kind: Kind, *, tiled: bool = True) 
         tiled: Whether it was fused in tiles.
     """
     needless = {*_NEEDLESS[kind]}
+    if not settings.aligns:  # to check them, or not to, is for scenes too
+        needless -= {"registration"}
     if settings.format == "tiff":
         needless -= {"compression"}
     if tiled:

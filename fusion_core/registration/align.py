@@ -115,10 +115,3 @@ def _reduced_directions(
     seen = None if valid is None else reduced_mask(valid, factor)
     first, second = (directions(reduced(plane, factor), seen) for plane in (ir, vi))
     return first, second
-
-
-def shift_of(matrix: Matrix, height: int, width: int) -> tuple[float, float]:
-    """Return where a transform takes a picture's centre, relative to it: x and y in pixels."""
-    centre = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
-    x, y, scale = matrix @ centre
-    return float(x / scale - centre[0]), float(y / scale - centre[1])

@@ -24,8 +24,14 @@ Verdict = Literal["aligned", "shifted", "unsure"]
 SIDE = 256
 """Pictures are looked at when reduced to about so many pixels along the longer side."""
 
-POOL = 2
-"""Directions are added up over so many reduced pixels along each side."""
+_POOL = 2
+"""Directions are added up over so many reduced pixels along each side, unless"""
+
+_SMALL = 160
+"""the longer side has fewer than that."""
+
+SMALLEST = 128
+"""Nothing is said of pictures whose longer side has fewer pixels: they show too few edges."""
 
 SURE = 0.15
 """Least score of an estimate that is believed. Pairs of different scenes reach it in about one of
@@ -35,7 +41,9 @@ LIMIT = 0.008
 """Share of the longer side that a pair may be off unless a setting says otherwise. Published
 "aligned" pairs are off by up to that: parallax, and what their makers' registration left."""
 
-_TURNS = np.deg2rad(np.arange(-9, 9.1, 1.5)).astype(np.float32)
+_LEAST = 3.0  # pixels, which small pictures may be off too
+
+_TURNS = np.deg2rad(np.arange(-10.5, 10.6, 1.5)).astype(np.float32)
 _NO_TURN = np.zeros(1, np.float32)
 
 
@@ -88,7 +96,7 @@ class Shift:
 
 def limit_for(height: int, width: int, limit: float | None = None) -> float:
     """Return how many pixels a pair may be off: the setting, or the default for its size."""
-    return LIMIT * max(height, width) if limit is None else limit
+    return max(_LEAST, LIMIT * max(height, width)) if limit is None else limit
 
 
 def estimate_shift(
@@ -106,14 +114,18 @@ def estimate_shift(
         turned: Whether the infrared picture may be turned; else a mere shift is searched for.
 
     Returns:
-        The estimate. Its score is 0 where a picture is flat or smaller than 80 pixels.
+        The estimate. Its score is 0 where a picture is flat, smaller than ``SMALLEST``, or
+        agrees best with the other at the end of what is tried.
     """
     height, width = vi.shape
+    if max(height, width) < SMALLEST:
+        return Shift(0.0, 0.0, 0.0, 0.0, 0.0)
     factor = factor_for(vi.shape, SIDE)
     seen = None if valid is None else reduced_mask(valid, factor)
-    first, second = (pooled(directions(reduced(plane, factor), seen), POOL) for plane in (ir, vi))
+    pool = _POOL if max(height, width) // factor >= _SMALL else 1
+    first, second = (pooled(directions(reduced(plane, factor), seen), pool) for plane in (ir, vi))
     peak = find_peak(first, second, _TURNS if turned else _NO_TURN)
-    cell = factor * POOL
+    cell = factor * pool
     x, y = peak.x * cell, peak.y * cell
     spread = peak.turn**2 * (height**2 + width**2) / 12
     return Shift(x, y, peak.turn, math.sqrt(x * x + y * y + spread), peak.score)

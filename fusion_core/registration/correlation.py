@@ -6,6 +6,7 @@ every turn that is tried, the blocks' correlations are added up where that turn 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,10 @@ class Peak:
     score: float
 
 
+_NOISE = 5.0
+"""A peak stands so many times 1 / sqrt(N) above the mean, at least. Of noise in N cells, the
+correlation has the standard deviation 0.7 / sqrt(N), and the highest that is tried is near 3.2."""
+
 NOTHING = Peak(0.0, 0.0, 0.0, 0.0)
 
 
@@ -59,12 +64,13 @@ def find_peak(first: Directions, second: Directions, turns: NDArray[np.float32])
     blocks, centres = _block_correlations(first, second, reach)
     volume = _sums(blocks / np.float32(np.sqrt(energy)), centres, turns, reach)
     turn, row, column = (int(k) for k in np.unravel_index(int(volume.argmax()), volume.shape))
+    at_the_end = {row, column} & {0, 2 * reach} or (len(turns) > 1 and turn in (0, len(turns) - 1))
     spacing = float(turns[1] - turns[0]) if len(turns) > 1 else 0.0
     return Peak(
         x=column - reach + _vertex(volume[turn, row], column),
         y=row - reach + _vertex(volume[turn, :, column], row),
         turn=float(turns[turn]) + spacing * _vertex(volume[:, row, column], turn),
-        score=_score(volume, turn, row, column),
+        score=0.0 if at_the_end else _score(volume, (turn, row, column), second.size),
     )
 
 
@@ -120,13 +126,14 @@ def _sums(
     return volume
 
 
-def _score(volume: Plane, turn: int, row: int, column: int) -> float:
+def _score(volume: Plane, place: tuple[int, int, int], cells: int) -> float:
     """Return how far a peak stands above all that lies beyond it, in [0, 1]."""
+    turn, row, column = place
     far = np.ones(volume.shape[1:], np.bool_)
     far[max(0, row - _PEAK) : row + _PEAK + 1, max(0, column - _PEAK) : column + _PEAK + 1] = False
     mean = float(volume[turn][far].mean())
     rise = float(volume[turn, row, column]) - mean
-    if rise <= 0:
+    if rise < _NOISE / math.sqrt(cells):
         return 0.0
     return min(1.0, max(0.0, 1 - (float(volume.max(axis=0)[far].max()) - mean) / rise))
 

@@ -22,7 +22,7 @@ from fusion_core.registration.orientation import (
     reduced,
     reduced_mask,
 )
-from fusion_core.registration.warp import Matrix, warped
+from fusion_core.registration.warp import Matrix, grown, warped
 
 Model = Literal["translation", "affine", "homography"]
 
@@ -54,9 +54,6 @@ def refined(
         if side > _LEVELS[0][0] and max(vi.shape) < side:
             break
         factor = factor_for(vi.shape, side)
-        # From pixels of the reduced pair to those of the pair, both counted at their centres.
-        middle = (factor - 1) / 2
-        grow = np.array([[factor, 0, middle], [0, factor, middle], [0, 0, 1.0]])
         seen = None if valid is None else reduced_mask(valid, factor)
         visible = directions(reduced(vi, factor), seen)
         for _ in range(rounds):
@@ -67,7 +64,7 @@ def refined(
             step = _step(infrared, visible, model, shown=shown, seen=seen)
             if step is None:
                 return None
-            matrix = matrix @ grow @ step @ np.linalg.inv(grow)
+            matrix = matrix @ grown(step, factor)
             if _moved_corner(step, visible.shape) < _ENOUGH:
                 break
     return np.asarray(matrix / matrix[2, 2], np.float64)
@@ -82,7 +79,7 @@ def _step(
     seen: NDArray[np.bool_] | None,
 ) -> Matrix | None:
     """Run ECC once from the identity, on a reduced pair and its masks; None where it diverges."""
-    import cv2
+    from fusion_core.registration.opencv import cv2
 
     motion = {
         "translation": cv2.MOTION_TRANSLATION,

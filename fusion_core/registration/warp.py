@@ -32,7 +32,7 @@ def warped(
         What lies there, bilinear, of the same shape and type; and where it shows something, (H, W):
         where all that a pixel is made of lies inside and is valid. The rest is 0.
     """
-    import cv2
+    from fusion_core.registration.opencv import cv2
 
     height, width = pixels.shape[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -43,6 +43,25 @@ def warped(
     inside = cv2.warpPerspective(shown, matrix, (width, height), flags=flags) == 255
     moved[~inside] = 0
     return moved, inside
+
+
+def grown(matrix: Matrix, factor: int) -> Matrix:
+    """Return a transform of a pair that was reduced by ``factor`` as one of the pair itself.
+
+    A reduced pixel's centre is that of a square of pixels, so it lies (factor - 1) / 2 behind the
+    first of them.
+    """
+    middle = (factor - 1) / 2
+    grow = np.array([[factor, 0, middle], [0, factor, middle], [0, 0, 1.0]])
+    whole = grow @ matrix @ np.linalg.inv(grow)
+    return np.asarray(whole / whole[2, 2], np.float64)
+
+
+def shift_of(matrix: Matrix, height: int, width: int) -> tuple[float, float]:
+    """Return where a transform takes a picture's centre, relative to it: x and y in pixels."""
+    centre = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
+    x, y, scale = matrix @ centre
+    return float(x / scale - centre[0]), float(y / scale - centre[1])
 
 
 def mean_distance(matrix: Matrix, height: int, width: int) -> float:

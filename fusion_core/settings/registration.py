@@ -24,7 +24,8 @@ class RegistrationSettings(BaseModel):
         None,
         gt=0,
         description="Pixels that an aligned pair may be off, as the root mean square over the "
-        "image; more gets a remark or is aligned. Default: 0.8 percent of the longer side.",
+        "image; more gets a remark or is aligned. Default: 0.8 percent of the longer side, and at "
+        "least 3.",
     )
     registration_by: str | None = Field(
         None,

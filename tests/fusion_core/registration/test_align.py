@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from off_pairs import Off, distance, pair
 
-from fusion_core.registration.align import estimate, shift_of
+from fusion_core.registration.align import estimate
 from fusion_core.registration.ecc import Model
-from fusion_core.registration.warp import mean_distance, warped
+from fusion_core.registration.warp import mean_distance, shift_of, warped
 
 
 @pytest.mark.parametrize(

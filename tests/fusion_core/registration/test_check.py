@@ -69,7 +69,7 @@ def test_nothing_is_believed_of_pictures_without_relation(seed: int) -> None:
     assert estimate_shift(first, second).verdict(limit=4) == "unsure"
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 90), (16, 16), (79, 79)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 90), (16, 16), (127, 90)])
 def test_nothing_is_believed_of_tiny_or_flat_pictures(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     small = rng.random(size, np.float32)
@@ -98,4 +98,5 @@ def test_a_verdict_says_whether_it_is_sure_before_it_says_what_it_is() -> None:
 def test_a_limit_grows_with_the_picture_unless_it_is_set() -> None:
     assert limit_for(480, 640) == pytest.approx(5.12)
     assert limit_for(500, 250) == pytest.approx(4.0)
-    assert limit_for(480, 640, 3.0) == 3.0
+    assert limit_for(200, 250) == 3.0
+    assert limit_for(480, 640, 2.0) == 2.0
