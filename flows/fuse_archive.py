@@ -18,7 +18,14 @@ from actors.fusion_actor import FusionActor, FusionJob
 from flows.artifacts import publish
 from flows.chunks import Worked, count_results, run_chunks, share_of
 from flows.contact_sheet import draw_sheet, fused_pairs
-from flows.details import files_without_pair, first_files, remarks, unsuccessful, write_details
+from flows.details import (
+    files_without_pair,
+    first_files,
+    misaligned,
+    remarks,
+    unsuccessful,
+    write_details,
+)
 from flows.estimate import estimate_seconds
 from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.night import ended
@@ -200,6 +207,7 @@ def summarise(
         listings = [
             *unsuccessful(rows, "pair_id"),
             remarks(rows),
+            misaligned(rows),
             *files_without_pair(plan.pairing),
         ]
         details = write_details(run, output, listings, folder)
@@ -212,6 +220,7 @@ def summarise(
             catalog=_write_catalog(run, output),
             fused=worked.ok,
             metrics=rows.metric_statistics(),
+            registration=rows.registrations(),
             histograms=metric_histograms(rows),
             stage_seconds=seconds_by_stage(rows),
             left_out=worked.left_out,
