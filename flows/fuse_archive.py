@@ -59,7 +59,7 @@ from fusion_core.archive import (
     seconds_by_stage,
 )
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs import find_pairs
+from fusion_core.jobs import find_pairs, sample_pairs
 from fusion_core.models import model_hash_of
 from fusion_core.settings import FuseArchiveSettings, OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
@@ -191,7 +191,8 @@ def plan_archive(
 @task(name="fuse", cache_policy=NO_CACHE)
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, publisher: Publisher) -> Worked:
     """Fuse the plan's chunks on Ray actors."""
-    job = FusionJob(run.settings, run.identity, run.watch.detailed)
+    samples = sample_pairs(plan.todo, run.settings)
+    job = FusionJob(run.settings, run.identity, run.watch.detailed, samples)
     make_actor = partial(start_actor, FusionActor, job)
     return run_chunks(run, plan, publisher, make_actor, verb="fuse")
 

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import PairError, ReadError, UnreachableError
+from fusion_core.images.pair import PicturePair
+from fusion_core.jobs.cameras import Cameras, Samples
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
-from fusion_core.jobs.registering import register_photographs
+from fusion_core.jobs.registering import Registered, register_by_camera, register_photographs
 from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
@@ -72,6 +74,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         settings: The run's settings.
         run: The run's identity.
         budget: What memory this process may take. Default: what the machine has, alone.
+        samples: Pairs of each camera, where one transform is for all of a camera's pairs.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         run: RunIdentity,
         *,
         budget: MemoryBudget | None = None,
+        samples: Samples | None = None,
     ):
         super().__init__(source, output, run, fuser.device, max_attempts=settings.max_attempts)
         self.fuser = fuser
@@ -95,6 +99,20 @@ class FusionWorker(ChunkWorker[FusionState]):
         # A batch gains nothing on a CPU and multiplies the memory of the feature maps.
         batch_size = settings.batch_size or (8 if self.on_gpu else 1)
         self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size, self.room)
+        self.cameras = None
+        if settings.registration_by is not None:
+            self.cameras = Cameras(
+                output,
+                settings,
+                run.settings_hash,
+                samples=samples or {},
+                load=partial(
+                    load_pair,
+                    source=source,
+                    settings=settings,
+                    max_megapixels=settings.max_megapixels,
+                ),
+            )
 
     def _begin(self, ref: PairRef) -> FusionState:
         return FusionState(ref)
@@ -196,8 +214,13 @@ class FusionWorker(ChunkWorker[FusionState]):
             look=self._look,
         )
         with pair.timed("pair"):
-            pair.loaded, pair.registered = register_photographs(pair.pictures, self.settings)
+            pair.loaded, pair.registered = self._register(pair)
             pair.registered.check()
+
+    def _register(self, pair: FusionState) -> tuple[PicturePair, Registered]:
+        if self.cameras is None:
+            return register_photographs(pair.pictures, self.settings)
+        return register_by_camera(pair.pictures, self.settings, *self.cameras.of(pair.ref))
 
     def _look(self, path: str, body: bytes) -> None:
         if is_scene_inside(path, body, self.settings.max_megapixels):

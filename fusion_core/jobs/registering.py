@@ -18,6 +18,7 @@ from fusion_core.errors import MisalignedError
 from fusion_core.images.colour import luminance
 from fusion_core.images.pair import PicturePair
 from fusion_core.registration.align import Transform, estimate
+from fusion_core.registration.camera import CameraTransform
 from fusion_core.registration.check import SIDE, Shift, Verdict, estimate_shift, limit_for
 from fusion_core.registration.ecc import Model
 from fusion_core.registration.orientation import Plane, factor_for, reduced, reduced_mask
@@ -130,6 +131,72 @@ def register_photographs(
         return pictures, _checked(shift, verdict, limit, settings, tried=True)
     columns = corrected_columns(transform.matrix, transform.score, sight.size)
     return moved(pictures, transform.matrix), Registered(columns)
+
+
+@dataclass(frozen=True)
+class PairTransform:
+    """What one pair says of its camera.
+
+    Attributes:
+        matrix: The transform; the identity where it is aligned, None where it isn't sure.
+        size: Height and width of its images in pixels.
+        limit: How many pixels it may be off.
+    """
+
+    matrix: Matrix | None
+    size: tuple[int, int]
+    limit: float
+
+
+def transform_of(pictures: PicturePair, settings: RegistrationSettings) -> PairTransform:
+    """Estimate the transform of one pair of a camera."""
+    sight = Sight.of(pictures, SIDE)
+    limit = sight.limit(settings)
+    matrix: Matrix | None = None
+    match sight.shift().verdict(limit):
+        case "aligned":
+            matrix = np.eye(3)
+        case "shifted":
+            found = _transform(pictures, settings, limit)
+            matrix = None if found is None else found.matrix
+    return PairTransform(matrix, sight.size, limit)
+
+
+def register_by_camera(
+    pictures: PicturePair,
+    settings: RegistrationSettings,
+    name: str,
+    camera: CameraTransform | None,
+) -> tuple[PicturePair, Registered]:
+    """Align a pair by its camera's transform, and look at what that leaves.
+
+    Args:
+        pictures: The pair.
+        settings: How far it may be off.
+        name: What the camera is called.
+        camera: Its transform; None where that isn't sure.
+
+    Returns:
+        As ``register_photographs``. Without a transform of its size, the pair stays as it is.
+    """
+    sight = Sight.of(pictures, SIDE)
+    limit = sight.limit(settings)
+    fits = camera is not None and camera.size == sight.size
+    if camera is None or not fits or not camera.moves:
+        shift = sight.shift()
+        found = _checked(shift, shift.verdict(limit), limit, settings, tried=not fits)
+        if not fits:
+            told = f"no transform of the camera {name} is sure for its size"
+            columns = {**found.columns, "registration": "unsure"}
+            found = replace(found, columns=columns, remark=f"{told}: the pair stays as it is")
+        return pictures, found
+    aligned = moved(pictures, camera.matrix)
+    columns = corrected_columns(camera.matrix, camera.score, sight.size)
+    left = Sight.of(aligned, SIDE).shift()
+    if left.verdict(limit) != "shifted":
+        return aligned, Registered(columns)
+    told = f"by the transform of the camera {name} the infrared image still is off by"
+    return aligned, Registered(columns, f"{told} {_in_words(left)}; at most {limit:.1f} may be")
 
 
 def moved(pictures: PicturePair, matrix: Matrix) -> PicturePair:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.settings.digest import settings_digest
-from fusion_core.settings.registration import RegistrationSettings
+from fusion_core.settings.registration import RegistrationSettings, check_camera_fields
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
@@ -173,6 +173,11 @@ class FuseArchiveSettings(EngineSettings, RunSettings, ImageSettings):
     @classmethod
     def _no_secret_in_model(cls, url: str) -> str:
         return refuse_secret(url)
+
+    @model_validator(mode="after")
+    def _cameras_have_names(self) -> Self:
+        check_camera_fields(self.registration_by, self.ir, self.index)
+        return self
 
     def image_settings(self) -> ImageSettings:
         """Return the part that decides the fused images, which is also what is hashed."""

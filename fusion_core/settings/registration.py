@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 Registration = Literal["off", "check", "translation", "affine", "homography"]
+_FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::path)?\}")
 _ALIGNING = ("translation", "affine", "homography")
 
 
@@ -53,3 +55,30 @@ class RegistrationSettings(BaseModel):
     def aligns(self) -> bool:
         """Whether infrared images that are off are moved before fusing."""
         return self.registration in _ALIGNING
+
+
+def check_camera_fields(by: str | None, ir: str, index: str | None) -> None:
+    """Check that the names of cameras can be made of the infrared images' paths.
+
+    Args:
+        by: ``registration_by``.
+        ir: Template of the infrared images' paths.
+        index: What is used instead of it, if anything.
+
+    Raises:
+        ValueError: They can't be.
+    """
+    if by is None:
+        return
+    wanted, known = set(_FIELD.findall(by)), set(_FIELD.findall(ir))
+    if index is not None:
+        raise ValueError(
+            f"registration_by is {by!r} and pairs come from an index, which has no fields; "
+            "expected templates. Leave index or registration_by out"
+        )
+    if not wanted or wanted - known:
+        found = f"the fields {sorted(wanted - known)}" if wanted else "no field"
+        raise ValueError(
+            f"registration_by is {by!r}, with {found}; expected fields of the infrared template "
+            f"{ir!r}, which has {sorted(known)}. Correct one of the two"
+        )

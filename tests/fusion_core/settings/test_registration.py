@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fusion_core.settings.fuse import ImageSettings
+from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
 
 BEFORE = "2b5a83381f69fafa"
 """Hash of the default settings before there was any setting of registration."""
@@ -60,3 +60,27 @@ def test_a_transform_for_all_pairs_of_a_camera_needs_a_kind_of_transform() -> No
 def test_a_limit_is_a_number_of_pixels(limit: float) -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         ImageSettings(registration_limit=limit)
+
+
+def by_camera(by: str, **changed: Any) -> FuseArchiveSettings:
+    places = {"source": "in", "output": "out", "registration": "affine"}
+    return FuseArchiveSettings(**{**places, "registration_by": by, **changed})
+
+
+def test_a_camera_is_called_by_fields_of_the_infrared_template() -> None:
+    templates = {"ir": "{site}/{camera:path}/ir-{pair}.png", "vi": "vi/{site}/{camera:path}/{pair}"}
+    for by in ("{camera}", "{site}-{camera}", "{site}"):
+        assert by_camera(by, **templates).registration_by == by
+
+
+@pytest.mark.parametrize(
+    ("by", "changed", "told"),
+    [
+        ("{camera}", {}, r"with the fields \['camera'\]; .* has \['pair'\]"),
+        ("camera", {}, "with no field; expected fields of the infrared template"),
+        ("{pair}", {"index": "pairs.csv"}, "come from an index, which has no fields"),
+    ],
+)
+def test_a_camera_without_a_name_is_refused(by: str, changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        by_camera(by, **changed)
