@@ -35,8 +35,19 @@ were right on real pairs made more, and some that were wrong less."""
 SURE_TO_MOVE = 0.2
 """Least score of a start; more than what a remark needs, since pixels come of it."""
 
-_FAR = 0.2
-"""A transform that moves pixels by more than this share of the longer side is no registration."""
+_SIMPLER = 1.2
+"""Of a simpler and a freer transform the simpler one is taken, unless the edges agree better by
+this factor with the freer: what a shift alone mends is mended best by a shift."""
+
+_FAR, _BENT = 0.2, 0.1
+"""No camera's transform moves pixels by more than this share of the longer side, or stretches
+lengths by more than that share. What does has followed something else."""
+
+_UP_TO: dict[Model, tuple[Model, ...]] = {
+    "translation": ("translation",),
+    "affine": ("translation", "affine"),
+    "homography": ("translation", "affine", "homography"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,7 @@ def estimate(
         ir: Infrared luminance, (H, W) in [0, 1].
         vi: Visible luminance, likewise.
         model: What it may be: a shift, an affine transform, or one that keeps lines straight.
+            Simpler ones are tried too.
         valid: Where both show something, (H, W). Default: everywhere.
         limit: How many pixels an aligned pair may be off. Default: that of ``check``.
 
@@ -81,18 +93,29 @@ def estimate(
     """
     height, width = vi.shape
     limit = limit_for(height, width, limit)
-    start = estimate_shift(ir, vi, valid, turned=model != "translation")
-    identity = np.eye(3)
-    if start.score < SURE_TO_MOVE:
-        return Transform(identity, start.score, 1.0, start.offset, False)
-    matrix = refined(ir, vi, model, start=start.matrix(height, width), valid=valid)
-    if matrix is None or mean_distance(matrix, height, width) > _FAR * max(height, width):
-        return Transform(identity, start.score, 1.0, start.offset, False)
-    moved, inside = warped(ir, matrix, valid)
-    gain = agreement(moved, vi, inside) / max(agreement(ir, vi, inside), 1e-3)
-    after = estimate_shift(moved, vi, inside)
-    good = gain >= GAIN and after.sure and after.offset <= limit
-    return Transform(matrix, start.score, gain, after.offset, good)
+    turned = estimate_shift(ir, vi, valid)
+    chosen = Transform(np.eye(3), turned.score, 1.0, turned.offset, False)
+    if turned.score < SURE_TO_MOVE:
+        return chosen
+    for one in _UP_TO[model]:
+        start = turned if one != "translation" else estimate_shift(ir, vi, valid, turned=False)
+        matrix = refined(ir, vi, one, start=start.matrix(height, width), valid=valid)
+        if matrix is None or not _is_likely(matrix, height, width):
+            continue
+        moved, inside = warped(ir, matrix, valid)
+        gain = agreement(moved, vi, inside) / max(agreement(ir, vi, inside), 1e-3)
+        after = estimate_shift(moved, vi, inside)
+        sure = gain >= GAIN and after.sure and after.offset <= limit
+        if sure and (not chosen.sure or gain > _SIMPLER * chosen.gain):
+            chosen = Transform(matrix, turned.score, gain, after.offset, sure)
+    return chosen
+
+
+def _is_likely(matrix: Matrix, height: int, width: int) -> bool:
+    """Tell whether a transform is one that two cameras side by side can have."""
+    stretched = np.abs(np.linalg.svd(matrix[:2, :2], compute_uv=False) - 1).max()
+    near = mean_distance(matrix, height, width) <= _FAR * max(height, width)
+    return near and bool(stretched <= _BENT)
 
 
 def agreement(ir: Plane, vi: Plane, valid: NDArray[np.bool_] | None) -> float:
