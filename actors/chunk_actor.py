@@ -36,11 +36,13 @@ class Job(Generic[Settings]):
         settings: The run's settings.
         run: What all of its rows say of it.
         watched: Whether results are to tell of each attempt.
+        samples: Pairs of each camera, where one transform is for all of a camera's pairs.
     """
 
     settings: Settings
     run: jobs.RunIdentity
     watched: bool = False
+    samples: jobs.Samples | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class FusionActor(ChunkActor[FuseArchiveSettings]):
             settings=self._job.settings,
             run=self._job.run,
             budget=node_budget(self._job.settings.max_workers),
+            samples=self._job.samples,
         )
 
 

@@ -148,6 +148,13 @@ def remarks(rows: RunRows) -> Listing:
     return Listing("remarks", rows.remarks(), lambda row: f"{row['pair_id']}: {row['remark']}")
 
 
+def misaligned(rows: RunRows) -> Listing:
+    """Return the list of the fused pairs whose infrared image is off, each with its remark."""
+    return Listing(
+        "misaligned", rows.misaligned(), lambda row: f"{row['pair_id']}: {row['remark']}"
+    )
+
+
 def files_without_pair(pairing: Pairing | FoundPairs) -> list[Listing]:
     """Return the lists of source files that make no pair."""
     return [_paths(name, getattr(pairing, name)) for name in ("unpaired", "ambiguous", "unmatched")]

@@ -18,7 +18,14 @@ from actors.fusion_actor import FusionActor, FusionJob
 from flows.artifacts import publish
 from flows.chunks import Worked, count_results, run_chunks, share_of
 from flows.contact_sheet import draw_sheet, fused_pairs
-from flows.details import files_without_pair, first_files, remarks, unsuccessful, write_details
+from flows.details import (
+    files_without_pair,
+    first_files,
+    misaligned,
+    remarks,
+    unsuccessful,
+    write_details,
+)
 from flows.estimate import estimate_seconds
 from flows.expectations import check_found, fail_if_unmet, with_unmet
 from flows.night import ended
@@ -52,7 +59,7 @@ from fusion_core.archive import (
     seconds_by_stage,
 )
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs import find_pairs
+from fusion_core.jobs import find_pairs, sample_pairs
 from fusion_core.models import model_hash_of
 from fusion_core.settings import FuseArchiveSettings, OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
@@ -184,7 +191,8 @@ def plan_archive(
 @task(name="fuse", cache_policy=NO_CACHE)
 def fuse_chunks(run: Run[FuseArchiveSettings], plan: Plan, publisher: Publisher) -> Worked:
     """Fuse the plan's chunks on Ray actors."""
-    job = FusionJob(run.settings, run.identity, run.watch.detailed)
+    samples = sample_pairs(plan.todo, run.settings)
+    job = FusionJob(run.settings, run.identity, run.watch.detailed, samples)
     make_actor = partial(start_actor, FusionActor, job)
     return run_chunks(run, plan, publisher, make_actor, verb="fuse")
 
@@ -200,6 +208,7 @@ def summarise(
         listings = [
             *unsuccessful(rows, "pair_id"),
             remarks(rows),
+            misaligned(rows),
             *files_without_pair(plan.pairing),
         ]
         details = write_details(run, output, listings, folder)
@@ -212,6 +221,7 @@ def summarise(
             catalog=_write_catalog(run, output),
             fused=worked.ok,
             metrics=rows.metric_statistics(),
+            registration=rows.registrations(),
             histograms=metric_histograms(rows),
             stage_seconds=seconds_by_stage(rows),
             left_out=worked.left_out,

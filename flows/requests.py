@@ -162,8 +162,9 @@ def _models(run: Run[Any], models: Mapping[str, Run[FuseArchiveSettings]] | None
 
 def _hashed(settings: RunSettings) -> set[str]:
     """Return the settings that the hash is made of, beside the versions."""
-    decides = ScalingSettings if isinstance(settings, ScoreArchiveSettings) else ImageSettings
-    return set(decides.model_fields)
+    if isinstance(settings, ImageSettings):
+        return settings.hashed_fields()
+    return set(ScalingSettings.model_fields)
 
 
 def _versions() -> dict[str, str]:

@@ -26,6 +26,7 @@ to another; the others end the run, with what it has committed.
         ├── SizeMismatchError
         ├── SameFileError
         ├── OverlapError
+        ├── MisalignedError
         ├── MemoryExhaustedError
         ├── DeadlineError
         ├── MetricError
@@ -135,6 +136,12 @@ class SameFileError(PairError):
 
 class OverlapError(PairError):
     """Two scenes have no pixel on Earth in common."""
+
+    stage = "pair"
+
+
+class MisalignedError(PairError):
+    """The infrared image lies too far off the visible one, and the settings say that this fails."""
 
     stage = "pair"
 

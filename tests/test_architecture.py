@@ -15,8 +15,8 @@ from package_graph import imports as project_imports
 ROOT = Path(__file__).resolve().parents[1]
 
 ORDER = (
-    *("errors", "metrics", "settings", "storage", "images", "models", "api", "archive", "demo"),
-    *("scenes", "video", "reports", "jobs", "training"),
+    *("errors", "metrics", "settings", "storage", "images", "registration", "models", "api"),
+    *("archive", "demo", "scenes", "video", "reports", "jobs", "training"),
 )
 """The packages of fusion_core, and the two modules beside them: each rests on those before it."""
 
@@ -28,7 +28,7 @@ ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
         "av",  # reads and writes videos, by FFmpeg
-        "deflate",  # compresses PNG files some times as fast as zlib
+        *("cv2", "deflate"),  # aligns and warps pairs; compresses PNG some times as fast as zlib
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         *("onnx", "google"),  # networks of others, and the errors of reading their files
         *("openvino", "onnxruntime"),  # what computes networks, where it is installed
@@ -74,7 +74,7 @@ READS_ENVIRONMENT = {"flows"}
 READS_XDG = "fusion_core/models/engines/cache_folder.py"
 
 DISTRIBUTIONS = {
-    "PIL": "pillow",
+    **{"cv2": "opencv-python-headless", "PIL": "pillow"},
     "google": "protobuf",
     "lazy_loader": "lazy-loader",
     "opentelemetry": "opentelemetry-sdk",

@@ -33,7 +33,7 @@ GUIDES = (
     *("README.md", "fusion_core/README.md", "fusion_core/reports/README.md"),
     *("fusion_core/training/README.md", "fusion_core/models/README.md"),
     *("fusion_core/metrics/README.md", "fusion_core/archive/README.md"),
-    "fusion_core/scenes/README.md",
+    *("fusion_core/scenes/README.md", "fusion_core/registration/README.md"),
 )
 
 
@@ -113,6 +113,8 @@ def test_the_examples_run_as_written(
     assert "| DenseFuse (published) | 42 | " in evaluated
     assert "20 steps on 2 pairs" in told["fusion_core/training/README.md"][0]
     assert "1 fused" in told["fusion_core/scenes/README.md"][0]
+    (aligned,) = told["fusion_core/registration/README.md"]
+    assert "3 of which it isn't sure whether they are aligned" in aligned
     assert len(reader["rows"]) == 3  # type: ignore[arg-type]
     assert len(reader["failed"]) == 0  # type: ignore[arg-type]
     assert len(reader["scores"]) == 6  # type: ignore[arg-type]
@@ -123,6 +125,7 @@ def test_the_examples_run_as_written(
     printed = capsys.readouterr().out
     assert "'qabf': " in printed
     assert "pair_id string what both source images share in their names" in printed
+    assert "12 -7 shifted\nTrue aligned\n" in printed
 
 
 def test_the_queries_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,12 +23,16 @@ class RunSummary(ArchiveSummary):
         stage_seconds: By device and stage, the seconds that threads of workers were busy.
         catalog: URL of the STAC catalogue or collection, if one was written.
         remarks: What readers of single fused scenes should know, such as a partial overlap;
-            the first hundred.
+            the first hundred, likewise below.
+        misaligned: Fused pairs whose infrared image is off, and by how much.
+        registration: How many pairs were found aligned, shifted, unsure, or were corrected.
     """
 
     contact_sheet: str | None
     catalog: str | None = None
     remarks: tuple[str, ...] = ()
+    misaligned: tuple[str, ...] = ()
+    registration: dict[str, int] = Field(default_factory=dict)
     fused: int
     metrics: dict[str, dict[str, float | None]]
     histograms: dict[str, Histogram] = Field(default_factory=dict)
@@ -54,6 +58,7 @@ class RunSummary(ArchiveSummary):
         if self.metrics:
             lines += ["", *metric_table(self.metrics, self.fused)]
         lines += self._unsuccessful_lines()
+        lines += listing_lines("Misaligned pairs", self.misaligned, self.count("misaligned"))
         lines += listing_lines("Remarks", self.remarks, self.count("remarks"))
         lines += self._source_file_lines()
         return "\n".join(lines) + "\n"
@@ -64,7 +69,18 @@ class RunSummary(ArchiveSummary):
             f"{self.found} pairs found: {self.fused} fused and {self.failed} failed in "
             f"{self.seconds:.0f} s"
         )
-        return "; ".join([done, *self._left_alone("files, model and settings")]) + "."
+        told = [done, *registration_told(self.registration)]
+        return "; ".join([*told, *self._left_alone("files, model and settings")]) + "."
+
+
+def registration_told(counts: Mapping[str, int]) -> list[str]:
+    """Return phrases on pairs that weren't simply found aligned; none where all were."""
+    words = {
+        "shifted": "with an infrared image that is off the visible one",
+        "unsure": "of which it isn't sure whether they are aligned",
+        "corrected": "aligned before they were fused",
+    }
+    return [f"{counts[name]} {told}" for name, told in words.items() if counts.get(name)]
 
 
 def metric_table(metrics: Mapping[str, Mapping[str, float | None]], pairs: int) -> list[str]:

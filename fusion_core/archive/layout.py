@@ -43,9 +43,12 @@ COMMITS_FOLDER = "commits"
 STAC_FOLDER = "stac"
 """The parts of a STAC catalogue, by date; its root lies at the output's."""
 
+REGISTRATION_FOLDER = "registration"
+"""The transforms of cameras that never move, each a row in a file of its own: see jobs.cameras."""
+
 RESULT_FOLDERS = (
     *(FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COMMITS_FOLDER),
-    STAC_FOLDER,
+    *(STAC_FOLDER, REGISTRATION_FOLDER),
 )
 """All that runs write into, but for the root of a STAC catalogue."""
 
@@ -200,6 +203,17 @@ def part_date(path: str) -> dt.date | None:
 def day_catalog_path(day: dt.date) -> str:
     """Return the path of the catalogue of a day's scenes below the output."""
     return f"{STAC_FOLDER}/date={day.isoformat()}/catalog.json"
+
+
+def camera_path(settings_hash: str, camera: str) -> str:
+    """Return the path of a camera's transform below the output.
+
+    Args:
+        settings_hash: Of the run's settings, which say what kind of transform it is.
+        camera: What its pairs have in common.
+    """
+    folder = f"{REGISTRATION_FOLDER}/settings={settings_hash}"
+    return f"{folder}/{_safe(camera.replace('/', '-'))}.{_digest(camera)[:16]}.parquet"
 
 
 def half_paths(path: str) -> tuple[str, str]:

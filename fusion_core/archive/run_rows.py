@@ -32,7 +32,7 @@ RUN_SCHEMA = pa.schema(
         for name in (
             *("run_id", "method", *IMAGE_COLUMNS, "fused_version"),
             *("status", "attempt", "stage", "cause", "error_type", "error_message", "history"),
-            *("remark", *METRIC_NAMES, "metric_version", "retries", "ended"),
+            *("remark", "registration", *METRIC_NAMES, "metric_version", "retries", "ended"),
             *(f"seconds_{stage}" for stage in STAGES),
             *("outline", "west", "south", "east", "north", "item_url"),
         )
@@ -173,6 +173,20 @@ class RunRows:
         """Yield ``pair_id`` and ``remark`` of fused scenes that have one, sorted by pair."""
         condition = "status = 'ok' AND remark IS NOT NULL"
         return self._in_order(self.rows, ("pair_id", "remark"), condition)
+
+    def misaligned(self) -> Iterator[pa.Table]:
+        """Yield ``pair_id`` and ``remark`` of fused pairs that are off and stayed so, likewise."""
+        condition = "status = 'ok' AND registration = 'shifted'"
+        return self._in_order(self.rows, ("pair_id", "remark"), condition)
+
+    def registrations(self) -> dict[str, int]:
+        """Return how many pairs were found aligned, shifted, unsure and corrected, the most first.
+
+        Failed pairs count too, if they came so far.
+        """
+        sql = """SELECT registration, count(*) FROM rows WHERE registration IS NOT NULL
+            GROUP BY registration ORDER BY count(*) DESC, registration"""
+        return {str(found): count for found, count in self._ask(sql)}
 
     def metric_statistics(self) -> dict[str, dict[str, float | None]]:
         """Return mean, population's standard deviation, minimum and maximum of every metric.

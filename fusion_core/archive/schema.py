@@ -19,6 +19,9 @@ STATUSES = ("ok", "failed", "undone", "skipped")
 CAUSES = ("pair", "archive", "store", "worker", "gpu", "memory", "time")
 """What an attempt that is not ok is blamed on; ``pair`` alone is a verdict, see jobs.verdict."""
 
+MATRIX = pa.list_(pa.field("element", pa.float64()))
+"""Type of a matrix, by rows; its field is called as Parquet calls it, to be read as written."""
+
 _UTC = pa.timestamp("us", tz="UTC")
 
 
@@ -84,6 +87,26 @@ _CLIP_FIELDS = [
     ),
 ]
 
+_REGISTRATION_FIELDS = [
+    _field(
+        "registration",
+        pa.string(),
+        "whether both images show one place: aligned, shifted, unsure, or corrected before fusing",
+    ),
+    _field(
+        "shift_x",
+        pa.float64(),
+        "pixels by which the infrared image's middle lay to the right of the visible one's",
+    ),
+    _field("shift_y", pa.float64(), "pixels by which it lay below it"),
+    _field("registration_score", pa.float64(), "how sure that is, 0 to 1"),
+    _field(
+        "registration_matrix",
+        MATRIX,
+        "3 x 3 by rows, from visible pixels (x, y, 1) to infrared ones; null unless corrected",
+    ),
+]
+
 MANIFEST_SCHEMA = pa.schema(
     [
         _field("run_id", pa.string(), "the run that wrote the row", nullable=False),
@@ -113,6 +136,7 @@ MANIFEST_SCHEMA = pa.schema(
         _field("bit_depth", pa.int32(), "bits per channel of the fused image"),
         *_SCENE_FIELDS,
         *_CLIP_FIELDS,
+        *_REGISTRATION_FIELDS,
         _field(
             "status",
             pa.string(),

@@ -1,3 +1,5 @@
+from .cameras import Samples as Samples
+from .cameras import sample_pairs as sample_pairs
 from .committed import ChunkResult as ChunkResult
 from .committed import Undone as Undone
 from .committed import tried as tried

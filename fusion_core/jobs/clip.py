@@ -7,18 +7,23 @@ import logging
 import math
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import PairRef
 from fusion_core.errors import WriteError
+from fusion_core.jobs.cameras import Cameras
+from fusion_core.jobs.clip_registering import SAMPLES, register_clip
 from fusion_core.jobs.clip_row import clip_columns, clip_remark
 from fusion_core.jobs.clip_segment import SegmentWork, StageClock
 from fusion_core.jobs.clip_strip import draw_strip
 from fusion_core.jobs.failure import deadline_error
 from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.pair import PairState, create_image_file
+from fusion_core.jobs.registering import UNSEEN, Registered, moved, register_by_camera
+from fusion_core.jobs.remarks import join_remarks
 from fusion_core.models.arithmetic import arithmetic_of
 from fusion_core.models.memory import smaller_tile
 from fusion_core.models.tiling.room import Room
@@ -57,6 +62,7 @@ class ClipWork:
         settings: The run's settings.
         run: The run's identity.
         stopping: Once it is set, no further segment is begun.
+        cameras: What is known of cameras that never move; None where nothing is asked of them.
     """
 
     def __init__(
@@ -68,9 +74,11 @@ class ClipWork:
         settings: FuseArchiveSettings,
         run: RunIdentity,
         stopping: threading.Event,
+        cameras: Cameras | None = None,
     ):
         self.source, self.output, self.room = source, output, room
         self.settings, self.run, self.stopping = settings, run, stopping
+        self.cameras = cameras
 
     def fuse(
         self, pair: PairState, *, in_tiles: bool = False
@@ -94,6 +102,9 @@ class ClipWork:
         settings, clock = self.settings, StageClock(pair)
         with pair.timed("read"):
             clip = Clip(self.source, pair.ref, settings)
+        with pair.timed("pair"):
+            registered = self._register(pair.ref, clip)
+            registered.check()
         encoding = Encoding.like(clip.vi.facts, settings.video_codec, settings.video_quality)
         path = self.path(pair.ref)
         store = self.segments(path)
@@ -117,7 +128,27 @@ class ClipWork:
                     record, state = store.keep(record, work.fuser.state, local)
                 records.append(record)
             columns = self._finished(pair, clip, encoding, records, folder, path)
-            return columns, (store, records)
+            remark = join_remarks(registered.remark, columns["remark"])
+            return {**columns, **registered.columns, "remark": remark}, (store, records)
+
+    def _register(self, ref: PairRef, clip: Clip) -> Registered:
+        """Look at whether both sides show one place, and have the clip's frames aligned."""
+        settings = self.settings
+        if settings.registration == "off":
+            return UNSEEN
+        if self.cameras is None:
+            matrix, found = register_clip(clip.samples(SAMPLES), settings)
+        else:
+            name, camera = self.cameras.of(ref)
+            samples = clip.samples(1) or clip.samples(SAMPLES)
+            if not samples:
+                return UNSEEN
+            _, found = register_by_camera(samples[0], settings, name, camera)
+            corrected = found.columns["registration"] == "corrected"
+            matrix = camera.matrix if camera is not None and corrected else None
+        if matrix is not None:
+            clip.align = partial(moved, matrix=matrix)
+        return found
 
     def path(self, ref: PairRef) -> str:
         """Return the path of a fused clip below the output."""

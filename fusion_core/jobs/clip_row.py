@@ -48,7 +48,7 @@ def clip_columns(
         "height": encoding.height,
         "width": encoding.width,
         "bit_depth": _bit_depth(encoding),
-        "overlap": len(fused) / len(rows),
+        "overlap": sum(record.overlaps for record in records) / len(rows),
         "frames": frames,
         "frames_unmatched": len(rows) - len(fused),
         "ir_frames_unused": sum(record.ir_unused for record in records),
@@ -83,6 +83,7 @@ def clip_remark(
         *(found.remark(side) for side, found in faults.items()),
         _ends_early(clip, records),
         _unmatched(rows_of(records), settings.unmatched_frames),
+        _uncovered(records),
         encoding.remark,
         sound,
         tiles_remark(min(tiles)) if tiles else None,
@@ -109,6 +110,14 @@ def _ends_early(clip: Clip, records: Sequence[SegmentRecord]) -> str | None:
     if ir_last is None or ir_last - last <= 2 * interval:
         return None
     return f"the visible side ends {ir_last - last:.2f} s before the infrared one"
+
+
+def _uncovered(records: Sequence[SegmentRecord]) -> str | None:
+    fused = sum(bool(row.scores) for row in rows_of(records))
+    share = 1 - sum(record.overlaps for record in records) / max(1, fused)
+    if share <= 0:
+        return None
+    return f"{share:.1%} of the pixels of fused frames have no infrared and keep the visible values"
 
 
 def _unmatched(rows: Sequence[FrameRow], policy: str) -> str | None:

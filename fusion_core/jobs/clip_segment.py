@@ -88,6 +88,7 @@ class SegmentWork:
         clock: Times the stages.
         alive: Called for each frame that is done; raises where there is no time left.
         waiting: Frames that are encoded and not scored yet, by their time in ticks.
+        overlaps: Sum over the fused frames of the share of pixels that was fused.
     """
 
     clip: Clip
@@ -98,6 +99,7 @@ class SegmentWork:
     clock: StageClock
     alive: Callable[[int], None]
     waiting: dict[int, _Fused] = field(default_factory=dict)
+    overlaps: float = 0.0
 
     def run(self, reading: SegmentReading, record: SegmentRecord, path: Path) -> None:
         """Fuse a segment into a file, and note in its record what is to be known of its frames.
@@ -122,7 +124,7 @@ class SegmentWork:
         record.following = reading.following
         record.ir_faults, record.vi_faults = reading.ir_faults, reading.vi_faults
         record.ir_unused, record.ir_last = reading.ir_unused, reading.ir_last
-        record.smallest_tile = self.fuser.smallest
+        record.smallest_tile, record.overlaps = self.fuser.smallest, self.overlaps
 
     def _read(
         self, reading: SegmentReading
@@ -153,6 +155,8 @@ class SegmentWork:
                     )
                 yield _Fused(frame)
                 continue
+            assert frame.pictures is not None
+            self.overlaps += frame.pictures.overlap
             with self.clock("fuse"):
                 luminance, cut = self.fuser.fuse(*planes)
             yield _Fused(frame, luminance, cut)

@@ -10,22 +10,26 @@ from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion_core.archive.clip_names import is_clip
 from fusion_core.archive.layout import fused_path
 from fusion_core.archive.plan import Chunk, PairRef
-from fusion_core.errors import PairError, ReadError, StorageError, UnreachableError
+from fusion_core.errors import ReadError, StorageError
+from fusion_core.images.pair import PicturePair
+from fusion_core.jobs.cameras import Cameras, Samples
 from fusion_core.jobs.clip import ClipStoppedError, ClipWork, FinishedSegments
+from fusion_core.jobs.clip_registering import load_sample
 from fusion_core.jobs.committed import ChunkResult
 from fusion_core.jobs.failure import deadline_error, failed
 from fusion_core.jobs.identity import RunIdentity
+from fusion_core.jobs.kinds import KINDS, Kind, OtherInsideError, check_photograph, kind_of
 from fusion_core.jobs.loading import load_pair
 from fusion_core.jobs.pair import PairState, finish_pair
 from fusion_core.jobs.pipeline import run_pipeline
+from fusion_core.jobs.registering import Registered, register_by_camera, register_photographs
 from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene import SceneWork
 from fusion_core.jobs.stages import Outcomes, PairStages, PipelineLimits
@@ -37,14 +41,9 @@ from fusion_core.models.fuser import Fuser
 from fusion_core.models.memory_budget import MemoryBudget
 from fusion_core.models.tiling.batches import PhotographFuser
 from fusion_core.models.tiling.room import Room
-from fusion_core.scenes.probe import is_scene, is_scene_inside
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.retry import counted_by
 from fusion_core.storage.store import Storage
-from fusion_core.video.kinds import is_video_inside
-
-Kind = Literal["photograph", "scene", "clip"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _LOOK_AGAIN = 1.0  # seconds
 _HUNG = 2.0
@@ -63,16 +62,6 @@ class FusionState(PairState):
     remark: str | None = None
 
 
-class _OtherInsideError(PairError):
-    """A file with a photograph's name holds a scene or a video."""
-
-    stage = "read"
-
-    def __init__(self, path: str, kind: Kind):
-        super().__init__(f"{path} holds a {kind}")
-        self.kind = kind
-
-
 class FusionWorker(ChunkWorker[FusionState]):
     """Fuses the pairs of chunks and commits their rows; hosts one fuser.
 
@@ -83,6 +72,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         settings: The run's settings.
         run: The run's identity.
         budget: What memory this process may take. Default: what the machine has, alone.
+        samples: Pairs of each camera, where one transform is for all of a camera's pairs.
     """
 
     def __init__(
@@ -94,6 +84,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         run: RunIdentity,
         *,
         budget: MemoryBudget | None = None,
+        samples: Samples | None = None,
     ):
         super().__init__(source, output, run, fuser.device, max_attempts=settings.max_attempts)
         self.fuser = fuser
@@ -107,6 +98,15 @@ class FusionWorker(ChunkWorker[FusionState]):
         batch_size = settings.batch_size or (8 if self.on_gpu else 1)
         self._finished: list[FinishedSegments] = []
         self.photographs = PhotographFuser(fuser, batch_size, settings.tile_size, self.room)
+        self.cameras = None
+        if settings.registration_by is not None:
+            self.cameras = Cameras(
+                output,
+                settings,
+                run.settings_hash,
+                samples=samples or {},
+                load=partial(load_sample, source=source, settings=settings),
+            )
 
     def _begin(self, ref: PairRef) -> FusionState:
         return FusionState(ref)
@@ -138,7 +138,7 @@ class FusionWorker(ChunkWorker[FusionState]):
         fused = self._photographs(kinds["photograph"], in_tiles=in_tiles)
         # What is in a file decides, not its name.
         for each in fused.of_pairs:
-            if isinstance(each[1], _OtherInsideError):
+            if isinstance(each[1], OtherInsideError):
                 kinds[each[1].kind].append(each[0])
             else:
                 done.of_pairs.append(each)
@@ -150,16 +150,8 @@ class FusionWorker(ChunkWorker[FusionState]):
         return done
 
     def _kind_of(self, pair: FusionState) -> Kind:
-        if is_clip(pair.ref.ir_path, pair.ref.vi_path):
-            return "clip"
-        try:
-            with counted_by(pair.repeated):
-                scene = is_scene(self.source, pair.ref, self.settings.max_megapixels)
-        except (ReadError, UnreachableError):
-            raise
-        except Exception:
-            return "scene"  # what is wrong with it will be said again where it counts
-        return "scene" if scene else "photograph"
+        with counted_by(pair.repeated):
+            return kind_of(self.source, pair.ref, self.settings.max_megapixels)
 
     def _alone(
         self, pair: FusionState, fuse: Callable[[], dict[str, Any] | Exception | None]
@@ -214,6 +206,7 @@ class FusionWorker(ChunkWorker[FusionState]):
                 settings=self.settings,
                 run=self.run_identity,
                 stopping=self.stopping,
+                cameras=self.cameras,
             )
             columns, segments = clip.fuse(pair, in_tiles=in_tiles)
             self._finished.append(segments)
@@ -242,12 +235,17 @@ class FusionWorker(ChunkWorker[FusionState]):
             stage=pair.timed,
             look=self._look,
         )
+        with pair.timed("pair"):
+            pair.loaded, pair.registered = self._register(pair)
+            pair.registered.check()
+
+    def _register(self, pair: FusionState) -> tuple[PicturePair, Registered]:
+        if self.cameras is None:
+            return register_photographs(pair.pictures, self.settings)
+        return register_by_camera(pair.pictures, self.settings, *self.cameras.of(pair.ref))
 
     def _look(self, path: str, body: bytes) -> None:
-        if is_scene_inside(path, body, self.settings.max_megapixels):
-            raise _OtherInsideError(path, "scene")
-        if is_video_inside(body):
-            raise _OtherInsideError(path, "clip")
+        check_photograph(path, body, self.settings.max_megapixels)
 
     def _fuse(self, batch: Sequence[FusionState], *, in_tiles: bool) -> list[NDArray[np.float32]]:
         sides = zip(*(pair.pictures.luminances() for pair in batch), strict=True)
@@ -274,6 +272,7 @@ class FusionWorker(ChunkWorker[FusionState]):
             pair.pictures.remark(),
             unused_settings(self.settings, "photographs", tiled=tiled),
             unused_percentiles(self.settings, pair.pictures.scaling_names),
+            pair.registered.remark,
             pair.remark,
         )
         return {**columns, "remark": remark}

@@ -23,6 +23,7 @@ from fusion_core.archive.plan import PairRef
 from fusion_core.errors import WriteError
 from fusion_core.images.codecs import LOSSLESS, decode, encode
 from fusion_core.images.pair import PicturePair
+from fusion_core.jobs.registering import UNSEEN, Registered
 from fusion_core.jobs.warned import PAIR_AT_WORK
 from fusion_core.metrics.columns import score_columns
 from fusion_core.settings.fuse import ImageSettings
@@ -45,6 +46,7 @@ class PairState:
         repeated: Number of calls to the stores that had to be made again.
         loaded: Its images; set by whoever loads them, dropped by ``end``.
         allowed: Seconds that a scene may take for its size; None until that is known.
+        registered: What registration found of it.
     """
 
     ref: PairRef
@@ -55,6 +57,7 @@ class PairState:
     repeated: RetryCount = field(default_factory=RetryCount)
     loaded: PicturePair | None = None
     allowed: float | None = None
+    registered: Registered = UNSEEN
 
     def end(self) -> None:
         """Note the time and let go of the pixels; the rest waits for the chunk's commit."""

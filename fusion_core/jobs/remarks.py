@@ -17,7 +17,10 @@ _OF_CLIPS = tuple(VideoSettings.model_fields)
 
 _NEEDLESS: dict[Kind, dict[str, tuple[str, ...]]] = {
     "photographs": {"scenes": ("resampling", "compression", "tile_size"), "clips": _OF_CLIPS},
-    "a scene": {"photographs": _OF_PHOTOGRAPHS, "clips": _OF_CLIPS},
+    "a scene": {
+        "photographs": (*_OF_PHOTOGRAPHS, "registration", "registration_by"),
+        "clips": _OF_CLIPS,
+    },
     "a clip": {
         "photographs": _OF_PHOTOGRAPHS,
         "scenes": ("resampling", "compression", "tile_size"),
@@ -45,6 +48,8 @@ def unused_settings(
         used |= {"compression"}
     if sequence:
         used |= {"frame_rate"}
+    if not settings.aligns:  # to check them, or not to, is for scenes too
+        used |= {"registration"}
     fields = ImageSettings.model_fields
     told = []
     for others, names in _NEEDLESS[kind].items():

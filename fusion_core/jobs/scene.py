@@ -23,6 +23,7 @@ from fusion_core.errors import OverlapError, WriteError
 from fusion_core.jobs.failure import SceneDeadline
 from fusion_core.jobs.identity import RunIdentity
 from fusion_core.jobs.pair import PairState, create_image_file
+from fusion_core.jobs.registering import register_scene
 from fusion_core.jobs.remarks import join_remarks, unused_percentiles, unused_settings
 from fusion_core.jobs.scene_row import (
     FusedScene,
@@ -109,9 +110,8 @@ class SceneWork:
         settings: FuseArchiveSettings,
         run: RunIdentity,
     ):
-        self.source, self.output = source, output
-        self.fuser, self.room = room.fuser, room
-        self.settings, self.run = settings, run
+        self.source, self.output, self.run = source, output, run
+        self.fuser, self.room, self.settings = room.fuser, room, settings
 
     def fuse(self, pair: PairState, *, in_tiles: bool = False) -> dict[str, Any]:
         """Fuse, write and score a scene.
@@ -140,21 +140,23 @@ class SceneWork:
             with ExitStack() as opened:
                 with pair.timed("read"):
                     scene = opened.enter_context(self._open(ref, files))
+                    pair.registered = register_scene(scene, settings)
+                    pair.registered.check()
                 with pair.timed("fuse"):
                     deadline = SceneDeadline(settings.pair_deadline, scene.size, pair.seconds)
                     pair.allowed = deadline.allowed
-                    sources = self._fuse_in_room(_OpenScene(ref, scene, files, deadline, in_tiles))
-                scaling = scene.vi_scaling
+                    work = _OpenScene(ref, scene, files, deadline, in_tiles)
+                    sources = self._fuse_in_room(work, pair.registered.remark)
             with pair.timed("encode"):
                 make_cog(files.work, files.cog, settings.compression)
                 files.work.unlink()
             with pair.timed("write"):
                 path = create_image_file(self.output, path, files.cog)
             with pair.timed("score"):
-                scores = score_scene(files.greys, files.cog, scaling, self.fuser.device)
+                scores = score_scene(files.greys, files.cog, scene.vi_scaling, self.fuser.device)
             with pair.timed("encode"), rasterio.open(files.cog) as fused:
                 facts = fused_facts(fused, sources.area)
-                picture, shape = make_quicklook(fused, scaling)
+                picture, shape = make_quicklook(fused, scene.vi_scaling)
             with pair.timed("write"):
                 stem = path.rpartition(".")[0]
                 digest, size = file_sha256(files.cog), files.cog.stat().st_size
@@ -179,7 +181,7 @@ class SceneWork:
             max_megapixels=self.settings.max_megapixels,
         )
 
-    def _fuse_in_room(self, scene: _OpenScene) -> SourceFacts:
+    def _fuse_in_room(self, scene: _OpenScene, registered: str | None) -> SourceFacts:
         """Fuse in the largest tiles that memory holds; return what the sources then tell."""
         height, width = scene.pair.size
 
@@ -201,6 +203,7 @@ class SceneWork:
             memory = "ran out"
         remark = join_remarks(
             scene.pair.remark(),
+            registered,
             unused_settings(self.settings, "a scene"),
             unused_percentiles(self.settings, scene.pair.scaling_names),
             tiles_remark(size, memory) if size < largest else None,

@@ -16,6 +16,7 @@ from fusion_core.errors import (
     DecodeError,
     EncodeError,
     MemoryExhaustedError,
+    MisalignedError,
     OverlapError,
     PairError,
     ReadError,
@@ -32,7 +33,7 @@ Cause = Literal["pair", "archive", "store", "worker", "gpu", "memory", "time"]
 
 _OF_THE_PAIR = (
     *(DecodeError, SizeMismatchError, SameFileError, OverlapError, EncodeError),
-    UnsupportedSizeError,
+    *(UnsupportedSizeError, MisalignedError),
 )
 _NO_THREAD = "can't start new thread"  # CPython has no class of its own for it
 _LONGEST_HISTORY = 1000

@@ -166,6 +166,7 @@ class ChunkWorker(ABC, Generic[Work]):
             "vi_url": self.source.url(ref.vi_path),
             "vi_version": ref.vi_version,
             "vi_bytes": ref.vi_bytes,
+            **pair.registered.columns,
             "attempt": ref.attempt,
             "model_hash": run.model_hash,
             "settings_hash": run.settings_hash,

@@ -56,6 +56,23 @@ class ScenePixels:
     valid: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScenePreview:
+    """A decimated read of a scene pair.
+
+    Attributes:
+        ir: Infrared luminance in [0, 1], (H, W), float32; filled where there are no data.
+        vi: Visible luminance, likewise.
+        valid: Where both images hold data, (H, W).
+        step: One pixel in so many was read along each side.
+    """
+
+    ir: NDArray[np.float32]
+    vi: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    step: int
+
+
 class ScenePair:
     """A pair of images on the scene's grid; one thread at a time reads.
 
@@ -65,6 +82,7 @@ class ScenePair:
         vi: The visible image.
         scaling_names: Names of the scalings of the infrared and of the visible image.
         scalings: The scalings themselves.
+        preview: Both images in small, as they lie on the grid.
         undeclared_fill: What was found to mean no data though neither file nor settings say so.
     """
 
@@ -80,7 +98,8 @@ class ScenePair:
         self.undeclared_fill: UndeclaredFill | None = None
         if settings.nodata is None:
             self.undeclared_fill = self._take_fill_out(previews, step)
-        if not (previews["ir"].valid & previews["vi"].valid).any():
+        valid = previews["ir"].valid & previews["vi"].valid
+        if not valid.any():
             raise OverlapError(
                 f"{ir.raster.path} and {vi.raster.path} hold data at no common place, by a read of "
                 f"one pixel in {step} along each side; expected valid pixels in both. Check the "
@@ -92,10 +111,12 @@ class ScenePair:
         }
         self.scaling_names = chosen["ir"][0], chosen["vi"][0]
         self.scalings = chosen["ir"][1], chosen["vi"][1]
-        self._fill = [
-            torch.from_numpy(filled(scaling.unit(pixels.luminance), pixels.valid))
+        units = [
+            filled(scaling.unit(pixels.luminance), pixels.valid)
             for scaling, pixels in zip(self.scalings, previews.values(), strict=True)
         ]
+        self.preview = ScenePreview(ir=units[0], vi=units[1], valid=valid, step=step)
+        self._fill = [torch.from_numpy(unit) for unit in units]
 
     def _take_fill_out(
         self, previews: dict[Side, AlignedPixels], step: int

@@ -16,6 +16,7 @@ from .groups import Group as Group
 from .groups import grouped as grouped
 from .override import OverrideOf as OverrideOf
 from .override import overridden as overridden
+from .registration import RegistrationSettings as RegistrationSettings
 from .run import (
     ArchiveSettings as ArchiveSettings,
 )

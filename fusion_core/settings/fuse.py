@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.settings.digest import settings_digest
+from fusion_core.settings.registration import RegistrationSettings, check_camera_fields
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.scenes import SceneSettings
 from fusion_core.settings.secrets import NO_SECRET, refuse_secret
@@ -28,15 +29,23 @@ _FIELDS_OF_1 = (
 )
 """The fields that decided an image of version 1, of software version 0.1.0."""
 
-_ADDED = tuple(VideoSettings.model_fields)
-"""Fields that came when there were rows already. They are hashed only where they are set, so that
-whatever was made before them counts as done."""
-
 _WORDS_OF_1: dict[str, dict[Any, Any]] = {
     "scaling": {"auto": "percentiles"},
     "nodata": {"none": None},
 }
 """By field, what version 1 called by another name."""
+
+_ADDED_LATER: dict[str, tuple[Any, ...]] = {
+    "registration": ("check", "off"),
+    "registration_limit": (None,),
+    "registration_by": (None,),
+    "misaligned": ("remark", "fail"),
+    **{name: (field.default,) for name, field in VideoSettings.model_fields.items()},
+}
+"""The fields that came after ``IMAGE_VERSION`` 2, each with the values that make the images which
+were made without it. It isn't hashed then, so that rows of before go on counting as done."""
+
+_NEEDS_ALIGNING = ("registration_limit",)
 
 ImageFormat = Literal["png", "jpeg", "webp", "tiff"]
 _FORMATS_WITH: dict[str, tuple[ImageFormat, ...]] = {
@@ -49,7 +58,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 EngineChoice = Literal["auto", "eager", "openvino", "compiled", "onnxruntime"]
 
 
-class ImageSettings(SceneSettings, VideoSettings):
+class ImageSettings(RegistrationSettings, SceneSettings, VideoSettings):
     """The settings that decide the pixels and bytes of a fused image, given pair and model."""
 
     format: ImageFormat = Field(
@@ -84,17 +93,30 @@ class ImageSettings(SceneSettings, VideoSettings):
 
     def settings_hash(self) -> str:
         """Return 16 hex digits that change whenever other pixels, bytes or scores may result."""
-        values = self.model_dump()
-        for name in _ADDED:
-            if values[name] == ImageSettings.model_fields[name].default:
-                del values[name]
+        hashed = self.hashed_fields()
+        values = {name: value for name, value in self.model_dump().items() if name in hashed}
         return settings_digest(values | {"image": IMAGE_VERSION, "metrics": METRIC_VERSION})
+
+    def hashed_fields(self) -> set[str]:
+        """Return the names of the settings that the hash is made of, beside the versions."""
+        return set(ImageSettings.model_fields) - set(_ADDED_LATER) | self._set_later()
+
+    def _set_later(self) -> set[str]:
+        """Return the fields of ``_ADDED_LATER`` that change images as they are set."""
+        return {
+            name
+            for name, without in _ADDED_LATER.items()
+            if getattr(self, name) not in without and (self.aligns or name not in _NEEDS_ALIGNING)
+        }
 
     def hashes_before(self) -> tuple[str, ...]:
         """Return the hashes that the same settings had under earlier image versions.
 
-        What a version had no setting for is left out: its images were made without.
+        What a version had no setting for is left out: its images were made without. Where it is
+        set, there are none.
         """
+        if self._set_later():
+            return ()
         values = self.model_dump()
         known = {}
         for name in _FIELDS_OF_1:
@@ -153,6 +175,11 @@ class FuseArchiveSettings(EngineSettings, RunSettings, ImageSettings):
     @classmethod
     def _no_secret_in_model(cls, url: str) -> str:
         return refuse_secret(url)
+
+    @model_validator(mode="after")
+    def _cameras_have_names(self) -> Self:
+        check_camera_fields(self.registration_by, self.ir, self.index)
+        return self
 
     def image_settings(self) -> ImageSettings:
         """Return the part that decides the fused images, which is also what is hashed."""

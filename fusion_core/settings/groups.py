@@ -49,6 +49,11 @@ GROUPS = (
         ),
     ),
     Group(
+        "Registration",
+        "Whether both images of a pair show the same place, and what becomes of those that don't.",
+        ("registration", "registration_limit", "misaligned", "registration_by"),
+    ),
+    Group(
         "Training",
         "What is trained, on what, and how it is watched.",
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -94,6 +94,9 @@ class Clip:
     Raises:
         PairError: One of them can't be read, or they don't fit together.
         UnreachableError: The store gives no answer.
+
+    Attributes:
+        align: Moves the infrared side of each pair of frames; None where it stays as it is.
     """
 
     def __init__(self, source: Storage, ref: PairRef, settings: FuseArchiveSettings):
@@ -119,6 +122,7 @@ class Clip:
         if settings.frame_clock == "start":
             self.offset += b.begins - a.begins
         self._first: PicturePair | None = None
+        self.align: Callable[[PicturePair], PicturePair] | None = None
         self._served: tuple[Frame, Picture | None] | None = None
 
     @property
@@ -179,9 +183,47 @@ class Clip:
         if ir is None or infrared is None:
             return ClipFrame(number, visible, vi, None, None)
         pictures = self._scaling().following(ir, vi, self._settings)
+        if self.align is not None:
+            pictures = self.align(pictures)
         if pictures.valid is not None and not pictures.valid.any():
             return ClipFrame(number, visible, vi, None, None)
         return ClipFrame(number, visible, vi, infrared.time, pictures)
+
+    def samples(self, count: int) -> list[PicturePair]:
+        """Return pairs of frames from all over the clip, each as it is; fewer where it is short.
+
+        Raises:
+            PairError: The store fails.
+            UnreachableError: The store gives no answer.
+        """
+        facts = self.vi.facts
+        found: dict[Fraction, PicturePair] = {}
+        for k in range(count):
+            part = Fraction(2 * k + 1, 2 * count) * Fraction(facts.declared or 0)
+            frames = self.vi.frames(facts.begins + part, Faults())
+            with closing(frames):  # type: ignore[type-var]
+                visible = next(frames, None)
+                if visible is None or visible.time in found:
+                    continue
+                pictures = self._sample(visible)
+            if pictures is not None:
+                found[visible.time] = pictures
+        return list(found.values())
+
+    def _sample(self, visible: Frame) -> PicturePair | None:
+        """Return a visible frame with its infrared one; None where there is none."""
+        start = visible.time - self.offset - max(self.tolerance, self._shown)
+        frames = self.ir.frames(max(start, self.ir.facts.begins), Faults())
+        with closing(frames):  # type: ignore[type-var]
+            matcher = FrameMatcher(
+                frames, tolerance=self.tolerance, offset=self.offset, shown=self._shown
+            )
+            infrared = matcher.match(visible).ir
+            vi = _picture(visible, Faults())
+            ir = None if infrared is None else _picture(infrared, Faults())
+        if vi is None or ir is None:
+            return None
+        return self._scaling().following(self.fitted(ir), vi, self._settings)
 
     def _infrared(self, frame: Frame, faults: Faults) -> Picture | None:
         """Decode and fit an infrared frame, once where it serves several visible ones."""

@@ -70,6 +70,7 @@ class SegmentRecord:
         ir_unused: Infrared frames that no visible one took.
         ir_last: When the last infrared frame is shown, in seconds; None before the last segment.
         smallest_tile: In pixels; None where every frame was fused whole.
+        overlaps: Sum over its fused frames of the share of pixels that was fused.
     """
 
     number: int
@@ -84,6 +85,7 @@ class SegmentRecord:
     ir_unused: int = 0
     ir_last: float | None = None
     smallest_tile: int | None = None
+    overlaps: float = 0.0
 
 
 class SegmentStore:

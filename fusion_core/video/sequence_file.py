@@ -64,6 +64,8 @@ class FrameSequence:
             rate=exact,
             bits=first.bit_depth,
             grey=first.pixels.ndim == 2,
+            begins=self._files[0].number * self._base,
+            declared=float((self._files[-1].number - self._files[0].number + 1) * self._base),
         )
 
     def check(self) -> None:

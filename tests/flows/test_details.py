@@ -15,6 +15,7 @@ from flows.details import (
     files_without_pair,
     first_files,
     images_without_counterpart,
+    misaligned,
     remarks,
     unsuccessful,
     write_details,
@@ -123,3 +124,21 @@ def test_no_list_is_ever_held_as_a_whole(run: Run[Any], tmp_path: Path) -> None:
     fields, _ = details_of(run, tmp_path, whole)
     assert fields["counts"] == {"unpaired": 300_000}
     assert max(held) - held[0] < 16 << 20
+
+
+def test_pairs_that_are_off_are_listed_with_how_far_and_all_are_counted(
+    run: Run[Any], tmp_path: Path
+) -> None:
+    rows = rows_of(
+        tmp_path,
+        {"pair_id": "b", "registration": "shifted", "remark": "off by 9 pixels"},
+        {"pair_id": "a", "registration": "shifted", "remark": "off by 7 pixels"},
+        {"pair_id": "c", "registration": "shifted", "status": "failed", "stage": "pair"},
+        *({"pair_id": f"d{k}", "registration": "aligned"} for k in range(4)),
+        {"pair_id": "e", "registration": "corrected", "remark": "3 pixels alone"},
+        {"pair_id": "f"},
+    )
+    fields, table = details_of(run, tmp_path, misaligned(rows))
+    assert fields["misaligned"] == ("a: off by 7 pixels", "b: off by 9 pixels")
+    assert table["list"].to_pylist() == ["misaligned"] * 2
+    assert rows.registrations() == {"aligned": 4, "shifted": 3, "corrected": 1}

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+_PACKAGES = ("fuse-archive", "torch", "numpy", "scipy", "rasterio", "opencv-python-headless")
+
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
@@ -58,10 +60,7 @@ def write(name: str, command: str, results: Mapping[str, Any], folder: Path = RE
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
         },
-        "versions": {
-            package: importlib.metadata.version(package)
-            for package in ("fuse-archive", "torch", "numpy", "scipy", "rasterio")
-        },
+        "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
         "results": results,
     }
     folder.mkdir(parents=True, exist_ok=True)

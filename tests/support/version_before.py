@@ -28,6 +28,9 @@ DEFAULT_HASH = "92292d2e1821d273"
 NEW_IN_5 = ["attempt", "cause", "history", "precision", "engine"]
 """Columns that schema version 5 of the manifest brought; 0.1.0 wrote version 4."""
 NEW_IN_6 = ["outline"]
+NEW_IN_7 = [
+    *("registration", "shift_x", "shift_y", "registration_score", "registration_matrix"),
+]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def restored(folder: Path) -> Left:
 
 
 def before_schema_5(names: list[str]) -> list[str]:
-    return [name for name in names if name not in (*NEW_IN_5, *NEW_IN_6)]
+    return [name for name in names if name not in (*NEW_IN_5, *NEW_IN_6, *NEW_IN_7)]
 
 
 def planned(settings: FuseArchiveSettings) -> Plan:

@@ -241,7 +241,8 @@ def _lists(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         "unpaired": "Unpaired files (no counterpart)",
         "ambiguous": "Ambiguous files (same pair and role)",
         "unmatched": "Unmatched files (belong to no pair)",
-        "remarks": "Remarks on scenes",
+        "misaligned": "Misaligned pairs",
+        "remarks": "Remarks",
     }
     return [
         {

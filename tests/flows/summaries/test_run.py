@@ -101,3 +101,13 @@ def test_the_error_of_a_failed_run_counts_by_stage() -> None:
 
 def test_nothing_done_is_no_failure() -> None:
     assert summary(fused=0, failed=0).failed_fraction == 0
+
+
+def test_what_is_off_is_told_and_what_is_aligned_is_not() -> None:
+    counts = {"aligned": 90, "shifted": 2, "corrected": 1}
+    told = summary(registration=counts, misaligned=("a: off by 9 pixels", "b: off by 7 pixels"))
+    assert "; 2 with an infrared image that is off the visible one; 1 aligned before they" in (
+        told.sentence()
+    )
+    assert "## Misaligned pairs: 2\n\n- `a: off by 9 pixels`" in told.markdown()
+    assert "aligned" not in summary(registration={"aligned": 90}).sentence()

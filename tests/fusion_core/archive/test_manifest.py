@@ -16,7 +16,7 @@ from manifest_rows import DAY, row, write
 from fusion_core.archive.layout import SCORES_FOLDER, part_path
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.parts import commit_part, read_part
-from fusion_core.archive.schema import MANIFEST_SCHEMA, PART_SCHEMA
+from fusion_core.archive.schema import MANIFEST_SCHEMA, MATRIX, PART_SCHEMA
 from fusion_core.errors import ManifestError
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage.store import Storage
@@ -29,6 +29,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.int32(): st.integers(-(2**31), 2**31 - 1),
     pa.float64(): st.floats(allow_nan=False),
+    MATRIX: st.lists(st.floats(allow_nan=False), max_size=9),
     pa.timestamp("us", tz="UTC"): st.datetimes(
         dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2), timezones=st.just(dt.UTC)
     ),
@@ -57,7 +58,7 @@ def test_every_column_has_a_description_and_the_schema_a_version() -> None:
         text = field.metadata[b"description"].decode()
         assert len(text) > 5
         assert text.isprintable()
-    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"6"}
+    assert MANIFEST_SCHEMA.metadata == {b"schema_version": b"7"}
     assert {*METRIC_NAMES} == {"vif", "ag", "scd", "qabf", "sf", "en", "ssim"}
     assert {*METRIC_NAMES} <= {*MANIFEST_SCHEMA.names}
 

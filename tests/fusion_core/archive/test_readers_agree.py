@@ -27,6 +27,7 @@ from fusion_core.storage import Storage
 ROOT = Path(__file__).resolve().parents[3]
 GUIDES = ("README.md", "fusion_core/archive/README.md")
 OLD_DAY, DAY = dt.date(2026, 11, 14), dt.date(2026, 11, 20)
+ALIGNED = {"registration": "corrected", "registration_matrix": [1.0, 0, 3, 0, 1, -2, 0, 0, 1]}
 METRICS = ["vif", "ag", "scd", "qabf", "sf", "en", "ssim"]
 
 
@@ -34,7 +35,9 @@ def write_manifest(output: Storage, *, old_rows: bool = True) -> None:
     """Two rows by each of two settings, one of them failed, and two by the schema before."""
     failed = {"status": "failed", "height": None, "fused_bytes": None, "stage": "decode"}
     rows = [
-        scene_row("scene_0001", settings_hash="old", vif=0.25, ag=4.0, outline=b"\0\xff"),
+        scene_row(
+            "scene_0001", settings_hash="old", vif=0.25, ag=4.0, outline=b"\0\xff", **ALIGNED
+        ),
         scene_row("scene_0002", settings_hash="old", vif=None),
         scene_row("scene_0001", settings_hash="new", attempt=2, vif=0.5, acquired=None),
         scene_row("scene_0003", settings_hash="new", **failed),
@@ -71,7 +74,7 @@ def answers_in_sql(guide: str) -> tuple[list[pa.Table], pa.Table]:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """Return rows in the order of the schema, with the two names of UTC, text and bytes made one.
+    """Return rows in the order of the schema, with the names of UTC, text, bytes, lists made one.
 
     Every other difference of types stays.
     """
@@ -79,6 +82,8 @@ def in_order(table: pa.Table) -> pa.Table:
     def plain(kind: pa.DataType) -> pa.DataType:
         if pa.types.is_timestamp(kind) and kind.tz in ("UTC", "Etc/UTC"):
             return pa.timestamp(kind.unit, "UTC")
+        if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+            return pa.list_(pa.field("element", kind.value_type))
         large = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
         return large.get(kind, kind)
 

@@ -7,7 +7,16 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from version_before import COMPATIBILITY, NEW_IN_5, NEW_IN_6, Left, planned, restored, todo
+from version_before import (
+    COMPATIBILITY,
+    NEW_IN_5,
+    NEW_IN_6,
+    NEW_IN_7,
+    Left,
+    planned,
+    restored,
+    todo,
+)
 
 from fusion_core.archive.layout import part_path
 from fusion_core.archive.manifest import read_manifest
@@ -27,7 +36,7 @@ def left(tmp_path: Path) -> Left:
 
 def with_older_parts(output: Path) -> str:
     """Add a part of each older schema version; return the folder."""
-    for version in (1, 2, 3, 4, 5):
+    for version in (1, 2, 3, 4, 5, 6):
         add_part(output, f"{version}", dt.date(2026, 11, 10 + version))
     return str(output / "manifest")
 
@@ -38,7 +47,7 @@ def add_part(output: Path, version: str, date: dt.date) -> None:
     shutil.copy(COMPATIBILITY / f"schema_versions/manifest_schema_{version}.parquet", target)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) -> None:
     storage = Storage(str(COMPATIBILITY / "schema_versions"))
     table = read_part(storage, f"manifest_schema_{version}.parquet")
@@ -56,7 +65,7 @@ def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) 
         None,
         None,
     )
-    new = [*NEW_IN_5, *NEW_IN_6] if version < 5 else NEW_IN_6
+    new = NEW_IN_7 + (NEW_IN_6 if version < 6 else []) + (NEW_IN_5 if version < 5 else [])
     assert all(row[name] is None for row in (ok, failed) for name in new)
     assert (ok["attempt"], failed["cause"]) == ((None, None) if version < 5 else (1, "pair"))
 
@@ -64,12 +73,12 @@ def test_a_part_of_an_older_schema_version_is_read_as_one_of_this(version: int) 
 def test_parts_of_all_schema_versions_are_read_together(left: Left) -> None:
     url = with_older_parts(left.output)
     every = read_manifest(url, latest=False)
-    assert len(every) == 12 + 5 * 2
+    assert len(every) == 12 + 6 * 2
     gate = every.filter(ds.field("pair_id") == "gate").to_pylist()
     dates = sorted(row["date"] for row in gate if row["method"] == "refinefuse")
-    assert [date.day for date in dates] == [11, 12, 13, 14, 15, 20]
+    assert [date.day for date in dates] == [11, 12, 13, 14, 15, 16, 20]
     assert len(read_manifest(url)) == 12
-    assert len(pd.read_parquet(url)) == 22
+    assert len(pd.read_parquet(url)) == 24
 
 
 @pytest.mark.parametrize("version", [3, 4])
@@ -99,11 +108,12 @@ def test_what_failed_at_schema_version_4_is_tried_anew_whatever_was_blamed(
     assert tried == dict.fromkeys(("harbour", "lane#3", "pier", "twin", "yard"), (1, 0))
 
 
-def test_what_was_done_and_what_failed_at_schema_version_5_stays_so(
-    tmp_path: Path, left: Left
+@pytest.mark.parametrize("version", ["5", "6"])
+def test_what_was_done_and_what_failed_since_schema_version_5_stays_so(
+    tmp_path: Path, left: Left, version: str
 ) -> None:
     settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
-    add_part(tmp_path / "old", "5", DAY)
+    add_part(tmp_path / "old", version, DAY)
     plan = planned(settings)
     assert (plan.done, plan.older, plan.known_failed) == (1, 0, 1)
     assert todo(plan) == ["harbour", "lane#3", "twin", "yard"]
