@@ -178,7 +178,13 @@ class ClipWork:
         tile = smaller_tile(settings.tile_size) if in_tiles else settings.tile_size
         return SegmentWork(
             clip,
-            SteadyFuser(self.room, tile_size=tile, steady=settings.steady, state=state),
+            SteadyFuser(
+                self.room,
+                tile_size=tile,
+                steady=settings.steady,
+                whole=not in_tiles,
+                state=state,
+            ),
             encoding,
             settings.unmatched_frames,
             self.room.fuser.device,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fusion_core.models.memory import first_that_fits, tile_sizes
+from fusion_core.models.memory import SMALLEST_TILE, first_that_fits, tile_sizes
 from fusion_core.models.network_fuser import NetworkFuser
 from fusion_core.models.pooling import PreviewPooling, ScenePooling
 from fusion_core.models.tiling.batches import LuminancePair, fuse_in_tiles
@@ -81,6 +81,7 @@ class SteadyFuser:
         room: What fuses, and what of it fits into memory.
         tile_size: Largest side of a tile in pixels, for frames that memory doesn't hold whole.
         steady: Whether anything is carried from frame to frame.
+        whole: Whether frames are fused whole where memory seems to hold that.
         state: What an earlier segment left.
 
     Attributes:
@@ -90,9 +91,16 @@ class SteadyFuser:
     """
 
     def __init__(
-        self, room: Room, *, tile_size: int, steady: bool = True, state: SteadyState | None = None
+        self,
+        room: Room,
+        *,
+        tile_size: int,
+        steady: bool = True,
+        whole: bool = True,
+        state: SteadyState | None = None,
     ):
         self._room, self._tile_size, self._steady = room, tile_size, steady
+        self._whole = whole
         fuser = room.fuser
         pools = steady and isinstance(fuser, NetworkFuser) and fuser.cells
         self._network = fuser if pools and isinstance(fuser, NetworkFuser) else None
@@ -156,7 +164,8 @@ class SteadyFuser:
 
         whole = -(-max(height, width) // ALIGNMENT) * ALIGNMENT
         smaller = [size for size in tile_sizes(self._tile_size) if size < whole]
-        sizes = self._room.tile_sizes([whole, *smaller], height, width)
+        tried = [whole, *smaller] if self._whole else smaller or [SMALLEST_TILE]
+        sizes = self._room.tile_sizes(tried, height, width)
         what = f"a frame of {width}x{height} pixels in tiles"
         size, fused = first_that_fits(sizes, in_tiles, what, fuser.device)
         if size < whole:

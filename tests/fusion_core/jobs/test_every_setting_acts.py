@@ -2,8 +2,7 @@
 
 import ast
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,16 @@ from generated_scenes import PLACE, collar, scene_bands
 from pydantic import ValidationError
 from rasterio.transform import Affine
 from scene_fixture import SIZE, SceneFixture
+from setting_acts import (
+    JPEG,
+    NO_PNG_LEVEL,
+    NO_QUALITY,
+    NO_VIDEO_QUALITY,
+    TIFF,
+    WEBP,
+    Act,
+    says_unused,
+)
 from tiny import TODAY, picture_pair, png, tiny_model
 
 from fusion_core.archive.layout import part_path
@@ -31,33 +40,19 @@ ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 Kind = Literal["photographs", "scene"]
-How = Literal["image", "fate", "remark", "refused"]
 
-
-@dataclass(frozen=True)
-class Act:
-    """What becomes of a setting that is changed from its default.
-
-    Attributes:
-        value: What it is changed to.
-        how: It changes the image's bytes, makes a pair that fails one that doesn't, is named by the
-            row's remark and changes no byte, or is refused.
-        pair: Which pair shows that, of those that ``put`` makes.
-        beside: Settings that both runs have.
-        in_tiles: Whether memory holds photographs in tiles alone.
-    """
-
-    value: Any
-    how: How = "image"
-    pair: str = "plain"
-    beside: Mapping[str, Any] = field(default_factory=dict)
-    in_tiles: bool = False
-
-
-JPEG, WEBP, TIFF = ({"format": kind} for kind in ("jpeg", "webp", "tiff"))
 RESIZED = {"size_mismatch": "resize_ir"}
-NO_QUALITY = [Act(50, "refused", beside=kind) for kind in ({}, TIFF)]
-NO_PNG_LEVEL = [Act(9, "refused", beside=kind) for kind in (JPEG, WEBP, TIFF)]
+OF_CLIPS = {
+    "video_codec": [Act("h265", "remark")],
+    "video_quality": [Act(30, "remark"), NO_VIDEO_QUALITY],
+    "steady": [Act(False, "remark")],
+    "frame_rate": [Act(10.0, "remark")],
+    "frame_clock": [Act("start", "remark")],
+    "frame_offset": [Act(0.5, "remark")],
+    "frame_tolerance": [Act(0.5, "remark")],
+    "unmatched_frames": [Act("drop", "remark")],
+    "segment_frames": [Act(10, "remark")],
+}
 ACTS: dict[Kind, dict[str, list[Act]]] = {
     "photographs": {
         "size_mismatch": [Act("resize_ir", "fate", "sizes")],
@@ -73,6 +68,7 @@ ACTS: dict[Kind, dict[str, list[Act]]] = {
         "quality": [*(Act(50, beside=kind) for kind in (JPEG, WEBP)), *NO_QUALITY],
         "png_level": [Act(9), *NO_PNG_LEVEL],
         "precision": [Act("bf16")],
+        **OF_CLIPS,
     },
     "scene": {
         "size_mismatch": [Act("resize_ir", "fate", "sizes")],
@@ -88,6 +84,7 @@ ACTS: dict[Kind, dict[str, list[Act]]] = {
         "quality": [Act(50, "remark", beside=JPEG), *NO_QUALITY],
         "png_level": [Act(9, "remark"), *NO_PNG_LEVEL],
         "precision": [Act("bf16")],
+        **OF_CLIPS,
     },
 }
 CASES = [
@@ -147,11 +144,6 @@ def fused(folder: Path, kind: Kind, pair: str, in_tiles: bool, *changes: Any) ->
     return dict(row)
 
 
-def says_unused(row: Mapping[str, Any], name: str) -> bool:
-    remarks = (row["remark"] or "").split("; ")
-    return any(f" {name} " in one and one.endswith("had no part in it") for one in remarks)
-
-
 @pytest.mark.parametrize("kind", [*ACTS])
 def test_every_setting_of_images_is_gone_through(kind: Kind) -> None:
     elsewhere = {*RegistrationSettings.model_fields}  # in test_registering.py
@@ -168,7 +160,7 @@ def test_a_setting_acts_or_is_refused_or_the_row_says_that_it_had_no_part(
     changed = {**act.beside, name: act.value}
     if act.how == "refused":
         assert ImageSettings(**act.beside)
-        with pytest.raises(ValidationError, match=f"{name} is {act.value} and format is .* Leave"):
+        with pytest.raises(ValidationError, match=f"{name} is {act.value} and .* is .* Leave"):
             FuseArchiveSettings(source="in", output="out", **changed)
         return
     before = fused(folder, kind, act.pair, act.in_tiles, *act.beside.items())

@@ -238,6 +238,24 @@ def test_frames_that_are_not_expected_to_fit_are_fused_in_tiles() -> None:
     assert steady.smallest == 256
 
 
+def test_frames_are_not_tried_whole_where_memory_ran_out_for_that_in_another_worker() -> None:
+    network, pixels = pooling_fuser(), list[int]()
+    fuse = network._engine.fuse
+
+    def noted(ir: Tensor, vi: Tensor, *pooling: TilePooling | None) -> Tensor:
+        pixels.append(ir.numel())
+        return fuse(ir, vi, *pooling)
+
+    network._engine.fuse = noted  # type: ignore[method-assign]
+    steady = SteadyFuser(Room(network), tile_size=512, whole=False)
+    steady.fuse(*large())
+    assert steady.smallest == 256
+    assert max(pixels) < 60_000
+    small = SteadyFuser(Room(network), tile_size=512, whole=False)
+    small.fuse(*scene())  # of which there are no smaller tiles
+    assert small.smallest is None
+
+
 def test_frames_that_fit_nowhere_are_told() -> None:
     steady = fuser_of(cramped(1000))
     with pytest.raises(MemoryExhaustedError, match="a frame of 400x160 pixels in tiles"):
