@@ -70,7 +70,7 @@ can't depend on those, for an output that is moved keeps its paths."""
 
 _BESIDE = r"\.quicklook|\.frames|\.segment-[0-9]{5}"
 _IMAGE = re.compile(
-    rf"{FUSED_FOLDER}/[^/]+/(.+)\.[0-9a-f]{{16}}(?:{_BESIDE})?(?:-[0-9a-f]{{16}})?(?:\.quicklook)?"
+    rf"{FUSED_FOLDER}/[^/]+/(.+)\.[0-9a-f]{{16}}(?:{_BESIDE})?(?:-[0-9a-f]{{16}})?(?:\.quicklook|\.frames)?"
     r"\.[a-z0-9]+"
 )
 # No image or item is called so: their names end in a digest.

@@ -26,8 +26,8 @@ from fusion_core.archive.layout import (
 from fusion_core.archive.visible_text import visible
 from fusion_core.storage.store import Storage
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".webp")
-"""Extensions of what nothing can be searched in."""
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".webp", ".mp4", ".mkv", ".nut")
+"""Extensions of what nothing can be searched in, and what may be of many gigabytes."""
 
 _FIXED = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_temporal)
 _BATCH = 8192

@@ -28,3 +28,10 @@ def test_the_list_of_nights_names_no_pair() -> None:
     ):
         output.write(path, b"<td>'gate_7'</td>")
         assert Naming(["gate_7"]).in_object(output, path) is found
+
+
+@pytest.mark.parametrize("name", ["gate_7.0123456789abcdef.mp4", "a.mkv", "a.segment-00000.nut"])
+def test_videos_are_not_searched_for_names(name: str) -> None:
+    output = Storage(f"memory://{uuid.uuid4().hex}")
+    output.write(f"fused/0123/{name}", b"'gate_7'")
+    assert not Naming(["gate_7"]).in_object(output, f"fused/0123/{name}")
