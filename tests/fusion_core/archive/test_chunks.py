@@ -174,3 +174,27 @@ def cut_one(names: str) -> Chunk:
 def test_a_chunk_is_frozen() -> None:
     with pytest.raises(AttributeError):
         Chunk("id", ()).part_id = "other"  # type: ignore[misc]
+
+
+def test_each_clip_is_a_chunk_of_its_own_among_photographs() -> None:
+    paths = {
+        "a": ("ir/a.png", "vi/a.png"),
+        "b": ("ir/b.png", "vi/b.png"),
+        "c": ("ir/c.MP4", "vi/c.mp4"),
+        "d": ("ir/d/{frame}.png", "vi/d.mkv"),
+        "e": ("ir/e.png", "vi/e.png"),
+        "f": ("ir/f/{frame}.png", "vi/f/{frame}.png"),
+    }
+    todo = make_plan(make_pairing(dict.fromkeys(paths, ("v", "v", 1000))), make_rows([])).todo
+    for side in (0, 1):
+        column = [paths[pair_id][side] for pair_id in todo["pair_id"].to_pylist()]
+        todo = with_column(todo, f"{('ir', 'vi')[side]}_path", column)
+    chunks = list(cut_chunks(todo, "key", 9, chunk_pixels=100))
+    names = [[pair.pair_id for pair in chunk.pairs] for chunk in chunks]
+    assert names == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+    # Whoever works on one has time for all pixels that its frames may have.
+    assert [chunk.pixels > 0 for chunk in chunks] == [False, True, True, False, True]
+    size = chunks[1].pairs[0].vi_bytes
+    assert chunks[1].pixels >= 800 * size
+    assert 10 * size <= chunks[4].pixels < chunks[1].pixels
+    assert chunks[1].budget(60) > chunks[3].budget(60)

@@ -51,6 +51,19 @@ def test_the_path_is_that_which_the_image_was_written_to_whatever_its_url_says()
     assert image_path(ROW | {"fused_format": "cog"}) == written("cpu-bf16-eager", "tiff")
 
 
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_a_clip_lies_where_it_was_written(kind: str, tmp_path: Path) -> None:
+    row = ROW | {"fused_format": kind}
+    path = written("cpu-bf16-eager", kind)
+    assert path.endswith(f".{kind}")
+    assert image_path(row) == path
+    own = path_beside(path, SHA256)
+    assert image_path(row | {"fused_url": f"/moved/to/{own}"}) == own
+    stored = stored_image(Storage(str(tmp_path)), row)
+    assert stored is not None
+    assert (stored.path, stored.storage.root) == (path, str(tmp_path))
+
+
 def test_rows_that_name_no_arithmetic_have_the_path_without_it() -> None:
     assert image_path(ROW | {"precision": None, "engine": None}) == written(None)
 
