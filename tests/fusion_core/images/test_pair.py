@@ -218,3 +218,18 @@ def test_a_scaled_picture_is_one_side_with_its_own_settings() -> None:
     options = ScalingSettings(ir_range=(0, 100), vi_range=(100, 200))
     sides = [ScaledPicture.of(Picture(RAMP), side, options) for side in ("ir", "vi")]  # type: ignore[arg-type]
     assert [side.scaling for side in sides] == [Scaling(0, 100), Scaling(100, 200)]
+
+
+def test_another_frame_of_a_clip_is_scaled_as_the_first() -> None:
+    options = ScalingSettings(percentiles=(0, 100), nodata=0)
+    first = PicturePair.of(Picture(counts()), Picture(COLOUR + 1), options)
+    brighter = counts() + 500
+    brighter[:5] = 0
+    pair = first.following(Picture(brighter), Picture(COLOUR[::-1] + 1), options)
+    assert pair.scaling_names == first.scaling_names == ("percentiles", "type")
+    assert (pair.ir.scaling, pair.vi.scaling) == (first.ir.scaling, first.vi.scaling)
+    assert pair.luminances()[0][39, 59] == pytest.approx(0.9)
+    assert pair.valid is not None
+    assert pair.valid.sum() == 35 * 60
+    assert first.valid is None
+    np.testing.assert_array_equal(pair.vi.picture.pixels, COLOUR[::-1] + 1)

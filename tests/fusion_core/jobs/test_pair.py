@@ -13,7 +13,7 @@ from fusion_core.images.codecs import decode, encode
 from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.loading import load_pair
-from fusion_core.jobs.pair import PairState, finish_pair
+from fusion_core.jobs.pair import PairState, create_image_file, finish_pair
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.settings.fuse import ImageSettings
 from fusion_core.storage.store import Storage
@@ -210,3 +210,27 @@ def test_storage_that_fails_is_a_write_error(
         finished(pair, output)
     assert isinstance(caught.value, PairError)
     assert pair.stage == caught.value.stage == "write"
+
+
+def test_a_file_is_created_where_it_is_to_be_or_beside_what_is_there(
+    output: Storage, tmp_path: Path
+) -> None:
+    local = tmp_path / "local"
+    local.write_bytes(b"ours")
+    assert create_image_file(output, "fused/a.mp4", local) == "fused/a.mp4"
+    assert create_image_file(output, "fused/a.mp4", local) == "fused/a.mp4"  # the same bytes
+    output.write("fused/b.mp4", b"theirs")
+    own = path_beside("fused/b.mp4", hashlib.sha256(b"ours").hexdigest())
+    for _ in range(2):
+        assert create_image_file(output, "fused/b.mp4", local) == own
+    assert (output.read("fused/b.mp4"), output.read(own)) == (b"theirs", b"ours")
+
+
+def test_a_file_whose_name_is_taken_twice_is_told(output: Storage, tmp_path: Path) -> None:
+    local = tmp_path / "local"
+    local.write_bytes(b"ours")
+    own = path_beside("fused/a.mp4", hashlib.sha256(b"ours").hexdigest())
+    for path in ("fused/a.mp4", own):
+        output.write(path, b"theirs")
+    with pytest.raises(WriteError, match=r"holds other bytes than its name says; .* Remove it"):
+        create_image_file(output, "fused/a.mp4", local)

@@ -45,6 +45,45 @@ def test_settings_of_the_other_kind_of_pair_are_named(
         assert found == (names and f"the pair is {kind}, and {names} had no part in it")
 
 
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, None),
+        ({"video_codec": "h265", "steady": False, "segment_frames": 9, "nodata": 0}, None),
+        ({"png_level": 9}, "png_level of photographs"),
+        ({"resampling": "cubic", "tile_size": 128}, "resampling and tile_size of scenes"),
+        ({"frame_rate": 9.0}, "frame_rate of sequences"),
+        (
+            {"png_level": 9, "compression": "none", "frame_rate": 9.0},
+            "png_level of photographs and compression of scenes and frame_rate of sequences",
+        ),
+    ],
+)
+def test_settings_that_say_nothing_of_a_clip_are_named(
+    changes: dict[str, Any], names: str | None
+) -> None:
+    found = unused_settings(ImageSettings(**changes), "a clip", tiled=False)
+    assert found == (names and f"the pair is a clip, and {names} had no part in it")
+
+
+def test_a_clip_in_tiles_takes_their_size_and_one_of_images_their_rate() -> None:
+    settings = ImageSettings(tile_size=128, frame_rate=9.0)
+    assert unused_settings(settings, "a clip", tiled=True, sequence=True) is None
+    tiled, sequence = (
+        unused_settings(settings, "a clip", tiled=tiled, sequence=not tiled)
+        for tiled in (True, False)
+    )
+    assert tiled == "the pair is a clip, and frame_rate of sequences had no part in it"
+    assert sequence == "the pair is a clip, and tile_size of scenes had no part in it"
+
+
+@pytest.mark.parametrize("kind", ["photographs", "a scene"])
+def test_settings_of_clips_say_nothing_of_other_pairs(kind: Any) -> None:
+    settings = ImageSettings(video_codec="h265", unmatched_frames="drop")
+    told = f"the pair is {kind}, and video_codec and unmatched_frames of clips had no part in it"
+    assert unused_settings(settings, kind) == told
+
+
 def test_a_photograph_in_tiles_takes_the_size_of_tiles() -> None:
     assert unused_settings(ImageSettings(tile_size=128), "photographs") is None
 
