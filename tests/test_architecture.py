@@ -27,8 +27,7 @@ LONGEST_FUNCTION = 60
 ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
-        "av",  # reads and writes videos, by FFmpeg
-        *("cv2", "deflate"),  # aligns and warps pairs; compresses PNG some times as fast as zlib
+        *("av", "cv2", "deflate"),  # videos; aligning pairs; PNG some times as fast as by zlib
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         *("onnx", "google"),  # networks of others, and the errors of reading their files
         *("openvino", "onnxruntime"),  # what computes networks, where it is installed

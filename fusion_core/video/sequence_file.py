@@ -15,8 +15,8 @@ from fusion_core.storage.reading import read_listed
 from fusion_core.storage.store import Storage
 from fusion_core.video.frame import ClipFacts, Faults, Frame
 
-_FINEST_RATE = 1001
-"""Largest denominator of a rate: 29.97 stands for 30000 / 1001."""
+_NTSC = Fraction(1000, 1001)
+_NEAR = 0.0005  # frames a second
 
 
 class FrameSequence:
@@ -52,7 +52,7 @@ class FrameSequence:
         self._source, self._most = source, max_megapixels
         self._listed = size, version
         self._files = list_frames(source, path, size=size, version=version)
-        exact = Fraction(rate).limit_denominator(_FINEST_RATE)
+        exact = exact_rate(rate)
         self._base = 1 / exact
         first = self._first_picture()
         height, width = first.pixels.shape[:2]
@@ -99,3 +99,11 @@ class FrameSequence:
             except DecodeError as error:
                 reason = reason or error
         raise DecodeError(f"none of {len(self._files)} files of {self.path} is an image: {reason}")
+
+
+def exact_rate(rate: float) -> Fraction:
+    """Return frames a second as a fraction: 29.97 stands for 30000 / 1001, and the like."""
+    of_ntsc = round(rate / float(_NTSC)) * _NTSC
+    if rate != round(rate) and abs(float(of_ntsc) - rate) < _NEAR:
+        return of_ntsc
+    return Fraction(rate).limit_denominator(1000)

@@ -51,9 +51,9 @@ def test_a_frames_number_tells_its_time(archive: ClipArchive) -> None:
 def test_its_facts_are_those_of_its_first_image(archive: ClipArchive) -> None:
     facts = opened(archive, rate=29.97).facts
     assert (facts.height, facts.width, facts.bits, facts.grey) == (48, 64, 8, False)
-    assert facts.rate == Fraction(2997, 100)
+    assert facts.rate == Fraction(30_000, 1001)
     assert facts.time_base == 1 / facts.rate
-    assert (facts.rotation, facts.declared) == (0, None)
+    assert (facts.rotation, facts.declared) == (0, float(6 * facts.time_base))
 
 
 def test_grey_images_of_16_bits_are_told(archive: ClipArchive) -> None:
