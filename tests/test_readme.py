@@ -114,7 +114,7 @@ def test_the_examples_run_as_written(
     assert "20 steps on 2 pairs" in told["fusion_core/training/README.md"][0]
     assert "1 fused" in told["fusion_core/scenes/README.md"][0]
     (aligned,) = told["fusion_core/registration/README.md"]
-    assert "3 of which it isn't sure whether they are aligned" in aligned
+    assert "- registration: 3 unsure" in aligned
     assert len(reader["rows"]) == 3  # type: ignore[arg-type]
     assert len(reader["failed"]) == 0  # type: ignore[arg-type]
     assert len(reader["scores"]) == 6  # type: ignore[arg-type]

@@ -54,6 +54,9 @@ class RunSummary(ArchiveSummary):
             lines += [f"- contact sheet: `{self.contact_sheet}`"]
         if self.catalog:
             lines += [f"- STAC: `{self.catalog}`"]
+        if self.registration:
+            found = ", ".join(f"{count} {name}" for name, count in self.registration.items())
+            lines += [f"- registration: {found}"]
         lines += self._details_lines()
         if self.metrics:
             lines += ["", *metric_table(self.metrics, self.fused)]
@@ -74,10 +77,9 @@ class RunSummary(ArchiveSummary):
 
 
 def registration_told(counts: Mapping[str, int]) -> list[str]:
-    """Return phrases on pairs that weren't simply found aligned; none where all were."""
+    """Return phrases on pairs that are off, and on those that were; none where there are none."""
     words = {
         "shifted": "with an infrared image that is off the visible one",
-        "unsure": "of which it isn't sure whether they are aligned",
         "corrected": "aligned before they were fused",
     }
     return [f"{counts[name]} {told}" for name, told in words.items() if counts.get(name)]

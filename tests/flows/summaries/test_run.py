@@ -110,4 +110,5 @@ def test_what_is_off_is_told_and_what_is_aligned_is_not() -> None:
         told.sentence()
     )
     assert "## Misaligned pairs: 2\n\n- `a: off by 9 pixels`" in told.markdown()
-    assert "aligned" not in summary(registration={"aligned": 90}).sentence()
+    assert "- registration: 90 aligned, 2 shifted, 1 corrected" in told.markdown()
+    assert "aligned" not in summary(registration={"aligned": 90, "unsure": 3}).sentence()
