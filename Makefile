@@ -24,7 +24,7 @@ export PREFECT_HOME := $(CURDIR)/.prefect
 # Hundreds of processes would each compile the same modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-slow test-s3 test-browser wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock image-digests clean benchmark-stac benchmark-readers benchmark-planning
+.PHONY: help install demo test test-slow test-s3 test-browser wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock image-digests clean benchmark-stac benchmark-readers benchmark-planning benchmark-video benchmark-registration
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -115,6 +115,15 @@ benchmark-planning: $(INSTALLED)
 # Catalogues a million scenes, opens them, and catalogues some nights more: three minutes.
 benchmark-stac: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_stac.py
+
+# How steady and how fast clips are fused, and what a kill leaves: most of an hour.
+benchmark-video: $(INSTALLED)
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_video.py
+
+# Shifts found and mended on real pairs, false alarms, and other libraries (SimpleITK and kornia, where
+# they are installed): half an hour.
+benchmark-registration: $(INSTALLED)
+	$(PROGRAM) tests/benchmarks/bench_registration.py
 
 # The README's queries over a manifest of ten million rows, with pandas, DuckDB and Polars.
 benchmark-readers: $(INSTALLED)

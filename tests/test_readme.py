@@ -9,12 +9,13 @@ from pathlib import Path
 import duckdb
 import pytest
 from catalogued_scenes import scene_row, scene_rows
+from clips import moving, write_video
 from generated_scenes import scene_bands, write_raster
 from package_graph import arrows
 from prefect_processes import prefect_server
 from published_rows import publish
 from s3_servers import S3Server
-from tiny import plain_network, tiny_model, write_fused, write_pairs
+from tiny import plain_network, png, tiny_model, write_fused, write_pairs
 
 from flows.commandline.commands import COMMANDS
 from flows.commandline.options import option_name
@@ -34,6 +35,7 @@ GUIDES = (
     *("fusion_core/training/README.md", "fusion_core/models/README.md"),
     *("fusion_core/metrics/README.md", "fusion_core/archive/README.md"),
     *("fusion_core/scenes/README.md", "fusion_core/registration/README.md"),
+    "fusion_core/video/README.md",
 )
 
 
@@ -75,16 +77,27 @@ def reader(
     for name, pixels in (("B10", ir), ("B4", vi[0])):
         file = write_raster(tmp_path / f"{name}.TIF", pixels)
         Storage("s3://archive").write_file(f"{SCENE}/{SCENE}_{name}.TIF", file)
+    put_clips(Storage("s3://archive"), tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")  # Polars wants to be told
     return {"network": plain_network()}
+
+
+def put_clips(archive: Storage, folder: Path) -> None:
+    """Put a clip of two videos and one of two sequences into an archive."""
+    for side in ("ir", "vi"):
+        frames = moving(5, infrared=side == "ir")
+        file = write_video(folder / f"{side}.mp4", frames)
+        archive.write_file(f"clips/{side}/gate.mp4", file)
+        for number, pixels in enumerate(frames):
+            archive.write(f"frames/{side}/yard/{number:04}.png", png(pixels))
 
 
 @pytest.mark.ray
 @pytest.mark.s3
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.timeout(900)  # six starts of the command line
+@pytest.mark.timeout(900)  # eight starts of the command line
 # torch copies its own specifications of trees by a class that it deprecates itself
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.:FutureWarning")
 def test_the_examples_run_as_written(
@@ -115,6 +128,9 @@ def test_the_examples_run_as_written(
     assert "1 fused" in told["fusion_core/scenes/README.md"][0]
     (aligned,) = told["fusion_core/registration/README.md"]
     assert "- registration: 3 unsure" in aligned
+    assert ["1 fused" in one for one in told["fusion_core/video/README.md"]] == [True, True]
+    assert {*reader["clips"]["pair_id"]} == {"gate", "yard"}  # type: ignore[index]
+    assert len(reader["worst"]) == 3  # type: ignore[arg-type]
     assert len(reader["rows"]) == 3  # type: ignore[arg-type]
     assert len(reader["failed"]) == 0  # type: ignore[arg-type]
     assert len(reader["scores"]) == 6  # type: ignore[arg-type]

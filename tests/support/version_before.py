@@ -16,6 +16,7 @@ from fusion_core.archive.older import split_by_version
 from fusion_core.archive.plan import PAIR_KEY, SCORE_KEY, Plan, make_plan
 from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
+from fusion_core.metrics import METRIC_NAMES
 from fusion_core.models.fuser import read_model
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
@@ -29,6 +30,8 @@ NEW_IN_5 = ["attempt", "cause", "history", "precision", "engine"]
 """Columns that schema version 5 of the manifest brought; 0.1.0 wrote version 4."""
 NEW_IN_6 = ["outline"]
 NEW_IN_7 = [
+    *("frames", "frames_unmatched", "ir_frames_unused", "duration", "frame_rate", "frames_url"),
+    *(f"{metric}_{what}" for metric in METRIC_NAMES for what in ("least", "worst_frame")),
     *("registration", "shift_x", "shift_y", "registration_score", "registration_matrix"),
 ]
 
