@@ -13,7 +13,7 @@ from actors.fusion_actor import FusionJob, load_job_fuser
 from actors.node_memory import node_budget
 from actors.resources import WorkerShare
 from actors.waiting import result_of
-from fusion_core import jobs, models
+from fusion_core import jobs, models, video
 from fusion_core.archive import Chunk, PairRef
 from fusion_core.storage import Storage, open_source
 
@@ -65,3 +65,19 @@ def time_tile(job: FusionJob, share: WorkerShare) -> float:
     """Return the seconds that the model takes in this process for a pixel of a large scene."""
     fuser = load_job_fuser(job, share.device, share.cpus)
     return models.seconds_per_pixel(fuser, job.settings.tile_size)
+
+
+def count_clip_pixels(
+    job: FusionJob, clips: Sequence[PairRef], storage_options: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Return the pixels of all frames of some clips, by their headers, and their files' bytes.
+
+    Those that can't be opened count for neither.
+    """
+    source = open_source(job.settings, storage_options)
+    pixels = size = 0
+    for ref in clips:
+        found = video.count_pixels(source, ref, job.settings)
+        pixels += found
+        size += ref.file_bytes if found else 0
+    return pixels, size

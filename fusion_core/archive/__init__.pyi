@@ -7,6 +7,7 @@ from .attempts import (
 from .attempts import (
     last_attempts as last_attempts,
 )
+from .clip_names import are_clips as are_clips
 from .fencing import with_intents as with_intents
 from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages

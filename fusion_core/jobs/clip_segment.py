@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from fusion_core.errors import OverlapError
+from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.pair import PairState
 from fusion_core.jobs.pipeline_threads import compute_alone, compute_on
-from fusion_core.metrics import METRIC_NAMES
+from fusion_core.metrics import METRIC_NAMES, to_grey255
 from fusion_core.metrics.columns import score_columns
+from fusion_core.metrics.scaling import Scaling
 from fusion_core.video.ahead import Ahead
 from fusion_core.video.clip import Clip, ClipFrame, SegmentReading
 from fusion_core.video.encoding import Encoding, SegmentEncoder
@@ -75,6 +77,31 @@ class _Fused:
     cut: bool = False
 
 
+@dataclass(frozen=True)
+class _Scorable:
+    """What is kept of a fused frame until it comes out of the encoder: the less, the better.
+
+    Attributes:
+        row: Its row, but for the scores.
+        ir: Infrared grey values, (H, W).
+        vi: Visible ones.
+        valid: Which pixels are scored; None for all.
+        scaling: What becomes black and white of the stored frame.
+    """
+
+    row: FrameRow
+    ir: NDArray[np.uint8]
+    vi: NDArray[np.uint8]
+    valid: NDArray[np.bool_] | None
+    scaling: Scaling
+
+    @classmethod
+    def of(cls, one: _Fused, pictures: PicturePair) -> _Scorable:
+        """Take it of a fused frame."""
+        ir, vi = pictures.ir.grey255(), pictures.vi.grey255()
+        return cls(_row(one), ir, vi, pictures.valid, pictures.vi.scaling)
+
+
 @dataclass
 class SegmentWork:
     """What is done to the frames of one segment.
@@ -87,7 +114,8 @@ class SegmentWork:
         device: Where metrics are computed.
         clock: Times the stages.
         alive: Called for each frame that is done; raises where there is no time left.
-        waiting: Frames that are encoded and not scored yet, by their time in ticks.
+        waiting: Frames that are encoded and not scored yet, by their time in ticks; None for one
+            that wasn't fused.
         overlaps: Sum over the fused frames of the share of pixels that was fused.
     """
 
@@ -98,7 +126,7 @@ class SegmentWork:
     device: str
     clock: StageClock
     alive: Callable[[int], None]
-    waiting: dict[int, _Fused] = field(default_factory=dict)
+    waiting: dict[int, _Scorable | None] = field(default_factory=dict)
     overlaps: float = 0.0
 
     def run(self, reading: SegmentReading, record: SegmentRecord, path: Path) -> None:
@@ -163,7 +191,7 @@ class SegmentWork:
 
     def _encode(
         self, fused: Iterable[_Fused], path: Path, record: SegmentRecord
-    ) -> Iterator[tuple[_Fused, Picture]]:
+    ) -> Iterator[tuple[_Scorable, Picture]]:
         """Yield the frames as they are stored, those that were fused."""
         encoder = SegmentEncoder(path, self.encoding)
         try:
@@ -174,10 +202,11 @@ class SegmentWork:
                     if self.unmatched == "drop":
                         continue
                 with self.clock("encode"):
-                    picture = frame.vi_picture
+                    picture, scorable = frame.vi_picture, None
                     if frame.pictures is not None and one.luminance is not None:
                         picture = frame.pictures.fused(one.luminance)
-                    self.waiting[frame.vi.ticks] = one
+                        scorable = _Scorable.of(one, frame.pictures)
+                    self.waiting[frame.vi.ticks] = scorable
                     record.written += 1
                     came = list(encoder.add(picture, frame.vi.ticks))
                 yield from self._as_stored(came)
@@ -187,14 +216,16 @@ class SegmentWork:
         finally:
             encoder.close()
 
-    def _as_stored(self, came: Iterable[tuple[int, Picture]]) -> Iterator[tuple[_Fused, Picture]]:
+    def _as_stored(
+        self, came: Iterable[tuple[int, Picture]]
+    ) -> Iterator[tuple[_Scorable, Picture]]:
         for ticks, picture in came:
-            one = self.waiting.pop(ticks)
-            if one.luminance is not None:
-                yield one, picture
+            scorable = self.waiting.pop(ticks)
+            if scorable is not None:
+                yield scorable, picture
 
     def _scored(
-        self, stored: Iterable[tuple[_Fused, Picture]], scorers: ThreadPoolExecutor
+        self, stored: Iterable[tuple[_Scorable, Picture]], scorers: ThreadPoolExecutor
     ) -> Iterator[FrameRow]:
         scoring: deque[Future[FrameRow]] = deque()
         for count, (one, picture) in enumerate(stored, start=1):
@@ -205,23 +236,21 @@ class SegmentWork:
         while scoring:
             yield scoring.popleft().result()
 
-    def _score(self, one: _Fused, picture: Picture) -> FrameRow:
-        pictures = one.frame.pictures
-        assert pictures is not None
+    def _score(self, one: _Scorable, picture: Picture) -> FrameRow:
         with self.clock("score"):
-            greys = pictures.greys(picture.pixels)
-            scores = score_columns(*greys, self.device, valid=pictures.valid)
-        return _row(one, scores)
+            fused = to_grey255(picture.pixels, one.scaling)
+            scores = score_columns(one.ir, one.vi, fused, self.device, valid=one.valid)
+        undefined = scores["metrics_undefined"]
+        kept = {name: scores[name] for name in METRIC_NAMES}
+        return replace(one.row, scores=kept, undefined=undefined)
 
 
-def _row(one: _Fused, scores: dict[str, float | str | None] | None = None) -> FrameRow:
+def _row(one: _Fused) -> FrameRow:
     frame = one.frame
-    known = scores or {}
     return FrameRow(
         frame=frame.number,
         time=float(frame.vi.time),
         ir_time=None if frame.ir_time is None else float(frame.ir_time),
         cut=one.cut,
-        scores={name: known[name] for name in METRIC_NAMES} if scores else {},  # type: ignore[misc]
-        undefined=known.get("metrics_undefined"),  # type: ignore[arg-type]
+        scores={},
     )

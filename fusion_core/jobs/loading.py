@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from fusion_core.archive.clip_names import is_video_name
 from fusion_core.archive.plan import PairRef
 from fusion_core.archive.sequence import is_sequence
 from fusion_core.errors import DecodeError, OverlapError, SameFileError, SizeMismatchError
@@ -86,6 +87,11 @@ def _check_files(ref: PairRef) -> None:
             raise DecodeError(
                 f"{path} is a sequence of frames; expected an image here. Take sequences as clips, "
                 "or name a template without a frame, by which each image is a pair"
+            )
+        if is_video_name(path):
+            raise DecodeError(
+                f"{path} is called as a video; expected an image here, for videos are fused and "
+                "not trained on or scored anew. Take a template that names images"
             )
 
 

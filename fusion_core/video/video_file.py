@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from fusion_core.errors import DecodeError, PairError, UnreachableError
@@ -108,13 +109,18 @@ class VideoFile:
                 file.close()
                 raise
         try:
-            if not container.streams.video:
+            pictures = [
+                stream
+                for stream in container.streams.video
+                if not stream.disposition & Disposition.attached_pic  # the cover of a film
+            ]
+            if not pictures:
                 kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
                 raise DecodeError(
                     f"{self.path} holds {' and '.join(kinds)} and no pictures; expected a video. "
                     "Check what was uploaded under this name"
                 )
-            stream = container.streams.video[0]
+            stream = pictures[0]
             stream.thread_type = "SLICE"  # frames of threads depend on each other's errors
             yield container, stream
         finally:
