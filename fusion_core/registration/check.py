@@ -33,6 +33,9 @@ _SMALL = 160
 SMALLEST = 128
 """Nothing is said of pictures whose longer side has fewer pixels: they show too few edges."""
 
+NARROWEST = 16
+"""Pixels of the shorter side of a reduced pair below which no shift can be told."""
+
 SURE = 0.15
 """Least score of an estimate that is believed. Pairs of different scenes reach it in about one of
 ten cases, pairs of one scene fail it in one of fifty; the package's page has the table."""
@@ -114,13 +117,16 @@ def estimate_shift(
         turned: Whether the infrared picture may be turned; else a mere shift is searched for.
 
     Returns:
-        The estimate. Its score is 0 where a picture is flat, smaller than ``SMALLEST``, or
-        agrees best with the other at the end of what is tried.
+        The estimate. Its score is 0 where a picture is flat, smaller than ``SMALLEST``, narrower
+        than ``NARROWEST`` once it is reduced, or agrees best with the other at the end of what is
+        tried.
     """
     height, width = vi.shape
     if max(height, width) < SMALLEST:
         return Shift(0.0, 0.0, 0.0, 0.0, 0.0)
     factor = factor_for(vi.shape, SIDE)
+    if min(height, width) // factor < NARROWEST:
+        return Shift(0.0, 0.0, 0.0, 0.0, 0.0)
     seen = None if valid is None else reduced_mask(valid, factor)
     pool = _POOL if max(height, width) // factor >= _SMALL else 1
     first, second = (pooled(directions(reduced(plane, factor), seen), pool) for plane in (ir, vi))

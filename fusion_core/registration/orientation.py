@@ -34,8 +34,11 @@ _REACH = 3
 
 
 def factor_for(shape: tuple[int, ...], side: int) -> int:
-    """Return by how much to reduce a picture (H, W, …) for a longer side near ``side``."""
-    return max(1, round(max(shape[:2]) / side))
+    """Return by how much to reduce a picture (H, W, …) for a longer side near ``side``.
+
+    Of a picture that is a line, less: something has to be left of its shorter side.
+    """
+    return max(1, min(round(max(shape[:2]) / side), min(shape[:2])))
 
 
 def reduced(pixels: NDArray[Any], factor: int) -> Plane:

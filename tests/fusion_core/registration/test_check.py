@@ -100,3 +100,10 @@ def test_a_limit_grows_with_the_picture_unless_it_is_set() -> None:
     assert limit_for(500, 250) == pytest.approx(4.0)
     assert limit_for(200, 250) == 3.0
     assert limit_for(480, 640, 2.0) == 2.0
+
+
+@pytest.mark.parametrize("size", [(1, 65535), (65535, 1), (3, 900), (40, 4000), (1, 1), (129, 7)])
+def test_pictures_that_are_lines_are_unsure(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    ir, vi = rng.random((2, *size), np.float32)
+    assert estimate_shift(ir, vi).verdict(3.0) == "unsure"
