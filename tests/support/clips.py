@@ -22,6 +22,7 @@ from fusion_core.jobs.fusion_worker import FusionWorker
 from fusion_core.jobs.identity import RunIdentity
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
+from fusion_core.video.encoding import X264_CODE
 from fusion_core.video.frame import Frame
 from fusion_core.video.video_file import VideoFile
 
@@ -85,7 +86,8 @@ def write_video(
     base = Fraction(1, 90_000)
     with av.open(str(path), "w", options=container or {}) as out:
         out.metadata.update(metadata or {})
-        stream = out.add_stream(codec, rate=rate, options=options or {})
+        always_the_same = {"x264-params": X264_CODE} if "264" in codec and X264_CODE else {}
+        stream = out.add_stream(codec, rate=rate, options={**always_the_same, **(options or {})})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixel_format
         stream.codec_context.time_base = 1 / rate if codec in _EVEN else base
