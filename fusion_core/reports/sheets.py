@@ -22,7 +22,6 @@ from fusion_core.reports.drawing import told_picture
 from fusion_core.scenes.quicklook import scene_pictures
 from fusion_core.storage.store import Storage
 from fusion_core.storage.stored_file import StoredFile
-from fusion_core.video.pictures import clip_pictures
 
 # A detail as large as a thumbnail takes this much of the whole.
 _SHOWN = (MAGNIFICATION * TALLEST, MAGNIFICATION * THUMBNAIL_WIDTH)
@@ -105,6 +104,9 @@ def pictures_of(pair: ShownPair) -> list[Pixels]:
 
     Whatever is wrong with a pair, it costs the sheet no other one.
     """
+    # Whoever only chooses what is shown loads no FFmpeg.
+    from fusion_core.video.pictures import clip_pictures
+
     files = [pair.ir, pair.vi, *pair.fused.values()]
     try:
         return (
