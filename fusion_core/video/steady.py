@@ -37,9 +37,9 @@ _SHARE = 0.25
 
 Of 27 settings of these four, tried on 20 frames of each of three clips of M3SVD with both packaged
 networks, these hold most within about 1 % of the metrics. Over all frames (the guide has the
-record), the fused video changes by 0.28 of what it does frame by frame where neither source changes,
-by 0.47 where neither changes by more than a grey level; no metric's mean falls by more than 0.4 % for
-RefineFuse; for the mini network SSIM falls by 1.2 %, the others by 0.5 % at most.
+record) the fused video changes by 0.28 of what it does frame by frame where neither source does,
+by 0.47 where neither changes by more than a grey level; no metric's mean falls by more than 0.4 %
+for RefineFuse; for the mini network SSIM falls by 1.2 %, the others by 0.5 % at most.
 """
 
 _THUMBNAIL = 32  # pixels along each side
