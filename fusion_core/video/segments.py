@@ -148,11 +148,9 @@ class SegmentStore:
                 # What is gone on with is what whoever reads the record goes on with.
                 return record, from_arrays(arrays, rest, self._device)
             found = self._read(record.number)
-        if found is None:
-            raise WriteError(
-                f"{self._output.url(self.record_path(record.number))} can't be read, and is there; "
-                "expected the record of a segment. Remove it"
-            )
+            if found is None:  # of another version, or its frames are gone: nobody goes on with it
+                self._output.write(self.record_path(record.number), body)
+                found = record, from_arrays(arrays, rest, self._device)
         return found
 
     def download(self, record: SegmentRecord, local: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import av
@@ -21,12 +21,17 @@ from fusion_core.images.picture import Picture, check_size
 from fusion_core.scenes.stored_object import StoredObject
 from fusion_core.storage.store import Storage
 from fusion_core.video.frame import ClipFacts, Colours, Faults, Frame
+from fusion_core.video.frame_times import later, rate_of
 
 BLOCK = 1 << 20
 """Bytes that are fetched at once; sixteen such blocks of each open file are kept."""
 
 _ODD = 2.0  # seconds that a file may end before what its header says
 _GAP = 3  # intervals
+_FASTEST = 300
+"""Frames a second beyond which a header isn't believed: some tell the ticks of their clock."""
+
+_SEEN = 9  # frames whose times are looked at then
 _MICROSECONDS = 1_000_000  # what FFmpeg counts a container's times in
 
 
@@ -76,12 +81,12 @@ class VideoFile:
                 frames = self._decoded(container, stream, entered)
                 first = next(frames, None)
                 if first is not None and first.time <= start:
-                    yield from _later(start, chain([first], frames), entered, faults)
+                    yield from later(start, chain([first], frames), entered, faults)
                     return
         # Some files can't be entered in their middle: they are decoded from their beginning.
         with self._opened() as (container, stream):
             entered = Faults()
-            yield from _later(start, self._decoded(container, stream, entered), entered, faults)
+            yield from later(start, self._decoded(container, stream, entered), entered, faults)
 
     def _enter(self, container: InputContainer, stream: VideoStream, start: Fraction) -> bool:
         """Go to the key frame before a time, and tell whether that can be done."""
@@ -165,7 +170,10 @@ class VideoFile:
             declared = container.duration / _MICROSECONDS
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
         with self._told():
-            first = next(self._pictures(container, stream, Faults()), None)
+            pictures = self._pictures(container, stream, Faults())
+            first = next(pictures, None)
+            if first is not None and rate > _FASTEST:
+                rate = rate_of([first, *islice(pictures, _SEEN)], stream.time_base) or rate
         if first is None:
             self._raise_stores()
             raise DecodeError(
@@ -284,23 +292,6 @@ class VideoFile:
                 if error.errno == errno.ENOMEM:
                     raise MemoryError(f"{error}") from error
                 faults.unreadable(_reason(error))
-
-
-def _later(
-    start: Fraction, frames: Iterator[Frame], entered: Faults, faults: Faults
-) -> Iterator[Frame]:
-    """Yield the frames from ``start`` on, and count only what is wrong with those."""
-    begun = False
-    try:
-        for frame in frames:
-            if frame.time >= start:
-                begun = True
-                yield frame
-            else:  # what came before belongs to an earlier part of the clip
-                entered.clear()
-    finally:
-        if begun:
-            faults.add(entered)
 
 
 def to_picture(frame: av.VideoFrame) -> Picture:

@@ -132,6 +132,8 @@ def test_records_of_another_version_are_passed_over(output: Storage, tmp_path: P
     path = store.record_path(0)
     output.write(path, output.read(path).replace(b'\\"version\\": 1', b'\\"version\\": 9'))
     assert store.known() == ([], SteadyState())
+    again, _ = store.keep(record_of(0), state_of(1), file_of(tmp_path))  # and written over
+    assert store.known()[0] == [again]
 
 
 def test_other_bytes_under_a_segments_name_are_refused(output: Storage, tmp_path: Path) -> None:
