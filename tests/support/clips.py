@@ -227,10 +227,10 @@ class ClipArchive:
         pairs = pair_by_templates(self.source.list(), ir, vi).pairs
         return tuple(PairRef(**row) for row in pairs.to_pylist())
 
-    def worker(self) -> FusionWorker:
+    def worker(self, **more: Any) -> FusionWorker:
         settings_hash = self.settings.image_settings().settings_hash()
         identity = RunIdentity("run", TODAY, self.fuser.model_hash, settings_hash)
-        return FusionWorker(self.source, self.output, self.fuser, self.settings, identity)
+        return FusionWorker(self.source, self.output, self.fuser, self.settings, identity, **more)
 
     def fuse(self, *refs: PairRef, worker: FusionWorker | None = None) -> list[dict[str, Any]]:
         """Fuse pairs in one chunk; return their rows."""

@@ -70,7 +70,7 @@ def test_a_shifted_clip_is_aligned_and_its_border_keeps_the_visible(tmp_path: Pa
     assert len(pd.read_parquet(row["frames_url"])) == 9
 
 
-def test_one_transform_serves_a_camera_of_several_clips(tmp_path: Path) -> None:
+def test_a_single_clip_tells_too_little_of_its_camera(tmp_path: Path) -> None:
     archive = ClipArchive(
         tmp_path,
         registration="translation",
@@ -79,9 +79,32 @@ def test_one_transform_serves_a_camera_of_several_clips(tmp_path: Path) -> None:
         vi="vi/{camera}.mp4",
     )
     ref = shifted_clip(archive, SHIFT, count=3)
-    row = archive.fuse_one(ref)  # a single clip tells too little of its camera
+    row = archive.fuse_one(ref)
     assert row["registration"] == "unsure"
     assert "no transform of the camera clip is sure" in row["remark"]
+
+
+def test_one_transform_serves_all_clips_of_a_camera(tmp_path: Path) -> None:
+    archive = ClipArchive(
+        tmp_path,
+        registration="translation",
+        registration_by="{camera}",
+        ir="ir/{camera}/{n}.mp4",
+        vi="vi/{camera}/{n}.mp4",
+    )
+    for number in range(3):
+        shifted_clip(archive, SHIFT, count=3)
+        for side in ("ir", "vi"):
+            target = archive.path(side, f"gate/{number}.mp4")
+            target.parent.mkdir(exist_ok=True)
+            archive.path(side).rename(target)
+    refs = tuple(archive.ref(f"gate/{number}.mp4") for number in range(3))
+    worker = archive.worker(samples={"gate": refs})
+    rows = archive.fuse(*refs, worker=worker)
+    assert [row["registration"] for row in rows] == ["corrected"] * 3
+    (matrix,) = {tuple(row["registration_matrix"]) for row in rows}
+    assert matrix[2] == pytest.approx(SHIFT, abs=1)
+    assert len(pd.read_parquet(f"{tmp_path}/output/registration")) == 1
 
 
 def test_nothing_is_looked_at_where_that_is_off(tmp_path: Path) -> None:
