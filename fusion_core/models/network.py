@@ -33,7 +33,9 @@ class RefineFuse(FusionNetwork):
 
     Activations: ReLU after every 3x3 convolution of encoders and decoders, none inside or right
     after the interactions, Tanh mapped to [0, 1] at the end. The paper names only those of the last
-    decoder. There are no normalisation layers: brightness is part of the result.
+    decoder. The tanh is stretched a little and clipped (``NetworkConfig.stretch``): plain, it made
+    1.0 grey level in the mean of what is black in both sources. There are no normalisation layers:
+    brightness is part of the result.
     """
 
     name = "refinefuse"
@@ -111,7 +113,8 @@ class RefineFuse(FusionNetwork):
         fused = self._interact(ir, vi, pooling)
         features = self._decode(fused, pooling)
         with _without_autocast(features.device.type):
-            return (torch.tanh(self.head(features.float())) + 1) / 2
+            stretched = self.config.stretch * torch.tanh(self.head(features.float()))
+            return ((stretched + 1) / 2).clamp(0, 1)
 
     def pool(self, ir: Tensor, vi: Tensor, pooling: Pooling) -> None:
         """Run as far as anything is pooled, in half the memory and time of ``forward``."""

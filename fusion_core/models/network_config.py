@@ -1,8 +1,18 @@
 """The configuration of RefineFuse networks, without the network itself."""
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+NO_STRETCH = 1.0
+"""The stretch of networks from before there was one."""
 
 _FP32 = 4  # bytes
 
@@ -30,6 +40,13 @@ class NetworkConfig(BaseModel):
     sfim: bool = Field(default=True, description="Pixelwise interaction at levels 1 and 2.")
     psim: bool = Field(default=True, description="Attention between modalities from level 3 on.")
     fim: bool = Field(default=True, description="Weighted join of level 2 with the deeper levels.")
+    stretch: float = Field(
+        default=1.02,
+        ge=NO_STRETCH,
+        lt=2,
+        description="The tanh at the end is stretched by this factor and clipped: unstretched it "
+        "reaches black and white only at infinity.",
+    )
 
     @model_validator(mode="after")
     def _check_widths(self) -> Self:
@@ -41,6 +58,12 @@ class NetworkConfig(BaseModel):
         if min(self.widths) < 1:
             raise ValueError(f"widths are {self.widths}; each must be at least 1")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Weights and checkpoints from before have no such value, and stay what they are.
+        values: dict[str, Any] = write(self)
+        return {k: v for k, v in values.items() if (k, v) != ("stretch", NO_STRETCH)}
 
     @property
     def multiple(self) -> int:

@@ -8,7 +8,7 @@ from safetensors.torch import save
 
 from fusion_core.errors import StorageError, WeightsError
 from fusion_core.models.network import RefineFuse
-from fusion_core.models.network_config import NetworkConfig
+from fusion_core.models.network_config import NO_STRETCH, NetworkConfig
 from fusion_core.models.weights_file import hash_model, load_weights, save_weights
 
 SMALL = NetworkConfig(levels=2, widths=(4, 6), decoder_width=4)
@@ -55,6 +55,16 @@ def test_equal_weights_are_equal_files(tmp_path: Path, model: RefineFuse) -> Non
     body = Path(path).read_bytes()
     assert int.from_bytes(body[:8], "little") % 8 == 0, "tensors begin where they can be mapped"
     assert load_weights(path)[1].training == said
+
+
+def test_weights_from_before_there_was_a_stretch_have_none(tmp_path: Path) -> None:
+    before = SMALL.model_copy(update={"stretch": NO_STRETCH})
+    path = str(tmp_path / "w.safetensors")
+    save_weights(path, RefineFuse(before), {})
+    assert b"stretch" not in Path(path).read_bytes(), "they stay what they are, byte for byte"
+    assert load_weights(path)[1].network == before
+    save_weights(path, RefineFuse(SMALL), {})
+    assert load_weights(path)[1].network.model_dump()["stretch"] == SMALL.stretch > NO_STRETCH
 
 
 def test_half_precision_storage_is_read_as_fp32(tmp_path: Path, model: RefineFuse) -> None:
@@ -148,7 +158,7 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, model: RefineF
 
 def test_packaged_weights_match_their_recorded_hash() -> None:
     model, info = load_weights()
-    assert model.config == info.network == NetworkConfig()
+    assert model.config == info.network == NetworkConfig(stretch=NO_STRETCH)
     with pytest.raises(WeightsError, match="expected 11"):
         load_weights("refinefuse", "11" * 32)
 
