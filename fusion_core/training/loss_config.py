@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 
 class LossConfig(BaseModel):
@@ -54,7 +61,23 @@ class LossConfig(BaseModel):
         default=0.1, ge=0, description="Factor of 2 - SCD, the metric as a loss."
     )
     fidelity_weight: float = Field(
-        default=0.2, ge=0, description="Factor of 2 - VIF, the metric as a loss."
+        default=0.4, ge=0, description="Factor of 2 - VIF, the metric as a loss."
+    )
+    dim_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="How far the brighter source stands in for both, in intensity and texture, "
+        "where the infrared is dim as a whole. 0: not at all.",
+    )
+    spread_weight: float = Field(
+        default=4.0, ge=0, description="Factor of what lacks of the sources' contrast."
+    )
+    sky_weight: float = Field(
+        default=4.0, ge=0, description="Factor of what bright skies lack of the visible image's."
+    )
+    black_weight: float = Field(
+        default=5.0, ge=0, description="Factor of light where both sources are black."
     )
     neighbourhood: int = Field(
         default=31,
@@ -81,6 +104,14 @@ class LossConfig(BaseModel):
             raise ValueError(f"neighbourhood is {value}; a square around a pixel has an odd side")
         return value
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Checkpoints of trainings from before have no such terms, and are gone on from.
+        values: dict[str, Any] = write(self)
+        return {k: v for k, v in values.items() if k not in _LATER_TERMS or v}
+
+
+_LATER_TERMS = {"dim_share", "spread_weight", "sky_weight", "black_weight"}
 
 PAPER_LOSS: Mapping[str, Any] = {
     "texture_weight": 5.0,
@@ -88,6 +119,10 @@ PAPER_LOSS: Mapping[str, Any] = {
     "texture_gain": 1.0,
     "correlation_weight": 0.0,
     "fidelity_weight": 0.0,
+    "dim_share": 0.0,
+    "spread_weight": 0.0,
+    "sky_weight": 0.0,
+    "black_weight": 0.0,
 }
 """What the paper's loss changes of the defaults: intensity and texture only, with its lambda of 5.
 

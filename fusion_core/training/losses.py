@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from fusion_core.training.batch import Batch
+from fusion_core.training.brightness_losses import black_loss, sky_loss, spread_loss
+from fusion_core.training.dim_infrared import wanted
 from fusion_core.training.distillation_losses import distillation_terms
 from fusion_core.training.gradient_losses import gradient_loss, texture_loss
 from fusion_core.training.loss_config import LossConfig
@@ -45,21 +47,29 @@ def loss_terms(fused: Tensor, batch: Batch, config: LossConfig) -> dict[str, Ten
     ir, vi = batch.ir, batch.vi
     if batch.target is not None:
         return distillation_terms(fused, batch, batch.target, config)
+    gain = config.texture_gain
+    levels, edges, dim = wanted(ir, vi, config.dim_share, gain)
     if config.intensity == "masked":
         assert batch.masks is not None
-        intensity = masked_intensity_loss(fused, ir, vi, batch.masks)
+        intensity = masked_intensity_loss(fused, *levels, batch.masks)
     elif config.intensity == "mean":
-        intensity = mean_intensity_loss(fused, ir, vi)
+        intensity = mean_intensity_loss(fused, *levels)
     else:
-        intensity = max_intensity_loss(fused, ir, vi)
+        intensity = max_intensity_loss(fused, *levels)
     terms = {"intensity": config.intensity_weight * intensity}
-    gain = config.texture_gain
     if config.texture_weight:
-        terms["texture"] = config.texture_weight * texture_loss(fused, ir, vi, gain)
+        terms["texture"] = config.texture_weight * texture_loss(fused, *edges, gain)
     if config.gradient_weight:
-        terms["gradient"] = config.gradient_weight * gradient_loss(fused, ir, vi, gain)
-    if config.correlation_weight:
-        terms["correlation"] = config.correlation_weight * correlation_loss(fused, ir, vi)
+        terms["gradient"] = config.gradient_weight * gradient_loss(fused, *edges, gain)
     if config.fidelity_weight:
         terms["fidelity"] = config.fidelity_weight * fidelity_loss(fused, ir, vi)
+    if config.correlation_weight:
+        correlation = correlation_loss(fused, ir, vi, 1 - dim)
+        terms["correlation"] = config.correlation_weight * correlation
+    if config.spread_weight:
+        terms["spread"] = config.spread_weight * spread_loss(fused, ir, vi, 1 - dim)
+    if config.sky_weight:
+        terms["sky"] = config.sky_weight * sky_loss(fused, ir, vi)
+    if config.black_weight:
+        terms["black"] = config.black_weight * black_loss(fused, ir, vi)
     return terms

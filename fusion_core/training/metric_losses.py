@@ -24,14 +24,22 @@ _TINY_EDGE = 0.1  # in grey values
 _TINY_PRODUCT = 1e-10
 
 
-def correlation_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+def correlation_loss(
+    fused: Tensor, ir: Tensor, vi: Tensor, share: Tensor | None = None
+) -> Tensor:
     """Return 2 - SCD, mean over the batch: 0 where each difference is the other source, at most 4.
 
     Source of SCD: see ``sum_of_correlations_of_differences``. A difference or a source that is
     constant correlates with nothing.
+
+    Args:
+        fused: The fused crops.
+        ir: Infrared, same shape.
+        vi: Visible luminance, same shape.
+        share: Weight of each crop, (B, 1, 1, 1), in [0, 1]. Default: 1.
     """
-    kept = _correlation(fused - vi, ir) + _correlation(fused - ir, vi)
-    return 2 - kept.mean()
+    lost = 2 - _correlation(fused - vi, ir) - _correlation(fused - ir, vi)
+    return (lost if share is None else lost * share[:, 0, 0, 0]).mean()
 
 
 def fidelity_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
