@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny import TINY, timeless, tiny_model, train_settings_for, write_pairs
 
-from fusion_core.errors import DecodeError, SettingsError, TrainingError, WeightsError
+from fusion_core.errors import SettingsError, TrainingError, WeightsError
 from fusion_core.models.weights_file import load_weights, save_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.job import Reporter, WorkerRank
@@ -215,11 +215,8 @@ def test_fine_tuning_starts_from_weights_of_the_same_network(source: Path, tmp_p
         train(other)
 
 
-def test_a_broken_pair_and_a_diverged_loss_stop_it(source: Path, tmp_path: Path) -> None:
+def test_a_diverged_loss_stops_it(source: Path, tmp_path: Path) -> None:
     # The paper's optimiser, without its small rate.
     wild = {"optimiser": "sgd", "learning_rate": 1e30, "clip": 0, "steps": 50}
     with pytest.raises(TrainingError, match="the training has diverged"):
         train(train_settings_for(source, tmp_path / "wild", **wild))
-    (source / "vi/p2.png").write_bytes(b"text")
-    with pytest.raises(DecodeError, match=r"pair p2 can't be trained on: vi/p2\.png"):
-        train(train_settings_for(source, tmp_path / "out"))
