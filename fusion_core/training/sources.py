@@ -73,7 +73,7 @@ class TrainingSources:
 
 @contextmanager
 def open_sources(job: TrainingJob, rank: WorkerRank, options: Options) -> Iterator[TrainingSources]:
-    """Open a training's pairs, of which none is read yet.
+    """Open a training's pairs, of which none is read yet but one to validate on.
 
     Args:
         job: The training.
@@ -82,6 +82,7 @@ def open_sources(job: TrainingJob, rank: WorkerRank, options: Options) -> Iterat
 
     Raises:
         WeightsError: The teacher can't be used.
+        TooManyFailuresError: No pair to validate on can be used.
         StorageError: The source or the teacher can't be reached.
     """
     with ExitStack() as held:
@@ -91,6 +92,8 @@ def open_sources(job: TrainingJob, rank: WorkerRank, options: Options) -> Iterat
         cutter = _cutter(job, rank, held)
         crops = cutter(pairs)
         validator = Validator(apart, cutter(apart)) if left else None
+        if left:
+            _ = apart[0]  # that none of them can be used is better known now than after hours
         yield TrainingSources(job.settings.recipe(), pairs, crops, apart, validator)
 
 

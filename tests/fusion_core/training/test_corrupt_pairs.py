@@ -165,6 +165,18 @@ def test_a_corrupt_validation_pair_is_left_out_of_the_means(source: Path, tmp_pa
     assert scores[0][1] == scores[1][1]
 
 
+def test_that_no_pair_to_validate_on_can_be_used_is_said_before_the_first_step(
+    source: Path, tmp_path: Path
+) -> None:
+    spoil(source, "p4", "p5")
+    events: list[ProgressEvent] = []
+    settings = train_settings_for(source, tmp_path / "out", validation=2, max_failed=1)
+    with pytest.raises(TooManyFailuresError, match=r"2 of the 2 pairs read so far, of 2.*p4: vi"):
+        train(settings, events.append)
+    assert events == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_too_many_of_them_are_an_error_and_max_failed_allows_more(
     source: Path, tmp_path: Path
 ) -> None:
