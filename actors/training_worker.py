@@ -18,7 +18,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from actors.resources import WorkerShare
 from fusion_core.errors import FuseArchiveError
-from fusion_core.training import Reporter, TrainingJob, WorkerRank, run_training
+from fusion_core.training import (
+    Reporter,
+    TrainingJob,
+    WorkerRank,
+    compute_alike,
+    run_training,
+)
 
 # The others wait for worker 0 while it validates, however large the set. That a worker is gone is
 # seen by its closed connections, and by Ray.
@@ -88,8 +94,7 @@ def train_on_worker(config: Mapping[str, Any]) -> None:
         report=lambda event: mailbox.post.remote(event),
     )
     if task.share.gpus:
-        # Equal seeds give equal weights; what has no such implementation warns and goes on.
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        compute_alike()
     else:
         torch.set_num_threads(max(1, int(task.share.cpus)))
     try:

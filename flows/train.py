@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
@@ -17,6 +19,8 @@ from flows.night import ended
 from flows.parent_watchdog import end_with_worker
 from flows.summaries.train import TrainSummary
 from flows.train_progress import shown
+from flows.training_lease import training_lease
+from fusion_core.archive import Lease
 from fusion_core.errors import TrainingError
 from fusion_core.settings import OverrideOf, overridden
 from fusion_core.storage import Storage
@@ -25,6 +29,7 @@ from fusion_core.training import (
     LOG_FILE,
     WEIGHTS_FILE,
     LogFile,
+    ProgressEvent,
     TrainingJob,
     TrainSettings,
     finished_log,
@@ -52,6 +57,7 @@ def train_refinefuse(
         What became of it.
 
     Raises:
+        OutputBusyError: Another training is at work on the output.
         FuseArchiveError: The settings, pairs, checkpoint or storage can't be used, what Ray Train
             needs isn't installed, or the workers failed for good.
     """
@@ -61,17 +67,16 @@ def train_refinefuse(
     credentials = StorageCredentials(settings.credentials_block)
     job = plan(settings, credentials)
     log = finished_log(job, credentials)
-    if log is not None:
-        summary = summarise(job, log, done_before=True)
-    else:
-        with connected(settings.ray_address):
-            run_on_ray(job, credentials)
+    done_before = log is not None
+    if log is None:
+        with training_lease(job.settings, credentials) as lease, connected(settings.ray_address):
+            run_on_ray(replace(job, generation=lease.generation), credentials, lease)
         log = finished_log(job, credentials)
-        if log is None:
-            raise TrainingError(
-                f"the training in {job.settings.output} ended without its log; run it again"
-            )
-        summary = summarise(job, log, done_before=False)
+    if log is None:
+        raise TrainingError(
+            f"the training in {job.settings.output} ended without its log; run it again"
+        )
+    summary = summarise(job, log, done_before=done_before)
     create_markdown_artifact(summary.markdown(), f"{FLOW}-summary", summary.sentence())
     create_link_artifact(summary.curve, "curve.png", f"{FLOW}-curve", "Losses and metrics")
     get_run_logger().info(summary.sentence())
@@ -97,14 +102,20 @@ def plan(settings: TrainSettings, credentials: StorageCredentials) -> TrainingJo
 
 
 @task(name="train", cache_policy=NO_CACHE)
-def run_on_ray(job: TrainingJob, credentials: StorageCredentials) -> None:
-    """Train on Ray workers until the last step."""
+def run_on_ray(job: TrainingJob, credentials: StorageCredentials, lease: Lease) -> None:
+    """Train on Ray workers until the last step, or until the lease is lost."""
     logger = get_run_logger()
     share = training_share(job.settings, alive_nodes())
     logger.info("%d workers with %g CPUs and %g GPUs each", share.count, share.cpus, share.gpus)
     # A signal may come while the progress is shown; the workers end then, not with the process.
     with closing(train(job, share, credentials)) as events:
-        shown(events, logger)
+        shown(_while_held(events, lease), logger)
+
+
+def _while_held(events: Iterable[ProgressEvent], lease: Lease) -> Iterator[ProgressEvent]:
+    for event in events:
+        lease.check()
+        yield event
 
 
 def summarise(job: TrainingJob, log: LogFile, *, done_before: bool) -> TrainSummary:
@@ -120,4 +131,5 @@ def summarise(job: TrainingJob, log: LogFile, *, done_before: bool) -> TrainSumm
         steps=log.records[-1].step,
         seconds=log.records[-1].seconds,
         records=log.records,
+        left_out=log.left_out,
     )

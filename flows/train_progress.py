@@ -9,6 +9,7 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.progress import Logger
+from flows.summaries.listings import plain
 from fusion_core.training import ProgressEvent, TrainingRecord
 
 _SECONDS_BETWEEN_UPDATES = 2.0
@@ -27,6 +28,8 @@ def shown(events: Iterable[ProgressEvent], logger: Logger) -> None:
     updated = logged = began = time.monotonic()
     first: int | None = None
     for event in events:
+        for pair in event.left_out:
+            logger.warning("Pair %s is left out: %s", plain(pair.pair_id), plain(pair.reason))
         step, steps, now = event.step, event.steps, time.monotonic()
         if first is None:
             first, began = step, now  # the steps of before a restart took none of this run's time

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from flows.summaries.base import Summary
+from flows.summaries.listings import plain
 from fusion_core.metrics import METRIC_NAMES
-from fusion_core.training import TrainingRecord
+from fusion_core.training import LeftOut, TrainingRecord
+
+_LISTED = 100
 
 
 class TrainSummary(Summary):
@@ -20,6 +23,7 @@ class TrainSummary(Summary):
         steps: Steps taken in all.
         seconds: Time of the steps, without interruptions, validations and checkpoints.
         records: The log's records.
+        left_out: Pairs that it did without, since their files can't be used.
     """
 
     output: str
@@ -31,6 +35,7 @@ class TrainSummary(Summary):
     steps: int
     seconds: float
     records: tuple[TrainingRecord, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -42,11 +47,11 @@ class TrainSummary(Summary):
         if self.done_before:
             return (
                 f"The training in {self.output} was finished before, with a loss of "
-                f"{self.loss:.4f} after {self.steps} steps: nothing to do."
+                f"{self.loss:.4f} after {self.steps} steps: nothing to do.{self._without()}"
             )
         return (
             f"{self.steps} steps on {self.pairs} pairs in {self.seconds:.0f} s, with a loss of "
-            f"{self.loss:.4f} at the end."
+            f"{self.loss:.4f} at the end.{self._without()}"
         )
 
     def markdown(self) -> str:
@@ -54,7 +59,18 @@ class TrainSummary(Summary):
         lines = ["# train-refinefuse", "", self.sentence(), ""]
         lines += [f"- weights: `{self.weights}`", f"- log: `{self.log}`"]
         lines += [f"- curve: `{self.curve}`", "", *record_table(self.records)]
+        if self.left_out:
+            lines += ["", "## Pairs left out", ""]
+            shown = self.left_out[:_LISTED]
+            lines += [f"- {plain(pair.pair_id)}: {plain(pair.reason)}" for pair in shown]
+            more = len(self.left_out) - len(shown)
+            lines += [f"- … and {more} more, in log.json"] if more else []
         return "\n".join(lines) + "\n"
+
+    def _without(self) -> str:
+        count = len(self.left_out)
+        pairs = "1 pair was" if count == 1 else f"{count} pairs were"
+        return f" {pairs} left out, since their files can't be used." if count else ""
 
 
 def record_table(records: tuple[TrainingRecord, ...], *, rows: int = 12) -> list[str]:

@@ -37,6 +37,7 @@ from fusion_core.errors import FuseArchiveError, LeaseLostError, OutputBusyError
 from fusion_core.storage.store import Storage
 
 _KEPT = 8  # generations whose intents stay
+_ADVICE = "Start later, or set overlap to 'wait' and no earlier deadline"
 log = logging.getLogger(__name__)
 
 
@@ -165,6 +166,7 @@ def acquire(
     wait: bool,
     exclusive: bool = True,
     until: float | None = None,
+    advice: str = _ADVICE,
 ) -> Lease:
     """Take an output's lease.
 
@@ -178,6 +180,7 @@ def acquire(
         exclusive: Whether the store honours conditional writes. Where it doesn't, a claim is looked
             at again after a moment, which makes two claims at once unlikely and not impossible.
         until: Moment of the monotonic clock at which waiting ends.
+        advice: What to do where a living run holds it.
 
     Raises:
         OutputBusyError: A living run holds it, and ``wait`` is False or the time to wait is over.
@@ -187,7 +190,7 @@ def acquire(
         storage = output()
         newest = newest_generation(storage)
         if newest:
-            _wait_until_free(output, newest, seconds=seconds, wait=wait, until=until)
+            _wait_until_free(output, newest, seconds=seconds, wait=wait, until=until, advice=advice)
         token = uuid.uuid4().hex
         record = LeaseRecord(
             run_id=run_id,
@@ -213,6 +216,7 @@ def _wait_until_free(
     seconds: float,
     wait: bool,
     until: float | None,
+    advice: str,
 ) -> None:
     """Return once a generation is released, dead or followed by another."""
     seen: LeaseRecord | None = None
@@ -231,8 +235,7 @@ def _wait_until_free(
         if seen is not None and record != seen and not patient:
             raise OutputBusyError(
                 f"{record.run_id} on {record.host} is at work on {storage.url('')}; found its "
-                "heartbeat, expected none. Start later, or set overlap to 'wait' and no earlier "
-                "deadline"
+                f"heartbeat, expected none. {advice}"
             )
         if record != seen:
             seen, still_since = record, now

@@ -1,4 +1,5 @@
 from .ablation import AblateSettings as AblateSettings
+from .determinism import compute_alike as compute_alike
 from .job import Reporter as Reporter
 from .job import TrainingJob as TrainingJob
 from .job import WorkerRank as WorkerRank
@@ -16,6 +17,7 @@ from .log import (
 )
 from .plan import finished_log as finished_log
 from .plan import plan_training as plan_training
+from .record import LeftOut as LeftOut
 from .record import ProgressEvent as ProgressEvent
 from .record import TrainingRecord as TrainingRecord
 from .run import run_training as run_training

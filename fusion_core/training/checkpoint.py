@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fusion_core.errors import WeightsError
 from fusion_core.storage.store import Storage
-from fusion_core.training.record import TrainingRecord
+from fusion_core.training.record import LeftOut, TrainingRecord
 from fusion_core.training.trainer import Trainer
 
 FORMAT = "1"
@@ -36,12 +36,14 @@ class Checkpoint:
         training: What decides the weights, as JSON values; another value is another training.
         records: Records up to this step.
         tensors: State of the trainer.
+        left_out: Corrupt pairs found up to this step.
     """
 
     step: int
     training: Mapping[str, Any]
     records: tuple[TrainingRecord, ...]
     tensors: dict[str, Tensor]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None:
@@ -50,11 +52,15 @@ def write_checkpoint(output: Storage, path: str, checkpoint: Checkpoint) -> None
     Raises:
         StorageError: The store failed; the old checkpoint is still there.
     """
+    log = {
+        "records": [record.model_dump() for record in checkpoint.records],
+        "left_out": [pair.model_dump() for pair in checkpoint.left_out],
+    }
     values = {
         "checkpoint": FORMAT,
         "step": checkpoint.step,
         "training": checkpoint.training,
-        "log": {"records": [record.model_dump() for record in checkpoint.records]},
+        "log": log,
     }
     metadata = {key: json.dumps(value) for key, value in values.items()}
     output.write(path, safetensors.torch.save(checkpoint.tensors, metadata))
@@ -91,11 +97,13 @@ def read_checkpoint(output: Storage, path: str) -> Checkpoint | None:
     try:
         values = {key: json.loads(metadata[key]) for key in _KEYS}
         records = tuple(map(TrainingRecord.model_validate, values["log"]["records"]))
+        # Versions before left no pair out.
+        left_out = tuple(map(LeftOut.model_validate, values["log"].get("left_out", ())))
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"the header of checkpoint {url} holds no records of a training: {error}. {advice}"
         ) from error
-    return Checkpoint(values["step"], values["training"], records, tensors)
+    return Checkpoint(values["step"], values["training"], records, tensors, left_out)
 
 
 def resume(trainer: Trainer, checkpoint: Checkpoint, url: str) -> None:

@@ -1,77 +1,61 @@
-"""Reads pairs whole, finds what is salient in them, and cuts them into random augmented crops.
+"""Finds what is salient in whole pairs, and cuts them into random augmented crops.
 
 A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from fusion_core.archive.plan import PairRef
-from fusion_core.errors import PairError
-from fusion_core.jobs.loading import load_pair
-from fusion_core.settings.run import PairSettings
-from fusion_core.settings.scaling import ScalingSettings
-from fusion_core.storage.store import Storage
+from fusion_core.training.augmentation import CHANGED, LARGEST_ZOOM, less_contrast
 from fusion_core.training.batch import Batch
+from fusion_core.training.byte_cache import ByteCache
 from fusion_core.training.loss_config import LossConfig
+from fusion_core.training.reading import Pairs
 from fusion_core.training.saliency_masks import saliency, source_masks
-
-LuminancePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Infrared and visible luminance, each (H, W) rounded to 8 bits."""
 
 INFRARED, VISIBLE, SALIENT = range(3)
 
-CHANGED = 0.5  # share of crops that are shrunk, of images with less contrast, of those darkened
-LARGEST_ZOOM = 1.6
-_LEAST_CONTRAST = 0.2
-
-
-def read_luminances(
-    pair: PairRef, source: Storage, settings: PairSettings, max_megapixels: float
-) -> LuminancePair:
-    """Read infrared and visible luminance of a pair, each (H, W) rounded to 8 bits.
-
-    Raises:
-        PairError: of the kind that stopped it, with the pair's id.
-    """
-    try:
-        loaded = load_pair(
-            pair,
-            source,
-            settings=ScalingSettings(size_mismatch=settings.size_mismatch),
-            max_megapixels=max_megapixels,
-        )
-    except PairError as error:
-        raise type(error)(f"pair {pair.pair_id} can't be trained on: {error}") from error
-    ir, vi = (np.rint(255 * image).astype(np.uint8) for image in loaded.luminances())
-    return ir, vi
+MOST_BYTES = 1536 << 20
+"""What a source of crops keeps, unless it is told."""
 
 
 class CropSource:
-    """Holds pairs in memory, one byte a pixel, and cuts batches of crops with their masks."""
+    """Cuts batches of crops with their masks out of pairs, and keeps the last pairs it read.
+
+    A pair takes three bytes a pixel.
+    """
 
     def __init__(
         self,
-        images: Iterable[LuminancePair],
+        images: Pairs,
         size: int,
         loss: LossConfig,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
-        """Find what is salient on whole images, and pad them to the size of a crop.
+        """Read nothing yet.
 
         Args:
             images: Infrared and visible luminance of each pair, (H, W) of one size.
             size: Side of a crop.
             loss: What the masks depend on.
+            most_bytes: What is kept of the pairs at most.
         """
         self.size = size
+        self._images = images
         self._loss = loss
-        self._stacks = [_stack(ir, vi, size, loss) for ir, vi in images]
+        self._cache = ByteCache(most_bytes)
+
+    def unread(self, count: int, seed: int, step: int) -> list[int]:
+        """Return the numbers of the pairs that ``random_batch`` would read, in its order."""
+        random = np.random.default_rng((seed, step))
+        drawn = random.integers(len(self._images), size=count).tolist()
+        return [number for number in drawn if number not in self._cache]
 
     def random_batch(self, count: int, seed: int, step: int) -> Batch:
         """Cut random crops, flipped and turned, many of them shrunk or with less contrast.
@@ -90,24 +74,37 @@ class CropSource:
         """
         random = np.random.default_rng((seed, step))
         crops = []
-        for index in random.integers(len(self._stacks), size=count):
-            stack = self._stacks[index]
+        for number in random.integers(len(self._images), size=count).tolist():
+            stack = self._stack(number)
             zoom = random.uniform(1, LARGEST_ZOOM) if random.random() < CHANGED else 1
             side = min(round(self.size * zoom), *stack.shape[1:])
             top = random.integers(stack.shape[1] - side + 1)
             left = random.integers(stack.shape[2] - side + 1)
-            crop = _shrink(stack[:, top : top + side, left : left + side], self.size)
+            # A copy, since a view would hold the whole pair until the batch is made.
+            crop = _shrink(stack[:, top : top + side, left : left + side].copy(), self.size)
             crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))
             crops.append(crop[:, :, ::-1] if random.integers(2) else crop)
         return self._batch(crops, *less_contrast(random, count))
 
-    def centre_batch(self) -> Batch:
-        """Cut the centre of every pair: always the same crops."""
-        crops = []
-        for stack in self._stacks:
+    def centre_batches(self, count: int) -> Iterator[Batch]:
+        """Cut the centre of every pair, always the same crops, so many pairs at a time."""
+        crops: list[NDArray[np.uint8]] = []
+        for ir, vi in self._images:
+            stack = _stack(ir, vi, self.size, self._loss)
             top, left = (stack.shape[1] - self.size) // 2, (stack.shape[2] - self.size) // 2
-            crops.append(stack[:, top : top + self.size, left : left + self.size])
-        return self._batch(crops, np.ones((2, 1)), np.zeros((2, 1)))
+            crops.append(stack[:, top : top + self.size, left : left + self.size].copy())
+            if len(crops) == count:
+                yield self._batch(crops, np.ones((2, 1)), np.zeros((2, 1)))
+                crops = []
+        if crops:
+            yield self._batch(crops, np.ones((2, 1)), np.zeros((2, 1)))
+
+    def _stack(self, number: int) -> NDArray[np.uint8]:
+        stack = self._cache.get(number)
+        if stack is None:
+            stack = _stack(*self._images[number], self.size, self._loss)
+            self._cache.keep(number, stack)
+        return stack
 
     def _batch(
         self,
@@ -122,16 +119,6 @@ class CropSource:
         ir = layers[:, INFRARED] * gain_ir + lift_ir
         vi = layers[:, VISIBLE] * gain_vi + lift_vi
         return Batch(ir, vi, source_masks(ir, vi, self._loss, layers[:, SALIENT]))
-
-
-def less_contrast(
-    random: np.random.Generator, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw g and o of g x + o for both images of so many pairs, each (2, count)."""
-    changed, lifted = random.random((2, 2, count)) < CHANGED
-    contrast = np.where(changed, random.uniform(_LEAST_CONTRAST, 1, (2, count)), 1)
-    offset = np.where(lifted, random.uniform(0, 1, (2, count)), 0) * (1 - contrast)
-    return contrast, offset
 
 
 def _shrink(crop: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -23,6 +23,7 @@ class TrainingJob:
         validation: Pairs kept apart.
         training: What decides the weights, as JSON values: recipe, pairs, first weights.
         began: When it was begun, ISO 8601.
+        generation: Number of the lease under which the output is written; None without a lease.
     """
 
     settings: TrainSettings
@@ -30,6 +31,7 @@ class TrainingJob:
     validation: tuple[PairRef, ...]
     training: Mapping[str, Any]
     began: str
+    generation: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fusion_core.errors import SettingsError, TrainingError
 from fusion_core.storage.store import Storage
-from fusion_core.training.record import TrainingRecord, ValidationScores
+from fusion_core.training.record import LeftOut, TrainingRecord, ValidationScores
 from fusion_core.training.trainer import Trainer
 
 LOG_FILE = "log.json"
@@ -32,11 +32,15 @@ class TrainingLog:
 
     Attributes:
         records: The records so far, one per checkpoint or validation.
+        left_out: The corrupt pairs found so far, in order.
     """
 
-    def __init__(self, records: Sequence[TrainingRecord] = ()) -> None:
-        """Go on from the records of a checkpoint."""
+    def __init__(
+        self, records: Sequence[TrainingRecord] = (), left_out: Sequence[LeftOut] = ()
+    ) -> None:
+        """Go on from what a checkpoint holds."""
         self.records = list(records)
+        self.left_out = list(left_out)
         self._terms: dict[str, Tensor] = {}
         self._count = 0
         self._since = time.perf_counter()
@@ -90,6 +94,11 @@ class TrainingLog:
         self.records[-1] = self.records[-1].model_copy(update={"validation": scores})
         return self.records[-1]
 
+    def leave_out(self, found: Iterable[LeftOut]) -> None:
+        """Name corrupt pairs, each once; after a restart they are found again."""
+        named = {pair.pair_id for pair in self.left_out}
+        self.left_out += [pair for pair in found if pair.pair_id not in named]
+
     def rest(self) -> None:
         """Start the clock of the next record now, after a validation or a checkpoint."""
         self._since = time.perf_counter()
@@ -106,6 +115,7 @@ class LogFile(BaseModel):
         versions: Versions of the packages that it ran with.
         machine: What it ran on.
         records: Its records so far.
+        left_out: Pairs that it did without, since their files can't be used.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -117,6 +127,7 @@ class LogFile(BaseModel):
     versions: dict[str, str]
     machine: dict[str, Any]
     records: tuple[TrainingRecord, ...] = Field(min_length=1)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def machine_facts(device: str, workers: int) -> dict[str, Any]:

@@ -38,6 +38,20 @@ class ValidationScores(BaseModel):
         return {name: getattr(self, name) for name in METRIC_NAMES}
 
 
+class LeftOut(BaseModel):
+    """A pair that a training does without, since its files can't be used.
+
+    Attributes:
+        pair_id: The pair.
+        reason: What was found, what was expected, what to do.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pair_id: str
+    reason: str
+
+
 class TrainingRecord(BaseModel):
     """The steps of a training from one checkpoint or validation to the next.
 
@@ -72,8 +86,10 @@ class ProgressEvent:
         step: Steps taken.
         steps: Steps of the whole training.
         record: The record that has just been made, if one has.
+        left_out: Corrupt pairs that have just been found.
     """
 
     step: int
     steps: int
     record: TrainingRecord | None = None
+    left_out: tuple[LeftOut, ...] = ()

@@ -40,6 +40,25 @@ class TrainSettings(ArchiveSettings, Recipe):
         "mean over crops. Default: one per GPU, or one that computes on CPUs.",
     )
     io_threads: int = Field(8, ge=1, le=256, description="Threads per worker that read pairs.")
+    memory_mb: int = Field(
+        2048,
+        ge=1,
+        description="Bound on the decoded pairs that one worker holds, in MiB. What is just being "
+        "decoded comes on top, as many pairs as it has threads for files.",
+    )
+    max_failed: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A pair whose files can't be used is left out and named. The training fails "
+        "when more than this fraction of the pairs read so far, of at least 64, is left out.",
+    )
+    lease_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        description="A training that gives no sign of life for so long is taken for dead by the "
+        "others, which then take its output over.",
+    )
     validation: int | str = Field(
         0,
         description="Pairs kept apart for validation: a number of them, of whole sequences (pairs "

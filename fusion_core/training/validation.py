@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.metrics.columns import score_columns
 from fusion_core.models.network_fuser import NetworkFuser
-from fusion_core.training.batch import Batch
-from fusion_core.training.data import LuminancePair
+from fusion_core.training.data import CropSource
+from fusion_core.training.distilling import TaughtCrops
 from fusion_core.training.losses import loss_terms
+from fusion_core.training.reading import Pairs
 from fusion_core.training.record import ValidationScores
 from fusion_core.training.trainer import Trainer
 
 
 class Validator:
-    """Holds the pairs kept apart, and validates a trainer on them."""
+    """Validates a trainer on the pairs kept apart, which it reads each time."""
 
-    def __init__(self, images: Sequence[LuminancePair], crops: Batch) -> None:
-        """Keep the images, and the crops of them that the loss is computed on.
+    def __init__(self, images: Pairs, crops: CropSource | TaughtCrops) -> None:
+        """Read nothing yet.
 
         Args:
             images: The pairs, at least one.
-            crops: A crop of each.
+            crops: Cuts the crops of them that the loss is computed on.
         """
         self._images = images
         self._crops = crops
@@ -43,15 +44,16 @@ class Validator:
 
     @torch.inference_mode()
     def _loss_terms(self, fuser: NetworkFuser, trainer: Trainer) -> dict[str, float]:
-        size = trainer.recipe.batch
         totals: dict[str, float] = {}
-        for first in range(0, len(self._crops.ir), size):
-            batch = self._crops.between(first, first + size).to(trainer.device)
+        count = 0
+        for crops in self._crops.centre_batches(trainer.recipe.batch):
+            batch = crops.to(trainer.device)
             fused = fuser(batch.ir, batch.vi, batch.pooling)
             terms = loss_terms(fused, batch, trainer.recipe.loss)
             for name, term in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(term) * len(batch.ir)
-        return {name: total / len(self._crops.ir) for name, total in totals.items()}
+            count += len(batch.ir)
+        return {name: total / count for name, total in totals.items()}
 
     def _score(
         self, fuser: NetworkFuser, ir: NDArray[np.uint8], vi: NDArray[np.uint8]

@@ -161,7 +161,7 @@ def training(scale: Scale, folder: Path, source: Path) -> dict[str, Any]:
     records = json.loads((folder / "trained" / "log.json").read_text())["records"]
     recipe = settings.recipe()
     luminances = ((255 * side[:, 0]).round().byte().numpy() for side in pairs(scale.sizes[0], 4))
-    crops = CropSource(zip(*luminances, strict=True), recipe.crop, recipe.loss)
+    crops = CropSource(list(zip(*luminances, strict=True)), recipe.crop, recipe.loss)
     batch = crops.random_batch(recipe.batch, recipe.seed, 0)
     trainer = Trainer(recipe, scale.steps, device=scale.device)
     cutting = milliseconds(lambda: crops.random_batch(recipe.batch, 0, 1), "cpu", scale.rounds)

@@ -15,11 +15,13 @@ import pytest
 
 from flows import chunks, progress, train, train_progress
 from flows.watching.watch import Watch
+from fusion_core.errors import LeaseLostError
 from fusion_core.jobs.worker import ChunkResult
 from fusion_core.training.record import ProgressEvent
 
 LOGGER = logging.getLogger("interrupted-test")
 RESULT = ChunkResult(("a",), 3, 1)
+LEASE: Any = SimpleNamespace(check=lambda: None)
 
 
 class Stopped(BaseException):
@@ -82,6 +84,24 @@ def test_training_workers_end_where_a_training_is_stopped(monkeypatch: pytest.Mo
     monkeypatch.setattr(train, "training_share", lambda *_: share)
     job: Any = SimpleNamespace(settings=None)
     with pytest.raises(Stopped) as stopped:
-        train.run_on_ray.fn(job, dict)
+        train.run_on_ray.fn(job, dict, LEASE)
     assert workers.ended
     assert stopped.tb is not None
+
+
+def test_training_workers_end_where_another_training_took_the_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers = Workers(ProgressEvent(1, 8))
+    monkeypatch.setattr(train, "train", workers.run)
+    monkeypatch.setattr(train, "alive_nodes", list)
+    share = SimpleNamespace(count=1, cpus=1, gpus=0)
+    monkeypatch.setattr(train, "training_share", lambda *_: share)
+    job: Any = SimpleNamespace(settings=None)
+
+    def lost() -> NoReturn:
+        raise LeaseLostError("another one took the output over")
+
+    with pytest.raises(LeaseLostError):
+        train.run_on_ray.fn(job, dict, SimpleNamespace(check=lost))
+    assert workers.ended

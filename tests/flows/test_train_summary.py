@@ -1,10 +1,14 @@
+import logging
+import uuid
 from typing import Any
 
+import pytest
 from training_records import record, scores
 
+from flows import train_progress
 from flows.summaries.train import TrainSummary, record_table
-from flows.train_progress import _line, _remaining
-from fusion_core.training import TrainingRecord
+from flows.train_progress import _line, _remaining, shown
+from fusion_core.training import LeftOut, ProgressEvent, TrainingRecord
 
 
 def validated(step: int) -> TrainingRecord:
@@ -34,19 +38,42 @@ def test_a_long_table_is_thinned_out_and_ends_with_the_last_record() -> None:
     assert found[-1] == 100
 
 
-def test_the_summary_says_what_was_done() -> None:
+def summary(**changes: Any) -> TrainSummary:
     urls = {"output": "o", "weights": "o/w", "log": "o/l", "curve": "o/c"}
-    counts: dict[str, Any] = {
-        "pairs": 9,
-        "steps": 4,
-        "seconds": 2.0,
-        "records": (record(4, loss=0.375),),
-    }
-    done = TrainSummary(**urls, **counts, done_before=False)
+    counts = {"pairs": 9, "steps": 4, "seconds": 2.0, "records": (record(4, loss=0.375),)}
+    return TrainSummary(**{**urls, **counts, "done_before": False, **changes})
+
+
+def test_the_summary_says_what_was_done() -> None:
+    done = summary()
     assert done.sentence() == "4 steps on 9 pairs in 2 s, with a loss of 0.3750 at the end."
-    before = TrainSummary(**urls, **counts, done_before=True)
+    before = summary(done_before=True)
     assert "was finished before, with a loss of 0.3750 after 4 steps" in before.sentence()
     assert "- weights: `o/w`" in before.markdown()
+
+
+def test_the_summary_names_what_was_left_out() -> None:
+    assert "left out" not in summary().markdown()
+    pairs = tuple(LeftOut(pair_id=f"p{k}", reason=f"{k}.png\nis cut off") for k in range(103))
+    one = summary(left_out=pairs[:1])
+    assert one.sentence().endswith(
+        "at the end. 1 pair was left out, since their files can't be used."
+    )
+    many = summary(left_out=pairs).markdown()
+    assert "103 pairs were left out" in many
+    assert "\n- p99: 99.png" in many
+    assert "is cut off\n- … and 3 more, in log.json\n" in many
+    assert many.count("\n- p") == 100
+
+
+def test_a_pair_that_is_left_out_is_told_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train_progress, "create_progress_artifact", lambda *_: uuid.uuid4())
+    monkeypatch.setattr(train_progress, "update_progress_artifact", lambda *_: None)
+    found = (LeftOut(pair_id="a/b", reason="vi/a.png is cut off"),)
+    shown([ProgressEvent(1, 8, left_out=found)], logging.getLogger("train-test"))
+    assert "Pair a/b is left out: vi/a.png is cut off" in caplog.text
 
 
 def test_a_line_of_progress_has_losses_metrics_and_speed() -> None:

@@ -1,15 +1,12 @@
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tiny import pair_refs, picture_pair, png, write_pairs
+from tiny import picture_pair
 
-from fusion_core.errors import DecodeError, SizeMismatchError
-from fusion_core.settings.run import PairSettings
-from fusion_core.storage.store import Storage
-from fusion_core.training.data import CropSource, read_luminances
+from fusion_core.training.data import CropSource
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.saliency_masks import saliency, source_masks
 
@@ -27,28 +24,6 @@ def images() -> list[tuple[Grey, Grey]]:
         hot = np.where(random.random(shape) > 0.9, 255, 40)
         pairs.append((hot.astype(np.uint8), slope.astype(np.uint8)))
     return pairs
-
-
-def test_a_pair_is_read_as_the_luminance_that_fusing_sees(tmp_path: Path) -> None:
-    write_pairs(tmp_path, ["a"])
-    (ref,) = pair_refs(tmp_path, ["a"])
-    ir, vi = read_luminances(ref, Storage(str(tmp_path)), PairSettings(), 1)
-    infrared, visible = picture_pair(int.from_bytes(b"a"))
-    assert np.array_equal(ir, infrared)
-    assert np.array_equal(vi, np.rint(visible @ [0.299, 0.587, 0.114]).astype(np.uint8))
-
-
-def test_a_pair_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    write_pairs(tmp_path, ["a", "b"])
-    (tmp_path / "ir/a.png").write_bytes(b"text")
-    (tmp_path / "ir/b.png").write_bytes(png(np.zeros((9, 9), np.uint8)))
-    storage, refs = Storage(str(tmp_path)), pair_refs(tmp_path, ["a", "b"])
-    with pytest.raises(DecodeError, match=r"pair a can't be trained on: ir/a\.png"):
-        read_luminances(refs[0], storage, PairSettings(), 1)
-    with pytest.raises(SizeMismatchError, match=r"pair b .* infrared is 9x9"):
-        read_luminances(refs[1], storage, PairSettings(), 1)
-    ir, vi = read_luminances(refs[1], storage, PairSettings(size_mismatch="resize_ir"), 1)
-    assert ir.shape == vi.shape
 
 
 def test_batches_depend_on_seed_and_step_alone(images: list[tuple[Grey, Grey]]) -> None:
@@ -71,7 +46,7 @@ def test_the_parts_of_a_batch_make_it_up(images: list[tuple[Grey, Grey]]) -> Non
 
 
 def test_what_is_salient_is_judged_on_the_whole_image(images: list[tuple[Grey, Grey]]) -> None:
-    batch = CropSource(images[:1], 16, LossConfig()).centre_batch()
+    batch = next(CropSource(images[:1], 16, LossConfig()).centre_batches(1))
     ir, vi = (torch.from_numpy(image)[None, None].float() / 255 for image in images[0])
     salient = saliency(ir, 1.2, 0.55)[..., 2:18, 7:23]
     assert torch.equal(batch.ir, ir[..., 2:18, 7:23])
@@ -132,4 +107,54 @@ def test_what_is_salient_in_a_shrunk_crop_stays_a_mask() -> None:
 
 
 def test_images_smaller_than_the_crop_are_padded(images: list[tuple[Grey, Grey]]) -> None:
-    assert CropSource(images[:1], 64, LossConfig()).centre_batch().ir.shape == (1, 1, 64, 64)
+    (batch,) = CropSource(images[:1], 64, LossConfig()).centre_batches(2)
+    assert batch.ir.shape == (1, 1, 64, 64)
+
+
+def pictures() -> list[tuple[Grey, Grey]]:
+    """Seven pairs, of which some are smaller than a crop of 24."""
+    return [(ir, vi[..., 1]) for ir, vi in (picture_pair(k, (20 + 3 * k, 44)) for k in range(7))]
+
+
+def test_batches_are_those_that_the_packaged_weights_were_trained_on() -> None:
+    """As version 0.1.0 cut them, which read all pairs at the start and held them."""
+    batch = CropSource(pictures(), 24, LossConfig()).random_batch(3, seed=5, step=4)
+    assert batch.ir.mean((1, 2, 3)).tolist() == pytest.approx([0.57209, 0.64754, 0.64521], abs=2e-5)
+    assert batch.vi[:, 0, 3, 7].tolist() == pytest.approx([0.43437, 0.15446, 0.49804], abs=2e-5)
+
+
+@pytest.mark.parametrize("most_bytes", [0, 5000, 1 << 20])
+def test_what_is_kept_changes_no_batch(most_bytes: int) -> None:
+    held = CropSource(pictures(), 24, LossConfig())
+    bounded = CropSource(pictures(), 24, LossConfig(), most_bytes)
+    for step in range(6):
+        one, other = (each.random_batch(3, seed=5, step=step) for each in (held, bounded))
+        assert torch.equal(one.ir, other.ir)
+        assert torch.equal(one.vi, other.vi)
+        assert torch.equal(one.masks.ir, other.masks.ir)
+
+
+def test_a_batch_says_beforehand_what_it_will_read() -> None:
+    read: list[int] = []
+
+    class Watched(list[tuple[Grey, Grey]]):
+        def __getitem__(self, number: Any) -> Any:
+            read.append(number)
+            return super().__getitem__(number)
+
+    source = CropSource(Watched(pictures()), 24, LossConfig())
+    for step in range(6):
+        read.clear()
+        foretold = source.unread(3, seed=5, step=step)
+        source.random_batch(3, seed=5, step=step)
+        assert list(dict.fromkeys(foretold)) == read
+    assert source.unread(3, seed=5, step=0) == []
+
+
+def test_centres_come_some_pairs_at_a_time(images: list[tuple[Grey, Grey]]) -> None:
+    source = CropSource(images, 16, LossConfig())
+    (whole,) = source.centre_batches(5)
+    parts = list(source.centre_batches(2))
+    assert [len(part.ir) for part in parts] == [2, 2, 1]
+    assert torch.equal(torch.cat([part.ir for part in parts]), whole.ir)
+    assert torch.equal(torch.cat([part.masks.vi for part in parts]), whole.masks.vi)

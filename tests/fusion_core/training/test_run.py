@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 import torch
 from tiny import TINY, timeless, tiny_model, train_settings_for, write_pairs
 
-from fusion_core.errors import DecodeError, SettingsError, TrainingError, WeightsError
+from fusion_core.archive.lease_record import LeaseRecord, write_record
+from fusion_core.errors import LeaseLostError, SettingsError, TrainingError, WeightsError
 from fusion_core.models.weights_file import load_weights, save_weights
 from fusion_core.storage.store import Storage
 from fusion_core.training.job import Reporter, WorkerRank
@@ -215,11 +217,24 @@ def test_fine_tuning_starts_from_weights_of_the_same_network(source: Path, tmp_p
         train(other)
 
 
-def test_a_broken_pair_and_a_diverged_loss_stop_it(source: Path, tmp_path: Path) -> None:
+def test_a_diverged_loss_stops_it(source: Path, tmp_path: Path) -> None:
     # The paper's optimiser, without its small rate.
     wild = {"optimiser": "sgd", "learning_rate": 1e30, "clip": 0, "steps": 50}
     with pytest.raises(TrainingError, match="the training has diverged"):
         train(train_settings_for(source, tmp_path / "wild", **wild))
-    (source / "vi/p2.png").write_bytes(b"text")
-    with pytest.raises(DecodeError, match=r"pair p2 can't be trained on: vi/p2\.png"):
-        train(train_settings_for(source, tmp_path / "out"))
+
+
+def test_what_another_training_took_over_is_not_written_to(source: Path, tmp_path: Path) -> None:
+    """As after a sleep of the machine, during which its lease ended."""
+    settings = train_settings_for(source, tmp_path / "out")
+    job, _ = plan_training(settings, {})
+    output = Storage(settings.output)
+    held = LeaseRecord(run_id="second", host="there", token="t", seconds=60)
+    write_record(output, 1, held.model_copy(update={"run_id": "first"}))
+    run_training(replace(job, generation=1), WorkerRank(), ALONE)
+    for path in (tmp_path / "out").glob("*.*"):
+        path.unlink()
+    write_record(output, 2, held)
+    with pytest.raises(LeaseLostError, match=r"^second took .*/out.* over from this training"):
+        run_training(replace(job, generation=1), WorkerRank(), ALONE)
+    assert not list((tmp_path / "out").glob("*.*"))

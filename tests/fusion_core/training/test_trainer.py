@@ -27,14 +27,14 @@ def changed(**values: object) -> Recipe:
 )
 def test_training_lowers_the_loss(crops: CropSource, values: dict[str, object]) -> None:
     trainer = Trainer(changed(**values), 30)
-    batch = crops.centre_batch()
+    batch = next(crops.centre_batches(3))
     losses = [float(sum(trainer.advance(batch).values())) for _ in range(30)]
     assert losses[-1] < 0.9 * losses[0]
     assert trainer.step == 30
 
 
 def test_the_terms_are_those_of_the_loss(crops: CropSource) -> None:
-    trainer, batch = Trainer(RECIPE, 30), crops.centre_batch()
+    trainer, batch = Trainer(RECIPE, 30), next(crops.centre_batches(3))
     with torch.inference_mode():
         fused = trainer.averaged()(batch.ir, batch.vi)
         expected = loss_terms(fused, batch, RECIPE.loss)

@@ -9,9 +9,10 @@ from tiny import TINY, picture_pair, tiny_model
 
 from fusion_core.metrics import METRIC_NAMES, score
 from fusion_core.models.network_fuser import NetworkFuser
-from fusion_core.training.data import CropSource, LuminancePair
+from fusion_core.training.data import CropSource
 from fusion_core.training.loss_config import LossConfig
 from fusion_core.training.losses import loss_terms
+from fusion_core.training.read_ahead import LuminancePair
 from fusion_core.training.recipe import Recipe
 from fusion_core.training.trainer import Trainer
 from fusion_core.training.validation import Validator
@@ -21,7 +22,7 @@ RECIPE = Recipe(precision="fp32", network=TINY, crop=24, batch=2)
 
 
 def validator(images: Sequence[LuminancePair]) -> Validator:
-    return Validator(images, CropSource(images, 24, LossConfig()).centre_batch())
+    return Validator(images, CropSource(images, 24, LossConfig()))
 
 
 def test_the_averaged_weights_are_judged_on_whole_images_and_centre_crops() -> None:
@@ -37,7 +38,7 @@ def test_the_averaged_weights_are_judged_on_whole_images_and_centre_crops() -> N
     for name in METRIC_NAMES:
         assert found.metrics[name] == pytest.approx(statistics.fmean(row[name] for row in scores))
 
-    batch = CropSource(IMAGES, 24, LossConfig()).centre_batch()
+    batch = next(CropSource(IMAGES, 24, LossConfig()).centre_batches(3))
     fused_crops = fuser(batch.ir, batch.vi)
     terms = loss_terms(fused_crops, batch, LossConfig())
     assert found.loss == pytest.approx(float(sum(terms.values())), rel=1e-5)
