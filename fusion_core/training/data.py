@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from fusion_core.training.augmentation import CHANGED, LARGEST_ZOOM, less_contrast
+from fusion_core.training.augmentation import CHANGED, LARGEST_ZOOM, Bools, blackened, less_contrast
 from fusion_core.training.batch import Batch
 from fusion_core.training.byte_cache import ByteCache
 from fusion_core.training.loss_config import LossConfig
@@ -37,6 +37,8 @@ class CropSource:
         size: int,
         loss: LossConfig,
         most_bytes: int = MOST_BYTES,
+        *,
+        black: float = 0.0,
     ) -> None:
         """Read nothing yet.
 
@@ -45,8 +47,10 @@ class CropSource:
             size: Side of a crop.
             loss: What the masks depend on.
             most_bytes: What is kept of the pairs at most.
+            black: Share of random crops of which a part is made black in both images.
         """
         self.size = size
+        self._black = black
         self._images = images
         self._loss = loss
         self._cache = ByteCache(most_bytes)
@@ -65,7 +69,7 @@ class CropSource:
         g from 0.2 to 1 and o from 0 to 1 - g; every other of those with o = 0, which darkens.
         Without darkening a network trained on day scenes put a grey veil over night ones, and
         without a lower contrast one that knew sharp infrared images only let a flat one cover the
-        visible texture.
+        visible texture. A part of some is made black, see ``blackened``.
 
         Args:
             count: Number of crops.
@@ -84,7 +88,9 @@ class CropSource:
             crop = _shrink(stack[:, top : top + side, left : left + side].copy(), self.size)
             crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))
             crops.append(crop[:, :, ::-1] if random.integers(2) else crop)
-        return self._batch(crops, *less_contrast(random, count))
+        contrast, offset = less_contrast(random, count)
+        black = blackened(random, count, self.size, self._black)
+        return self._batch(crops, contrast, offset, black)
 
     def centre_batches(self, count: int) -> Iterator[Batch]:
         """Cut the centre of every pair, always the same crops, so many pairs at a time."""
@@ -111,6 +117,7 @@ class CropSource:
         crops: list[NDArray[np.uint8]],
         contrast: NDArray[np.float64],
         offset: NDArray[np.float64],
+        black: Bools | None = None,
     ) -> Batch:
         """Stack crops, change both images of each, and find the masks of what came out."""
         layers = torch.from_numpy(np.stack(crops)).float().unsqueeze(2) / 255
@@ -118,6 +125,9 @@ class CropSource:
         lift_ir, lift_vi = torch.from_numpy(offset).float()[:, :, None, None, None]
         ir = layers[:, INFRARED] * gain_ir + lift_ir
         vi = layers[:, VISIBLE] * gain_vi + lift_vi
+        if black is not None:
+            seen = torch.from_numpy(~black).unsqueeze(1)
+            ir, vi = ir * seen, vi * seen
         return Batch(ir, vi, source_masks(ir, vi, self._loss, layers[:, SALIENT]))
 
 

@@ -53,12 +53,12 @@ class LossConfig(BaseModel):
         default=2.0, ge=0, description="Factor of the texture term by gradients with direction."
     )
     texture_gain: float = Field(
-        default=1.15,
+        default=1.12,
         gt=0,
         description="Both texture terms ask for so many times the steeper source's gradient.",
     )
     correlation_weight: float = Field(
-        default=0.1, ge=0, description="Factor of 2 - SCD, the metric as a loss."
+        default=0.15, ge=0, description="Factor of 2 - SCD, the metric as a loss."
     )
     fidelity_weight: float = Field(
         default=0.4, ge=0, description="Factor of 2 - VIF, the metric as a loss."
@@ -71,7 +71,7 @@ class LossConfig(BaseModel):
         "where the infrared is dim as a whole. 0: not at all.",
     )
     spread_weight: float = Field(
-        default=4.0, ge=0, description="Factor of what lacks of the sources' contrast."
+        default=3.0, ge=0, description="Factor of what lacks of the sources' contrast."
     )
     sky_weight: float = Field(
         default=4.0, ge=0, description="Factor of what bright skies lack of the visible image's."

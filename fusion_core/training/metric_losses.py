@@ -24,9 +24,7 @@ _TINY_EDGE = 0.1  # in grey values
 _TINY_PRODUCT = 1e-10
 
 
-def correlation_loss(
-    fused: Tensor, ir: Tensor, vi: Tensor, share: Tensor | None = None
-) -> Tensor:
+def correlation_loss(fused: Tensor, ir: Tensor, vi: Tensor, share: Tensor | None = None) -> Tensor:
     """Return 2 - SCD, mean over the batch: 0 where each difference is the other source, at most 4.
 
     Source of SCD: see ``sum_of_correlations_of_differences``. A difference or a source that is

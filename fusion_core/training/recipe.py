@@ -33,6 +33,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "average": 0.0,
         "clip": 0.0,
         "precision": "fp32",
+        "black": 0.0,
         "loss": PAPER_LOSS,
     },
     "mini": {"steps": 12000, "learning_rate": 3e-3, "precision": "fp32", "mini": {}},
@@ -68,6 +69,9 @@ class Recipe(BaseModel):
     )
     batch: int = Field(4, ge=1, description="Crops in one step, over all workers together.")
     crop: int = Field(128, ge=8, description="Side of a crop in pixels.")
+    black: float = Field(
+        0.1, ge=0, le=1, description="Share of crops of which a part is made black in both images."
+    )
     optimiser: Literal["adamw", "sgd"] = Field("adamw", description="sgd has a momentum of 0.9.")
     learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
     schedule: Literal["cosine", "constant"] = Field(
@@ -112,9 +116,12 @@ class Recipe(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Checkpoints of trainings without one have no such value, and are gone on from.
+        # Checkpoints of trainings without them have no such values, and are gone on from.
         values: dict[str, Any] = write(self)
-        return {name: value for name, value in values.items() if (name, value) != ("mini", None)}
+        without = {("mini", None), ("black", 0.0)}
+        return {
+            k: v for k, v in values.items() if k not in ("mini", "black") or (k, v) not in without
+        }
 
     @model_validator(mode="after")
     def _has_one_length(self) -> Recipe:

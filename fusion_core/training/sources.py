@@ -114,7 +114,7 @@ def _cutter(job: TrainingJob, rank: WorkerRank, held: ExitStack) -> Callable[[Go
     settings, recipe = job.settings, job.settings.recipe()
     if settings.teacher is None:
         most = (settings.memory_mb << 20) // _AHEAD * (_AHEAD - 2)
-        return lambda pairs: CropSource(pairs, recipe.crop, recipe.loss, most)
+        return lambda pairs: CropSource(pairs, recipe.crop, recipe.loss, most, black=recipe.black)
     teacher = load_fuser(settings.teacher, rank.device)
     return lambda pairs: TaughtCrops(
         pairs,
