@@ -57,7 +57,17 @@ GROUPS = (
         "Training",
         "What is trained, on what, and how it is watched.",
         (
-            *("study", "evaluation", "preset", "steps", "epochs", "batch", "crop", "optimiser"),
+            *(
+                "study",
+                "evaluation",
+                "preset",
+                "steps",
+                "epochs",
+                "batch",
+                "crop",
+                "black",
+                "optimiser",
+            ),
             *("learning_rate", "schedule", "warmup", "weight_decay", "average", "clip", "seed"),
             *("start_from", "teacher", "versions", "validation", "validate_every"),
             *("checkpoint_every", "network", "mini", "loss"),
