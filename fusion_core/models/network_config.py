@@ -1,15 +1,8 @@
 """The configuration of RefineFuse networks, without the network itself."""
 
-from typing import Any, Self
+from typing import Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NO_STRETCH = 1.0
 """The stretch of networks from before there was one."""
@@ -58,12 +51,6 @@ class NetworkConfig(BaseModel):
         if min(self.widths) < 1:
             raise ValueError(f"widths are {self.widths}; each must be at least 1")
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Weights and checkpoints from before have no such value, and stay what they are.
-        values: dict[str, Any] = write(self)
-        return {k: v for k, v in values.items() if (k, v) != ("stretch", NO_STRETCH)}
 
     @property
     def multiple(self) -> int:

@@ -3,14 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class LossConfig(BaseModel):
@@ -104,14 +97,6 @@ class LossConfig(BaseModel):
             raise ValueError(f"neighbourhood is {value}; a square around a pixel has an odd side")
         return value
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Checkpoints of trainings from before have no such terms, and are gone on from.
-        values: dict[str, Any] = write(self)
-        return {k: v for k, v in values.items() if k not in _LATER_TERMS or v}
-
-
-_LATER_TERMS = {"dim_share", "spread_weight", "sky_weight", "black_weight"}
 
 PAPER_LOSS: Mapping[str, Any] = {
     "texture_weight": 5.0,

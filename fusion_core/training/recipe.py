@@ -116,12 +116,9 @@ class Recipe(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Checkpoints of trainings without them have no such values, and are gone on from.
+        # Checkpoints of trainings without one have no such value, and are gone on from.
         values: dict[str, Any] = write(self)
-        without = {("mini", None), ("black", 0.0)}
-        return {
-            k: v for k, v in values.items() if k not in ("mini", "black") or (k, v) not in without
-        }
+        return {name: value for name, value in values.items() if (name, value) != ("mini", None)}
 
     @model_validator(mode="after")
     def _has_one_length(self) -> Recipe:

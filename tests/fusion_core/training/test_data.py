@@ -158,3 +158,17 @@ def test_centres_come_some_pairs_at_a_time(images: list[tuple[Grey, Grey]]) -> N
     assert [len(part.ir) for part in parts] == [2, 2, 1]
     assert torch.equal(torch.cat([part.ir for part in parts]), whole.ir)
     assert torch.equal(torch.cat([part.masks.vi for part in parts]), whole.masks.vi)
+
+
+def test_parts_are_blackened_in_both_images_and_all_else_is_as_without() -> None:
+    bright = np.full((60, 60), 200, np.uint8)
+    plain, black = (
+        CropSource([(bright, bright)], 24, LossConfig(), black=share).random_batch(12, 3, step=1)
+        for share in (0.0, 1.0)
+    )
+    dark = black.ir == 0
+    assert torch.equal(dark, black.vi == 0)
+    assert 0.05 < dark.float().mean() < 0.85
+    assert torch.equal(black.ir[~dark], plain.ir[~dark])
+    assert torch.equal(black.vi[~dark], plain.vi[~dark])
+    assert (plain.ir > 0).all()

@@ -4,6 +4,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fusion_core.training.batch import Batch
+from fusion_core.training.brightness_losses import sky_loss, spread_loss
+from fusion_core.training.dim_infrared import brighter_source
 from fusion_core.training.gradient_losses import gradient_loss, texture_loss
 from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 from fusion_core.training.losses import (
@@ -37,12 +39,35 @@ def test_the_terms_are_named_and_left_out_at_weight_zero() -> None:
     fused, ir, vi = (torch.rand(1, 1, 20, 20) for _ in range(3))
     masks = source_masks(ir, vi, LossConfig())
     weights = {"gradient_weight": 2, "correlation_weight": 3, "fidelity_weight": 4}
+    weights |= {"spread_weight": 5, "sky_weight": 6, "black_weight": 0}
     config = LossConfig.model_validate({"texture_weight": 0, "texture_gain": 1.2} | weights)
     terms = loss_terms(fused, Batch(ir, vi, masks), config)
-    assert list(terms) == ["intensity", "gradient", "correlation", "fidelity"]
-    assert float(terms["gradient"]) == pytest.approx(2 * float(gradient_loss(fused, ir, vi, 1.2)))
-    assert float(terms["correlation"]) == pytest.approx(3 * float(correlation_loss(fused, ir, vi)))
-    assert float(terms["fidelity"]) == pytest.approx(4 * float(fidelity_loss(fused, ir, vi)))
+    names = ["intensity", "gradient", "fidelity", "correlation", "spread", "sky"]
+    assert list(terms) == names
+    whole = torch.ones(1, 1, 1, 1)
+    losses = (
+        2 * gradient_loss(fused, ir, vi, 1.2),
+        4 * fidelity_loss(fused, ir, vi),
+        3 * correlation_loss(fused, ir, vi),
+        5 * spread_loss(fused, ir, vi, whole),
+        6 * sky_loss(fused, ir, vi),
+    )
+    assert [float(terms[name]) for name in names[1:]] == pytest.approx([*map(float, losses)])
+
+
+def test_a_dim_pair_is_held_against_its_brighter_source_and_no_sum_of_both() -> None:
+    torch.manual_seed(2)
+    ir, vi = 0.2 * torch.rand(1, 1, 40, 40), torch.rand(1, 1, 40, 40)
+    batch = Batch(ir, vi, source_masks(ir, vi, LossConfig()))
+    whole = {"texture_gain": 1.0, "intensity": "mean"}
+    config = LossConfig.model_validate(whole)
+    terms = loss_terms(brighter_source(ir, vi), batch, config)
+    assert [float(terms[name]) for name in ("intensity", "texture", "gradient")] == pytest.approx(
+        [0, 0, 0], abs=1e-5
+    )
+    assert (float(terms["correlation"]), float(terms["spread"])) == (0, 0)
+    without = LossConfig.model_validate(whole | {"dim_share": 0})
+    assert float(loss_terms(brighter_source(ir, vi), batch, without)["intensity"]) > 0.1
 
 
 def test_the_sum_is_weighted_and_each_ablation_drops_its_part() -> None:

@@ -23,6 +23,14 @@ def test_a_recipe_survives_its_own_values(preset: str) -> None:
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
+def test_what_is_switched_off_stays_off_when_a_recipe_is_read_again() -> None:
+    off = {"dim_share": 0, "spread_weight": 0, "sky_weight": 0, "black_weight": 0}
+    recipe = Recipe.model_validate({"black": 0, "loss": off, "network": {"stretch": 1}})
+    again = Recipe(**recipe.model_dump())
+    assert (again.black, again.network.stretch) == (0, 1)
+    assert {name: getattr(again.loss, name) for name in off} == off
+
+
 def test_the_length_is_in_steps_or_in_passes_over_the_pairs() -> None:
     assert Recipe().total_steps(9) == Recipe().steps == 4000
     assert Recipe(steps=7).total_steps(100) == 7
