@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ORDER = (
     *("errors", "metrics", "settings", "storage", "images", "registration", "models", "api"),
-    *("archive", "demo", "scenes", "video", "reports", "jobs", "training"),
+    *("archive", "detection", "demo", "scenes", "video", "reports", "jobs", "training"),
 )
 """The packages of fusion_core, and the two modules beside them: each rests on those before it."""
 
@@ -28,6 +28,7 @@ ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
         *("av", "cv2", "deflate"),  # videos; aligning pairs; PNG some times as fast as by zlib
+        "pycocotools",  # what detectors find is compared with labels as COCO does it
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         *("onnx", "google"),  # networks of others, and the errors of reading their files
         *("openvino", "onnxruntime"),  # what computes networks, where it is installed
@@ -213,6 +214,7 @@ def test_allowed_libraries_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["cpu"], *extras["onnx-gpu"], *extras["metrics"]]
+    lines += extras["detect"]
     declared = {re.split(r"[\[<>=~! ]", line)[0].removesuffix("-gpu") for line in lines}
     libraries = set().union(*ALLOWED.values()) - set(ALLOWED)
     assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared
