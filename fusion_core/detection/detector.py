@@ -27,6 +27,7 @@ from fusion_core.models.foreign.onnx_file import (
 from fusion_core.models.foreign.runtime import make_runtime, resolve_runtime
 from fusion_core.models.model_file import ModelFile, read_model_file
 from fusion_core.models.names import EngineName
+from fusion_core.settings.fuse import EngineChoice
 from fusion_core.storage.store import Storage
 
 DETECTION_VERSION = "detections-1"
@@ -100,7 +101,7 @@ class Detector:
         engine: What computes it, ``openvino`` or ``onnxruntime``.
     """
 
-    def __init__(self, file: DetectorFile, device: str, engine: DetectorEngine = "auto") -> None:
+    def __init__(self, file: DetectorFile, device: str, engine: EngineChoice = "auto") -> None:
         """Give the program to what is to compute it, and try it on an empty picture.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,10 +10,10 @@ from pydantic import Field, field_validator, model_validator
 from fusion_core.detection.detector import DETECTION_VERSION, DetectorEngine, DetectorFile
 from fusion_core.jobs.fused_settings import FusedSettings, check_method_name
 from fusion_core.settings.digest import settings_digest
-from fusion_core.settings.scaling import ScalingSettings
+from fusion_core.settings.scaling import ScalingSettings, Side
 from fusion_core.settings.secrets import NO_SECRET, NO_SECRETS, refuse_secret
 
-SIDES = {"infrared": "ir", "visible": "vi"}
+SIDES: Mapping[str, Side] = {"infrared": "ir", "visible": "vi"}
 """The methods that are the pairs' own images."""
 
 _BOX_FIELDS = ("score_threshold", "nms_overlap", "nms_by_class", "max_boxes")

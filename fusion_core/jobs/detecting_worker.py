@@ -49,7 +49,10 @@ class DetectingWorker(ImageWorker[DetectSettings]):
         detector: Detector,
         device: str = "cpu",
     ):
-        super().__init__(source, output, fused=fused, settings=settings, run=run, device=device)
+        everywhere = {**dict.fromkeys(SIDES, source), **fused}
+        super().__init__(
+            source, output, fused=everywhere, settings=settings, run=run, device=device
+        )
         self.detector = detector
 
     def _stages(self) -> PairStages[ImageState]:
