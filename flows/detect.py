@@ -31,6 +31,7 @@ from flows.detections import (
     labels_of,
     read_published,
     shown_pairs,
+    without_labels,
 )
 from flows.expectations import fail_if_unmet, with_unmet
 from flows.images_of_methods import plan_images
@@ -158,7 +159,8 @@ def plan_detections(
         run, folder, generation, table=DETECTIONS_FOLDER, verb="look at", sides=SIDES
     )
     # What is wrong with labels is said before hours of work, and not behind them.
-    return plan, images, labels_of(run, detector, plan.pairing.pairs)
+    labels = labels_of(run, detector, plan.pairing.pairs)
+    return (without_labels(run, plan, labels) if labels else plan), images, labels
 
 
 @task(name="detect", cache_policy=NO_CACHE)
@@ -166,7 +168,7 @@ def detect_images(run: Run[DetectSettings], plan: Plan, publisher: Publisher) ->
     """Look at the images of the plan's chunks on Ray actors."""
     job = Job(run.settings, run.identity, run.watch.detailed)
     make_actor = partial(start_actor, DetectingActor, job)
-    return run_chunks(run, plan, publisher, make_actor, verb="look at", folder=DETECTIONS_FOLDER)
+    return run_chunks(run, plan, publisher, make_actor, verb="detect", folder=DETECTIONS_FOLDER)
 
 
 @task(name="summarise", cache_policy=NO_CACHE)
@@ -189,7 +191,7 @@ def summarise(
     different = most_different(
         pairs, settings.contact_sheet, settings.shown_score, comparison.classes
     )
-    shown = shown_pairs(run, different, images)
+    shown = shown_pairs(run, different, images, comparison.classes)
     with scratch_folder() as folder:
         rows = RunRows(collect_rows(output, worked.parts, folder), folder)
         listings = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,8 @@ from fusion_core.archive import (
     DETECTIONS_FOLDER,
     SCORE_KEY,
     FusedImages,
+    Pairing,
+    Plan,
     Wanted,
     evenly,
     find_rows,
@@ -74,6 +77,20 @@ def labels_of(
     return match_labels(named, pairs)
 
 
+def without_labels(run: Run[DetectSettings], plan: Plan, labels: MatchedLabels) -> Plan:
+    """Return a plan of which the files of labels below the source belong to no pair, and need not.
+
+    Args:
+        run: The run.
+        plan: The plan.
+        labels: The labels.
+    """
+    source, pairing = run.source(), plan.pairing
+    assert isinstance(pairing, Pairing)
+    unmatched = tuple(path for path in pairing.unmatched if source.url(path) not in labels.files)
+    return replace(plan, pairing=replace(pairing, unmatched=unmatched))
+
+
 def read_published(run: Run[DetectSettings]) -> tuple[PublishedDetection, ...]:
     """Read the published rows that the table is to show, if any.
 
@@ -130,7 +147,10 @@ def count_images(run: Run[DetectSettings], output: Storage, images: FusedImages)
 
 
 def shown_pairs(
-    run: Run[DetectSettings], pairs: Sequence[tuple[DetectedPair, int]], images: FusedImages
+    run: Run[DetectSettings],
+    pairs: Sequence[tuple[DetectedPair, int]],
+    images: FusedImages,
+    classes: Sequence[str],
 ) -> list[ShownDetections]:
     """Return the pairs of a sheet, each with the files that were looked at.
 
@@ -138,6 +158,7 @@ def shown_pairs(
         run: The run.
         pairs: The pairs, each with how much the methods differ on it.
         images: The images that the run found.
+        classes: The classes that are drawn; all where there are none.
     """
     settings, source = run.settings, run.source()
     storages = {
@@ -154,7 +175,7 @@ def shown_pairs(
             for method in settings.methods
             if method in SIDES or method in pair.boxes
         }
-        shown.append(ShownDetections(pair, files, difference, settings.shown_score))
+        shown.append(ShownDetections(pair, files, difference, settings.shown_score, tuple(classes)))
     return shown
 
 

@@ -43,6 +43,11 @@ class Boxes:
         numbers = [*self.corners.T.tolist(), self.scores.tolist(), list(self.classes)]
         return dict(zip(BOX_COLUMNS, numbers, strict=True))
 
+    def chosen(self, score: float, classes: Sequence[str] = ()) -> Boxes:
+        """Return those that score so much and are of one of some classes, or of any."""
+        wanted = [not classes or name in classes for name in self.classes]
+        return self.where((self.scores >= score) & np.array(wanted, bool))
+
     def where(self, places: Any) -> Boxes:
         """Return some of them.
 

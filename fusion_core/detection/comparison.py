@@ -46,15 +46,7 @@ class DetectedPair:
             score: Only boxes that score so much are looked at,
             classes: and only those of these classes. Default: of all.
         """
-        seen = {
-            name: one.where(
-                [
-                    points >= score and (not classes or own in classes)
-                    for points, own in zip(one.scores, one.classes, strict=True)
-                ]
-            )
-            for name, one in self.boxes.items()
-        }
+        seen = {name: one.chosen(score, classes) for name, one in self.boxes.items()}
         if self.labels is not None:
             balances = [_balance(one, self.labels) for one in seen.values()]
             return max(balances, default=0) - min(balances, default=0)

@@ -22,10 +22,12 @@ class MatchedLabels:
         of_pair: By pair id; a pair that isn't here is unlabelled, which is not the same as being
             labelled with no box.
         without_pair: Names of labelled images that belong to no pair.
+        files: URLs of the files that hold labels.
     """
 
     of_pair: Mapping[str, LabelledImage]
     without_pair: tuple[str, ...] = ()
+    files: frozenset[str] = frozenset()
 
 
 def match_labels(images: Sequence[LabelledImage], pairs: pa.Table) -> MatchedLabels:
@@ -67,7 +69,7 @@ def match_labels(images: Sequence[LabelledImage], pairs: pa.Table) -> MatchedLab
             found[pair_id] = image
     if not found:
         raise _no_match(images, pairs)
-    return MatchedLabels(found, tuple(strays))
+    return MatchedLabels(found, tuple(strays), frozenset(image.where for image in images))
 
 
 def _pair_of(

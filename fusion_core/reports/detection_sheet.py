@@ -49,12 +49,14 @@ class ShownDetections:
         files: The images by method, infrared and visible first; those that have boxes are drawn.
         difference: How much the methods differ on it.
         score: Least score of the boxes that are drawn.
+        classes: Only those of these classes are. Default: of all.
     """
 
     detected: DetectedPair
     files: Mapping[str, StoredFile]
     difference: int
     score: float
+    classes: tuple[str, ...] = ()
 
 
 def write_detection_sheet(
@@ -164,8 +166,7 @@ def _draw_boxes(tile: Image.Image, pair: ShownDetections, method: str) -> None:
 
     for label in detected.labels or ():
         _rectangle(tile, place(label.corners), LABELLED, dashed=True)
-    boxes = detected.boxes[method]
-    boxes = boxes.where(boxes.scores >= pair.score)
+    boxes = detected.boxes[method].chosen(pair.score, pair.classes)
     for corners, score, name in zip(boxes.corners, boxes.scores, boxes.classes, strict=True):
         at = place([float(one) for one in corners])
         _rectangle(tile, at, ACCENT)
