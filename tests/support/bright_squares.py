@@ -86,10 +86,11 @@ def write_square_pair(
 
 
 def detect_settings_for(
-    source: Path | str, output: Path | str, detector: str, **changes: Any
+    source: Path | str, output: Path | str, path: str, **changes: Any
 ) -> DetectSettings:
-    """Return settings of a gentle run; ``changes`` are more fields."""
+    """Return settings of a gentle run with the detector of a path; ``changes`` are more fields."""
     gentle: dict[str, Any] = {"worker": "cpu:1", "max_workers": 1, "io_threads": 2}
     gentle |= {"contact_sheet": 0, "report": False, "score_threshold": 0.8}
-    fields = {"source": str(source), "output": str(output), "detector": detector}
-    return DetectSettings(**{**gentle, **fields, "fused": {"m": "fused_m/{pair}.png"}, **changes})
+    fields = {"source": str(source), "output": str(output), "detector": path}
+    fused = {"m": "fused_m/{pair}.png"}
+    return DetectSettings(**{**gentle, **fields, "fused": fused, **changes})

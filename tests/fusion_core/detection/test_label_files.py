@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ def test_a_template_says_the_pair_and_a_folder_leaves_it_open(
             ("mon/a.txt", None),
             ("mon/b.txt", None),
         ]
-    os.chdir("labels/mon")
+    monkeypatch.chdir("labels/mon")
     assert [one.pair_id for one in read_labels("{pair}.txt", NAMES, ("pair",))] == ["a", "b"]
 
 
