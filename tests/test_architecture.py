@@ -28,14 +28,13 @@ ALLOWED = {
     "fusion_core": {
         *("torch", "numpy", "PIL", "rasterio", "pyarrow", "fsspec"),
         *("av", "cv2", "deflate"),  # videos; aligning pairs; PNG some times as fast as by zlib
-        "pycocotools",  # what detectors find is compared with labels as COCO does it
         "duckdb",  # what is larger than memory is sorted and joined by an engine that spills
         *("onnx", "google"),  # networks of others, and the errors of reading their files
         *("openvino", "onnxruntime"),  # what computes networks, where it is installed
         "numba",  # compiles the loops that score, where it is installed
         *("jinja2", "markupsafe"),  # reports are templates, in which everything is escaped
         "lazy_loader",  # a package's face is loaded when it is asked for
-        "pydantic",  # settings are one frozen, validated object
+        *("pydantic", "pycocotools"),  # frozen, validated settings; AP of detectors as COCO has it
         "pystac",  # fused scenes are described as STAC items
         "shapely",  # outlines of scenes are simplified, cut at the 180th meridian, made valid
         "safetensors",  # weights are never unpickled
@@ -212,9 +211,8 @@ def test_every_room_has_modules() -> None:
 
 def test_allowed_libraries_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["cpu"], *extras["onnx-gpu"], *extras["metrics"]]
-    lines += extras["detect"]
+    extras = project["optional-dependencies"] | {"": project["dependencies"]}
+    lines = sum((extras[one] for one in ("", "cpu", "detect", "metrics", "onnx-gpu")), [])
     declared = {re.split(r"[\[<>=~! ]", line)[0].removesuffix("-gpu") for line in lines}
     libraries = set().union(*ALLOWED.values()) - set(ALLOWED)
     assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared

@@ -1,7 +1,8 @@
 """Detectors on infrared, visible and fused images, and how well they find what labels name.
 
-A detector is an ONNX file with a description. ``detector`` runs it on an image, ``labels`` reads
-what is really there, and ``average_precision`` compares the two as COCO does.
+A detector is an ONNX file with a description; labels say what is really there, and the two are
+compared as COCO does. Nothing here knows of runs. Start reading at ``detector`` for boxes and at
+``comparison`` for methods compared.
 """
 
 import lazy_loader

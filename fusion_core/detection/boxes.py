@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion_core.errors import ManifestError
+
 BOX_COLUMNS = ("x", "y", "box_width", "box_height", "score", "class_name")
 """Columns of a row that hold the boxes of an image, each a list with one value for each box."""
 
@@ -33,8 +35,18 @@ class Boxes:
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Self:
-        """Return the boxes of an ok row of the detections."""
+        """Return the boxes of an ok row of the detections.
+
+        Raises:
+            ManifestError: Its lists aren't those of boxes.
+        """
         values = [row[name] for name in BOX_COLUMNS]
+        if None in values or len({len(one) for one in values}) > 1:
+            raise ManifestError(
+                f"the detections have an ok row of {row.get('pair_id')!r} whose lists of boxes are "
+                "missing or differ in length; expected one value of each for every box. See who "
+                "can write to the output, and remove the file"
+            )
         corners = np.array(values[:4], np.float32).reshape(4, -1).T
         return cls(corners, np.array(values[4], np.float32), tuple(values[5]))
 

@@ -66,8 +66,8 @@ class DetectionComparison:
         methods: Their names, in the order of the table.
         classes: The classes, likewise.
         images: By method, the number of its images with an ok row.
-        pairs: Number of pairs that all methods have an ok row of.
-        labelled: Number of those that have labels: what the table is over.
+        labelled: Number of labelled pairs that all methods have an ok row of: what the table is
+            over.
         labels: Number of labelled boxes in them by class, crowds left out.
         precisions: By method and class, and for ``all``; empty without labels.
     """
@@ -75,7 +75,6 @@ class DetectionComparison:
     methods: tuple[str, ...]
     classes: tuple[str, ...]
     images: Mapping[str, int]
-    pairs: int
     labelled: int = 0
     labels: Mapping[str, int] = field(default_factory=dict)
     precisions: Mapping[str, Mapping[str, ClassPrecision]] = field(default_factory=dict)
@@ -149,7 +148,6 @@ def compare_detections(
         methods=tuple(images),
         classes=wanted,
         images=dict(images),
-        pairs=len(pairs),
         labelled=len(labelled),
         labels={name: counts[name] for name in wanted},
         precisions=precisions,

@@ -162,10 +162,11 @@ def _of(comparison: DetectionComparison, method: str, name: str) -> ClassPrecisi
 
 
 def _notes(comparison: DetectionComparison) -> list[str]:
-    """Return a note on each method whose images aren't those of the pairs that all have."""
+    """Return a note on each method's images, where methods don't have equally many."""
+    counts = comparison.images
+    if len(set(counts.values())) < 2:
+        return []
     return [
-        f"{method}: {count} images looked at, {comparison.pairs if count else 0} of them of pairs "
-        "that all compared methods have"
-        for method, count in comparison.images.items()
-        if count != comparison.pairs or not count
+        f"{method}: {count} images looked at, {min(count, comparison.labelled)} of them compared"
+        for method, count in counts.items()
     ]

@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from fusion_core.detection.boxes import BOX_COLUMNS, Boxes, matched, overlaps
+from fusion_core.errors import ManifestError
 
 
 def boxes(*rows: tuple[float, float, float, float], classes: str = "", score: float = 0.5) -> Boxes:
@@ -26,6 +29,13 @@ def test_a_row_holds_them_as_lists_and_gives_them_back() -> None:
     assert again.classes == ("a", "b")
     none = Boxes.of_row(boxes().columns())
     assert (len(none), none.corners.shape) == (0, (0, 4))
+
+
+@pytest.mark.parametrize("change", [{"x": None}, {"score": [0.5]}, {"class_name": ["a", "b", "c"]}])
+def test_a_row_whose_lists_do_not_fit_is_refused(change: dict[str, Any]) -> None:
+    columns = boxes((1, 2, 3, 4), (5, 6, 7, 8)).columns()
+    with pytest.raises(ManifestError, match="'p' whose lists of boxes are missing or differ"):
+        Boxes.of_row({"pair_id": "p", **columns, **change})
 
 
 def test_some_are_chosen_by_score_and_class() -> None:
