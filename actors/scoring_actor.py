@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.chunk_actor import ChunkActor
 from fusion_core import jobs
-from fusion_core.jobs import ScoreArchiveSettings
+from fusion_core.jobs import FusedSettings, ScoreArchiveSettings
 from fusion_core.storage import Storage
 
 
@@ -17,16 +17,22 @@ class ScoringActor(ChunkActor[ScoreArchiveSettings]):
     def _make_worker(
         self, source: Storage, output: Storage, options: Mapping[str, Any]
     ) -> jobs.ScoringWorker:
-        settings, run = self._job.settings, self._job.run
-        fused = {
-            method: source if location.url is None else Storage(location.url, options)
-            for method, location in settings.locations().items()
-        }
+        settings = self._job.settings
         return jobs.ScoringWorker(
             source=source,
             output=output,
-            fused=fused,
+            fused=images_of_methods(settings, source, options),
             settings=settings,
-            run=run,
+            run=self._job.run,
             device=self._device,
         )
+
+
+def images_of_methods(
+    settings: FusedSettings, source: Storage, options: Mapping[str, Any]
+) -> dict[str, Storage]:
+    """Return the storage of each method's images, which may be the source."""
+    return {
+        method: source if location.url is None else Storage(location.url, options)
+        for method, location in settings.locations().items()
+    }

@@ -91,7 +91,7 @@ def run_chunks(
         publisher: Publishes what is committed, under the lease of the output.
         make_actor: Asks Ray for one actor of the run's kind, with this share of the cluster, on
             none of these nodes.
-        verb: What is done to them: ``fuse`` or ``score``.
+        verb: What is done to them: ``fuse``, ``score`` or ``detect``.
         folder: Folder below the output for the parts.
     """
     logger = get_run_logger()

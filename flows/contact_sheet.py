@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,19 +18,20 @@ from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage import Storage, StoredFile
 
 _SOURCES = ("ir_path", "vi_path")
+Shown = TypeVar("Shown")
 
 
 def draw_sheet(
     run: Run[Any],
-    write: Callable[[Storage, str, Sequence[reports.ShownPair], str], str],
-    shown: Sequence[reports.ShownPair],
+    write: Callable[[Storage, str, Sequence[Shown], str], str],
+    shown: Sequence[Shown],
     flow: str,
 ) -> str | None:
     """Have the run's contact sheet drawn, and return its URL.
 
     Args:
         run: The run.
-        write: What draws and writes it: ``write_contact_sheet`` or ``write_comparison_sheet``.
+        write: What draws and writes it, such as ``write_contact_sheet``.
         shown: What is shown.
         flow: Name of the run's flow, for the heading.
 

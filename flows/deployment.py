@@ -72,6 +72,7 @@ def write_deployment(
     values = given | {
         "cron": _cron_of(schedule),
         "fused": f"{output.rstrip('/')}/fused/{{settings}}/{{pair}}.{{digest}}.png",
+        "detector": f"{source.rstrip('/')}-models/detector.onnx",
         "evaluation": f"{source.rstrip('/')}-evaluation",
         "training": f"{source.rstrip('/')}-training/first",
     }

@@ -180,6 +180,11 @@ def images_without_counterpart(images: FusedImages) -> list[Listing]:
     return found
 
 
+def labels_without_pair(names: Sequence[str]) -> Listing:
+    """Return the list of the labelled images that belong to no pair."""
+    return _paths("labels_without_pair", names)
+
+
 def _paths(
     name: str, paths: Sequence[str] | Spill, *, method: str | None = None, column: str = "path"
 ) -> Listing:

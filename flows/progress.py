@@ -124,7 +124,7 @@ def shown(total: int, logger: Logger, *, verb: str, bar: bool | None = None) -> 
     Args:
         total: Number of pairs, or of images to score, in the plan.
         logger: Takes a line now and then.
-        verb: What is done to them: ``fuse`` or ``score``.
+        verb: What is done to them: ``fuse``, ``score`` or ``detect``.
         bar: Whether to draw a bar. Default: where the error stream is a terminal.
     """
     draw = sys.stderr.isatty() if bar is None else bar

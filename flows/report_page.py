@@ -18,6 +18,7 @@ from flows.past_runs import past_runs
 from flows.requests import differences
 from flows.run import Run
 from flows.summaries.archive import ArchiveSummary
+from flows.summaries.detect import DetectSummary
 from flows.summaries.evaluation import EvaluationSummary
 from flows.summaries.run import RunSummary
 from flows.summaries.score import ScoreSummary
@@ -31,6 +32,7 @@ from fusion_core.archive import (
     choose_pairs,
     footprints,
 )
+from fusion_core.detection import DetectionComparison
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.storage import Storage, folders
 
@@ -102,6 +104,39 @@ def write_comparison_report(
     path = f"{run.folder}/report.html"
     write: Callable[..., str] = reports.write_comparison
     if sheet:
+        write = partial(run_on_worker, write)
+    return _with_pages(run, summary, lambda _: write(run.output(), path, report))
+
+
+def write_detection_report(
+    run: Run[Any],
+    summary: DetectSummary,
+    comparison: DetectionComparison,
+    published: Sequence[reports.PublishedDetection],
+    *,
+    flow: str,
+) -> DetectSummary:
+    """Write the page of a detecting run and the list of nights; return the summary with its URL.
+
+    Args:
+        run: The run.
+        summary: Its summary so far; where it has a sheet, the cluster is connected.
+        comparison: The methods compared.
+        published: Published rows, shown below them.
+        flow: Its flow, for the heading.
+    """
+    report = reports.DetectionReport(
+        title=f"{flow} {run.identity.run_id}",
+        run_id=run.identity.run_id,
+        sentence=summary.sentence(),
+        comparison=comparison if summary.table else None,
+        published=published,
+        failures=summary.failures,
+        sheet=f"{run.folder}/contact_sheet.png" if summary.contact_sheet else None,
+    )
+    path = f"{run.folder}/report.html"
+    write: Callable[..., str] = reports.write_detection_page
+    if report.sheet:
         write = partial(run_on_worker, write)
     return _with_pages(run, summary, lambda _: write(run.output(), path, report))
 

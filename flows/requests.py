@@ -12,7 +12,7 @@ from typing import Any
 from flows.run import Run
 from fusion_core import __version__
 from fusion_core.archive import Plan, request_path
-from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
+from fusion_core.jobs import DetectSettings, EvaluateSettings, ScoreArchiveSettings
 from fusion_core.metrics import METRIC_VERSION
 from fusion_core.settings import (
     IMAGE_VERSION,
@@ -149,7 +149,9 @@ def settings_told(request: Request) -> list[str]:
 
 def _models(run: Run[Any], models: Mapping[str, Run[FuseArchiveSettings]] | None) -> Request:
     def one(of: Run[Any]) -> dict[str, Any]:
-        return {"name": of.settings.model, "sha256": of.identity.model_hash}
+        settings = of.settings
+        name = settings.detector if isinstance(settings, DetectSettings) else settings.model
+        return {"name": name, "sha256": of.identity.model_hash}
 
     if models is not None:
         named = {
@@ -162,7 +164,7 @@ def _models(run: Run[Any], models: Mapping[str, Run[FuseArchiveSettings]] | None
 
 def _hashed(settings: RunSettings) -> set[str]:
     """Return the settings that the hash is made of, beside the versions."""
-    if isinstance(settings, ImageSettings):
+    if isinstance(settings, ImageSettings | DetectSettings):
         return settings.hashed_fields()
     return set(ScalingSettings.model_fields)
 
@@ -200,7 +202,7 @@ def _fields(request: Request) -> Iterator[tuple[str, Any]]:
 
 def _default(name: str) -> Any:
     """Return the default of a setting as JSON: what a version that had none of it did."""
-    for kind in (FuseArchiveSettings, ScoreArchiveSettings, EvaluateSettings):
+    for kind in (FuseArchiveSettings, ScoreArchiveSettings, EvaluateSettings, DetectSettings):
         field = kind.model_fields.get(name)
         if field is not None and not field.is_required():
             return json.loads(json.dumps(field.get_default(call_default_factory=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -136,11 +136,27 @@ def write_tables(
     published: Sequence[reports.PublishedRow] = (),
 ) -> tuple[str, dict[str, str]]:
     """Write the comparison table in all formats; return it in markdown, and the URLs by format."""
-    bodies = {
-        "md": reports.markdown_table(comparison, published),
-        "csv": reports.csv_table(comparison, published),
-        "tex": reports.latex_table(comparison, published),
-    }
+    return write_bodies(
+        run,
+        output,
+        {
+            "md": reports.markdown_table(comparison, published),
+            "csv": reports.csv_table(comparison, published),
+            "tex": reports.latex_table(comparison, published),
+        },
+    )
+
+
+def write_bodies(
+    run: Run[Any], output: Storage, bodies: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Write a run's table; return it in markdown, and the URLs by format.
+
+    Args:
+        run: The run.
+        output: Its output.
+        bodies: The table by extension, ``md`` among them.
+    """
     for extension, body in bodies.items():
         output.write(f"{run.folder}/table.{extension}", body.encode())
     return bodies["md"], {kind: output.url(f"{run.folder}/table.{kind}") for kind in bodies}

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from actors.chunk_actor import Job, start_actor
@@ -22,18 +22,14 @@ from flows.details import (
     unsuccessful,
     write_details,
 )
-from flows.expectations import check_found, fail_if_unmet, with_unmet
+from flows.expectations import fail_if_unmet, with_unmet
+from flows.images_of_methods import plan_images, rows_of_images
 from flows.night import ended
 from flows.output_lease import output_lease, skip
 from flows.parent_watchdog import end_with_worker
 from flows.report_page import write_comparison_report
 from flows.requests import request_of
-from flows.run import (
-    Run,
-    fail_past_limit,
-    warn_of_older,
-    write_tables,
-)
+from flows.run import Run, fail_past_limit, write_tables
 from flows.summaries.archive import plan_counts
 from flows.summaries.score import ScoreSummary
 from flows.summaries.skipped import SkippedRun
@@ -42,28 +38,20 @@ from fusion_core.archive import (
     SCORE_KEY,
     SCORES_FOLDER,
     FusedImages,
-    Patience,
     Plan,
     Publisher,
     RunRows,
     collect_rows,
-    last_attempts,
-    make_plan,
-    newest_rows,
-    open_index,
     read_manifest,
-    standing_rows,
 )
 from fusion_core.errors import OutputBusyError
-from fusion_core.jobs import ScoreArchiveSettings, list_fused
+from fusion_core.jobs import ScoreArchiveSettings
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.reports import Comparison, compare
 from fusion_core.settings import OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
 
 FLOW = "score-archive"
-
-_COMPARED = ("attempt", "metric_version", "ended", "run_id", "status", *METRIC_NAMES)
 
 
 @flow(name=FLOW, retries=0)
@@ -138,39 +126,7 @@ def plan_scores(
         folder: A scratch folder.
         generation: Of the output's lease.
     """
-    logger = get_run_logger()
-    settings, identity = run.settings, run.identity
-    source, output = run.source(), run.output()
-    pairing, images = list_fused(
-        settings, source, output, date=identity.date, storage_options=run.credentials
-    )
-    check_found(run, pairing)
-    index = open_index(output, SCORES_FOLDER, folder, generation=generation)
-    ids = images.images["pair_id"].unique()
-    rows = index.rows_of(ids.sort())
-    own, older = run.split(rows)
-    plan = make_plan(
-        pairing,
-        own,
-        reprocess=settings.reprocess,
-        limit=settings.limit,
-        images=images.images,
-        numbers=last_attempts(rows),
-        patience=Patience(settings.retry_hours),
-        older=older,
-    )
-    warn_of_older(plan.older)
-    logger.info(
-        "%d pairs and %d fused images of them found: %d to score (%.1f MB), %d done before, %d "
-        "failed before",
-        len(pairing.pairs),
-        len(images.images),
-        len(plan.todo),
-        plan.todo_bytes / 1e6,
-        plan.done,
-        plan.known_failed,
-    )
-    return plan, images
+    return plan_images(run, folder, generation, table=SCORES_FOLDER, verb="score")
 
 
 @task(name="score", cache_policy=NO_CACHE)
@@ -248,9 +204,5 @@ def compare_scores(
         storage_options=run.credentials,
         retry_seconds=run.settings.storage_timeout,
     )
-    # Scores of images that have changed or gone, or of another archive, have no place in the table.
-    key = list(SCORE_KEY)
-    rows = standing_rows(*run.split(rows), key)
-    rows = rows.join(images.images.select(key), key, join_type="left semi")
     methods = list(run.settings.fused)
-    return compare(newest_rows(rows), methods, run.settings.metric_version)
+    return compare(rows_of_images(run, rows, images), methods, run.settings.metric_version)

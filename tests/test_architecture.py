@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ORDER = (
     *("errors", "metrics", "settings", "storage", "images", "registration", "models", "api"),
-    *("archive", "demo", "scenes", "video", "reports", "jobs", "training"),
+    *("archive", "detection", "demo", "scenes", "video", "reports", "jobs", "training"),
 )
 """The packages of fusion_core, and the two modules beside them: each rests on those before it."""
 
@@ -34,7 +34,7 @@ ALLOWED = {
         "numba",  # compiles the loops that score, where it is installed
         *("jinja2", "markupsafe"),  # reports are templates, in which everything is escaped
         "lazy_loader",  # a package's face is loaded when it is asked for
-        "pydantic",  # settings are one frozen, validated object
+        *("pydantic", "pycocotools"),  # frozen, validated settings; AP of detectors as COCO has it
         "pystac",  # fused scenes are described as STAC items
         "shapely",  # outlines of scenes are simplified, cut at the 180th meridian, made valid
         "safetensors",  # weights are never unpickled
@@ -211,8 +211,8 @@ def test_every_room_has_modules() -> None:
 
 def test_allowed_libraries_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["cpu"], *extras["onnx-gpu"], *extras["metrics"]]
+    extras = project["optional-dependencies"] | {"": project["dependencies"]}
+    lines = [ln for one in ("", "cpu", "detect", "metrics", "onnx-gpu") for ln in extras[one]]
     declared = {re.split(r"[\[<>=~! ]", line)[0].removesuffix("-gpu") for line in lines}
     libraries = set().union(*ALLOWED.values()) - set(ALLOWED)
     assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from bright_squares import write_detector
 from catalogued_scenes import scene_row, scene_rows
 from clips import moving, write_video
 from generated_scenes import scene_bands, write_raster
 from package_graph import arrows
 from prefect_processes import prefect_server
-from published_rows import publish
+from published_rows import detection_rows, publish
 from s3_servers import S3Server
 from tiny import plain_network, png, tiny_model, write_fused, write_pairs
 
@@ -35,7 +36,7 @@ GUIDES = (
     *("fusion_core/training/README.md", "fusion_core/models/README.md"),
     *("fusion_core/metrics/README.md", "fusion_core/archive/README.md"),
     *("fusion_core/scenes/README.md", "fusion_core/registration/README.md"),
-    "fusion_core/video/README.md",
+    *("fusion_core/video/README.md", "fusion_core/detection/README.md"),
 )
 
 
@@ -78,6 +79,8 @@ def reader(
         file = write_raster(tmp_path / f"{name}.TIF", pixels)
         Storage("s3://archive").write_file(f"{SCENE}/{SCENE}_{name}.TIF", file)
     put_clips(Storage("s3://archive"), tmp_path)
+    put_detector(Storage("s3://models"), tmp_path)
+    Storage("s3://archive").write("labels/a.txt", b"0 0.5 0.5 0.25 0.25\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")  # Polars wants to be told
     return {"network": plain_network()}
@@ -93,11 +96,18 @@ def put_clips(archive: Storage, folder: Path) -> None:
             archive.write(f"frames/{side}/yard/{number:04}.png", png(pixels))
 
 
+def put_detector(models: Storage, folder: Path) -> None:
+    """Put a detector of bright squares and its description beside other models."""
+    path = Path(write_detector(folder))
+    for suffix in (".onnx", ".json"):
+        models.write_file(f"detector{suffix}", path.with_suffix(suffix))
+
+
 @pytest.mark.ray
 @pytest.mark.s3
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.timeout(900)  # eight starts of the command line
+@pytest.mark.timeout(900)  # nine starts of the command line
 # torch copies its own specifications of trees by a class that it deprecates itself
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.:FutureWarning")
 def test_the_examples_run_as_written(
@@ -130,6 +140,10 @@ def test_the_examples_run_as_written(
     assert "- registration: 3 unsure" in aligned
     (clips,) = told["fusion_core/video/README.md"]
     assert clips.count("1 pairs found: 1 fused") == 2
+    (detected,) = told["fusion_core/detection/README.md"]
+    assert "9 images of them found: 9 looked at and 0 failed" in detected
+    assert "(labelled boxes: 1 bright)" in detected
+    assert {*reader["boxes"]["method"]} == {"infrared", "visible", "densefuse"}  # type: ignore[index]
     assert {*reader["clips"]["pair_id"]} == {"gate", "yard"}  # type: ignore[index]
     assert len(reader["worst"]) == 3  # type: ignore[arg-type]
     assert len(reader["rows"]) == 3  # type: ignore[arg-type]
@@ -152,6 +166,7 @@ def test_the_queries_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     taken = dt.datetime(2026, 11, 2, tzinfo=dt.UTC)
     named = [scene_row(f"scene_000{k}", acquired=taken) for k in (1, 2)]
     publish(output, 1, [scene_rows(*named, scene_row("scene_0003", status="failed"))])
+    publish(output, 2, [detection_rows()], table="detections")
     write_scene_catalog(output, "catalog")
 
     def answers(guide: str) -> list[list[dict[str, object]]]:
@@ -171,6 +186,8 @@ def test_the_queries_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     counted, one_pair = answers("README.md")
     assert {row["status"]: row["count_star()"] for row in counted} == {"ok": 2, "failed": 1}
     assert [row["pair_id"] for row in one_pair] == ["scene_0001"]
+    (boxes,) = answers("fusion_core/detection/README.md")
+    assert [(row["class"], row["x"]) for row in boxes] == [("car", 1.5), ("person", 2.0)]
     (scenes,) = answers("fusion_core/scenes/README.md")
     assert {str(row["id"])[:10] for row in scenes} == {"scene_0001", "scene_0002"}
 
@@ -184,8 +201,9 @@ def test_every_document_with_examples_is_run() -> None:
         }
 
     assert with_blocks_of("python", "sh") == set(GUIDES)
-    archive, scenes = "fusion_core/archive/README.md", "fusion_core/scenes/README.md"
-    assert with_blocks_of("sql") == {"README.md", archive, scenes}
+    packages = ("archive", "detection", "scenes")
+    asked = {f"fusion_core/{name}/README.md" for name in packages}
+    assert with_blocks_of("sql") == {"README.md", *asked}
 
 
 def test_what_a_console_shows_is_what_only_an_operator_can_run() -> None:

@@ -20,7 +20,12 @@ Settings = TypeVar("Settings", bound=BaseModel)
 POSITIONAL = "positional"
 """Key of a field's ``json_schema_extra``: its values are given without the option's name."""
 
-_NAMED = {"fused": "NAME=TEMPLATE", "models": "NAME=MODEL", "expect": "METRIC=LOW..HIGH"}
+_NAMED = {
+    "fused": "NAME=TEMPLATE",
+    "models": "NAME=MODEL",
+    "expect": "METRIC=LOW..HIGH",
+    "class_names": "LABEL=CLASS",
+}
 """Settings that are given as NAME=VALUE, once for each name."""
 
 _ALONE = ("models",)
@@ -29,8 +34,10 @@ _ALONE = ("models",)
 _WRITTEN = {
     **{"ir_range": "LOW HIGH", "vi_range": "LOW HIGH", "percentiles": "LOW HIGH"},
     **dict.fromkeys(("source", "output", "index", "inventory", "ray_address"), "URL"),
+    **dict.fromkeys(("detector", "detector_description", "labels", "label_classes"), "URL"),
     **{
         "pairs": "PAIR...",
+        "classes": "CLASS...",
         "ir": "TEMPLATE",
         "vi": "TEMPLATE",
         "prefix": "PATH",

@@ -10,7 +10,9 @@ import datetime as dt
 
 from flows.watching.asked import check_watching
 from fusion_core.archive import RUNS_FOLDER, parse_templates
+from fusion_core.detection import read_detector, require_pycocotools
 from fusion_core.errors import SettingsError
+from fusion_core.jobs import DetectSettings
 from fusion_core.models import BASELINE_NAMES, model_hash_of
 from fusion_core.settings import ArchiveSettings, WatchingSettings
 from fusion_core.storage import (
@@ -45,6 +47,10 @@ def check_start(settings: ArchiveSettings) -> None:
         check_stores(settings)
     for model, sha256 in models_of(settings):
         check_model(model, sha256)
+    if isinstance(settings, DetectSettings):
+        read_detector(settings.detector, settings.detector_description)
+        if settings.labels is not None:
+            require_pycocotools()
     if isinstance(settings, TrainSettings):
         from actors.training import require_ray_train  # and Ray
 

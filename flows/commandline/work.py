@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field
 
 from flows.commandline.command import Command, Told
-from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
+from fusion_core.jobs import DetectSettings, EvaluateSettings, ScoreArchiveSettings
 from fusion_core.settings import ArchiveSettings, FuseArchiveSettings
 from fusion_core.training import AblateSettings, TrainSettings
 
@@ -42,6 +42,17 @@ def score(settings: ScoreArchiveSettings) -> tuple[Told, int]:
         from flows.score_archive import score_archive
 
         return score_archive
+
+    return _started(settings, load)
+
+
+def detect(settings: DetectSettings) -> tuple[Told, int]:
+    """Look for things in images by a detector."""
+
+    def load() -> Callable[[DetectSettings], Told]:
+        from flows.detect import detect_archive
+
+        return detect_archive
 
     return _started(settings, load)
 
@@ -108,6 +119,12 @@ WORK = (
         "Score fused images of any method, and compare the methods.",
         ScoreArchiveSettings,
         score,
+    ),
+    Command(
+        "detect",
+        "Run a detector over images of any method, and compare the methods.",
+        DetectSettings,
+        detect,
     ),
     Command(
         "evaluate",

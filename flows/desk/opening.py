@@ -48,6 +48,7 @@ def flow_of(summary: Mapping[str, Any]) -> str:
     """Return the name of the flow that a summary is of; ``unknown`` for what none of ours wrote."""
     named = mapping(summary.get("request")).get("flow")
     told = {"fused": "fuse-archive", "scored": "score-archive", "models": "evaluate"}
+    told |= {"detected": "detect-archive"}
     return str(named or next((flow for key, flow in told.items() if key in summary), "unknown"))
 
 

@@ -16,7 +16,7 @@ from flows.summaries.base import Summary
 from flows.summaries.listings import plain, table_cell
 
 UNKNOWN = "unknown"
-_DONE = ("fused", "scored")
+_DONE = ("fused", "scored", "detected")
 
 
 class RunLine(BaseModel):
@@ -27,7 +27,7 @@ class RunLine(BaseModel):
         began: When it began.
         flow: The name of its flow.
         found: Pairs found.
-        done: Pairs fused, or images scored.
+        done: Pairs fused, or images scored or looked at.
         failed: Of them failed for good, likewise.
         undone: Of them undone.
         seconds: How long it took.

@@ -10,7 +10,14 @@ from flows.desk.opening import open_output
 from flows.requests import settings_of, settings_told
 from flows.summaries.base import Summary
 from flows.summaries.listings import code_span, plain, table_cell
-from fusion_core.archive import MANIFEST_SCHEMA, TABLES, Wanted, find_rows
+from fusion_core.archive import (
+    DETECTIONS_FOLDER,
+    DETECTIONS_SCHEMA,
+    MANIFEST_SCHEMA,
+    TABLES,
+    Wanted,
+    find_rows,
+)
 from fusion_core.errors import SettingsError
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.storage import Storage
@@ -24,6 +31,7 @@ class Shown(Summary):
         pair_id: The pair.
         attempts: Its rows in the manifest, the newest first, with all columns.
         scores: Its rows in the scores of other methods' images, likewise.
+        detections: Its rows in the detections, likewise.
         image: URL of its newest image.
         settings: By settings hash what the settings are that aren't the default, in words; for a
             hash of which nothing was noted that it is unknown.
@@ -33,13 +41,17 @@ class Shown(Summary):
     pair_id: str
     attempts: tuple[dict[str, Any], ...]
     scores: tuple[dict[str, Any], ...]
+    detections: tuple[dict[str, Any], ...] = ()
     image: str | None
     settings: dict[str, tuple[str, ...]]
 
     def sentence(self) -> str:
         """Return how its newest attempt ended."""
         if not self.attempts:
-            return plain(f"{self.pair_id} was scored {len(self.scores)} times and never fused.")
+            told = f"scored {len(self.scores)} times"
+            if self.detections:
+                told += f", looked at {len(self.detections)} times"
+            return plain(f"{self.pair_id} was {told} and never fused.")
         newest = self.attempts[0]
         ended = f"{newest['ended']:%Y-%m-%d %H:%M} UTC"
         return plain(
@@ -50,7 +62,7 @@ class Shown(Summary):
     def markdown(self) -> str:
         """Return it as people read it."""
         lines = [f"# {plain(self.pair_id)}", "", self.sentence(), ""]
-        newest = (*self.attempts, *self.scores)[0]
+        newest = (*self.attempts, *self.scores, *self.detections)[0]
         for side, name in (("ir", "infrared"), ("vi", "visible")):
             version, size = newest[f"{side}_version"], newest[f"{side}_bytes"]
             lines.append(
@@ -60,7 +72,12 @@ class Shown(Summary):
         lines.append(f"- newest image: {code_span(self.image) if self.image else 'none'}")
         for settings_hash, told in self.settings.items():
             lines.append(f"- settings {settings_hash}: {plain('; '.join(told) or 'the defaults')}")
-        for title, rows in (("Attempts", self.attempts), ("Scores", self.scores)):
+        tables = {
+            "Attempts": self.attempts,
+            "Scores": self.scores,
+            "Detections": self.detections,
+        }
+        for title, rows in tables.items():
             lines += _row_lines(title, rows)
         return "\n".join(lines) + "\n"
 
@@ -78,8 +95,8 @@ def show(url: str, pair_id: str, block: str | None = None) -> Shown:
         FuseArchiveError: A file can't be read, the store failed, or the credentials can't be had.
     """
     output = open_output(url, block)
-    attempts, scores = (_rows(output, table, pair_id) for table in TABLES)
-    if not attempts and not scores:
+    attempts, scores, detections = (_rows(output, table, pair_id) for table in TABLES)
+    if not (attempts or scores or detections):
         raise SettingsError(
             f"{output.url('')} has no row of the pair {pair_id!r}; expected an id as the column "
             "pair_id of the manifest has it. `fuse-archive runs` says whether any run has ended"
@@ -91,6 +108,7 @@ def show(url: str, pair_id: str, block: str | None = None) -> Shown:
         pair_id=pair_id,
         attempts=tuple(attempts),
         scores=tuple(scores),
+        detections=tuple(detections),
         image=next(images, None),
         settings={one: _told(output, one) for one in hashes},
     )
@@ -99,7 +117,8 @@ def show(url: str, pair_id: str, block: str | None = None) -> Shown:
 def _rows(output: Storage, table: str, pair_id: str) -> list[dict[str, Any]]:
     """Return a pair's rows, the newest first, in the order of ``newest_rows``."""
     wanted = Wanted(pairs=(pair_id,))
-    tables = list(find_rows(output, table, MANIFEST_SCHEMA.names, wanted))
+    names = (DETECTIONS_SCHEMA if table == DETECTIONS_FOLDER else MANIFEST_SCHEMA).names
+    tables = list(find_rows(output, table, names, wanted))
     rows: list[dict[str, Any]] = pa.concat_tables(tables).to_pylist() if tables else []
     return sorted(
         rows,
@@ -119,10 +138,14 @@ def _row_lines(title: str, rows: tuple[dict[str, Any], ...]) -> list[str]:
     if not rows:
         return []
     names = ("attempt", "run_id", "method", "status", "settings_hash", "stage", "error_message")
-    heads = [*(name.replace("_", " ") for name in names), *(one.upper() for one in METRIC_NAMES)]
+    metrics = [name for name in METRIC_NAMES if name in rows[0]]
+    heads = [*(name.replace("_", " ") for name in names), *(one.upper() for one in metrics)]
+    heads += ["boxes"] if "score" in rows[0] else []
     lines = ["", f"## {title}", "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for row in rows:
         cells = ["" if row[name] is None else table_cell(str(row[name])) for name in names]
-        cells += ["" if row[name] is None else f"{row[name]:.4f}" for name in METRIC_NAMES]
+        cells += ["" if row[name] is None else f"{row[name]:.4f}" for name in metrics]
+        if "score" in row:
+            cells.append("" if row["score"] is None else str(len(row["score"])))
         lines.append(f"| {' | '.join(cells)} |")
     return lines

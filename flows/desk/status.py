@@ -12,6 +12,7 @@ from flows.desk.opening import ago, began, flow_of, number, open_output
 from flows.past_runs import PastRun, past_runs
 from flows.summaries.archive import ArchiveSummary
 from flows.summaries.base import Summary
+from flows.summaries.detect import DetectSummary
 from flows.summaries.evaluation import EvaluationSummary
 from flows.summaries.listings import plain
 from flows.summaries.run import RunSummary
@@ -36,6 +37,7 @@ _KINDS: dict[str, type[ArchiveSummary]] = {
     "fuse-archive": RunSummary,
     "score-archive": ScoreSummary,
     "evaluate": EvaluationSummary,
+    "detect-archive": DetectSummary,
 }
 _LEFT = ("undone", "waiting", "unfinished", "over_limit", "archived")
 

@@ -11,6 +11,7 @@ from .clip_names import are_clips as are_clips
 from .fencing import with_intents as with_intents
 from .found_pairs import FoundPairs as FoundPairs
 from .fused_images import FusedImages as FusedImages
+from .fused_images import with_sides as with_sides
 from .in_vain import ROWS_ASKED as ROWS_ASKED
 from .in_vain import InVain as InVain
 from .index.key_index import KeyIndex as KeyIndex
@@ -33,6 +34,9 @@ from .keeping.superseded import SUPERSEDED_JOURNAL as SUPERSEDED_JOURNAL
 from .keeping.superseded import finish_superseded as finish_superseded
 from .keeping.superseded import superseding_since as superseding_since
 from .keeping.superseded import take_superseded_out as take_superseded_out
+from .layout import (
+    DETECTIONS_FOLDER as DETECTIONS_FOLDER,
+)
 from .layout import (
     INDEX_PATH as INDEX_PATH,
 )
@@ -152,4 +156,5 @@ from .stored_images import (
 from .stored_images import (
     stored_image as stored_image,
 )
+from .tables import DETECTIONS_SCHEMA as DETECTIONS_SCHEMA
 from .visible_text import visible as visible

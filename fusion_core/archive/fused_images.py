@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -82,6 +83,31 @@ def match_fused(
         missing=missing,
         ambiguous=ambiguous,
     )
+
+
+def with_sides(
+    images: FusedImages, pairs: pa.Table, sides: Mapping[str, Literal["ir", "vi"]]
+) -> FusedImages:
+    """Return the fused images, and with them the pairs' own ones as those of further methods.
+
+    Args:
+        images: The fused images.
+        pairs: Rows of ``PAIRS_SCHEMA``.
+        sides: What the methods are called, each with the side whose images are its own.
+    """
+    tables = [images.images]
+    for method, side in sides.items():
+        own = {
+            "fused_path": pairs[f"{side}_path"],
+            "fused_bytes": pairs[f"{side}_bytes"],
+            "fused_version": pairs[f"{side}_version"],
+            "method": pa.repeat(pa.scalar(method), len(pairs)),
+        }
+        shared = {name: pairs[name] for name in PAIRS_SCHEMA.names}
+        tables.append(pa.table(shared | own).select(IMAGES_SCHEMA.names).cast(IMAGES_SCHEMA))
+    whole = pa.concat_tables(tables)
+    order = [("pair_id", "ascending"), ("method", "ascending")]
+    return replace(images, images=whole.sort_by(order))
 
 
 def without_matches(paths: Sequence[str], templates: Sequence[str]) -> tuple[str, ...]:

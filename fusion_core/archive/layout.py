@@ -27,6 +27,9 @@ SCORES_FOLDER = "scores"
 """Rows about fused images of any method lie apart, so that the newest row of a pair in the manifest
 is the one of its fusing."""
 
+DETECTIONS_FOLDER = "detections"
+"""Rows about what a detector found in images, infrared, visible or fused."""
+
 RUNS_FOLDER = "runs"
 """A folder per run with its summary and pictures or tables; the lease lies in it too."""
 
@@ -47,12 +50,12 @@ REGISTRATION_FOLDER = "registration"
 """The transforms of cameras that never move, each a row in a file of its own: see jobs.cameras."""
 
 RESULT_FOLDERS = (
-    *(FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, RUNS_FOLDER, COMMITS_FOLDER),
-    *(STAC_FOLDER, REGISTRATION_FOLDER),
+    *(FUSED_FOLDER, MANIFEST_FOLDER, SCORES_FOLDER, DETECTIONS_FOLDER, RUNS_FOLDER),
+    *(COMMITS_FOLDER, STAC_FOLDER, REGISTRATION_FOLDER),
 )
 """All that runs write into, but for the root of a STAC catalogue."""
 
-TABLES = (MANIFEST_FOLDER, SCORES_FOLDER)
+TABLES = (MANIFEST_FOLDER, SCORES_FOLDER, DETECTIONS_FOLDER)
 """Folders of what people open; the commits of each lie in a folder of its name in ``commits``."""
 
 _DATED = rf"({'|'.join(TABLES)})/date=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"

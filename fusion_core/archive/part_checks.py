@@ -32,7 +32,7 @@ def check_values(rows: pa.Table) -> None:
     """Check what all code after it takes for granted of rows.
 
     Args:
-        rows: Any columns of ``PART_SCHEMA``.
+        rows: Any columns of a table.
 
     Raises:
         ValueError: A column that has no nulls has some, text is not UTF-8, a time can't be one of

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from fusion_core.archive.part_checks import check_values
 from fusion_core.archive.rows_file import read_columns
-from fusion_core.archive.schema import OWN_METHOD, PART_SCHEMA
+from fusion_core.archive.schema import OWN_METHOD
+from fusion_core.archive.tables import column, part_schema
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
@@ -34,7 +35,7 @@ def commit_part(
     Args:
         storage: The run's output.
         path: The part's path, from ``part_path``.
-        rows: For each row its values by column of ``PART_SCHEMA``; absent ones are null.
+        rows: For each row its values by column of the table; absent ones are null.
         closed_by: The run that writes a tombstone at another run's intent.
 
     Returns:
@@ -45,10 +46,11 @@ def commit_part(
         StorageError: The store failed.
     """
     try:
-        table = pa.Table.from_pylist([dict(row) for row in rows], schema=PART_SCHEMA)
+        schema = part_schema(path)
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
         table.validate(full=True)
         if closed_by is not None:
-            mark = {**PART_SCHEMA.metadata, _CLOSED_BY: closed_by.encode()}
+            mark = {**schema.metadata, _CLOSED_BY: closed_by.encode()}
             table = table.replace_schema_metadata(mark)
         body = io.BytesIO()
         pq.write_table(table, body, compression="zstd", write_page_checksum=True)
@@ -62,7 +64,7 @@ def commit_part(
 def read_part(
     storage: Storage,
     path: str,
-    columns: Sequence[str] = tuple(PART_SCHEMA.names),
+    columns: Sequence[str] | None = None,
     *,
     size: int = 0,
     row_groups: Sequence[int] | None = None,
@@ -72,7 +74,8 @@ def read_part(
     Args:
         storage: The output.
         path: Its path.
-        columns: Those of ``PART_SCHEMA`` that are wanted, in this order.
+        columns: Those that are wanted, in this order; null where the table lacks them. Default:
+            all of the table's.
         size: Its size in bytes, where that is known: of a large one only these columns are read.
         row_groups: Places of those wanted. Default: all.
 
@@ -85,7 +88,7 @@ def read_part(
 def read_part_or_tombstone(
     storage: Storage,
     path: str,
-    columns: Sequence[str] = tuple(PART_SCHEMA.names),
+    columns: Sequence[str] | None = None,
     *,
     size: int = 0,
     row_groups: Sequence[int] | None = None,
@@ -99,9 +102,11 @@ def read_part_or_tombstone(
         ManifestError: The object is no Parquet file, or none that a run can have written.
     """
     try:
-        table, metadata = read_columns(storage, path, columns, size=size, row_groups=row_groups)
+        own = part_schema(path)
+        names = own.names if columns is None else columns
+        table, metadata = read_columns(storage, path, names, size=size, row_groups=row_groups)
         stored, rows = set(table.column_names), len(table)
-        schema = pa.schema([PART_SCHEMA.field(name) for name in columns], PART_SCHEMA.metadata)
+        schema = pa.schema([column(path, name) for name in names], own.metadata)
         values = [
             table[field.name].cast(field.type)
             if field.name in stored

@@ -17,6 +17,7 @@ from fusion_core.archive.rows_file import MOST_ROWS
 from fusion_core.storage.store import Storage
 
 _READERS = 16
+_MOST_BYTES = 224 << 20  # of a piece in memory; compressed it is about two thirds of that at most
 _AT_ONCE = 256
 
 
@@ -51,18 +52,19 @@ def read_pieces(storage: Storage, parts: Sequence[str]) -> Iterator[Piece]:
         for folder, paths in folders.items():
             names: list[str] = []
             tables: list[pa.Table] = []
-            count = 0
+            count = size = 0
             for start in range(0, len(paths), _AT_ONCE):
                 some = paths[start : start + _AT_ONCE]
                 read = readers.map(partial(read_part, storage), some)
                 for path, rows in zip(some, read, strict=True):
                     full = count + len(rows) > MOST_ROWS or len(names) == MOST_PARTS
+                    full = full or size + rows.nbytes > _MOST_BYTES
                     if tables and full:
                         yield Piece(folder, tuple(names), pa.concat_tables(tables))
-                        names, tables, count = [], [], 0
+                        names, tables, count, size = [], [], 0, 0
                     if len(rows):
                         names.append(path)
                         tables.append(rows)
-                        count += len(rows)
+                        count, size = count + len(rows), size + rows.nbytes
             if tables:
                 yield Piece(folder, tuple(names), pa.concat_tables(tables))

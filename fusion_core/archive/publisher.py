@@ -187,7 +187,7 @@ class Publisher:
         if folder in self.lease.tails:
             path, row_groups = self.lease.tails[folder]
             body = storage.read(path)
-            if can_grow(body, row_groups):
+            if can_grow(path, body, row_groups):
                 return path, body, row_groups
         self._files[folder] += 1
         table, _, date = folder.partition("/date=")

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from fusion_core.archive.layout import is_part_path, is_rows_path, part_date
 from fusion_core.archive.parts import read_part
 from fusion_core.archive.rows_file import ranges_of
-from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.archive.tables import column
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
@@ -77,7 +77,7 @@ def find_rows(
     Args:
         output: The output.
         table: The table.
-        columns: Those wanted, of the parts' schema; ``date`` is that of the run.
+        columns: Those wanted, null where the table lacks them; ``date`` is that of the run.
         wanted: Which rows. Default: all.
 
     Raises:
@@ -115,7 +115,7 @@ def _read(
             if wanted.may_be_between(ranges)
         ]
     if groups == []:
-        rows = pa.schema([PART_SCHEMA.field(name) for name in needed]).empty_table()
+        rows = pa.schema([column(path, name) for name in needed]).empty_table()
     else:
         rows = wanted.among(read_part(output, path, needed, size=size, row_groups=groups))
     if "date" in columns:

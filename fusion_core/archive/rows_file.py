@@ -16,12 +16,16 @@ import pyarrow.parquet as pq
 from fsspec.parquet import open_parquet_file
 
 from fusion_core.archive.part_checks import check_count, check_size
-from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.archive.tables import part_schema
 from fusion_core.errors import ManifestError
 from fusion_core.storage.store import Storage
 
 MOST_ROWS = 131_072
 """A file that holds so many is sealed: a million rows are eight files."""
+
+MOST_BYTES = 96 << 20
+"""Likewise. With what is added in one piece it stays below ``LARGEST_PART``, also where rows hold
+a hundred boxes each."""
 
 MOST_ROW_GROUPS = 16
 """Likewise; each growth adds one, and leaves a footer behind that nobody needs any more."""
@@ -42,7 +46,7 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
 
     Args:
         body: The file's bytes; empty for a new file.
-        rows: Rows of ``PART_SCHEMA``, at least one.
+        rows: Rows of the table's schema, at least one.
 
     Raises:
         ManifestError: The bytes are no file that can grow.
@@ -50,7 +54,7 @@ def grown(body: bytes, rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()  # which knows its position; a stream of Python's counts anew
     collected: list[pq.FileMetaData] = []
     # A version before may have promised rows in a file of its columns.
-    schema = pq.read_schema(io.BytesIO(body)) if body else PART_SCHEMA
+    schema = pq.read_schema(io.BytesIO(body)) if body else rows.schema
     rows = rows.select(schema.names).cast(schema)
     rows = rows.sort_by([(name, "ascending") for name in ORDER]).combine_chunks()
     with _writer(sink, schema, collected) as writer:
@@ -84,10 +88,11 @@ def written(schema: pa.Schema, row_groups: Sequence[pa.Table]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def can_grow(body: bytes, row_groups: int) -> bool:
+def can_grow(path: str, body: bytes, row_groups: int) -> bool:
     """Tell whether a file of so many row groups has room for more, and today's columns.
 
     Args:
+        path: Its path below the output.
         body: Its bytes.
         row_groups: Number of those that it should have.
     """
@@ -95,7 +100,8 @@ def can_grow(body: bytes, row_groups: int) -> bool:
     return bool(
         metadata.num_row_groups == row_groups < MOST_ROW_GROUPS
         and metadata.num_rows < MOST_ROWS
-        and metadata.schema.to_arrow_schema().equals(PART_SCHEMA)
+        and len(body) < MOST_BYTES
+        and metadata.schema.to_arrow_schema().equals(part_schema(path))
     )
 
 

@@ -3,7 +3,11 @@ from .cameras import sample_pairs as sample_pairs
 from .committed import ChunkResult as ChunkResult
 from .committed import Undone as Undone
 from .committed import tried as tried
+from .detect_settings import SIDES as SIDES
+from .detect_settings import DetectSettings as DetectSettings
+from .detecting_worker import DetectingWorker as DetectingWorker
 from .evaluate_settings import EvaluateSettings as EvaluateSettings
+from .fused_settings import FusedSettings as FusedSettings
 from .fusion_worker import FusionWorker as FusionWorker
 from .identity import RunIdentity as RunIdentity
 from .listing import find_pairs as find_pairs

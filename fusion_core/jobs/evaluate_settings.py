@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from fusion_core.jobs.score_settings import check_method_name
+from fusion_core.jobs.fused_settings import check_method_name
 from fusion_core.models.names import BASELINE_NAMES, PACKAGED_NAMES
 from fusion_core.reports.published import published_sets
 from fusion_core.settings.fuse import EngineSettings, FuseArchiveSettings, ImageSettings

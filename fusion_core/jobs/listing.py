@@ -19,8 +19,8 @@ from fusion_core.archive.index_paths import source_roots
 from fusion_core.archive.layout import RESULT_FOLDERS
 from fusion_core.archive.pairing import Pairing, pair_by_index, pair_by_templates
 from fusion_core.errors import SettingsError
+from fusion_core.jobs.fused_settings import FusedSettings
 from fusion_core.jobs.pairing_checks import check_pairs
-from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.run import ArchiveSettings
 from fusion_core.storage.file_system import StorageOptions
 from fusion_core.storage.inventory import inventory_batches
@@ -131,7 +131,7 @@ def pair_batches(
 
 
 def list_fused(
-    settings: ScoreArchiveSettings,
+    settings: FusedSettings,
     source: Storage,
     output: Storage,
     date: dt.date,

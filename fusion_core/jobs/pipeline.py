@@ -241,14 +241,14 @@ class _Pipeline(Generic[Work]):
         elif (error := fusing.exception()) is not None:
             self._fuse_failed(batch, error)
         else:
-            share = batch[0].seconds["fuse"] / len(batch)  # a batch has one duration
+            share = batch[0].seconds[self.stages.name] / len(batch)  # a batch has one duration
             for pair, image in zip(batch, fusing.result(), strict=True):
-                pair.seconds["fuse"] = share
+                pair.seconds[self.stages.name] = share
                 self._start_finishing(pair, image)
 
     def _fuse_timed(self, batch: list[Work], fuse: Fuse[Work]) -> list[NDArray[np.float32]]:
         alone = batch[0].ref.pair_id if len(batch) == 1 else None
-        with batch[0].timed("fuse"), about(alone):
+        with batch[0].timed(self.stages.name), about(alone):
             return list(fuse(batch))
 
     def _fuse_failed(self, batch: list[Work], error: BaseException) -> None:
@@ -274,8 +274,8 @@ class _Pipeline(Generic[Work]):
                 pair.end()
             self.done.alone += mine
             return
-        mine[0].seconds["fuse"] = waited
-        self._fail(mine[0], deadline_error("fuse", mine[0].seconds, self.limits.deadline))
+        mine[0].seconds[self.stages.name] = waited
+        self._fail(mine[0], deadline_error(self.stages.name, mine[0].seconds, self.limits.deadline))
 
     def _start_finishing(self, pair: Work, *fused: NDArray[np.float32]) -> None:
         task = _Task(pair, _finishing_bytes(pair))

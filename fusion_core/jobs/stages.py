@@ -50,11 +50,13 @@ class PairStages(Generic[Work]):
             where there is nothing to fuse.
         finish: Given a pair and its fused luminance (a pair alone where there is no ``fuse``),
             encodes, writes and scores one fused image; returns the row's columns.
+        name: What the stage of ``fuse`` is called in rows and messages.
     """
 
     load: Callable[[Work], None]
     fuse: Fuse[Work] | None
     finish: Callable[..., dict[str, Any]]
+    name: str = "fuse"
 
 
 @dataclass(frozen=True, kw_only=True)

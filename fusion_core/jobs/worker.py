@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 
 from fusion_core import __version__
-from fusion_core.archive.layout import MANIFEST_FOLDER, SCORES_FOLDER, part_path
+from fusion_core.archive.layout import MANIFEST_FOLDER, part_path
 from fusion_core.archive.parts import commit_part
 from fusion_core.archive.plan import Chunk, PairRef, ScoreRef
 from fusion_core.archive.schema import STAGES
@@ -247,7 +247,7 @@ class ChunkWorker(ABC, Generic[Work]):
 
     def _part(self, path: str) -> list[dict[str, Any]]:
         """Return what a part tells of its pairs; nothing where it says that its chunk was split."""
-        kind = ScoreRef if self.folder == SCORES_FOLDER else PairRef
+        kind = PairRef if self.folder == MANIFEST_FOLDER else ScoreRef
         return committed_rows(self.output, path, kind.key_columns, run_id=self.run_identity.run_id)
 
 

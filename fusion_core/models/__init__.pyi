@@ -1,4 +1,5 @@
 from .arithmetic import Arithmetic as Arithmetic
+from .arithmetic import DeviceKind as DeviceKind
 from .arithmetic import arithmetic_of as arithmetic_of
 from .device import resolve_device as resolve_device
 from .fuser import Fuser as Fuser

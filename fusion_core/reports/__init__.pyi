@@ -9,8 +9,25 @@ from .comparison_table import (
 from .comparison_table import (
     markdown_table as markdown_table,
 )
+from .detection_sheet import (
+    ShownDetections as ShownDetections,
+)
+from .detection_sheet import (
+    write_detection_sheet as write_detection_sheet,
+)
+from .detection_table import (
+    csv_detections as csv_detections,
+)
+from .detection_table import (
+    latex_detections as latex_detections,
+)
+from .detection_table import (
+    markdown_detections as markdown_detections,
+)
 from .page.comparison_page import ComparisonReport as ComparisonReport
 from .page.comparison_page import write_comparison as write_comparison
+from .page.detection_page import DetectionReport as DetectionReport
+from .page.detection_page import write_detection_page as write_detection_page
 from .page.footprint_map import Footprint as Footprint
 from .page.night import Night as Night
 from .page.nights import (
@@ -37,6 +54,12 @@ from .page.report import (
 from .preview import preview as preview
 from .published import PublishedRow as PublishedRow
 from .published import published_sets as published_sets
+from .published_detections import (
+    PublishedDetection as PublishedDetection,
+)
+from .published_detections import (
+    parse_published_detections as parse_published_detections,
+)
 from .sheets import (
     ShownPair as ShownPair,
 )

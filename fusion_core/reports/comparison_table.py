@@ -47,11 +47,11 @@ def markdown_table(comparison: Comparison, published: Sequence[PublishedRow] = (
         f"| --- |{' ---: |' * (len(columns) + 1)}",
     ]
     for method, cells in _compared_rows(comparison, published, lambda text: f"**{text}**"):
-        lines.append(f"| {_markdown(method)} | {' | '.join(cells)} |")
+        lines.append(f"| {markdown_text(method)} | {' | '.join(cells)} |")
     for method, cells in _published_rows(published):
-        lines.append(f"| {_markdown(method)} | {' | '.join(cells)} |")
+        lines.append(f"| {markdown_text(method)} | {' | '.join(cells)} |")
     if notes := _notes(comparison):
-        lines += ["", *(f"- {_markdown(method)}: {note}" for method, note in notes)]
+        lines += ["", *(f"- {markdown_text(method)}: {note}" for method, note in notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -70,18 +70,18 @@ def latex_table(comparison: Comparison, published: Sequence[PublishedRow] = ()) 
         "% \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_latex(' '.join([caption(comparison, published), *notes]))}}}",
+        rf"\caption{{{latex_text(' '.join([caption(comparison, published), *notes]))}}}",
         rf"\begin{{tabular}}{{l{'r' * (len(columns) + 1)}}}",
         r"\toprule",
         rf"Method & {' & '.join(columns)} & Mean rank $\downarrow$ \\",
         r"\midrule",
     ]
     for method, cells in _compared_rows(comparison, published, lambda text: rf"\textbf{{{text}}}"):
-        lines.append(rf"{_latex(method)} & {' & '.join(cells)} \\")
+        lines.append(rf"{latex_text(method)} & {' & '.join(cells)} \\")
     if published:
         lines.append(r"\midrule")
     for method, cells in _published_rows(published):
-        lines.append(rf"{_latex(method)} & {' & '.join(cells)} \\")
+        lines.append(rf"{latex_text(method)} & {' & '.join(cells)} \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
@@ -191,9 +191,11 @@ def _published_rows(published: Sequence[PublishedRow]) -> list[tuple[str, list[s
     ]
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Return a text with what markdown gives a meaning escaped."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Return a text with what LaTeX gives a meaning escaped."""
     return "".join(_LATEX_CHARACTERS.get(mark, mark) for mark in text)

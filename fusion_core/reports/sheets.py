@@ -109,16 +109,24 @@ def pictures_of(pair: ShownPair) -> list[Pixels]:
 
     files = [pair.ir, pair.vi, *pair.fused.values()]
     try:
-        return (
-            clip_pictures(files, _SHOWN) or scene_pictures(files, files[2]) or _photographs(files)
-        )
+        return clip_pictures(files, _SHOWN) or scene_pictures(files, files[2]) or photographs(files)
     except UnreachableError:
         raise
     except Exception as error:
         return [_told(error)] * len(files)
 
 
-def _photographs(files: Sequence[StoredFile]) -> list[Pixels]:
+def photographs(files: Sequence[StoredFile]) -> list[Pixels]:
+    """Return photographs, reduced to what sheets can show; the first in the size of the second.
+
+    One that is gone or damaged is replaced by words that say so.
+
+    Args:
+        files: An infrared and a visible image, and any others.
+
+    Raises:
+        UnreachableError: A store gives no answer.
+    """
     ir, vi, *fused = map(_picture, files)
     height, width = vi.pixels.shape[:2]
     if ir.pixels.shape[:2] != (height, width):

@@ -36,7 +36,8 @@ GROUPS = (
         "What",
         "What fuses or is scored, and the files that come of it.",
         (
-            *("model", "models", "fused", "published", "convention", "format"),
+            *("model", "models", "fused", "detector", "detector_description", "published"),
+            *("convention", "format"),
             *(
                 "quality",
                 "png_level",
@@ -46,6 +47,14 @@ GROUPS = (
                 "contact_sheet",
                 "report",
             ),
+        ),
+    ),
+    Group(
+        "Boxes",
+        "Which boxes of a detector are kept, and what they are compared with.",
+        (
+            *("score_threshold", "nms_overlap", "nms_by_class", "max_boxes", "labels"),
+            *("label_classes", "class_names", "classes", "shown_score"),
         ),
     ),
     Group(

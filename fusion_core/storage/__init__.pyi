@@ -5,6 +5,7 @@ from .reach import reach as reach
 from .reach import require_folder as require_folder
 from .retry import RetryPolicy as RetryPolicy
 from .scratch import scratch_folder as scratch_folder
+from .source import input_options as input_options
 from .source import open_source as open_source
 from .source import source_options as source_options
 from .store import RETRY_SECONDS as RETRY_SECONDS

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from flows.deployment import DeploymentError, write_deployment
-from fusion_core.jobs import EvaluateSettings, ScoreArchiveSettings
+from fusion_core.jobs import DetectSettings, EvaluateSettings, ScoreArchiveSettings
 from fusion_core.settings import FuseArchiveSettings
 from fusion_core.training import TrainSettings
 
@@ -46,14 +46,14 @@ def test_all_settings_in_it_are_valid_whatever_their_letters(tmp_path: Path) -> 
     kinds = {
         "nightly": FuseArchiveSettings,
         "score": ScoreArchiveSettings,
+        "detect": DetectSettings,
         "evaluate": EvaluateSettings,
         "train": TrainSettings,
     }
     assert found.keys() == kinds.keys()
     for name, kind in kinds.items():
-        if (
-            name != "score"
-        ):  # its images are named by {pair}, which these templates have no field of
+        # Theirs are images named by {pair}, which these templates have no field of.
+        if name not in ("score", "detect"):
             kind(**found[name]["parameters"]["settings"])
 
 

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow
 
+from fusion_core.jobs.detect_settings import DetectSettings
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
@@ -66,6 +67,7 @@ def deployments() -> dict[str, Any]:
     [
         ("nightly", "fuse-archive", FuseArchiveSettings),
         ("score", "score-archive", ScoreArchiveSettings),
+        ("detect", "detect-archive", DetectSettings),
         ("evaluate", "evaluate", EvaluateSettings),
         ("train", "train-refinefuse", TrainSettings),
     ],
@@ -80,7 +82,7 @@ def test_deployments_deploy_their_flow(name: str, flow_name: str, settings: type
     assert isinstance(validated["settings"], settings)
 
 
-@pytest.mark.parametrize("name", ["score", "evaluate", "train"])
+@pytest.mark.parametrize("name", ["score", "detect", "evaluate", "train"])
 def test_what_runs_on_request_has_no_schedule_and_shares_the_pool(name: str) -> None:
     asked, nightly = deployments()[name], deployments()["nightly"]
     assert "schedules" not in asked
@@ -120,8 +122,8 @@ def test_commands_in_prefect_yaml_name_its_pool_and_deployment() -> None:
     assert re.findall(r"worker start --pool (\S+)", text) == [pool]
     named = re.findall(r"deployment run (\S+)", text)
     assert named == [
-        *("fuse-archive/nightly", "score-archive/score", "evaluate/evaluate"),
-        "train-refinefuse/train",
+        *("fuse-archive/nightly", "score-archive/score", "detect-archive/detect"),
+        *("evaluate/evaluate", "train-refinefuse/train"),
     ]
     assert [name.split("/")[1] for name in named] == [*deployments()]
     assert re.findall(r"--prefect-file (\S+)", text) == ["prefect.yaml"]

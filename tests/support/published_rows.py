@@ -12,6 +12,7 @@ from fusion_core.archive.parts import commit_part
 from fusion_core.archive.publications import Publication, create_publication
 from fusion_core.archive.rows_file import grown
 from fusion_core.archive.schema import PART_SCHEMA
+from fusion_core.archive.tables import part_schema
 from fusion_core.storage.store import Storage
 
 DAY = dt.date(2026, 11, 20)
@@ -51,3 +52,19 @@ def as_part(rows: pa.Table) -> pa.Table:
         for field in PART_SCHEMA
     ]
     return pa.table(columns, schema=PART_SCHEMA)
+
+
+def detection_rows() -> pa.Table:
+    """Return the rows of two images, in which two boxes and none were found."""
+    moment = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    fill = {pa.string(): "x", pa.int64(): 1, pa.timestamp("us", tz="UTC"): moment}
+    schema = part_schema("detections")
+    shared = {field.name: fill[field.type] for field in schema if not field.nullable}
+    numbers = ("x", "y", "box_width", "box_height", "score")
+    boxes = {name: [1.5, 2.0] for name in numbers} | {"class_name": ["car", "person"]}
+    none: dict[str, list[Any]] = {name: [] for name in boxes}
+    rows = [
+        {**shared, "pair_id": pair_id, "status": "ok", **found}
+        for pair_id, found in (("a", boxes), ("b", none))
+    ]
+    return pa.Table.from_pylist(rows, schema=schema)

@@ -69,12 +69,12 @@ _QUERIES = {
             || ' says ' || rows.bytes
         FROM rows JOIN objects ON rows.image = objects.path WHERE objects.bytes <> rows.bytes""",
     "image of no row": f"SELECT path FROM ({UNNAMED_IMAGES})",
-    "file of no record": """
+    "file of no record": f"""
         SELECT path FROM objects ANTI JOIN records ON path = file
-        WHERE regexp_matches(path, '^(manifest|scores)/.*rows-')""",
+        WHERE regexp_matches(path, '^({"|".join(TABLES)})/.*rows-')""",
     "stray object": f"""
         SELECT path FROM objects
-        WHERE (starts_with(path, '{TABLES[0]}/') OR starts_with(path, '{TABLES[1]}/'))
+        WHERE regexp_matches(path, '^({"|".join(TABLES)})/')
             AND NOT regexp_matches(path, '/date=[0-9-]+/(rows|part)-[0-9a-z-]+[.]parquet$')""",
     "temporary": """
         SELECT path FROM objects

@@ -16,13 +16,27 @@ from fusion_core.models.engines.openvino_package import (
     is_installed,
     openvino,
 )
-from fusion_core.models.foreign.program import Program
 from fusion_core.models.names import EngineName
 from fusion_core.settings.fuse import EngineChoice
 
 _FATAL = 4  # ONNX Runtime's severity; errors are raised, and warnings are of graphs, not of results
 _CUDA = "CUDAExecutionProvider"
 Image = NDArray[np.float32]
+
+
+class Computable(Protocol):
+    """A program that can be computed.
+
+    Attributes:
+        body: The model, as ONNX stores it.
+        inputs: Names of its images, in the order in which they are handed in.
+    """
+
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 class Runtime(Protocol):
@@ -34,8 +48,8 @@ class Runtime(Protocol):
 
     name: EngineName
 
-    def run(self, ir: Image, vi: Image) -> NDArray[Any]:
-        """Compute the program; raises whatever the library raises."""
+    def run(self, *images: Image) -> NDArray[Any]:
+        """Compute the program's first output; raises whatever the library raises."""
         ...
 
     def give_back(self) -> None:
@@ -48,7 +62,7 @@ class OpenVinoRuntime:
 
     name: EngineName = "openvino"
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Computable) -> None:
         """Compile a program; raises whatever OpenVINO raises."""
         core = openvino().Core()
         options = {
@@ -60,9 +74,9 @@ class OpenVinoRuntime:
         self._inputs = program.inputs
         self._program = core.compile_model(core.read_model(model=program.body), "CPU", options)
 
-    def run(self, ir: Image, vi: Image) -> NDArray[Any]:
+    def run(self, *images: Image) -> NDArray[Any]:
         """Compute the program; see ``Runtime``."""
-        inputs = dict(zip(self._inputs, (ir, vi), strict=True))
+        inputs = dict(zip(self._inputs, images, strict=True))
         # A program may leave nothing of a small image, in which case a larger one is tried.
         found = infer(self._program, inputs, may_be_empty=not address_space_is_limited())
         return np.array(found[0])
@@ -77,7 +91,7 @@ class OnnxRuntime:
 
     name: EngineName = "onnxruntime"
 
-    def __init__(self, program: Program, device: str) -> None:
+    def __init__(self, program: Computable, device: str) -> None:
         """Make a session for a program.
 
         Raises:
@@ -99,11 +113,11 @@ class OnnxRuntime:
         if on_gpu and _CUDA not in self._session.get_providers():
             raise SettingsError(_no_cuda(device))
 
-    def run(self, ir: Image, vi: Image) -> NDArray[Any]:
+    def run(self, *images: Image) -> NDArray[Any]:
         """Compute the program; see ``Runtime``."""
-        found: NDArray[Any] = self._session.run(
-            None, dict(zip(self._inputs, (ir, vi), strict=True))
-        )[0]
+        found: NDArray[Any] = self._session.run(None, dict(zip(self._inputs, images, strict=True)))[
+            0
+        ]
         return found
 
     def give_back(self) -> None:
@@ -138,7 +152,7 @@ def resolve_runtime(engine: EngineChoice, device: str) -> EngineName:
     )
 
 
-def make_runtime(name: EngineName, program: Program, device: str, model: str) -> Runtime:
+def make_runtime(name: EngineName, program: Computable, device: str, model: str) -> Runtime:
     """Make what computes a program.
 
     Args:

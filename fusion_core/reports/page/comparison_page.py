@@ -22,7 +22,8 @@ SHEET_BYTES = 3_000_000
 """Most that the sheet takes in a page."""
 
 _SHEET_WIDTHS = (1600, 1200, 800)
-_LISTED = 100
+LISTED = 100
+"""So many failures stand in a page."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def write_comparison(output: Storage, path: str, report: ComparisonReport) -> st
     Raises:
         StorageError: A store gives no answer, or the page can't be written.
     """
-    sheet = _reduced(output.read(report.sheet)) if report.sheet else None
+    sheet = reduced_sheet(output.read(report.sheet)) if report.sheet else None
     output.write(path, comparison_page(report, sheet).encode())
     return output.url(path)
 
@@ -83,7 +84,7 @@ def comparison_page(report: ComparisonReport, sheet: Mapping[str, Any] | None) -
         published=bool(report.published),
         orders=_orders(report),
         headings=HEADINGS,
-        failures=list(report.failures)[:_LISTED],
+        failures=list(report.failures)[:LISTED],
         sheet=sheet,
         now=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
     )
@@ -145,7 +146,7 @@ def _published_row(row: PublishedRow) -> dict[str, Any]:
     }
 
 
-def _reduced(body: bytes) -> dict[str, Any] | None:
+def reduced_sheet(body: bytes) -> dict[str, Any] | None:
     """Return a sheet as it stands in the page; None where even a small one is too large."""
     with Image.open(io.BytesIO(body)) as sheet:
         for width in _SHEET_WIDTHS:

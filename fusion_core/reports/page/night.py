@@ -12,7 +12,10 @@ from fusion_core.archive.run_figures import Histogram
 from fusion_core.metrics import METRIC_NAMES
 
 FUSING = "fuse-archive"
-_FLOWS = (("fused", FUSING), ("scored", "score-archive"), ("models", "evaluate"))
+_FLOWS = (
+    *(("fused", FUSING), ("scored", "score-archive"), ("detected", "detect-archive")),
+    ("models", "evaluate"),
+)
 _COUNTS = ("found", "failed", "undone", "skipped", "unfinished", "done_before")
 
 # A summary of hand or of a later version may hold anything; whatever doesn't fit is left out.
@@ -25,7 +28,7 @@ class Night(BaseModel):
     Attributes:
         run_id: The run.
         flow: Its flow; empty where it left no summary.
-        succeeded: Pairs that it fused, or images that it scored.
+        succeeded: Pairs that it fused, or images that it scored or looked at.
         found: And further counts, as its summary has them.
         seconds: Its duration.
         metrics: By metric, mean, std, min and max.
@@ -118,7 +121,8 @@ def _succeeded(summary: Mapping[str, Any]) -> Any:
     models = summary.get("models")
     if isinstance(models, dict):
         return sum(one.get("fused", 0) for one in models.values() if isinstance(one, dict))
-    return summary.get("fused", summary.get("scored", 0))
+    done = (summary[name] for name in ("fused", "scored", "detected") if name in summary)
+    return next(done, 0)
 
 
 def _known_metrics(found: Any) -> dict[str, Any]:

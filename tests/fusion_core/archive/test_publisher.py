@@ -263,7 +263,7 @@ def test_a_file_of_another_make_is_not_gone_on_with(
     commit(output, first, "a", "a")
     end(first)
     fewer = PART_SCHEMA.remove(PART_SCHEMA.get_field_index("engine"))
-    monkeypatch.setattr(rows_file, "PART_SCHEMA", fewer)
+    monkeypatch.setattr(rows_file, "part_schema", lambda path: fewer)
     second = begin(output, "second")
     commit(output, second, "b", "b")
     end(second)

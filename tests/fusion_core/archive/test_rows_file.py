@@ -12,7 +12,7 @@ from fusion_core.archive.schema import PART_SCHEMA
 def test_row_groups_without_rows_stay_row_groups() -> None:
     some, none = scene_rows(scene_row("a"), scene_row("b")), scene_rows()
     body = written(PART_SCHEMA, [some, none, some])
-    assert can_grow(body, 3)
+    assert can_grow("manifest/x.parquet", body, 3)
     metadata = pq.read_metadata(io.BytesIO(grown(body, some)))
     rows = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
     assert rows == [2, 0, 2, 2]
@@ -24,7 +24,7 @@ def test_a_file_of_the_schema_before_grows_by_its_own_columns_and_by_no_new_run(
     before = before.with_metadata({"schema_version": "5"})
     rows = scene_rows(scene_row("a", outline=b"x"), scene_row("b"))
     body = written(before, [rows.select(before.names).cast(before)])
-    assert not can_grow(body, 1)
+    assert not can_grow("manifest/x.parquet", body, 1)
     table = pq.read_table(io.BytesIO(grown(body, rows)))
     assert table.schema.equals(before, check_metadata=True)
     assert table["pair_id"].to_pylist() == ["a", "b"] * 2

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fusion_core.jobs.score_settings import FusedLocation, ScoreArchiveSettings
+from fusion_core.jobs.fused_settings import FusedLocation
+from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.settings.run import RunSettings
 
