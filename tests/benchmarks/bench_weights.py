@@ -1,0 +1,80 @@
+"""What the packaged weights are worth: seven means by data set, a detector's AP, skies and black.
+
+    sh infra/loopback.sh python tests/benchmarks/bench_weights.py [--model NAME=URL …]
+
+writes results/weights.json: the methods below and those named, over all pairs of the sample data,
+and YOLOX-nano over the labelled ones by ``fuse-archive detect``. What a network was trained on says
+nothing of it: of RoadScene the validation pairs are scored, of clips frames between those that were
+trained on. The labelled pairs of RoadScene were trained on but for nine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brightness_measures import brightness
+from detection_nights import detected
+from PIL import Image
+from record import write
+from weight_sets import Pair, pair_sets
+
+from fusion_core import fuse, score
+from fusion_core.metrics import METRIC_NAMES
+
+DATA = Path(__file__).resolve().parents[3] / "shared/data"
+COMMAND = "sh infra/loopback.sh python tests/benchmarks/bench_weights.py"
+METHODS = ("mean", "maximum", "laplacian", "refinefuse", "refinefuse-mini")
+LABELLED = ("msrs_labelled", "roadscene_labelled")
+DIGITS = 4
+
+
+def main() -> None:
+    """Measure and write the record."""
+    options = argparse.ArgumentParser(description="Measure weights on the sample data.")
+    options.add_argument("--model", action="append", default=[], metavar="NAME=URL")
+    options.add_argument("--data", type=Path, default=DATA)
+    asked = options.parse_args()
+    if not asked.data.is_dir():
+        raise SystemExit(f"{asked.data} is absent; expected the sample data")
+    models = {name: name for name in METHODS} | dict(one.split("=", 1) for one in asked.model)
+    sets = pair_sets(asked.data)
+    with tempfile.TemporaryDirectory() as name:
+        fused = Path(name)
+        found: dict[str, Any] = {"means": {}, "brightness": {}}
+        for method, model in models.items():
+            means, measures = {}, []
+            for part, pairs in sets.items():
+                means[part], images = of_set(pairs, model, fused / method / part)
+                measures += images
+            found["means"][method], found["brightness"][method] = means, brightness(measures)
+            print(method, json.dumps(means), found["brightness"][method], flush=True)
+        found["detection"] = {
+            part: detected(asked.data, part, {m: fused / m / part for m in models}, fused / part)
+            for part in LABELLED
+        }
+    print(write("weights", COMMAND, found))
+
+
+def of_set(pairs: list[Pair], model: str, folder: Path) -> tuple[dict[str, Any], list[Any]]:
+    """Fuse a set into a folder; return its means, and what is measured of brightness."""
+    folder.mkdir(parents=True)
+    scores, measures = [], []
+    for pair in pairs:
+        fused = fuse(pair.ir, pair.vi, model=model)
+        Image.fromarray(fused).save(folder / f"{pair.name}.png")
+        scores.append(score(pair.ir, pair.vi, fused))
+        measures.append((pair, fused))
+    means = {
+        metric: round(float(np.mean([s[metric] for s in scores])), DIGITS)
+        for metric in METRIC_NAMES
+    }
+    return {"pairs": len(pairs)} | means, measures
+
+
+if __name__ == "__main__":
+    main()
