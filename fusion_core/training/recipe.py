@@ -16,7 +16,7 @@ from pydantic import (
 
 from fusion_core.metrics.conventions import VIF_WINDOWS
 from fusion_core.models.mini_config import MiniConfig
-from fusion_core.models.network_config import NetworkConfig
+from fusion_core.models.network_config import NO_STRETCH, NetworkConfig
 from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -34,6 +34,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "clip": 0.0,
         "precision": "fp32",
         "black": 0.0,
+        "network": {"stretch": NO_STRETCH},
         "loss": PAPER_LOSS,
     },
     "mini": {"steps": 12000, "learning_rate": 3e-3, "precision": "fp32", "mini": {}},
@@ -110,8 +111,9 @@ class Recipe(BaseModel):
         explicit = {
             name: value for name, value in given.items() if value is not None or name not in preset
         }
-        if isinstance(explicit.get("loss"), Mapping):
-            explicit["loss"] = {**preset.get("loss", {}), **explicit["loss"]}
+        for part in ("network", "loss"):
+            if isinstance(explicit.get(part), Mapping):
+                explicit[part] = {**preset.get(part, {}), **explicit[part]}
         return preset | explicit
 
     @model_serializer(mode="wrap")

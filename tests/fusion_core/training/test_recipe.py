@@ -12,6 +12,8 @@ def test_the_paper_is_a_preset_and_what_is_given_wins() -> None:
     assert (paper.batch, paper.crop, paper.epochs, paper.steps) == (8, 256, 300, None)
     assert (paper.warmup, paper.average, paper.precision) == (0, 0, "fp32")
     assert paper.loss == LossConfig.model_validate(PAPER_LOSS)
+    assert (paper.black, paper.network) == (0, NetworkConfig(stretch=1))
+    assert Recipe.model_validate({"preset": "paper", "network": {"levels": 3}}).network.stretch == 1
     shorter = Recipe(preset="paper", batch=4, epochs=2)
     assert (shorter.batch, shorter.epochs, shorter.crop) == (4, 2, 256)
 
