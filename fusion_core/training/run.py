@@ -6,7 +6,7 @@ import time
 
 from fusion_core.errors import SettingsError
 from fusion_core.models.fusion_network import FusionNetwork
-from fusion_core.models.weights_file import load_weights
+from fusion_core.models.weights_file import build_network, load_weights
 from fusion_core.training.job import Reporter, TrainingJob, WorkerRank
 from fusion_core.training.output import TrainingOutput
 from fusion_core.training.record import ProgressEvent
@@ -66,14 +66,17 @@ def run_training(job: TrainingJob, rank: WorkerRank, reporter: Reporter) -> None
 
 
 def _first_weights(settings: TrainSettings) -> FusionNetwork | None:
+    """Return the network to start from, with the stretch that the recipe has."""
     if settings.start_from is None:
         return None
     model, info = load_weights(settings.start_from)
     wanted = settings.trained_network()
-    if info.network != wanted:
+    if info.network.model_dump(exclude={"stretch"}) != wanted.model_dump(exclude={"stretch"}):
         raise SettingsError(
             f"the weights {settings.start_from} are of a network with "
             f"{info.network.model_dump()}, and the one to train has {wanted.model_dump()}; set "
             f"{'mini' if settings.mini else 'network'} to theirs"
         )
-    return model
+    start = build_network(wanted)
+    start.load_state_dict(model.state_dict())
+    return start

@@ -73,7 +73,7 @@ class TrainSettings(ArchiveSettings, Recipe):
         None,
         description="Weights to start from instead of random ones, 'refinefuse' for the "
         "packaged ones or the fsspec URL of a safetensors file (read by the usual AWS chain). "
-        "Their network must be the recipe's.",
+        "Their network must be the recipe's, but for its stretch.",
     )
 
     teacher: str | None = Field(

@@ -212,6 +212,11 @@ def test_fine_tuning_starts_from_weights_of_the_same_network(source: Path, tmp_p
     log = train(tuned)
     assert log["training"]["start_sha256"] == load_weights(start)[1].sha256
     assert torch.allclose(weights(tuned)["head.weight"], tiny_model().head.weight, atol=1e-6)
+    network = {**tiny_model().config.model_dump(), "stretch": 1.5}
+    stretched = train_settings_for(source, tmp_path / "wide", **slow | {"network": network})
+    train(stretched)
+    assert torch.allclose(weights(stretched)["head.weight"], weights(tuned)["head.weight"])
+    assert load_weights(stretched.output + "/weights.safetensors")[1].network.stretch == 1.5
     other = train_settings_for(source, tmp_path / "x", network={"levels": 1}, start_from=start)
     with pytest.raises(SettingsError, match=r"are of a network with .*'levels': 2.*set network"):
         train(other)
