@@ -7,8 +7,7 @@ in [0, 1], and each loss is a scalar mean.
 
 from torch import Tensor
 
-from fusion_core.models.box_filter import box_mean
-from fusion_core.training.saliency_masks import contrast
+from fusion_core.training.surroundings import mean_around
 
 WIDEST = 0.3
 """Standard deviation that no image is asked to exceed; that of black and white in equal parts is
@@ -18,7 +17,6 @@ SKY_LEVEL = 0.65
 """Mean of the visible surroundings from which on they may be a bright sky."""
 
 _SKY_REACH = 7  # pixels to each side
-_SKY_SIDE = 15  # pixels of the square that contrast is measured against
 _SKY_CONTRAST = 5e-4  # squared; skies have less
 
 
@@ -40,8 +38,8 @@ def sky_loss(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
     Sky is where the visible image is bright, flat, and brighter than the infrared.
     """
-    level = box_mean(vi.double(), _SKY_REACH)
-    roughness = box_mean(contrast(vi, _SKY_SIDE).double(), _SKY_REACH)
+    level = mean_around(vi, _SKY_REACH)
+    roughness = mean_around((vi - level).square(), _SKY_REACH)
     sky = (level > SKY_LEVEL) & (roughness < _SKY_CONTRAST) & (vi > ir)
     return (sky * (vi - fused).clamp(min=0)).mean()
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from fusion_core.models.box_filter import box_mean
+from fusion_core.training.surroundings import mean_around
 
 BRIGHT_MEAN, DIM_MEAN = 0.35, 0.2
 """Mean of an infrared image from which on it isn't dim at all, and below which it is altogether."""
 
-_SURROUNDINGS = 48  # pixels to each side
+_REACH = 48  # pixels to each side that are a pixel's surroundings
 _DEVIATIONS = (2.0, 2.5)  # above the surroundings: not hot up to the first, hot from the second on
 _ON_TOP = 0.5  # of what is hot
 _TINY = 1e-6
@@ -61,8 +61,7 @@ def wanted(ir: Tensor, vi: Tensor, share: float, gain: float) -> Wanted:
     if not dim.any():
         return Wanted((ir, vi), (ir, vi), dim)
     brighter = brighter_source(ir, vi)
-    surroundings = box_mean(brighter.double(), _SURROUNDINGS).to(ir.dtype)
-    lifted = surroundings.lerp(brighter, gain).clamp(0, 1)
+    lifted = mean_around(brighter, _REACH).lerp(brighter, gain).clamp(0, 1)
     levels = ir.lerp(lifted, dim), vi.lerp(lifted, dim)
     return Wanted(levels, (ir.lerp(brighter, dim), vi.lerp(brighter, dim)), dim)
 
@@ -71,12 +70,13 @@ def brighter_source(ir: Tensor, vi: Tensor) -> Tensor:
     """Return the brighter source at each pixel; what is hot stands on top of the visible image.
 
     Hot is what exceeds the mean of its surroundings by two standard deviations of such differences;
-    half of that is added. The plain maximum hides people before what the visible
-    image shows as bright as they are: a small detector (YOLOX-nano) found them with an AP at 0.5 of
-    0.85 on 23 pairs of MSRS, of 0.89 in this image, and of 0.91 in the mean of both sources, at VIF
-    1.04, 1.02 and 0.68.
+    half of that is added. The plain maximum hides people before what the visible image shows as
+    bright as they are: a small detector (YOLOX-nano) found them with an AP at 0.5 of 0.853 on 23
+    pairs of MSRS, of 0.869 in this image, and of 0.906 in the mean of both sources. Their VIF is
+    1.039, 1.027 and 0.679: the more of the infrared is added, the better people are found, and the
+    less VIF counts as kept.
     """
-    excess = ir - box_mean(ir.double(), _SURROUNDINGS).to(ir.dtype)
+    excess = ir - mean_around(ir, _REACH)
     deviations = excess / (excess.std((2, 3), keepdim=True, correction=0) + _TINY)
     low, high = _DEVIATIONS
     hot = ((deviations - low) / (high - low)).clamp(0, 1)
