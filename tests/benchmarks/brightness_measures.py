@@ -28,6 +28,7 @@ def brightness(fused: Sequence[tuple[Pair, NDArray[np.uint8]]]) -> dict[str, Any
         of 15x15 pixels, with a deviation below 4), beside that of both sources; mean and share of
         zeros of what is black on both sides, three pixels from its rim; and by how many grey levels
         more than 3 the rims of hot things, 2 to 8 pixels wide, are darker or brighter than both.
+        None where no image has such a part.
     """
     sums = np.zeros(10)
     for pair, image in fused:
@@ -40,18 +41,10 @@ def brightness(fused: Sequence[tuple[Pair, NDArray[np.uint8]]]) -> dict[str, Any
             *(black.sum(), out[black].sum(), (out[black] == 0).sum()),
             *(rim.sum(), darker.sum(), brighter.sum()),
         ]
-    of_sky, of_black, of_rim = sums[1:4] / sums[0], sums[5:7] / sums[4], sums[8:10] / sums[7]
-    names = (
-        "sky",
-        "sky_visible",
-        "sky_infrared",
-        "black",
-        "black_zeros",
-        "rim_darker",
-        "rim_brighter",
-    )
-    values = [*of_sky, *of_black, *of_rim]
-    return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}
+    counts = [sums[0]] * 3 + [sums[4]] * 2 + [sums[7]] * 2
+    values = [*sums[1:4], *sums[5:7], *sums[8:10]]
+    means = (round(float(a / n), 3) if n else None for a, n in zip(values, counts, strict=True))
+    return dict(zip(MEASURES, means, strict=True))
 
 
 def _sky(vi: NDArray[np.float64]) -> NDArray[np.bool_]:
