@@ -108,7 +108,8 @@ def test_images_are_looked_at_once_and_methods_compared_over_all_runs(
 
     # A damaged image is a failed row, and its pair leaves the table for all methods.
     damaged = Path(settings.source) / "fused_m/p0.png"
-    damaged.write_bytes(damaged.read_bytes()[:50])
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:50])
     third: Any = detect_archive(settings.model_copy(update={"max_failed": 1.0}))
     assert (third.detected, third.failed, third.done_before) == (0, 1, 11)
     assert third.failures[0]["stage"] == "decode"
@@ -118,9 +119,9 @@ def test_images_are_looked_at_once_and_methods_compared_over_all_runs(
     assert "compared\n" not in first.table
 
     # Other settings are other boxes, which no run of before stands for.
-    other: Any = detect_archive(
-        settings.model_copy(update={"nms_overlap": 0.9, "limit": 3, "labels": None})
-    )
+    damaged.write_bytes(whole)
+    changed = {"nms_overlap": 0.9, "limit": 3, "labels": None, "class_names": {}}
+    other: Any = detect_archive(settings.model_copy(update=changed))
     assert (other.detected, other.done_before, other.over_limit) == (3, 0, 9)
     assert (other.table, other.tables, other.labelled) == ("", {}, None)
 
