@@ -16,16 +16,14 @@ from .comparison import (
 from .comparison import (
     most_different as most_different,
 )
-from .detector import (
+from .detector import Detector as Detector
+from .detector_file import (
     DETECTION_VERSION as DETECTION_VERSION,
 )
-from .detector import (
-    Detector as Detector,
-)
-from .detector import (
+from .detector_file import (
     DetectorFile as DetectorFile,
 )
-from .detector import (
+from .detector_file import (
     read_detector as read_detector,
 )
 from .label_files import read_labels as read_labels

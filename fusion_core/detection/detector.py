@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.detection.boxes import Boxes
-from fusion_core.detection.description import Description, parse_description
+from fusion_core.detection.description import Description
+from fusion_core.detection.detector_file import EXPORT_ADVICE, DetectorFile
 from fusion_core.detection.heads import decode
 from fusion_core.detection.preparation import place, prepare
 from fusion_core.detection.suppression import SuppressionRule, suppress
-from fusion_core.errors import SettingsError, WeightsError
+from fusion_core.errors import WeightsError
 from fusion_core.models.device import resolve_device
 from fusion_core.models.foreign.onnx_file import (
     UnusableError,
@@ -25,72 +26,14 @@ from fusion_core.models.foreign.onnx_file import (
     read_onnx,
 )
 from fusion_core.models.foreign.runtime import make_runtime, resolve_runtime
-from fusion_core.models.model_file import ModelFile, read_model_file
 from fusion_core.models.names import EngineName
 from fusion_core.settings.fuse import EngineChoice
-from fusion_core.storage.store import Storage
-
-DETECTION_VERSION = "detections-1"
-"""Raised whenever the same detector, description and settings would find other boxes."""
-
-DetectorEngine = Literal["auto", "openvino", "onnxruntime"]
-
-_ADVICE = (
-    "Export it again as one ONNX file, without non-maximum suppression, that takes one picture and "
-    "gives its boxes first."
-)
-
-
-@dataclass(frozen=True)
-class DetectorFile:
-    """A detector as it was read, not yet ready to compute.
-
-    Attributes:
-        file: Its ONNX file.
-        description: What that takes and gives.
-    """
-
-    file: ModelFile
-    description: Description
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the ONNX file, in hex."""
-        return self.file.sha256
 
 
 @dataclass(frozen=True)
 class _Program:
     body: bytes
     inputs: tuple[str, ...]
-
-
-def read_detector(url: str, description: str | None = None) -> DetectorFile:
-    """Read a detector's file and its description.
-
-    Args:
-        url: Path or fsspec URL of the ONNX file.
-        description: Path or fsspec URL of the JSON file that describes it. Default: the one beside
-            it, with its name and ``.json``.
-
-    Raises:
-        WeightsError: The file is missing, or no ONNX file.
-        SettingsError: The description is missing, or can't be used.
-        StorageError: The store failed for good.
-    """
-    file = read_model_file(url)
-    if file.kind != "onnx":
-        raise WeightsError(f"The detector {url} is no ONNX file; expected one. {_ADVICE}")
-    beside = description or f"{url.removesuffix('.onnx')}.json"
-    try:
-        text = Storage(beside).read("")
-    except FileNotFoundError as error:
-        raise SettingsError(
-            f"there is no description {beside} of the detector; expected JSON such as "
-            '{"head": "yolox", "size": [416, 416], "classes": "coco"}. Write one there, or name '
-            "another by detector_description"
-        ) from error
-    return DetectorFile(file, parse_description(text, beside))
 
 
 class Detector:
@@ -109,7 +52,7 @@ class Detector:
             WeightsError: The file can't be computed, or the description isn't its own.
         """
         self.description = file.description
-        program = read_onnx(file.file, partial(_program, file.description), _ADVICE)
+        program = read_onnx(file.file, partial(_program, file.description), EXPORT_ADVICE)
         device = resolve_device(device)
         self.engine: EngineName = resolve_runtime(engine, device)
         self._name = file.file.stem
@@ -127,7 +70,7 @@ class Detector:
         found = self._runtime.run(values)
         if found.dtype != np.float32:
             raise WeightsError(
-                f"The detector {self._name} gave {found.dtype}; expected float32. {_ADVICE}"
+                f"The detector {self._name} gave {found.dtype}; expected float32. {EXPORT_ADVICE}"
             )
         return found
 

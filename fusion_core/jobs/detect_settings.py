@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fusion_core.detection.detector import DETECTION_VERSION, DetectorEngine, DetectorFile
+from fusion_core.detection.detector_file import DETECTION_VERSION, DetectorEngine, DetectorFile
 from fusion_core.jobs.fused_settings import FusedSettings, check_method_name
 from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.scaling import ScalingSettings, Side

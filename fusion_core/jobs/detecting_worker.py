@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion_core.archive.layout import DETECTIONS_FOLDER
-from fusion_core.detection.detector import DETECTION_VERSION, Detector
+from fusion_core.detection.detector import Detector
+from fusion_core.detection.detector_file import DETECTION_VERSION
 from fusion_core.images.pair import PicturePair
 from fusion_core.images.picture import Picture
 from fusion_core.jobs.detect_settings import SIDES, DetectSettings

@@ -9,7 +9,8 @@ from bright_squares import DESCRIPTION, corners, detect_settings_for, detector_m
 from bright_squares import write_detector as write
 from onnx import helper
 
-from fusion_core.detection.detector import Detector, read_detector
+from fusion_core.detection.detector import Detector
+from fusion_core.detection.detector_file import read_detector
 from fusion_core.errors import SettingsError, WeightsError
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from fusion_core.detection.comparison import compare_detections, detected_pairs
 from fusion_core.detection.description import Description
-from fusion_core.detection.detector import Detector, DetectorFile
+from fusion_core.detection.detector import Detector
+from fusion_core.detection.detector_file import DetectorFile
 from fusion_core.detection.label_files import read_labels
 from fusion_core.detection.label_matching import MatchedLabels
 from fusion_core.images.codecs import decode

@@ -5,7 +5,7 @@ import pytest
 from bright_squares import detect_settings_for, write_detector
 from pydantic import ValidationError
 
-from fusion_core.detection.detector import read_detector
+from fusion_core.detection.detector_file import read_detector
 from fusion_core.jobs.detect_settings import DetectSettings
 from fusion_core.settings.scaling import ScalingSettings
 

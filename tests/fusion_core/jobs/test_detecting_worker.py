@@ -20,7 +20,8 @@ from fusion_core.archive.plan import Chunk, cut_chunks, make_plan
 from fusion_core.archive.schema import PART_SCHEMA
 from fusion_core.archive.tables import part_schema
 from fusion_core.detection.boxes import Boxes
-from fusion_core.detection.detector import Detector, read_detector
+from fusion_core.detection.detector import Detector
+from fusion_core.detection.detector_file import read_detector
 from fusion_core.jobs.committed import ChunkResult
 from fusion_core.jobs.detect_settings import SIDES
 from fusion_core.jobs.detecting_worker import DetectingWorker
