@@ -24,7 +24,7 @@ export PREFECT_HOME := $(CURDIR)/.prefect
 # Hundreds of processes would each compile the same modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-slow test-s3 test-browser wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock image-digests clean benchmark-stac benchmark-readers benchmark-planning benchmark-video benchmark-registration
+.PHONY: help install demo test test-slow test-s3 test-browser wheel-check chaos faults corpus fuzz declared benchmark benchmark-parts benchmark-gpu benchmark-memory benchmark-run-end picture lint types audit lock image-digests clean benchmark-stac benchmark-readers benchmark-planning benchmark-video benchmark-registration benchmark-weights
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -124,6 +124,10 @@ benchmark-video: $(INSTALLED)
 # they are installed): half an hour.
 benchmark-registration: $(INSTALLED)
 	$(PROGRAM) tests/benchmarks/bench_registration.py
+
+# Seven means, a detector's AP, skies and black by the packaged weights and the baselines: half an hour.
+benchmark-weights: $(INSTALLED)
+	$(LOOPBACK) env $(PROGRAM) tests/benchmarks/bench_weights.py
 
 # The README's queries over a manifest of ten million rows, with pandas, DuckDB and Polars.
 benchmark-readers: $(INSTALLED)
