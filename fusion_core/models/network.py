@@ -33,9 +33,9 @@ class RefineFuse(FusionNetwork):
 
     Activations: ReLU after every 3x3 convolution of encoders and decoders, none inside or right
     after the interactions, Tanh mapped to [0, 1] at the end. The paper names only those of the last
-    decoder. The tanh is stretched a little and clipped (``NetworkConfig.stretch``): plain, it made
-    1.0 grey level in the mean of what is black in both sources. There are no normalisation layers:
-    brightness is part of the result.
+    decoder. The tanh may be stretched a little and clipped (``NetworkConfig.stretch``): plain, it
+    made 1.0 grey level in the mean of what is black in both sources. There are no normalisation
+    layers: brightness is part of the result.
     """
 
     name = "refinefuse"

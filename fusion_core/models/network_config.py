@@ -1,11 +1,15 @@
 """The configuration of RefineFuse networks, without the network itself."""
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-NO_STRETCH = 1.0
-"""The stretch of networks from before there was one."""
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 _FP32 = 4  # bytes
 
@@ -34,11 +38,11 @@ class NetworkConfig(BaseModel):
     psim: bool = Field(default=True, description="Attention between modalities from level 3 on.")
     fim: bool = Field(default=True, description="Weighted join of level 2 with the deeper levels.")
     stretch: float = Field(
-        default=1.02,
-        ge=NO_STRETCH,
+        default=1.0,
+        ge=1,
         lt=2,
-        description="The tanh at the end is stretched by this factor and clipped: unstretched it "
-        "reaches black and white only at infinity.",
+        description="The tanh at the end is stretched by this factor and clipped: by 1, which is "
+        "the paper's, it reaches black and white only at infinity.",
     )
 
     @model_validator(mode="after")
@@ -51,6 +55,12 @@ class NetworkConfig(BaseModel):
         if min(self.widths) < 1:
             raise ValueError(f"widths are {self.widths}; each must be at least 1")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Weights and checkpoints of networks without it have no such value, and stay what they are.
+        values: dict[str, Any] = write(self)
+        return {k: v for k, v in values.items() if (k, v) != ("stretch", 1.0)}
 
     @property
     def multiple(self) -> int:

@@ -23,7 +23,7 @@ from fusion_core.models.mini_network import MiniFuse
 from fusion_core.models.model_file import ModelFile, read_model_file
 from fusion_core.models.names import PACKAGED_NAME
 from fusion_core.models.network import RefineFuse
-from fusion_core.models.network_config import NO_STRETCH, NetworkConfig
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.storage.store import Storage
 
 FORMAT = "1"
@@ -168,9 +168,8 @@ def _header(url: str, body: bytes) -> tuple[NetworkConfig | MiniConfig, dict[str
     try:
         training = json.loads(metadata.get("training", "{}"))
         network = json.loads(metadata["network"])
-        if "kind" in network:
-            return MiniConfig.model_validate(network), training
-        return NetworkConfig.model_validate({"stretch": NO_STRETCH} | network), training
+        kind = MiniConfig if "kind" in network else NetworkConfig
+        return kind.model_validate_json(metadata["network"]), training
     except (ValidationError, ValueError, TypeError) as error:
         raise WeightsError(
             f"The header of weights {url} doesn't describe a network: {error}. "

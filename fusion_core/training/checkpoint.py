@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fusion_core.errors import WeightsError
-from fusion_core.models.network_config import NO_STRETCH
 from fusion_core.storage.store import Storage
 from fusion_core.training.record import LeftOut, TrainingRecord
 from fusion_core.training.trainer import Trainer
@@ -145,17 +144,9 @@ def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str
     """Return the names of the values that differ, with a dot where they are nested."""
     names: list[str] = []
     for name in sorted({*ours, *theirs}):
-        a, b = (side.get(name, _BEFORE.get(name)) for side in (ours, theirs))
+        a, b = ours.get(name), theirs.get(name)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             names += [f"{name}.{inner}" for inner in _differences(a, b)]
         elif a != b:
             names.append(name)
     return names
-
-
-_BEFORE: Mapping[str, Any] = {
-    "black": 0.0,
-    "stretch": NO_STRETCH,
-    **dict.fromkeys(("dim_share", "spread_weight", "sky_weight", "black_weight"), 0.0),
-}
-"""What trainings from before there was such a value had, in effect."""

@@ -16,11 +16,17 @@ from pydantic import (
 
 from fusion_core.metrics.conventions import VIF_WINDOWS
 from fusion_core.models.mini_config import MiniConfig
-from fusion_core.models.network_config import NO_STRETCH, NetworkConfig
-from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
+from fusion_core.models.network_config import NetworkConfig
+from fusion_core.training.loss_config import LATER_TERMS, PAPER_LOSS, ROBUST_LOSS, LossConfig
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {"steps": 4000},
+    "robust": {
+        "steps": 4000,
+        "black": 0.1,
+        "network": {"stretch": 1.02},
+        "loss": ROBUST_LOSS,
+    },
     "paper": {
         "epochs": 300,
         "batch": 8,
@@ -33,8 +39,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "average": 0.0,
         "clip": 0.0,
         "precision": "fp32",
-        "black": 0.0,
-        "network": {"stretch": NO_STRETCH},
         "loss": PAPER_LOSS,
     },
     "mini": {"steps": 12000, "learning_rate": 3e-3, "precision": "fp32", "mini": {}},
@@ -56,9 +60,10 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    preset: Literal["default", "paper", "mini"] = Field(
+    preset: Literal["default", "robust", "paper", "mini"] = Field(
         "default",
         description="Recipe that the fields below start from; what is given explicitly wins. "
+        "robust: bright skies, black, contrast and dim infrared are asked for as well. "
         "paper: SGD at 1e-3, 300 epochs of 8 crops of 256x256, as published. mini: a "
         "RefineFuse-mini, to be trained with a teacher.",
     )
@@ -71,7 +76,7 @@ class Recipe(BaseModel):
     batch: int = Field(4, ge=1, description="Crops in one step, over all workers together.")
     crop: int = Field(128, ge=8, description="Side of a crop in pixels.")
     black: float = Field(
-        0.1, ge=0, le=1, description="Share of crops of which a part is made black in both images."
+        0.0, ge=0, le=1, description="Share of crops of which a part is made black in both images."
     )
     optimiser: Literal["adamw", "sgd"] = Field("adamw", description="sgd has a momentum of 0.9.")
     learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
@@ -118,9 +123,16 @@ class Recipe(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Checkpoints of trainings without one have no such value, and are gone on from.
         values: dict[str, Any] = write(self)
-        return {name: value for name, value in values.items() if (name, value) != ("mini", None)}
+        if self.preset == "robust":
+            values["network"]["stretch"] = (
+                self.network.stretch
+            )  # which a network leaves out where it is 1
+        else:
+            # Checkpoints of trainings without them have no such values, and are gone on from.
+            values = _without(values, "black", 0.0)
+            values["loss"] = {k: v for k, v in values["loss"].items() if k not in LATER_TERMS or v}
+        return _without(values, "mini", None)
 
     @model_validator(mode="after")
     def _has_one_length(self) -> Recipe:
@@ -147,3 +159,8 @@ class Recipe(BaseModel):
             return self.steps
         assert self.epochs is not None  # a preset names one of the two
         return max(1, round(self.epochs * pairs / self.batch))
+
+
+def _without(values: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Leave out a name where it has this value."""
+    return {k: v for k, v in values.items() if (k, v) != (name, value)}

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
 from fusion_core.models.network import RefineFuse
-from fusion_core.models.network_config import NO_STRETCH, NetworkConfig
+from fusion_core.models.network_config import NetworkConfig
 
 PARAMETERS, GIGA_MACS_256, GIGA_MACS_512 = 2.21e6, 12.73, 48.11  # the paper's Table 11
 
@@ -95,13 +95,13 @@ def test_bf16_body_stays_near_fp32() -> None:
 def test_a_stretched_tanh_reaches_black_and_white(towards: int, end: float) -> None:
     """At tanh(2.5) = 0.9866: 1.02 of it passes the end, and 1 of it is 1.7 grey levels short."""
     found = {}
-    for stretch in (NO_STRETCH, 1.02):
+    for stretch in (1.0, 1.02):
         model = RefineFuse(small(stretch=stretch))
         torch.nn.init.zeros_(model.head.weight)
         torch.nn.init.constant_(model.head.bias, towards * 2.5)
         found[stretch] = model(*torch.zeros(2, 1, 1, 16, 16)).detach()
     assert (found[1.02] == end).all()
-    assert (found[NO_STRETCH] - end).abs().mean() * 255 == pytest.approx(1.708, abs=0.01)
+    assert (found[1.0] - end).abs().mean() * 255 == pytest.approx(1.708, abs=0.01)
 
 
 def test_config_survives_json_and_is_frozen() -> None:

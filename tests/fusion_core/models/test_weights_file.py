@@ -8,7 +8,7 @@ from safetensors.torch import save
 
 from fusion_core.errors import StorageError, WeightsError
 from fusion_core.models.network import RefineFuse
-from fusion_core.models.network_config import NO_STRETCH, NetworkConfig
+from fusion_core.models.network_config import NetworkConfig
 from fusion_core.models.weights_file import hash_model, load_weights, save_weights
 
 SMALL = NetworkConfig(levels=2, widths=(4, 6), decoder_width=4)
@@ -57,13 +57,14 @@ def test_equal_weights_are_equal_files(tmp_path: Path, model: RefineFuse) -> Non
     assert load_weights(path)[1].training == said
 
 
-def test_weights_from_before_there_was_a_stretch_have_none(tmp_path: Path) -> None:
-    path, network = tmp_path / "w.safetensors", SMALL.model_dump(exclude={"stretch"})
-    before = {"format": "1", "network": json.dumps(network), "training": "{}"}
-    write(path, RefineFuse(SMALL).state_dict(), before)
-    assert load_weights(str(path))[1].network == SMALL.model_copy(update={"stretch": NO_STRETCH})
-    save_weights(str(path), RefineFuse(SMALL), {})
-    assert load_weights(str(path))[1].network.model_dump()["stretch"] == SMALL.stretch > NO_STRETCH
+def test_a_stretch_is_kept_and_none_is_not_written(tmp_path: Path) -> None:
+    path = str(tmp_path / "w.safetensors")
+    save_weights(path, RefineFuse(SMALL), {})
+    assert b"stretch" not in Path(path).read_bytes(), "files from before there was one stay equal"
+    assert load_weights(path)[1].network.model_dump().get("stretch", 1) == 1
+    wide = SMALL.model_copy(update={"stretch": 1.02})
+    save_weights(path, RefineFuse(wide), {})
+    assert load_weights(path)[1].network == wide
 
 
 def test_half_precision_storage_is_read_as_fp32(tmp_path: Path, model: RefineFuse) -> None:
@@ -157,7 +158,7 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, model: RefineF
 
 def test_packaged_weights_match_their_recorded_hash() -> None:
     model, info = load_weights()
-    assert model.config == info.network == NetworkConfig(stretch=NO_STRETCH)
+    assert model.config == info.network == NetworkConfig()
     with pytest.raises(WeightsError, match="expected 11"):
         load_weights("refinefuse", "11" * 32)
 

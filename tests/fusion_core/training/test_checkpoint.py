@@ -9,7 +9,6 @@ from tiny import TINY
 from training_records import record, scores
 
 from fusion_core.errors import StorageError, WeightsError
-from fusion_core.models.network_config import NetworkConfig
 from fusion_core.storage import local as local_files
 from fusion_core.storage.store import Storage
 from fusion_core.training.checkpoint import (
@@ -19,7 +18,6 @@ from fusion_core.training.checkpoint import (
     resume,
     write_checkpoint,
 )
-from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
 from fusion_core.training.recipe import Recipe
 from fusion_core.training.trainer import Trainer
 
@@ -103,18 +101,3 @@ def test_other_settings_are_named() -> None:
     expected = r"c was written with other values of batch, loss\.texture_weight, seed\. Train"
     with pytest.raises(WeightsError, match=expected):
         check_same("c", TRAINING, other)
-
-
-def test_a_training_from_before_goes_on_where_what_it_had_not_is_switched_off() -> None:
-    later = {"dim_share", "spread_weight", "sky_weight", "black_weight"}
-    recipe = Recipe(
-        black=0, loss=LossConfig.model_validate(PAPER_LOSS), network=NetworkConfig(stretch=1)
-    )
-    ours = recipe.model_dump(mode="json")
-    before = recipe.model_dump(
-        mode="json", exclude={"black": True, "loss": later, "network": {"stretch"}}
-    )
-    check_same("c", ours, before)
-    now = Recipe(loss=recipe.loss.model_copy(update={"sky_weight": 1.0})).model_dump(mode="json")
-    with pytest.raises(WeightsError, match=r"values of black, loss.sky_weight, network.stretch\."):
-        check_same("c", now, before)

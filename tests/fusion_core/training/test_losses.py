@@ -59,7 +59,7 @@ def test_a_dim_pair_is_held_against_its_brighter_source_and_no_sum_of_both() -> 
     torch.manual_seed(2)
     ir, vi = 0.2 * torch.rand(1, 1, 40, 40), torch.rand(1, 1, 40, 40)
     batch = Batch(ir, vi, source_masks(ir, vi, LossConfig()))
-    whole = {"texture_gain": 1.0, "intensity": "mean"}
+    whole = {"texture_gain": 1.0, "intensity": "mean", "spread_weight": 1, "dim_share": 1}
     config = LossConfig.model_validate(whole)
     terms = loss_terms(brighter_source(ir, vi), batch, config)
     assert [float(terms[name]) for name in ("intensity", "texture", "gradient")] == pytest.approx(

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from fusion_core.models.network_config import NetworkConfig
-from fusion_core.training.loss_config import PAPER_LOSS, LossConfig
+from fusion_core.training.loss_config import LATER_TERMS, PAPER_LOSS, ROBUST_LOSS, LossConfig
 from fusion_core.training.recipe import PRESETS, Recipe
 
 
@@ -12,8 +12,6 @@ def test_the_paper_is_a_preset_and_what_is_given_wins() -> None:
     assert (paper.batch, paper.crop, paper.epochs, paper.steps) == (8, 256, 300, None)
     assert (paper.warmup, paper.average, paper.precision) == (0, 0, "fp32")
     assert paper.loss == LossConfig.model_validate(PAPER_LOSS)
-    assert (paper.black, paper.network) == (0, NetworkConfig(stretch=1))
-    assert Recipe.model_validate({"preset": "paper", "network": {"levels": 3}}).network.stretch == 1
     shorter = Recipe(preset="paper", batch=4, epochs=2)
     assert (shorter.batch, shorter.epochs, shorter.crop) == (4, 2, 256)
 
@@ -25,12 +23,36 @@ def test_a_recipe_survives_its_own_values(preset: str) -> None:
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
-def test_what_is_switched_off_stays_off_when_a_recipe_is_read_again() -> None:
-    off = {"dim_share": 0, "spread_weight": 0, "sky_weight": 0, "black_weight": 0}
-    recipe = Recipe.model_validate({"black": 0, "loss": off, "network": {"stretch": 1}})
-    again = Recipe(**recipe.model_dump())
-    assert (again.black, again.network.stretch) == (0, 1)
-    assert {name: getattr(again.loss, name) for name in off} == off
+def test_the_robust_recipe_asks_for_more_and_what_is_given_wins() -> None:
+    robust = Recipe(preset="robust")
+    assert (robust.steps, robust.black, robust.network.stretch) == (4000, 0.1, 1.02)
+    assert robust.loss == LossConfig.model_validate(ROBUST_LOSS)
+    shallow = Recipe.model_validate({"preset": "robust", "network": {"levels": 3}})
+    assert shallow.network == NetworkConfig(levels=3, stretch=1.02)
+
+
+@pytest.mark.parametrize("preset", [*PRESETS])
+def test_what_is_switched_off_stays_off_when_a_recipe_is_read_again(preset: str) -> None:
+    given = {"black": 0, "loss": dict.fromkeys(LATER_TERMS, 0), "network": {"stretch": 1}}
+    recipe = Recipe.model_validate({"preset": preset} | given)
+    for again in (
+        Recipe(**recipe.model_dump()),
+        Recipe.model_validate_json(recipe.model_dump_json()),
+    ):
+        assert (again.black, again.network.stretch) == (0, 1)
+        assert [getattr(again.loss, name) for name in LATER_TERMS] == [0] * len(LATER_TERMS)
+
+
+def test_what_a_recipe_of_before_did_not_know_is_not_told_where_it_is_off() -> None:
+    told = Recipe().model_dump()
+    assert not {"black", "mini"} & told.keys()
+    assert not {*LATER_TERMS} & told["loss"].keys()
+    assert "stretch" not in told["network"]
+    on = Recipe.model_validate(
+        {"black": 0.2, "loss": {"sky_weight": 1}, "network": {"stretch": 1.1}}
+    )
+    told = on.model_dump()
+    assert (told["black"], told["loss"]["sky_weight"], told["network"]["stretch"]) == (0.2, 1, 1.1)
 
 
 def test_the_length_is_in_steps_or_in_passes_over_the_pairs() -> None:
