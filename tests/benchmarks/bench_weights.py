@@ -57,7 +57,7 @@ def main() -> None:
             part: detected(asked.data, part, {m: fused / m / part for m in models}, fused / part)
             for part in LABELLED
         }
-    print(write("weights", COMMAND, found))
+    print(write("weights", " ".join((COMMAND, *(f"--model {one}" for one in asked.model))), found))
 
 
 def of_set(pairs: list[Pair], model: str, folder: Path) -> tuple[dict[str, Any], list[Any]]:
