@@ -214,12 +214,23 @@ def test_fine_tuning_starts_from_weights_of_the_same_network(source: Path, tmp_p
     assert torch.allclose(weights(tuned)["head.weight"], tiny_model().head.weight, atol=1e-6)
     network = {**tiny_model().config.model_dump(), "stretch": 1.5}
     stretched = train_settings_for(source, tmp_path / "wide", **slow | {"network": network})
-    train(stretched)
+    again = train(stretched)
+    assert again["records"][0]["loss"] != pytest.approx(log["records"][0]["loss"], rel=1e-3)
     assert torch.allclose(weights(stretched)["head.weight"], weights(tuned)["head.weight"])
     assert load_weights(stretched.output + "/weights.safetensors")[1].network.stretch == 1.5
     other = train_settings_for(source, tmp_path / "x", network={"levels": 1}, start_from=start)
     with pytest.raises(SettingsError, match=r"are of a network with .*'levels': 2.*set network"):
         train(other)
+
+
+def test_black_parts_and_the_robust_terms_reach_the_loss(source: Path, tmp_path: Path) -> None:
+    plain = train(train_settings_for(source, tmp_path / "plain", steps=2))["records"][0]
+    black = {"black": 1, "loss": {"black_weight": 5}, "steps": 2}
+    found = train(train_settings_for(source, tmp_path / "black", **black))["records"][0]
+    assert found["terms"]["black"] > 0.1, (
+        "parts of all crops are black, and an untrained network is grey"
+    )
+    assert "black" not in plain["terms"]
 
 
 def test_a_diverged_loss_stops_it(source: Path, tmp_path: Path) -> None:
