@@ -16,7 +16,7 @@ class ImagesSummary(ArchiveSummary):
     Attributes:
         images: Images found that have a pair, of all methods.
         unpaired_images: By method, paths of fused images whose pair is missing; the first hundred
-            of each method, likewise below.
+            of each method, likewise below. Empty where no method that fuses is looked at.
         missing: By method, ids of the pairs without a fused image.
         ambiguous_images: By method, paths of fused images that claim the same pair.
         counts_by_method: How long each of these lists is as a whole, by its name and method.
@@ -27,9 +27,9 @@ class ImagesSummary(ArchiveSummary):
     what: ClassVar[str] = "images"
 
     images: int
-    unpaired_images: dict[str, tuple[str, ...]]
-    missing: dict[str, tuple[str, ...]]
-    ambiguous_images: dict[str, tuple[str, ...]]
+    unpaired_images: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    missing: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    ambiguous_images: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     counts_by_method: dict[str, dict[str, int]] = Field(default_factory=dict)
     table: str
     tables: dict[str, str]

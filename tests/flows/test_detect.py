@@ -121,9 +121,15 @@ def test_images_are_looked_at_once_and_methods_compared_over_all_runs(
     # Other settings are other boxes, which no run of before stands for.
     damaged.write_bytes(whole)
     changed = {"nms_overlap": 0.9, "limit": 3, "labels": None, "class_names": {}}
-    other: Any = detect_archive(settings.model_copy(update=changed))
+    other: Any = detect_archive(settings.model_copy(update=changed | {"report": True}))
     assert (other.detected, other.done_before, other.over_limit) == (3, 0, 9)
     assert (other.table, other.tables, other.labelled) == ("", {}, None)
+
+    # The two sides alone are a question, too.
+    sides: Any = detect_archive(settings.model_copy(update={"fused": {}, "report": True}))
+    assert (sides.images, sides.done_before, sides.unpaired_images) == (8, 8, {})
+    assert [*sides.precisions] == ["infrared", "visible"]
+    assert "infrared" in (Path(sides.output) / "runs" / sides.run_id / "report.html").read_text()
 
 
 def test_what_is_wrong_with_labels_ends_a_run_before_its_work(settings: DetectSettings) -> None:
