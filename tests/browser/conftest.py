@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ARGUMENTS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -22,6 +22,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("no chromium here; make test-browser installs Debian's")
     with sync_playwright() as driver:
+        expect.set_options(timeout=60_000)  # of its 5 s, a busy machine leaves a page too little
         chromium = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield chromium
         chromium.close()

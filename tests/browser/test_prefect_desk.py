@@ -50,6 +50,17 @@ class Desk:
         found = self.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
         return {one["key"]: one for one in found}
 
+    def wait_for_log(self, run: str, sentence: str) -> None:
+        """Wait until the server has a line of a run's log: a run sends them a while after.
+
+        A page opened before that went without them for five seconds at least.
+        """
+        deadline = time.monotonic() + 60
+        asked = {"logs": {"flow_run_id": {"any_": [run]}}}
+        while not any(sentence in line["message"] for line in self.ask("logs/filter", asked)):
+            assert time.monotonic() < deadline, f"never logged: {sentence}"
+            time.sleep(0.3)
+
     def url(self, path: str) -> str:
         """Return the address of a page."""
         pages = self.server.environment["PREFECT_API_URL"].removesuffix("/api")
@@ -186,6 +197,7 @@ def check_end(desk: Desk, page: Page, shoot: Shoot, run: str) -> None:
     ended = desk.ask(f"flow_runs/{run}")
     sentence = ended["state"]["message"]
     assert sentence.startswith(f"{PAIRS} pairs found: {PAIRS - 1} fused and 1 failed in ")
+    desk.wait_for_log(run, sentence)
     page.goto(desk.url(f"runs/flow-run/{run}"))
     expect(page.get_by_text(ended["name"]).first).to_be_visible()
     expect(page.get_by_text(sentence).first).to_be_visible()
