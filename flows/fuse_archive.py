@@ -60,7 +60,7 @@ from fusion_core.archive import (
 )
 from fusion_core.errors import OutputBusyError
 from fusion_core.jobs import find_pairs, sample_pairs
-from fusion_core.models import model_hash_of
+from fusion_core.models import model_hash_of, model_hashes_before
 from fusion_core.settings import FuseArchiveSettings, OverrideOf, overridden
 from fusion_core.storage import Storage, scratch_folder
 
@@ -113,6 +113,7 @@ def fuse_watched(settings: FuseArchiveSettings, watch: Watch) -> RunSummary | Dr
         settings_hash=images.settings_hash(),
         hashes_before=images.hashes_before(),
         model_hash=model_hash,
+        models_before=model_hashes_before(settings.model, settings.model_sha256),
         watch=watch,
     )
     if settings.dry_run:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
@@ -38,6 +37,7 @@ class Run(Generic[Settings]):
         credentials: Called for the storage options to use now.
         began: When it began, by the monotonic clock.
         hashes_before: What its settings' hash was under earlier image versions.
+        models_before: Hashes of the weights that its model's name stood for in earlier versions.
         watch: Tells those who watch it what happens.
     """
 
@@ -46,6 +46,7 @@ class Run(Generic[Settings]):
     credentials: StorageCredentials
     began: float
     hashes_before: tuple[str, ...] = ()
+    models_before: tuple[str, ...] = ()
     watch: Watch = field(default_factory=Watch, compare=False)
 
     @classmethod
@@ -56,6 +57,7 @@ class Run(Generic[Settings]):
         settings_hash: str,
         hashes_before: tuple[str, ...] = (),
         model_hash: str | None = None,
+        models_before: tuple[str, ...] = (),
         watch: Watch | None = None,
     ) -> Run[Settings]:
         """Give a run its id and date, and the flow run in Prefect the run's id as its name.
@@ -65,6 +67,8 @@ class Run(Generic[Settings]):
             settings_hash: What its rows have as such.
             hashes_before: What rows of the same settings had under earlier image versions.
             model_hash: Likewise, where one model makes all of them.
+            models_before: What rows had by the weights that its name stood for before, and that
+                count as done.
             watch: Tells those who watch it what happens. Default: nobody does.
         """
         now = dt.datetime.now(dt.UTC)
@@ -80,7 +84,12 @@ class Run(Generic[Settings]):
         watch = watch or Watch()
         watch.identified(settings, identity)
         credentials = StorageCredentials(settings.credentials_block)
-        return cls(settings, identity, credentials, time.monotonic(), hashes_before, watch)
+        return cls(
+            *(settings, identity, credentials, time.monotonic()),
+            hashes_before=hashes_before,
+            models_before=models_before,
+            watch=watch,
+        )
 
     @property
     def folder(self) -> str:
@@ -96,15 +105,18 @@ class Run(Generic[Settings]):
         return Storage(self.settings.output, self.credentials, self.settings.storage_timeout)
 
     def split(self, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """Return the rows of its model and settings, and those of earlier image versions.
+        """Return the rows of its model and settings, and those of earlier versions.
 
         Args:
             rows: ``settings_hash``, ``status`` and, where it has a model, ``model_hash``.
         """
-        identity = self.identity
-        if identity.model_hash is not None:
-            rows = rows.filter(ds.field("model_hash") == identity.model_hash)
-        return split_by_version(rows, identity.settings_hash, self.hashes_before)
+        return split_by_version(
+            rows,
+            self.identity.settings_hash,
+            self.hashes_before,
+            model_hash=self.identity.model_hash,
+            models_before=self.models_before,
+        )
 
     @property
     def ends_at(self) -> float | None:
@@ -124,7 +136,7 @@ def warn_of_late_pairs(settings: RunSettings) -> None:
 
 
 def warn_of_older(older: int) -> None:
-    """Log how much rests on earlier image versions, and how to renew it."""
+    """Log how much rests on earlier versions, and how to renew it."""
     if older:
         get_run_logger().warning("%s", older_told(older))
 

@@ -41,8 +41,8 @@ def fuse(
         ir: Infrared image: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB with alpha, uint8 or uint16,
             any size from 1x1 up. Where an alpha is 0 nothing is fused.
         vi: Visible image: likewise; same height and width.
-        model: What fuses: "refinefuse" or "refinefuse-mini" for packaged weights, "mean",
-            "maximum", "laplacian", "guided", or path or URL of a file; see ``read_model``.
+        model: What fuses: the name of packaged weights, such as "refinefuse" or "refinefuse-open",
+            "mean", "maximum", "laplacian", "guided", or path or URL of a file; see ``read_model``.
         device: A torch device; "auto" takes a GPU where there is one.
         precision: Arithmetic of RefineFuse's body; "auto" is bf16 where the device has it.
         engine: What computes; "auto" is OpenVINO on a CPU where it is installed, else "eager".

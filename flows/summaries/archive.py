@@ -225,10 +225,10 @@ def plan_counts(plan: Plan) -> dict[str, Any]:
 
 
 def older_told(older: int) -> str:
-    """Return a phrase on how much rests on an earlier image version, and how to renew it."""
+    """Return a phrase on how much rests on an earlier version, and how to renew it."""
     return (
-        f"{older} of what was done before is of an earlier image version, whose pixels may differ "
-        "(--reprocess older makes it anew)"
+        f"{older} of what was done before is of an earlier image version or of the model's earlier "
+        "weights: its pixels may differ (--reprocess older makes it anew)"
     )
 
 

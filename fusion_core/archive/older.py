@@ -1,7 +1,8 @@
-"""Rows of earlier image versions: what was made by them stands until it is asked for anew.
+"""Rows of earlier versions: what was made by them stands until it is asked for anew.
 
-When a version of this software gives other pixels, the hash of the same settings changes. Their
-older hashes are known, so an upgrade neither makes an archive anew unasked nor hides what is old.
+When a version of this software gives other pixels, the hash of the same settings changes, or that
+of the weights with the same name. Their older hashes are known, so an upgrade neither makes an
+archive anew unasked nor hides what is old.
 """
 
 from __future__ import annotations
@@ -14,23 +15,33 @@ import pyarrow.dataset as ds
 
 
 def split_by_version(
-    rows: pa.Table, settings_hash: str, hashes_before: Sequence[str]
+    rows: pa.Table,
+    settings_hash: str,
+    hashes_before: Sequence[str],
+    *,
+    model_hash: str | None = None,
+    models_before: Sequence[str] = (),
 ) -> tuple[pa.Table, pa.Table]:
-    """Split rows into those of the settings, and the successful ones of earlier image versions.
+    """Split rows into those of settings and model, and the successful ones of earlier versions.
 
     Args:
-        rows: ``settings_hash``, ``status`` and any others.
+        rows: ``settings_hash``, ``status``, ``model_hash`` where that is given, and any others.
         settings_hash: That of the settings.
         hashes_before: Those that the same settings had. Rows of theirs that failed are left out:
             another version may succeed.
+        model_hash: That of the model. None: whatever the model.
+        models_before: Those of the weights that the model's name stood for before; likewise.
     """
-    older = pc.is_in(rows["settings_hash"], value_set=pa.array(hashes_before, pa.string()))
-    own = rows.filter(ds.field("settings_hash") == settings_hash)
-    return own, rows.filter(pc.and_(older, pc.equal(rows["status"], "ok")))
+    settings = ds.field("settings_hash").isin([settings_hash, *hashes_before])
+    own = ds.field("settings_hash") == settings_hash
+    if model_hash is not None:
+        settings &= ds.field("model_hash").isin([model_hash, *models_before])
+        own &= ds.field("model_hash") == model_hash
+    return rows.filter(own), rows.filter(settings & ~own & (ds.field("status") == "ok"))
 
 
 def standing_rows(own: pa.Table, older: pa.Table, key: Sequence[str]) -> pa.Table:
-    """Return all rows of an archive some of whose images are of an earlier image version.
+    """Return all rows of an archive some of whose images are of an earlier version.
 
     Args:
         own: Rows of the settings, as of ``split_by_version``.
@@ -52,7 +63,7 @@ def mark_older(items: pa.Table, older: pa.Table | None, key: Sequence[str]) -> p
     Args:
         items: Pairs or images joined with what is known of attempts, ``done`` among it, which is
             null where there was none.
-        older: Successful rows of earlier image versions.
+        older: Successful rows of earlier versions.
         key: Columns that tell one from another.
 
     Returns:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from fusion_core.jobs.fused_settings import check_method_name
-from fusion_core.models.names import BASELINE_NAMES, PACKAGED_NAMES
+from fusion_core.models.names import BASELINE_NAMES, MINI_NAME, PACKAGED_NAME
 from fusion_core.reports.published import published_sets
 from fusion_core.settings.fuse import EngineSettings, FuseArchiveSettings, ImageSettings
 from fusion_core.settings.run import RunSettings
 from fusion_core.settings.secrets import NO_SECRET, NO_SECRETS, refuse_secret
 
-_DEFAULT_MODELS = {name: name for name in (*PACKAGED_NAMES, *BASELINE_NAMES)}
+_DEFAULT_MODELS = {name: name for name in (PACKAGED_NAME, MINI_NAME, *BASELINE_NAMES)}
 
 
 class EvaluateSettings(EngineSettings, RunSettings, ImageSettings):
@@ -21,9 +21,9 @@ class EvaluateSettings(EngineSettings, RunSettings, ImageSettings):
         _DEFAULT_MODELS,
         json_schema_extra=NO_SECRETS,
         description="The models to compare, NAME=MODEL, once per model; the name alone where both "
-        "are the same. A model is refinefuse or refinefuse-mini (packaged weights), mean, maximum, "
-        "laplacian, guided, or the fsspec URL of a file, as for fuse-archive. Default: all that "
-        "have a name.",
+        "are the same. A model is named as for fuse-archive: packaged weights, mean, maximum, "
+        "laplacian, guided, or the fsspec URL of a file. Default: refinefuse, refinefuse-mini and "
+        "the four methods without a network.",
     )
     published: str | None = Field(
         None,

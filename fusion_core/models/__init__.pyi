@@ -7,5 +7,6 @@ from .fuser import load_fuser as load_fuser
 from .fuser import read_model as read_model
 from .memory_budget import MemoryBudget as MemoryBudget
 from .model_hash import model_hash_of as model_hash_of
+from .model_hash import model_hashes_before as model_hashes_before
 from .names import BASELINE_NAMES as BASELINE_NAMES
 from .tiling.timing import seconds_per_pixel as seconds_per_pixel

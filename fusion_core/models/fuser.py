@@ -82,10 +82,10 @@ def read_model(model: str = "refinefuse", sha256: str | None = None) -> Model:
     """Read and check a method of fusing.
 
     Args:
-        model: ``refinefuse`` or ``refinefuse-mini`` for packaged weights; ``mean``, ``maximum``,
+        model: The name of packaged weights (``PACKAGED_NAMES``); ``mean``, ``maximum``,
             ``laplacian`` or ``guided``; or path or fsspec URL of a file: weights of ours
             (safetensors) or a network as ONNX, told apart by their content.
-        sha256: Expected model hash in hex.
+        sha256: Expected model hash in hex; see ``read_model_file`` for packaged names.
 
     Raises:
         WeightsError: The file can't be used or is not the expected one.

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from fusion_core.errors import StorageError, WeightsError
-from fusion_core.models.names import PACKAGED_NAMES
+from fusion_core.models.names import BASELINE_NAMES, EARLIER_NAMES, PACKAGED_NAMES
 from fusion_core.storage.store import Storage
 
 _HEADER_LENGTH_BYTES = 8  # safetensors begins with the length of its JSON header
+_PACKAGED = resources.files("fusion_core.models.weights")
 _ONNX = b"\x08"  # the tag of the version, which protobuf writes first
 
 Kind = Literal["weights", "onnx"]
@@ -73,24 +74,33 @@ def read_model_file(url: str, sha256: str | None = None) -> ModelFile:
     """Read the file of a model.
 
     Args:
-        url: Path or fsspec URL, or ``refinefuse`` or ``refinefuse-mini`` for weights that come with
-            this package.
-        sha256: Expected hash of the file in hex; the packaged weights bring their own.
+        url: Path or fsspec URL, or the name of weights that come with this package
+            (``PACKAGED_NAMES``).
+        sha256: Expected hash of the file in hex; the packaged weights bring their own. That of
+            weights that the name stood for in an earlier version brings these.
 
     Raises:
         WeightsError: The file is missing or not the expected one.
         StorageError: The store failed for good.
     """
     if url in PACKAGED_NAMES:
-        folder = resources.files("fusion_core.models.weights")
-        body = (folder / f"{url}.safetensors").read_bytes()
-        recorded = (folder / f"{url}.sha256").read_text()
-        sha256 = sha256 or recorded.split()[0]
+        name = _version_of(url, sha256)
+        body = (_PACKAGED / f"{name}.safetensors").read_bytes()
+        sha256 = sha256 or recorded_hash(name)
     else:
         body = _read(url)
     file = ModelFile(url, body, hashlib.sha256(body).hexdigest())
     check_hash(f"The file of model {url}", file.sha256, sha256)
     return file
+
+
+def recorded_hash(name: str) -> str:
+    """Return the sha256 in hex that packaged weights must have.
+
+    Args:
+        name: One of ``PACKAGED_NAMES``.
+    """
+    return (_PACKAGED / f"{name}.sha256").read_text().split()[0]
 
 
 def check_hash(what: str, found: str, expected: str | None) -> None:
@@ -104,6 +114,12 @@ def check_hash(what: str, found: str, expected: str | None) -> None:
             f"{what} has sha256 {found}, expected {expected}. It is damaged or another one; fetch "
             "it again or give the hash of the one that is meant."
         )
+
+
+def _version_of(name: str, sha256: str | None) -> str:
+    wanted = (sha256 or "").lower()
+    earlier = EARLIER_NAMES.get(name, ())
+    return next((one for one in earlier if recorded_hash(one) == wanted), name)
 
 
 def _read(url: str) -> bytes:
@@ -121,5 +137,5 @@ def _read(url: str) -> bytes:
 def _absent(url: str) -> WeightsError:
     return WeightsError(
         f"No model at {url}. Give the path or URL of a safetensors file or of an ONNX file, or a "
-        "name: refinefuse, refinefuse-mini, mean, maximum, laplacian, guided."
+        f"name: {', '.join((*PACKAGED_NAMES, *BASELINE_NAMES))}."
     )

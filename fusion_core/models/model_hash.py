@@ -1,7 +1,7 @@
 """Checks that a run can use its model, and says by which hash its rows name it."""
 
-from fusion_core.models.model_file import read_model_file
-from fusion_core.models.names import PACKAGED_NAMES
+from fusion_core.models.model_file import read_model_file, recorded_hash
+from fusion_core.models.names import EARLIER_NAMES, PACKAGED_NAMES
 
 
 def model_hash_of(model: str, sha256: str | None = None) -> str:
@@ -23,3 +23,14 @@ def model_hash_of(model: str, sha256: str | None = None) -> str:
     from fusion_core.models.fuser import read_model
 
     return read_model(model, sha256).model_hash
+
+
+def model_hashes_before(model: str, sha256: str | None = None) -> tuple[str, ...]:
+    """Return the hashes of the weights that a packaged name stood for in earlier versions.
+
+    Args:
+        model: As for ``read_model``.
+        sha256: The hash that is asked for, if any: whoever names one means no other.
+    """
+    earlier = EARLIER_NAMES.get(model, ()) if sha256 is None else ()
+    return tuple(recorded_hash(name) for name in earlier)

@@ -8,7 +8,16 @@ PACKAGED_NAME = "refinefuse"
 MINI_NAME = "refinefuse-mini"
 """The packaged weights of a small network, for CPUs."""
 
-PACKAGED_NAMES = (PACKAGED_NAME, MINI_NAME)
+OPEN_NAME = "refinefuse-open"
+"""The packaged weights that learnt from free images alone, for who may use no others."""
+
+EARLIER_NAMES = {PACKAGED_NAME: ("refinefuse-1",)}
+"""By a packaged name, the names of the weights that it stood for in earlier versions."""
+
+PACKAGED_NAMES = (
+    *(PACKAGED_NAME, MINI_NAME, OPEN_NAME),
+    *(earlier for names in EARLIER_NAMES.values() for earlier in names),
+)
 
 BASELINE_NAMES = ("mean", "maximum", "laplacian", "guided")
 """Methods without a network, to compare with."""

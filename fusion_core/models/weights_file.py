@@ -90,8 +90,7 @@ def load_weights(
     """Read a network from ``url``, as fp32 on the CPU.
 
     Args:
-        url: Path or fsspec URL, or ``refinefuse`` or ``refinefuse-mini`` for weights that come with
-            this package.
+        url: Path or fsspec URL, or the name of packaged weights (``PACKAGED_NAMES``).
         sha256: Expected hash of the file in hex; the packaged weights bring their own.
 
     Raises:

@@ -145,12 +145,15 @@ class FuseArchiveSettings(EngineSettings, RunSettings, ImageSettings):
     model: str = Field(
         "refinefuse",
         json_schema_extra=NO_SECRET,
-        description="What fuses: refinefuse or refinefuse-mini (packaged weights), mean, maximum, "
-        "laplacian, guided, or the fsspec URL of a file: weights of ours as safetensors, or any "
-        "network as ONNX (read by the usual AWS chain).",
+        description="What fuses: packaged weights (refinefuse; refinefuse-open, for every use; "
+        "refinefuse-mini, small; refinefuse-1, those of before), mean, maximum, laplacian, guided, "
+        "or the fsspec URL of a file: weights of ours as safetensors, or any network as ONNX (read "
+        "by the usual AWS chain).",
     )
     model_sha256: str | None = Field(
-        None, description="Expected sha256 of the model's file; another one stops the run."
+        None,
+        description="Expected sha256 of the model's file; another one stops the run. That of "
+        "weights that a packaged name stood for before has these fuse.",
     )
     pairs: tuple[str, ...] = Field(
         (), description="Only these pairs, by their ids; all others are left alone. Default: all."

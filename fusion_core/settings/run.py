@@ -160,7 +160,8 @@ class RunSettings(WatchingSettings, ArchiveSettings, ExpectationSettings):
         "none",
         description="none: pairs without a successful row, except those that failed for good and "
         "those whose next attempt isn't due yet; failed: those too; older: as none, and also pairs "
-        "whose image an earlier image version made; all: every pair again.",
+        "whose image an earlier version or the model's earlier weights made; all: every pair "
+        "again.",
     )
     limit: int | None = Field(None, ge=1, description="Fuse at most so many pairs in this run.")
     max_workers: int | None = Field(

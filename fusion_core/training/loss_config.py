@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class LossConfig(BaseModel):
-    """Weights and masks of the loss; the defaults are what the packaged weights were trained with.
+    """Weights and masks of the loss; the defaults are what refinefuse-1 was trained with.
 
     The paper leaves weights and masks open, so they were picked by means over the 21 validation
     pairs of RoadScene. Each row but the first and the last continues one set of weights (the first
@@ -24,10 +24,10 @@ class LossConfig(BaseModel):
     ========================================  =====  =====  =====  =====  ======  =====  =====
 
     Gradients shrink where a network can't be sure of them, which the gain makes up for; 1.15 was
-    taken without another trial, when other cameras' images came out too flat. The packaged weights
-    have none of the terms that came later (``ROBUST_LOSS``). Continued for 300 to 700 steps with
-    crops of other cameras, black parts and a stretched tanh, they showed what these terms do (8
-    pairs of TNO, 33 of MSRS; sky in grey levels, 238 in the visible):
+    taken without another trial, when other cameras' images came out too flat. Those weights have
+    none of the terms that came later (``ROBUST_LOSS``). Continued for 300 to 700 steps with crops
+    of other cameras, black parts and a stretched tanh, they showed what these terms do (8 pairs of
+    TNO, 33 of MSRS; sky in grey levels, 238 in the visible):
 
     ===========================================  ========  =========  =========  ===========  ===
     changed                                      TNO SCD   TNO EN     MSRS VIF   MSRS SSIM    sky
@@ -39,9 +39,7 @@ class LossConfig(BaseModel):
     the preset "robust" for 2000 steps           1.840     7.328      1.059      1.003        220
     ===========================================  ========  =========  =========  ===========  ===
 
-    The last row, over 42 pairs of TNO: VIF 0.816, AG 4.722, SCD 1.839, Qabf 0.578, SF 12.11, EN
-    7.181 and SSIM 0.990, all above the paper's; over 43 of MSRS all but Qabf (0.669, the paper's
-    0.719), with AP at 0.5 of 0.83 for people and 0.98 for cars, where the mean has 0.91 and 0.98.
+    The last row is of the trainings that refinefuse was chosen from; its card has all figures.
 
     A term that asks YOLOX-nano to see in the fused crop what it sees in either source was tried at
     three weights and left out: at the largest, with lesser changes beside it, AP at 0.5 of people

@@ -130,7 +130,9 @@ def test_one_new_pair_makes_one_new_row_of_each_flow(left: Left) -> None:
 def test_an_interrupted_run_is_finished_with_the_default_settings(left: Left) -> None:
     before = left.bytes_of("manifest", "fused", "scores")
     summary = fused(FuseArchiveSettings(**left.defaults(), **GENTLE))
+    # Both the image version and the weights of that name are others now.
     assert (summary.fused, summary.done_before, summary.older) == (3, 3, 3)
+    assert "or of the model's earlier weights" in summary.sentence()
     assert rows_of(left, summary.run_id) == [
         ("new", "refinefuse", "ok"),
         ("pier", "refinefuse", "failed"),

@@ -1,10 +1,8 @@
 """Keeps converted networks in files: some come with the package, the others are cached.
 
 A file is a zip of the graph and its weights as OpenVINO writes them, whose comment is the hash of
-the model that it was made of, and whose checksums tell damage. To make the packaged ones anew,
-after the packaged weights or the conversion have changed:
-
-    python -m fusion_core.models.engines.converted_file
+the model that it was made of, and whose checksums tell damage. ``models.packaging`` makes those
+that come with the package.
 """
 
 from __future__ import annotations
@@ -122,21 +120,3 @@ def _store(graph: Graph, model_hash: str) -> None:
             raise
     except OSError as error:
         log.warning("the converted network can't be kept in %s: %s", folder, error)
-
-
-def _write_packaged() -> None:
-    """Write the files that come with the package, in place of those of other weights."""
-    from fusion_core.models.names import PACKAGED_NAMES
-    from fusion_core.models.weights_file import load_weights
-
-    folder = Path(__file__).parents[1] / "weights"
-    for stale in folder.glob("openvino-*.zip"):
-        stale.unlink()
-    for name in PACKAGED_NAMES:
-        network, info = load_weights(name)
-        body = packed(convert(network), info.sha256, half=True)
-        (folder / file_name(info.sha256)).write_bytes(body)
-
-
-if __name__ == "__main__":
-    _write_packaged()

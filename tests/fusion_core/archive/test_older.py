@@ -98,6 +98,18 @@ def test_failed_rows_of_an_earlier_version_count_for_nothing() -> None:
     assert len(split_by_version(rows, "now", ())[1]) == 0
 
 
+def test_rows_by_weights_that_the_name_stood_for_before_are_older() -> None:
+    rows = versioned(
+        *(("a", "now", "ok"), ("b", "now", "ok"), ("c", "now", "ok"), ("d", "now", "failed")),
+        *(("e", "one", "ok"), ("f", "one", "ok"), ("g", "other", "ok")),
+    ).append_column("model_hash", pa.array([*"NBXB", *"NBB"]))
+    own, older = split_by_version(rows, "now", ["one"], model_hash="N", models_before=["B"])
+    assert own["pair_id"].to_pylist() == ["a"]
+    assert older["pair_id"].to_pylist() == ["b", "e", "f"]
+    own, older = split_by_version(rows, "now", ["one"], model_hash="N")
+    assert (own["pair_id"].to_pylist(), older["pair_id"].to_pylist()) == (["a"], ["e"])
+
+
 @pytest.mark.parametrize(
     ("status", "stands"), [("ok", "now"), ("failed", "one"), ("undone", "one"), (None, "one")]
 )

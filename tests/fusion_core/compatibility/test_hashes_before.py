@@ -9,6 +9,7 @@ from version_before import DEFAULT_HASH, LAPLACIAN_HASH, LEFT
 from fusion_core.jobs.evaluate_settings import EvaluateSettings
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.models.fuser import read_model
+from fusion_core.models.model_hash import model_hash_of, model_hashes_before
 from fusion_core.settings.digest import settings_digest
 from fusion_core.settings.fuse import FuseArchiveSettings, ImageSettings
 from fusion_core.training.ablation import AblateSettings
@@ -16,6 +17,7 @@ from fusion_core.training.recipe import Recipe
 from fusion_core.training.settings import TrainSettings
 
 DEFAULTS: dict[str, dict[str, Any]] = json.loads((LEFT / "settings_0_1_0.json").read_text())
+PACKAGED_HASH = "473a5eac11586f0451ca877138b578f0f031c4ecbdb30ba162e685ee849ad274"
 SETTINGS = {
     "fuse": FuseArchiveSettings,
     "score": ScoreArchiveSettings,
@@ -111,7 +113,7 @@ def test_a_recipe_is_told_by_the_values_that_it_was_told_by(preset: str, digest:
 @pytest.mark.parametrize(
     ("model", "model_hash"),
     [
-        ("refinefuse", "473a5eac11586f0451ca877138b578f0f031c4ecbdb30ba162e685ee849ad274"),
+        ("refinefuse-1", PACKAGED_HASH),
         ("mean", "45c2e1600e6ad6c42162fadd1dbf72458a7d5093f1b39483b7a32b48cd6c0289"),
         ("maximum", "4e5caf7a017ca2997d195c36238670b84f25af043fefe371e7aac326bfa777ab"),
         ("laplacian", "1bf883645f5bd97d328405268be647841c9d3738f5e4420a80e7490d75067f47"),
@@ -120,3 +122,14 @@ def test_a_recipe_is_told_by_the_values_that_it_was_told_by(preset: str, digest:
 )
 def test_models_by_name_have_the_hash_that_they_had(model: str, model_hash: str) -> None:
     assert read_model(model).model_hash == model_hash
+
+
+def test_the_weights_of_before_are_found_by_their_hash_and_count_as_those_of_the_name() -> None:
+    """refinefuse stood for them, and deployments may ask for them by their hash."""
+    for sha256 in (PACKAGED_HASH, PACKAGED_HASH.upper()):
+        assert read_model("refinefuse", sha256).model_hash == PACKAGED_HASH
+        assert model_hash_of("refinefuse", sha256) == PACKAGED_HASH
+        assert model_hashes_before("refinefuse", sha256) == ()
+    assert model_hash_of("refinefuse") != PACKAGED_HASH
+    assert model_hashes_before("refinefuse") == (PACKAGED_HASH,)
+    assert model_hashes_before("refinefuse-1") == model_hashes_before("mean") == ()
