@@ -226,7 +226,7 @@ def test_every_option_that_is_named_exists() -> None:
     prefects = {"--host", "--type", "--no-prompt", "--prefect-file", "--all", "--pool"}
     dockers = {"--build", "--detach", "--rm"}
     others = {"--silent", "--fail", "--constraint", "--index-url", "--help", "--version"}
-    others |= {"--background", "--install-completion"}
+    others |= {"--background", "--install-completion", "--stretch"}
     for path in documents():
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", path.read_text()))
         assert named <= options | prefects | dockers | others, path

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
-
 from fusion_core.archive.attempts import ATTEMPT_COLUMNS
 from fusion_core.archive.manifest import read_manifest
 from fusion_core.archive.older import split_by_version
@@ -18,6 +16,7 @@ from fusion_core.jobs.listing import list_fused, list_pairs
 from fusion_core.jobs.score_settings import ScoreArchiveSettings
 from fusion_core.metrics import METRIC_NAMES
 from fusion_core.models.fuser import read_model
+from fusion_core.models.model_hash import model_hashes_before
 from fusion_core.settings.fuse import FuseArchiveSettings
 from fusion_core.storage.store import Storage
 
@@ -112,10 +111,15 @@ def planned(settings: FuseArchiveSettings) -> Plan:
     rows = read_manifest(
         output.url("manifest"),
         latest=False,
-        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS, "settings_hash"],
-        filters=ds.field("model_hash") == model_hash,
+        columns=[*PAIR_KEY, *ATTEMPT_COLUMNS, "settings_hash", "model_hash"],
     )
-    own, older = split_by_version(rows, images.settings_hash(), images.hashes_before())
+    own, older = split_by_version(
+        rows,
+        images.settings_hash(),
+        images.hashes_before(),
+        model_hash=model_hash,
+        models_before=model_hashes_before(settings.model),
+    )
     return make_plan(
         list_pairs(settings, source, output, dt.date.fromisoformat(DAY), {}),
         own,

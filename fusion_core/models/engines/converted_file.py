@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 from fusion_core.models.engines.cache_folder import cache_folder
 from fusion_core.models.engines.converted import CONVERSION, Graph, convert
 from fusion_core.models.engines.openvino_package import openvino
@@ -56,6 +58,7 @@ def packed(graph: Graph, model_hash: str, *, half: bool = False) -> bytes:
         model_hash: Hash of the model that it was made of.
         half: Whether to store weights in fp16; for weights that lose nothing by it.
     """
+    graph = _as_sums_of_halves(graph) if half else graph
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _GRAPH
         openvino().save_model(graph, path, compress_to_fp16=half)
@@ -82,6 +85,20 @@ def unpacked(body: bytes, model_hash: str) -> Graph:
             raise ValueError(f"it was made of the model {archive.comment[:64]!r}")
         graph, weights = archive.read(_GRAPH), archive.read(_WEIGHTS)
     return openvino().Core().read_model(model=graph, weights=weights)
+
+
+def _as_sums_of_halves(graph: Graph) -> Graph:
+    """Return a graph whose constants that fp16 would round, as a stretch, are sums of two."""
+    operators, graph = openvino().opset13, graph.clone()
+    for node in graph.get_ops():
+        if node.get_type_name() != "Constant" or node.get_element_type().get_type_name() != "f32":
+            continue
+        exact = np.array(node.data)
+        half = exact.astype(np.float16).astype(np.float32)
+        if not np.array_equal(half, exact):
+            parts = (operators.constant(part) for part in (half, exact - half))
+            node.output(0).replace(operators.add(*parts).output(0))
+    return graph
 
 
 def _places(model_hash: str) -> Iterator[Path]:

@@ -112,8 +112,11 @@ def test_what_failed_at_schema_version_4_is_tried_anew_whatever_was_blamed(
 def test_what_was_done_and_what_failed_since_schema_version_5_stays_so(
     tmp_path: Path, left: Left, version: str
 ) -> None:
-    settings = FuseArchiveSettings(**{**left.defaults(), "output": str(tmp_path / "old")})
+    values = {**left.defaults(), "output": str(tmp_path / "old")}
     add_part(tmp_path / "old", version, DAY)
-    plan = planned(settings)
+    plan = planned(FuseArchiveSettings(**values, model="refinefuse-1"))
     assert (plan.done, plan.older, plan.known_failed) == (1, 0, 1)
     assert todo(plan) == ["harbour", "lane#3", "twin", "yard"]
+    by_other_weights = planned(FuseArchiveSettings(**values))
+    assert (by_other_weights.done, by_other_weights.older) == (1, 1)
+    assert todo(by_other_weights) == ["harbour", "lane#3", "pier", "twin", "yard"]

@@ -158,7 +158,7 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, model: RefineF
 
 def test_packaged_weights_match_their_recorded_hash() -> None:
     model, info = load_weights()
-    assert model.config == info.network == NetworkConfig()
+    assert model.config == info.network == NetworkConfig(stretch=1.0225)
     with pytest.raises(WeightsError, match="expected 11"):
         load_weights("refinefuse", "11" * 32)
 

@@ -217,18 +217,22 @@ def test_a_photograph_in_tiles_is_nearly_what_the_network_makes_of_the_whole() -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("patch", [64, 16])
+@pytest.mark.parametrize(("patch", "limits"), [(64, (1, 3, 6)), (16, (1, 5, 10))])
 def test_a_large_photograph_in_tiles_is_nearly_what_it_is_whole(
-    monkeypatch: pytest.MonkeyPatch, patch: int, large: tuple[LuminancePair, NDArray[np.float32]]
+    monkeypatch: pytest.MonkeyPatch,
+    patch: int,
+    limits: tuple[float, float, float],
+    large: tuple[LuminancePair, NDArray[np.float32]],
 ) -> None:
     monkeypatch.setattr("fusion_core.models.tiling.tile_fuser.PATCH", patch)
     pair, whole = large
     found = levels(in_tiles(pair, exact(), 384), whole)
-    # Measured on 1700x1800 pixels, in tiles of 768, 384 and 128 alike: mean 0.04, 99th percentile
-    # 0.13, largest 0.33; with patches of 16, 0.45, 1.5 and 2.9.
-    assert found.mean() < 1
-    assert np.percentile(found, 99) < 3
-    assert found.max() < 6
+    # Measured on these pixels: mean 0.25, 99th percentile 1.0, largest 1.5; with patches of 16, for
+    # which memory must be short, 0.66, 3.7 and 6.7. The weights refinefuse-1, on 1700x1800: 0.04,
+    # 0.13 and 0.33; 0.45, 1.5 and 2.9.
+    assert found.mean() < limits[0]
+    assert np.percentile(found, 99) < limits[1]
+    assert found.max() < limits[2]
 
 
 def test_a_network_pools_over_smaller_patches_where_memory_does_not_hold_them(
