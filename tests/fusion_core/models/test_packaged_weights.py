@@ -80,6 +80,17 @@ def test_the_weights_are_above_the_paper_on_the_record(name: str) -> None:
     assert sum(mean > published.means[metric] for mean, metric in found) >= ABOVE[name]
 
 
+@pytest.mark.parametrize("name", CARDS)
+def test_the_weights_are_ahead_of_maximum_and_pyramid_on_the_record(name: str) -> None:
+    compared = (name, "maximum", "laplacian")
+    means = {method: recorded(method, "tno") for method in compared}
+    ranks = {
+        one: np.mean([sum(means[o][k] > means[one][k] for o in compared) for k in range(7)])
+        for one in compared
+    }
+    assert ranks[name] < min(ranks["maximum"], ranks["laplacian"])
+
+
 def recorded(name: str, part: str) -> list[float]:
     """The seven means of weights over a set."""
     means = json.loads(RECORD.read_text())["results"]["means"][name][part]

@@ -192,17 +192,16 @@ def photograph(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.f
     return texture(5, size).astype(np.float32), texture(8, size).astype(np.float32)
 
 
-def exact() -> NetworkFuser:
-    fuser = load_fuser(device="cpu", precision="fp32")
+def exact(weights: str = "refinefuse") -> NetworkFuser:
+    fuser = load_fuser(weights, device="cpu", precision="fp32")
     assert isinstance(fuser, NetworkFuser)
     return fuser
 
 
-@pytest.fixture(scope="module")
-def large() -> tuple[LuminancePair, NDArray[np.float32]]:
+def large(weights: str) -> tuple[LuminancePair, NDArray[np.float32]]:
     """A photograph broader than 24 patches of 64, and what the network makes of the whole."""
     ir, vi = photograph((160, 1700))
-    ((whole, _),) = PhotographFuser(exact(), 1, 768).fuse(ir[None], vi[None])
+    ((whole, _),) = PhotographFuser(exact(weights), 1, 768).fuse(ir[None], vi[None])
     return LuminancePair(ir, vi), whole
 
 
@@ -217,22 +216,19 @@ def test_a_photograph_in_tiles_is_nearly_what_the_network_makes_of_the_whole() -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("patch", "limits"), [(64, (1, 3, 6)), (16, (1, 5, 10))])
+@pytest.mark.parametrize(("patch", "weights"), [(64, "refinefuse"), (16, "refinefuse-1")])
 def test_a_large_photograph_in_tiles_is_nearly_what_it_is_whole(
-    monkeypatch: pytest.MonkeyPatch,
-    patch: int,
-    limits: tuple[float, float, float],
-    large: tuple[LuminancePair, NDArray[np.float32]],
+    monkeypatch: pytest.MonkeyPatch, patch: int, weights: str
 ) -> None:
     monkeypatch.setattr("fusion_core.models.tiling.tile_fuser.PATCH", patch)
-    pair, whole = large
-    found = levels(in_tiles(pair, exact(), 384), whole)
-    # Measured on these pixels: mean 0.25, 99th percentile 1.0, largest 1.5; with patches of 16, for
-    # which memory must be short, 0.66, 3.7 and 6.7. The weights refinefuse-1, on 1700x1800: 0.04,
-    # 0.13 and 0.33; 0.45, 1.5 and 2.9.
-    assert found.mean() < limits[0]
-    assert np.percentile(found, 99) < limits[1]
-    assert found.max() < limits[2]
+    pair, whole = large(weights)
+    found = levels(in_tiles(pair, exact(weights), 384), whole)
+    # refinefuse: mean 0.25, 99th percentile 1.0, largest 1.5; with patches of 16, which are for
+    # little memory, 0.66, 3.7 and 6.7, as its card says. refinefuse-1 on 1700x1800 pixels: 0.04,
+    # 0.13 and 0.33; with patches of 16, 0.45, 1.5 and 2.9.
+    assert found.mean() < 1
+    assert np.percentile(found, 99) < 3
+    assert found.max() < 6
 
 
 def test_a_network_pools_over_smaller_patches_where_memory_does_not_hold_them(
